@@ -1,0 +1,318 @@
+//! The shim as a program: what it carries, and how it lives through a host that goes away and comes back.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    os::unix::net::{UnixListener, UnixStream},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{}}"#;
+const INITIALIZED: &str = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+
+/// A folder that is removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!(
+            "shim-test-{}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir(&folder).unwrap();
+        Self(folder)
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.0.join("host.sock")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The running shim, ended with the test.
+struct Shim(Child);
+
+impl Drop for Shim {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn shim() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_deckhand-shim"))
+}
+
+/// The host's end of the tool server.
+struct Host {
+    stream: UnixStream,
+    lines: BufReader<UnixStream>,
+}
+
+impl Host {
+    fn accept(listener: &UnixListener) -> Self {
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self {
+            lines: BufReader::new(stream.try_clone().unwrap()),
+            stream,
+        }
+    }
+
+    fn read(&mut self) -> String {
+        let mut line = String::new();
+        self.lines.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
+    fn write(&mut self, line: &str) {
+        writeln!(self.stream, "{line}").unwrap();
+    }
+}
+
+/// The agent's end of `shim mcp`.
+struct Agent {
+    _shim: Shim,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Agent {
+    fn start(socket: &Path) -> Self {
+        let mut command = shim();
+        command
+            .arg("mcp")
+            .env("DECKHAND_MCP_SOCKET", socket)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        Self {
+            _shim: Shim(child),
+            input,
+            output: BufReader::new(output),
+        }
+    }
+
+    fn write(&mut self, line: &str) {
+        writeln!(self.input, "{line}").unwrap();
+    }
+
+    fn read(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
+    /// Introduces the agent to the host, and reads the answer.
+    fn meet(&mut self, host: &mut Host) {
+        self.write(INITIALIZE);
+        assert_eq!(host.read(), INITIALIZE);
+        host.write(r#"{"jsonrpc":"2.0","id":0,"result":{"first":true}}"#);
+        assert!(self.read().contains("first"));
+        self.write(INITIALIZED);
+        assert_eq!(host.read(), INITIALIZED);
+    }
+}
+
+#[test]
+fn a_host_that_was_restarted_is_introduced_again_and_asked_again() {
+    let folder = Folder::new();
+    let listener = UnixListener::bind(folder.socket()).unwrap();
+    let mut agent = Agent::start(&folder.socket());
+    let mut host = Host::accept(&listener);
+    agent.meet(&mut host);
+    let answered = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+    agent.write(answered);
+    assert_eq!(host.read(), answered);
+    host.write(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#);
+    agent.read();
+    let unanswered = r#"{"jsonrpc":"2.0","id":"two","method":"tools/call","params":{"id":1}}"#;
+    agent.write(unanswered);
+    assert_eq!(host.read(), unanswered);
+
+    drop((host, listener));
+    fs::remove_file(folder.socket()).unwrap();
+    let listener = UnixListener::bind(folder.socket()).unwrap();
+    let mut host = Host::accept(&listener);
+    assert_eq!(
+        [host.read(), host.read(), host.read()],
+        [INITIALIZE, INITIALIZED, unanswered]
+    );
+    host.write(r#"{"jsonrpc":"2.0","id":0,"result":{"first":false}}"#);
+    let answer = r#"{"jsonrpc":"2.0","id":"two","result":{"done":true}}"#;
+    host.write(answer);
+    assert_eq!(
+        agent.read(),
+        answer,
+        "the repeated introduction's answer is not the agent's"
+    );
+}
+
+#[test]
+fn an_introduction_that_was_never_answered_is_repeated_and_its_answer_passes() {
+    let folder = Folder::new();
+    let listener = UnixListener::bind(folder.socket()).unwrap();
+    let mut agent = Agent::start(&folder.socket());
+    let mut host = Host::accept(&listener);
+    agent.write(INITIALIZE);
+    assert_eq!(host.read(), INITIALIZE);
+    drop(host);
+    let mut host = Host::accept(&listener);
+    assert_eq!(host.read(), INITIALIZE);
+    let answer = r#"{"jsonrpc":"2.0","id":0,"result":{}}"#;
+    host.write(answer);
+    assert_eq!(agent.read(), answer);
+}
+
+#[test]
+fn answers_that_are_on_their_way_still_come_when_the_agent_has_said_everything() {
+    let folder = Folder::new();
+    let listener = UnixListener::bind(folder.socket()).unwrap();
+    let Agent {
+        _shim: mut shim,
+        mut input,
+        mut output,
+    } = Agent::start(&folder.socket());
+    let mut host = Host::accept(&listener);
+    writeln!(input, "{INITIALIZE}").unwrap();
+    drop(input);
+    assert_eq!(host.read(), INITIALIZE);
+    assert_eq!(host.read(), "", "the agent's end is the host's");
+    host.write("{\"id\":0}");
+    drop(host);
+    let mut said = String::new();
+    output.read_to_string(&mut said).unwrap();
+    assert_eq!(said, "{\"id\":0}\n");
+    assert!(shim.0.wait().unwrap().success());
+}
+
+/// Starts `shim run` on a free port, with a program that runs until the test ends.
+fn proxy(socket: &Path) -> (Shim, String) {
+    let address = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .to_string();
+    let mut command = shim();
+    command.args(["run", "--", "cat"]);
+    command
+        .env("DECKHAND_EGRESS_LISTEN", &address)
+        .env("DECKHAND_EGRESS_SOCKET", socket);
+    // The program ends when its input does, which is when the shim is dropped.
+    command.stdin(Stdio::piped());
+    (Shim(command.spawn().unwrap()), address)
+}
+
+fn connect(address: &str) -> TcpStream {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match TcpStream::connect(address) {
+            Ok(stream) => {
+                stream.set_read_timeout(Some(PATIENCE)).unwrap();
+                return stream;
+            }
+            Err(error) => assert!(
+                Instant::now() < deadline,
+                "the shim does not listen: {error}"
+            ),
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn bytes_pass_both_ways_and_so_do_ends() {
+    let folder = Folder::new();
+    let listener = UnixListener::bind(folder.socket()).unwrap();
+    let (_shim, address) = proxy(&folder.socket());
+    let mut client = connect(&address);
+    let (mut host, _) = listener.accept().unwrap();
+    client.write_all(b"question").unwrap();
+    client.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut question = String::new();
+    host.read_to_string(&mut question).unwrap();
+    assert_eq!(question, "question");
+    host.write_all(b"answer").unwrap();
+    drop(host);
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert_eq!(answer, "answer");
+}
+
+#[test]
+fn a_missing_socket_is_told_in_http() {
+    let folder = Folder::new();
+    let (_shim, address) = proxy(&folder.socket());
+    let mut client = connect(&address);
+    client
+        .write_all(b"GET http://a.example/ HTTP/1.1\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 502 Bad Gateway\r\n"),
+        "{answer}"
+    );
+    assert!(
+        answer.contains("x-deckhand-egress: unavailable") && answer.contains("no way out"),
+        "{answer}"
+    );
+}
+
+#[test]
+fn a_connection_waits_for_a_host_that_is_being_restarted() {
+    let folder = Folder::new();
+    drop(UnixListener::bind(folder.socket()).unwrap());
+    let (_shim, address) = proxy(&folder.socket());
+    let mut client = connect(&address);
+    client.write_all(b"question").unwrap();
+    // As the host does it: the new socket takes the old one's place in one step.
+    let new = folder.0.join("host.sock.new");
+    let listener = UnixListener::bind(&new).unwrap();
+    fs::rename(&new, folder.socket()).unwrap();
+    let (mut host, _) = listener.accept().unwrap();
+    let mut question = [0; 8];
+    host.read_exact(&mut question).unwrap();
+    assert_eq!(&question, b"question");
+}
+
+#[test]
+fn the_programs_streams_and_status_are_the_shims_own() {
+    let mut command = shim();
+    command.args([
+        "run",
+        "--",
+        "sh",
+        "-c",
+        "read line; echo said $line; echo warned >&2; kill -9 $$",
+    ]);
+    command.env("DECKHAND_EGRESS_LISTEN", "127.0.0.1:0");
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"hello\n").unwrap();
+    let done = child.wait_with_output().unwrap();
+    assert_eq!(done.status.code(), Some(137));
+    assert_eq!(
+        (done.stdout.as_slice(), done.stderr.as_slice()),
+        (b"said hello\n".as_slice(), b"warned\n".as_slice())
+    );
+}

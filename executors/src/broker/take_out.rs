@@ -1,0 +1,253 @@
+//! Takes an agent's work out of its sandbox and unpacks it in quarantine, checked.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{BrokerError, DiffText, FileChange, Finding, Quarantine, changes::Change, findings};
+use crate::{
+    mirror::{BranchName, CommitId, TreeId, git::GitError},
+    sandbox::{Exec, ExecOutput, Executor, SandboxName},
+};
+
+/// Where the sandbox's last commit arrives.
+const TAKEN: &str = "refs/deckhand/taken";
+/// The name under which it leaves.
+const OUT: &str = "refs/deckhand/out";
+/// Wall-clock limit of unpacking: compressed data can be made to unfold very far.
+const UNPACK_TIME: Duration = Duration::from_mins(2);
+/// Bytes of git's complaints that are kept.
+const COMPLAINT_BYTES: usize = 600;
+
+/// Ceilings of what may leave a sandbox at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TakeOutLimits {
+    /// Bytes of the bundle, which is held in memory on its way.
+    pub bundle_bytes: usize,
+    /// The agent's commits.
+    pub commits: u32,
+    /// Files that differ from the base.
+    pub files: usize,
+    /// Bytes of one file; a larger one is a finding.
+    pub file_bytes: u64,
+    /// Bytes of the diff that is kept.
+    pub diff_bytes: usize,
+    /// Wall-clock limit inside the sandbox.
+    pub time: Duration,
+}
+
+impl Default for TakeOutLimits {
+    fn default() -> Self {
+        Self {
+            bundle_bytes: 100 * 1024 * 1024,
+            commits: 1000,
+            files: 5000,
+            file_bytes: 20 * 1024 * 1024,
+            diff_bytes: 1024 * 1024,
+            time: Duration::from_mins(2),
+        }
+    }
+}
+
+/// The work, in quarantine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// The agent's last commit.
+    pub head: CommitId,
+    /// Its files.
+    pub tree: TreeId,
+    /// How many commits the agent made.
+    pub commits: u32,
+    /// What differs from the base.
+    pub files: Vec<FileChange>,
+    /// The same as people read it.
+    pub diff: DiffText,
+    /// What a machine should not push unasked.
+    pub findings: Vec<Finding>,
+}
+
+/// What was left uncommitted is committed, without any of the repository's hooks; then everything since the base
+/// goes to standard output. The agent may have worked on another branch than the one it was given: what lies in the
+/// work tree is its result, and the given branch counts only where the work tree stayed at the base.
+const SCRIPT: &str = r#"
+set -eu
+base=$1 branch=$2 out=$3
+quiet() { git -c core.hooksPath=/dev/null -c core.fsmonitor=false -c commit.gpgSign=false -c gc.auto=0 "$@"; }
+test -e .git || { echo "the repository is gone" >&2; exit 65; }
+rm -f .git/index.lock .git/HEAD.lock
+quiet add --all >&2
+if test -e .git/MERGE_HEAD || ! quiet diff --cached --quiet HEAD; then
+  quiet commit --quiet --no-verify --message "Work that was not committed" >&2
+fi
+tip=$(quiet rev-parse HEAD)
+if [ "$tip" = "$base" ]; then
+  tip=$(quiet rev-parse --quiet --verify "refs/heads/$branch" || echo "$base")
+fi
+if [ "$tip" = "$base" ]; then exit 0; fi
+quiet update-ref "$out" "$tip"
+quiet bundle create --quiet - "$out" "^$base"
+"#;
+
+/// Commits what is uncommitted in the sandbox's `/work/repo`, brings everything since `base` into quarantine, and
+/// checks it there. The sandbox has to be running, and the agent should have ended its turn. A repeat takes the same
+/// work again. Dropping the future ends what runs on the host.
+///
+/// # Errors
+/// [`BrokerError::NothingChanged`] where the files are those of the base.
+pub async fn take_out(
+    executor: &dyn Executor,
+    sandbox: &SandboxName,
+    base: &CommitId,
+    branch: &BranchName,
+    quarantine: &Quarantine,
+    limits: &TakeOutLimits,
+) -> Result<Taken, BrokerError> {
+    let exec = Exec {
+        command: [
+            "sh",
+            "-c",
+            SCRIPT,
+            "take-out",
+            base.as_str(),
+            branch.as_str(),
+            OUT,
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+        environment: BTreeMap::new(),
+        working_directory: "/work/repo".to_owned(),
+        input: Vec::new(),
+        timeout: limits.time,
+        output_limit_bytes: limits.bundle_bytes,
+    };
+    let bundle = read_output(executor.exec(sandbox, exec).await?, limits)?;
+    let head = unpack(quarantine, bundle).await?;
+    check(quarantine, base, &head, limits).await
+}
+
+fn read_output(output: ExecOutput, limits: &TakeOutLimits) -> Result<Vec<u8>, BrokerError> {
+    match output.status {
+        None => Err(BrokerError::TooSlow),
+        Some(0) if output.dropped_bytes > 0 => Err(BrokerError::TooLarge {
+            limit: u64::try_from(limits.bundle_bytes).unwrap_or(u64::MAX),
+            unit: "bytes",
+        }),
+        Some(0) if output.output.is_empty() => Err(BrokerError::NothingChanged),
+        Some(0) => Ok(output.output),
+        Some(status) => {
+            let from = output.errors.len().saturating_sub(COMPLAINT_BYTES);
+            let complaint = String::from_utf8_lossy(&output.errors[from..]);
+            let reason = format!("status {status}: {}", complaint.trim());
+            Err(BrokerError::WorkTree(reason))
+        }
+    }
+}
+
+/// Unpacks a bundle with git's strictest checks. With its default ones git takes trees whose entries are called
+/// `.git` or `..`.
+async fn unpack(quarantine: &Quarantine, bundle: Vec<u8>) -> Result<CommitId, BrokerError> {
+    let file = Arrival(quarantine.path().join("arrival.bundle"));
+    tokio::fs::write(&file.0, bundle)
+        .await
+        .map_err(BrokerError::host)?;
+    let verify = quarantine.git(&["bundle", "verify", "--quiet"]);
+    let verified = verify.argument(&file.0).run().await;
+    verified.map_err(BrokerError::unpacking)?;
+    let fetch = [
+        "fetch",
+        "--quiet",
+        "--no-tags",
+        "--no-write-fetch-head",
+        "--no-recurse-submodules",
+    ];
+    quarantine
+        .git(&fetch)
+        .argument(&file.0)
+        .argument(format!("+{OUT}:{TAKEN}"))
+        .setting("transfer.fsckObjects", "true")
+        .setting("fetch.unpackLimit", "1")
+        .setting("protocol.file.allow", "always")
+        // Larger contents are streamed and not held in memory.
+        .setting("core.bigFileThreshold", "16m")
+        .time(UNPACK_TIME)
+        .run()
+        .await
+        .map_err(BrokerError::unpacking)?;
+    let head = quarantine.git(&["rev-parse", "--verify", &format!("{TAKEN}^{{commit}}")]);
+    let head = head.line().await.map_err(BrokerError::unpacking)?;
+    CommitId::parse(&head).map_err(BrokerError::host)
+}
+
+async fn check(
+    quarantine: &Quarantine,
+    base: &CommitId,
+    head: &CommitId,
+    limits: &TakeOutLimits,
+) -> Result<Taken, BrokerError> {
+    let ancestry = ["merge-base", "--is-ancestor", base.as_str(), head.as_str()];
+    match quarantine.git(&ancestry).run().await {
+        Ok(_) => {}
+        Err(GitError::Failed(failure)) if failure.status == 1 => {
+            return Err(BrokerError::ForeignHistory);
+        }
+        Err(error) => return Err(BrokerError::host(error)),
+    }
+    let commits = count_commits(quarantine, base, head).await?;
+    if commits > limits.commits {
+        return Err(BrokerError::TooLarge {
+            limit: limits.commits.into(),
+            unit: "commits",
+        });
+    }
+    let changes: Vec<Change> = quarantine.changes(base, head).await?;
+    if changes.is_empty() {
+        return Err(BrokerError::NothingChanged);
+    }
+    if changes.len() > limits.files {
+        return Err(BrokerError::TooLarge {
+            limit: u64::try_from(limits.files).unwrap_or(u64::MAX),
+            unit: "files",
+        });
+    }
+    Ok(Taken {
+        head: head.clone(),
+        tree: quarantine.tree_of(head).await?,
+        commits,
+        findings: findings::find(quarantine.path(), &changes, limits.file_bytes).await?,
+        diff: quarantine.diff(base, head, limits.diff_bytes).await?,
+        files: changes.into_iter().map(|change| change.file).collect(),
+    })
+}
+
+async fn count_commits(
+    quarantine: &Quarantine,
+    base: &CommitId,
+    head: &CommitId,
+) -> Result<u32, BrokerError> {
+    let range = format!("{base}..{head}");
+    let count = quarantine
+        .git(&["rev-list", "--count", &range])
+        .line()
+        .await;
+    let count = count.map_err(BrokerError::host)?;
+    count.parse().map_err(BrokerError::host)
+}
+
+/// The bundle's place on the disk, gone when the work is done or given up.
+struct Arrival(PathBuf);
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        remove(&self.0);
+    }
+}
+
+fn remove(path: &Path) {
+    if let Err(error) = std::fs::remove_file(path)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(path = %path.display(), %error, "a bundle could not be removed");
+    }
+}

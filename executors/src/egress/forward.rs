@@ -1,0 +1,206 @@
+//! What forwarding one HTTP request takes, whoever it goes to: headers that must not pass, bodies counted and bounded,
+//! answers streamed as they come.
+
+use std::{io, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures::stream;
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::{
+    HeaderMap, Request, Response,
+    body::{Body as _, Frame, Incoming},
+    header::{
+        AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderName,
+        PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING,
+        UPGRADE,
+    },
+};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{
+        Client,
+        connect::{HttpConnector, proxy::Tunnel},
+    },
+    rt::{TokioExecutor, TokioTimer},
+};
+use tokio::time::timeout;
+
+use super::{
+    EgressError,
+    dial::{CONNECT_TIME, Way},
+    record::{Entry, Rule, Traffic},
+    refusal::{Body, BodyError, Refusal},
+};
+
+/// The largest body of a request, in bytes.
+pub const MAX_REQUEST_BYTES: u64 = 64 * 1024 * 1024;
+/// How long an upstream may be silent, before its answer and in the middle of it. Models may think for minutes.
+pub const IDLE_TIME: Duration = Duration::from_mins(10);
+/// How long an unused connection to a provider is kept.
+const KEEP_TIME: Duration = Duration::from_mins(1);
+
+/// Headers that belong to one connection. Source: RFC 9110, 7.6.1.
+const HOP_HEADERS: [HeaderName; 9] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    PROXY_AUTHENTICATE,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    // Answered here already.
+    EXPECT,
+];
+/// Headers in which a key of the sandbox's own could leave, to another's account.
+const CREDENTIAL_HEADERS: [HeaderName; 6] = [
+    AUTHORIZATION,
+    PROXY_AUTHORIZATION,
+    COOKIE,
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+    HeaderName::from_static("api-key"),
+];
+
+/// Connections to model providers, shared by all runs; a key travels with its request and not with a connection.
+#[derive(Debug, Clone)]
+pub enum ModelClient {
+    /// By the host's own way.
+    Direct(Client<HttpsConnector<HttpConnector>, Body>),
+    /// Through the house's proxy.
+    Proxied(Client<HttpsConnector<Tunnel<HttpConnector>>, Body>),
+}
+
+impl ModelClient {
+    /// A client that trusts what the host trusts.
+    pub fn new(way: &Way) -> Result<Self, EgressError> {
+        let tls = HttpsConnectorBuilder::new()
+            .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
+            .map_err(EgressError::Certificates)?
+            .https_or_http()
+            .enable_http1();
+        let mut connector = HttpConnector::new();
+        connector.enforce_http(false);
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(CONNECT_TIME));
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(KEEP_TIME);
+        Ok(match way.tunnel(connector.clone()) {
+            None => Self::Direct(builder.build(tls.wrap_connector(connector))),
+            Some(tunnel) => Self::Proxied(builder.build(tls.wrap_connector(tunnel))),
+        })
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    pub async fn send(&self, request: Request<Body>) -> Result<Response<Incoming>, Refusal> {
+        let answer = async {
+            match self {
+                Self::Direct(client) => client.request(request).await,
+                Self::Proxied(client) => client.request(request).await,
+            }
+        };
+        match timeout(IDLE_TIME, answer).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) if error.is_connect() => Err(Refusal::Failed(
+                "The model provider cannot be reached. Try again later.".to_owned(),
+            )),
+            Ok(Err(_)) => Err(Refusal::Failed(
+                "The model provider broke the connection off. Try again.".to_owned(),
+            )),
+            Err(_) => Err(Refusal::Failed(format!(
+                "The model provider was silent for {} s.",
+                IDLE_TIME.as_secs()
+            ))),
+        }
+    }
+}
+
+/// Takes away what must not pass: the connection's own headers, and every credential of the sandbox's own.
+pub fn clean_request(headers: &mut HeaderMap) {
+    remove_hop_headers(headers);
+    for name in CREDENTIAL_HEADERS {
+        headers.remove(name);
+    }
+    // The client writes the one of the address that is asked.
+    headers.remove(HOST);
+}
+
+fn remove_hop_headers(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    for name in named.into_iter().chain(HOP_HEADERS) {
+        // A length that disappeared would turn the body into another one.
+        if name != CONTENT_LENGTH {
+            headers.remove(name);
+        }
+    }
+}
+
+/// The body of a request, counted, and broken off at the limit. One that says beforehand that it is larger is refused.
+pub fn request_body(body: Incoming, traffic: Arc<Traffic>) -> Result<Body, Refusal> {
+    let too_large = || {
+        format!(
+            "The request's body is over {} MiB.",
+            MAX_REQUEST_BYTES / (1024 * 1024)
+        )
+    };
+    if body.size_hint().lower() > MAX_REQUEST_BYTES {
+        return Err(Refusal::Denied(Rule::TooLarge, too_large()));
+    }
+    let frames = stream::unfold(Some(body), move |body| {
+        let traffic = Arc::clone(&traffic);
+        async move {
+            let mut body = body?;
+            let frame: Result<Frame<Bytes>, BodyError> = match body.frame().await? {
+                Ok(frame) => {
+                    let length = frame.data_ref().map_or(0, Bytes::len);
+                    if traffic.add_up(length) > MAX_REQUEST_BYTES {
+                        Err(too_large().into())
+                    } else {
+                        Ok(frame)
+                    }
+                }
+                Err(error) => Err(error.into()),
+            };
+            let rest = frame.is_ok().then_some(body);
+            Some((frame, rest))
+        }
+    });
+    Ok(StreamBody::new(frames).boxed_unsync())
+}
+
+/// The answer for the sandbox: the upstream's, its body passed on piece by piece. The record is written when the body
+/// ends, however it ends. What a model reports of its usage is in these pieces.
+pub fn pass_on(response: Response<Incoming>, mut entry: Entry) -> Response<Body> {
+    let (mut head, body) = response.into_parts();
+    remove_hop_headers(&mut head.headers);
+    head.headers.remove(SET_COOKIE);
+    entry.status(head.status.as_u16());
+    let frames = stream::unfold(Some((body, entry)), |state| async move {
+        let (mut body, mut entry) = state?;
+        let frame = match timeout(IDLE_TIME, body.frame()).await {
+            Ok(None) => return None,
+            Ok(Some(Ok(frame))) => {
+                entry
+                    .traffic()
+                    .add_down(frame.data_ref().map_or(0, Bytes::len));
+                Ok(frame)
+            }
+            Ok(Some(Err(error))) => Err(BodyError::from(error)),
+            Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
+        };
+        if frame.is_err() {
+            entry.fail();
+            return Some((frame, None));
+        }
+        Some((frame, Some((body, entry))))
+    });
+    Response::from_parts(head, StreamBody::new(frames).boxed_unsync())
+}

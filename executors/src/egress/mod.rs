@@ -1,0 +1,214 @@
+//! The one way out of a sandbox: an HTTP proxy on a unix socket, one for each run, so that who asks needs no proof.
+//!
+//! It refuses by default. What it lets through, in the phase in which it may: requests below a base address, which get
+//! the real key added and go to a model provider (`relay`); tunnels to listed hosts (`tunnel`); plain requests to
+//! listed hosts (`plain`). Each request leaves one [`EgressRecord`], and each refusal says its rule and its reason.
+
+mod base_address;
+mod dial;
+mod forward;
+mod gate;
+mod plain;
+mod policy;
+mod record;
+mod refusal;
+mod relay;
+mod serve;
+mod tunnel;
+
+use std::{
+    fs::{self, Permissions},
+    io,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tokio::{net::UnixListener, sync::mpsc};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+pub use base_address::{ApiKey, BaseAddress};
+pub use dial::Way;
+pub use policy::{AllowedHost, EgressPolicy, Phase, Reach};
+pub use record::{EgressRecord, Rule, Verdict};
+
+use forward::ModelClient;
+use gate::Gate;
+use record::Journal;
+use serve::Service;
+
+/// The socket's name in a run's folder.
+pub const SOCKET_NAME: &str = "egress.sock";
+/// The name under which it is made before it takes the place of an older one.
+const NEW_SOCKET_NAME: &str = "egress.sock.new";
+/// The longest path of a unix socket in bytes. Source: `unix(7)`, `sun_path`, less the closing zero.
+const MAX_SOCKET_PATH_BYTES: usize = 107;
+/// The sandbox's user is nobody on the host; its folder is what keeps others out.
+const SOCKET_MODE: u32 = 0o666;
+const FOLDER_MODE: u32 = 0o755;
+
+/// Why a way out could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum EgressError {
+    /// The socket's path is longer than the kernel allows.
+    #[error(
+        "{path} is too long for a socket: {MAX_SOCKET_PATH_BYTES} bytes are the limit; choose a shorter data folder"
+    )]
+    PathTooLong {
+        /// The path that was wanted.
+        path: PathBuf,
+    },
+    /// The socket could not be made.
+    #[error("{path} cannot be made: {error}")]
+    Socket {
+        /// The socket or its folder.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// A base address is not usable. The sentence holds no secret.
+    #[error("the base address {prefix} is not usable: {reason}")]
+    BaseAddress {
+        /// Its prefix.
+        prefix: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A listed host is not usable.
+    #[error("{host:?} cannot be listed: {reason}")]
+    Host {
+        /// As it was written.
+        host: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// The proxy that the host itself uses has an address that is not usable.
+    #[error("the host's own proxy is not usable: {0}")]
+    Way(String),
+    /// The certificates of the host could not be read.
+    #[error("the host's certificates cannot be read: {0}")]
+    Certificates(io::Error),
+}
+
+/// What all runs share: connections to model providers, and the host's own way to the internet.
+#[derive(Debug, Clone)]
+pub struct EgressProxy {
+    client: ModelClient,
+    way: Way,
+}
+
+impl EgressProxy {
+    /// Reads the host's certificates (`SSL_CERT_FILE` and `SSL_CERT_DIR` are honoured) once for all runs.
+    pub fn new(way: Way) -> Result<Self, EgressError> {
+        Ok(Self {
+            client: ModelClient::new(&way)?,
+            way,
+        })
+    }
+
+    /// Opens a run's way out as `egress.sock` in `run_dir`, which is made when it is missing. A socket that
+    /// is there is replaced, in one step, so that a sandbox that outlived its proxy finds the next one.
+    ///
+    /// Records go to `log`; where it is full they are dropped and counted. Needs a tokio runtime.
+    pub fn open(
+        &self,
+        run_dir: &Path,
+        policy: EgressPolicy,
+        bases: Vec<BaseAddress>,
+        phase: Phase,
+        log: mpsc::Sender<EgressRecord>,
+    ) -> Result<EgressHandle, EgressError> {
+        let listener = listen(run_dir)?;
+        let gate = Arc::new(Gate::new(phase));
+        let journal = Arc::new(Journal::new(log));
+        let closed = CancellationToken::new();
+        let service = Service::new(
+            policy,
+            bases,
+            self.client.clone(),
+            self.way.clone(),
+            Arc::clone(&journal),
+        );
+        tokio::spawn(serve::serve(
+            listener,
+            Arc::new(service),
+            Arc::clone(&gate),
+            closed.clone(),
+        ));
+        Ok(EgressHandle {
+            gate,
+            journal,
+            _closed: closed.drop_guard(),
+        })
+    }
+}
+
+/// A run's open way out. Dropping it closes it and cuts what is open; the socket's file stays until the run's folder
+/// goes, because a sandbox waits a while for a proxy that is away, and not for one that never was.
+#[derive(Debug)]
+pub struct EgressHandle {
+    gate: Arc<Gate>,
+    journal: Arc<Journal>,
+    _closed: DropGuard,
+}
+
+impl EgressHandle {
+    /// Changes what is allowed. Connections of the earlier phase are cut. Does nothing after [`Self::revoke`].
+    pub fn set_phase(&self, phase: Phase) {
+        self.gate.set_phase(phase);
+    }
+
+    /// Refuses everything from now on, for good, and cuts open connections.
+    pub fn revoke(&self) {
+        self.gate.revoke();
+    }
+
+    /// How many records were dropped because nobody took them.
+    #[must_use]
+    pub fn dropped_records(&self) -> u64 {
+        self.journal.dropped()
+    }
+}
+
+impl Drop for EgressHandle {
+    fn drop(&mut self) {
+        self.gate.revoke();
+    }
+}
+
+fn listen(run_dir: &Path) -> Result<UnixListener, EgressError> {
+    let (new, path) = (run_dir.join(NEW_SOCKET_NAME), run_dir.join(SOCKET_NAME));
+    if new.as_os_str().len() > MAX_SOCKET_PATH_BYTES {
+        return Err(EgressError::PathTooLong { path });
+    }
+    let make = || {
+        fs::create_dir_all(run_dir)?;
+        fs::set_permissions(run_dir, Permissions::from_mode(FOLDER_MODE))?;
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let listener = UnixListener::bind(&new)?;
+        fs::set_permissions(&new, Permissions::from_mode(SOCKET_MODE))?;
+        fs::rename(&new, &path)?;
+        Ok(listener)
+    };
+    make().map_err(|error| EgressError::Socket {
+        path: path.clone(),
+        error,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_path_that_no_socket_can_have_is_refused_by_its_length() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = listen(&folder.path().join("x".repeat(100))).unwrap_err();
+        assert!(matches!(error, EgressError::PathTooLong { .. }), "{error}");
+    }
+}

@@ -1,0 +1,101 @@
+//! Plain HTTP requests to listed hosts, as a proxy is asked for them: read only, without credentials.
+
+use hyper::{Method, Request, Response, Uri, body::Incoming, client::conn::http1, header::HOST};
+use hyper_util::rt::TokioIo;
+use tokio::time::timeout;
+
+use super::{
+    dial::{DialError, Way, dial},
+    forward::{IDLE_TIME, clean_request, pass_on, request_body},
+    policy::{EgressPolicy, Phase, normal},
+    record::{Entry, Rule, Verdict},
+    refusal::{Body, Refusal},
+};
+
+/// The port of plain HTTP.
+const HTTP_PORT: u16 = 80;
+
+/// Sends a request to the host in its address and passes the answer back.
+pub async fn fetch(
+    way: &Way,
+    policy: &EgressPolicy,
+    phase: Phase,
+    request: Request<Incoming>,
+    mut entry: Entry,
+) -> Response<Body> {
+    match forward(way, policy, phase, request, &mut entry).await {
+        Ok(response) => pass_on(response, entry),
+        Err(refusal) => refusal.answer(&mut entry),
+    }
+}
+
+async fn forward(
+    way: &Way,
+    policy: &EgressPolicy,
+    phase: Phase,
+    request: Request<Incoming>,
+    entry: &mut Entry,
+) -> Result<Response<Incoming>, Refusal> {
+    let (mut head, body) = request.into_parts();
+    let malformed = || {
+        Refusal::Denied(
+            Rule::Malformed,
+            "Only http addresses are asked of a proxy this way.".to_owned(),
+        )
+    };
+    let authority = head
+        .uri
+        .authority()
+        .filter(|_| head.uri.scheme_str() == Some("http"))
+        .cloned();
+    let authority = authority.ok_or_else(malformed)?;
+    let (host, port) = (
+        normal(authority.host()),
+        authority.port_u16().unwrap_or(HTTP_PORT),
+    );
+    let allowed = policy
+        .allows(phase, &host, port, HTTP_PORT)
+        .map_err(|refusal| Refusal::host(refusal, phase, &host))?;
+    if !matches!(head.method, Method::GET | Method::HEAD) {
+        let sentence = format!(
+            "{} to {host} is not allowed; registries are read with GET and HEAD.",
+            head.method
+        );
+        return Err(Refusal::Denied(Rule::Method, sentence));
+    }
+    entry.decide(Verdict::Allowed, Rule::Listed(allowed.to_string()));
+    let stream = dial(way, &host, port, allowed.reach())
+        .await
+        .map_err(|error| unreachable(&host, &error))?;
+    let broken = |_| Refusal::Failed(format!("{host} broke the connection off."));
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(broken)?;
+    // It ends when the answer has been read, or is not wanted any more.
+    tokio::spawn(connection);
+
+    let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+    head.uri = path.parse::<Uri>().map_err(|_| malformed())?;
+    clean_request(&mut head.headers);
+    // Not the one that the sandbox wrote, which may be another's.
+    head.headers
+        .insert(HOST, authority.as_str().parse().map_err(|_| malformed())?);
+    let body = request_body(body, entry.traffic())?;
+    let answer = timeout(
+        IDLE_TIME,
+        sender.send_request(Request::from_parts(head, body)),
+    )
+    .await;
+    answer
+        .map_err(|_| Refusal::Failed(format!("{host} was silent for {} s.", IDLE_TIME.as_secs())))?
+        .map_err(broken)
+}
+
+/// What is said of a host that could not be dialled.
+pub fn unreachable(host: &str, error: &DialError) -> Refusal {
+    let sentence = format!("{host} cannot be reached: {error}.");
+    match error {
+        DialError::Forbidden => Refusal::Denied(Rule::PrivateAddress, sentence),
+        DialError::Unresolved | DialError::Refused(_) => Refusal::Failed(sentence),
+    }
+}

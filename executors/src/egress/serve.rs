@@ -1,0 +1,160 @@
+//! Accepts a sandbox's connections and sorts its requests by the three forms in which a proxy is asked.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use hyper::{
+    Method, Request, Response, Uri, body::Incoming, server::conn::http1, service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{UnixListener, UnixStream},
+    sync::Semaphore,
+    time::sleep,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    base_address::BaseAddress,
+    dial::Way,
+    forward::ModelClient,
+    gate::{Epoch, Gate, Standing},
+    plain,
+    policy::EgressPolicy,
+    record::{Asked, Journal, Rule},
+    refusal::{Body, Refusal},
+    relay, tunnel,
+};
+
+/// Connections of one sandbox at a time; more wait.
+const MAX_CONNECTIONS: usize = 256;
+/// How long a client may take for the head of a request, and how long an unused connection is kept: longer than clients
+/// keep theirs (90 s), so that none is closed in the moment of its next use.
+const HEAD_TIME: Duration = Duration::from_mins(5);
+/// The pause where no connection can be accepted, as for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Where the shim listens inside. A client that does not know that loopback needs no proxy asks for it through one.
+const OWN_NAMES: [&str; 2] = ["127.0.0.1", "localhost"];
+const OWN_PORT: u16 = 3128;
+
+/// What answers the requests of one run.
+#[derive(Debug)]
+pub struct Service {
+    policy: EgressPolicy,
+    bases: Vec<BaseAddress>,
+    client: ModelClient,
+    way: Way,
+    journal: Arc<Journal>,
+}
+
+impl Service {
+    /// A service by these rules.
+    pub fn new(
+        policy: EgressPolicy,
+        bases: Vec<BaseAddress>,
+        client: ModelClient,
+        way: Way,
+        journal: Arc<Journal>,
+    ) -> Self {
+        Self {
+            policy,
+            bases,
+            client,
+            way,
+            journal,
+        }
+    }
+
+    async fn answer(&self, request: Request<Incoming>, epoch: &Epoch) -> Response<Body> {
+        let own = is_own(request.uri());
+        let phase = match epoch.standing {
+            Standing::Open(phase) => Some(phase),
+            Standing::Revoked => None,
+        };
+        let tunnels = request.method() == Method::CONNECT;
+        let host = if own { None } else { request.uri().authority() };
+        let mut entry = self.journal.entry(Asked {
+            phase,
+            method: request.method().to_string(),
+            host: host.map_or_else(|| self.model_host(request.uri()), ToString::to_string),
+            path: (!tunnels).then(|| request.uri().path().to_owned()),
+        });
+        let Some(phase) = phase else {
+            let sentence = "This run has ended; nothing leaves its sandbox any more.".to_owned();
+            return Refusal::Denied(Rule::Revoked, sentence).answer(&mut entry);
+        };
+        if tunnels {
+            tunnel::connect(
+                &self.way,
+                &self.policy,
+                phase,
+                epoch.over.clone(),
+                request,
+                entry,
+            )
+            .await
+        } else if own {
+            relay::relay(&self.client, &self.bases, phase, request, entry).await
+        } else {
+            plain::fetch(&self.way, &self.policy, phase, request, entry).await
+        }
+    }
+
+    fn model_host(&self, uri: &Uri) -> String {
+        let base = super::base_address::find(&self.bases, uri.path());
+        base.map_or_else(String::new, |(base, _)| base.host().to_owned())
+    }
+}
+
+/// Whether a request is for the proxy itself: it names no host, or the shim's own address.
+fn is_own(uri: &Uri) -> bool {
+    let (Some(host), Some(_scheme)) = (uri.host(), uri.scheme()) else {
+        return uri.host().is_none();
+    };
+    OWN_NAMES.contains(&host) && uri.port_u16() == Some(OWN_PORT)
+}
+
+/// Serves connections until `closed`.
+pub async fn serve(
+    listener: UnixListener,
+    service: Arc<Service>,
+    gate: Arc<Gate>,
+    closed: CancellationToken,
+) {
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    closed
+        .run_until_cancelled(async {
+            while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+                let Ok((stream, _)) = listener.accept().await else {
+                    sleep(ACCEPT_PAUSE).await;
+                    continue;
+                };
+                let (service, epoch, closed) = (Arc::clone(&service), gate.epoch(), closed.clone());
+                tokio::spawn(async move {
+                    let _place = place;
+                    let over = epoch.over.clone();
+                    tokio::select! {
+                        () = converse(stream, service, epoch) => {}
+                        () = over.cancelled() => {}
+                        () = closed.cancelled() => {}
+                    }
+                });
+            }
+        })
+        .await;
+}
+
+async fn converse(stream: UnixStream, service: Arc<Service>, epoch: Epoch) {
+    let answer = service_fn(|request| {
+        let (service, epoch) = (Arc::clone(&service), epoch.clone());
+        async move { Ok::<_, Infallible>(service.answer(request, &epoch).await) }
+    });
+    let outcome = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME)
+        .serve_connection(TokioIo::new(stream), answer)
+        .with_upgrades()
+        .await;
+    if let Err(error) = outcome {
+        tracing::debug!(%error, "a connection of a sandbox broke");
+    }
+}
