@@ -1,0 +1,64 @@
+//! What Deckhand costs with a model that takes no time to think, beside the bare cost of the same thing.
+
+mod bare;
+mod crowd;
+mod latency;
+mod memory;
+mod place;
+mod report;
+mod series;
+
+use clap::{Args, ValueEnum};
+
+use self::place::Place;
+use self::report::Report;
+
+/// What is measured, and how often.
+#[derive(Args)]
+pub struct Options {
+    /// The figures.
+    #[arg(value_enum)]
+    what: What,
+    /// How many tasks are taken from mention to result, one after another.
+    #[arg(long, default_value_t = 5)]
+    runs: usize,
+    /// How many mentions come at once.
+    #[arg(long, default_value_t = 50)]
+    mentions: usize,
+    /// How many tasks are in flight when memory is measured.
+    #[arg(long, default_value_t = 10)]
+    tasks: usize,
+}
+
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// From a mention to a result; many mentions at once; memory.
+    Main,
+}
+
+/// Measures, prints a table, and one JSON object as the last line. A missed bar is told, and is no error.
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    match options.what {
+        What::Main => main(&options).await,
+    }
+}
+
+async fn main(options: &Options) -> anyhow::Result<()> {
+    let place = Place::open(&[]).await?;
+    let alone = latency::measure(&place, options.runs).await;
+    let (alone, bare) = place.close(alone).await?;
+    let place = Place::open(&[]).await?;
+    let crowd = crowd::measure(&place, options.mentions).await;
+    let crowd = place.close(crowd).await?;
+    let place = Place::open(&[("DECKHAND_PARALLEL_TASKS", options.tasks.to_string())]).await?;
+    let memory = memory::measure(&place, options.tasks).await;
+    let memory = place.close(memory).await?;
+    Report {
+        alone,
+        bare,
+        crowd,
+        memory,
+    }
+    .print()
+}

@@ -1,0 +1,11 @@
+//! Stand-ins for the platforms that Deckhand talks to, with state, at the wire.
+//!
+//! - [`slack`]: Web API, events, interactivity, files, and a page that shows the threads
+//! - [`github`]: REST in front of real bare repositories over smart HTTP
+//! - [`linear`]: GraphQL executed against the real schema where it is present
+//! - [`models`]: model providers that stream scripted turns in their own wire formats
+
+pub mod github;
+pub mod linear;
+pub mod models;
+pub mod slack;

@@ -1,0 +1,109 @@
+//! What a model knows about the demo's repository, acme/web: its fault, how to mend it and how to check it.
+
+use serde_json::{Value, json};
+
+/// Fails as long as the offset is ignored.
+pub const OFFSET_CHECK: &str = "node -e \"const { listUsers } = require('./lib/users'); \
+const first = listUsers({ limit: 150, offset: 150 })[0]; \
+if (!first || first.id !== 151) { console.error('the first user is', first && first.id); process.exit(1); }\"";
+
+/// Passes when there is a test for the fault.
+pub const TEST_CHECK: &str = "grep -q 'limit over 100' test/users.test.js && node --test";
+
+/// The page that looks different when the fault is mended.
+pub const PAGE: &str = "/users?limit=150&offset=150";
+
+/// The arguments of `submit_specification`.
+#[must_use]
+pub fn specification() -> Value {
+    json!({
+        "title": "Apply the offset to pages with a limit over 100",
+        "goal": "A request for more than 100 users with an offset answers the users after that offset.",
+        "requirements": [
+            {"id": "R1", "text": "With a limit over 100 the first user is the one after the offset.", "check": OFFSET_CHECK},
+            {"id": "R2", "text": "Pages with a limit of 100 or less stay as they are.", "check": "node --test"},
+            {"id": "R3", "text": "A test covers a limit over 100 together with an offset.", "check": TEST_CHECK},
+        ],
+        "checks": ["npm test"],
+        "out_of_scope": ["The largest limit, which stays 200.", "The shape of the answer."],
+        "pages": [{"path": PAGE, "title": "Users after the first 150"}],
+        "start": {"command": "node server.js", "port": 3000},
+        "setup": null,
+    })
+}
+
+/// The arguments of `submit_plan`.
+#[must_use]
+pub fn plan() -> Value {
+    json!({
+        "steps": [
+            "Add the offset to both ends of each slice in listUsers.",
+            "Add a test with a limit of 150 and an offset of 150.",
+            "Run the tests.",
+        ],
+        "files": ["lib/users.js", "test/users.test.js"],
+        "checks": ["npm test"],
+        "risks": ["Somebody may count on the first rows of long pages."],
+        "cost_usd": {"low": 0.02, "high": 0.10},
+        "network": [],
+        "reason": null,
+    })
+}
+
+/// The arguments of `report_requirements`, with everything met.
+#[must_use]
+pub fn report() -> Value {
+    json!({
+        "summary": "Long pages now begin after the offset; a test covers it.",
+        "requirements": [
+            {"id": "R1", "status": "met", "evidence": "lib/users.js adds the offset to each slice.", "check": OFFSET_CHECK},
+            {"id": "R2", "status": "met", "evidence": "The tests from before pass.", "check": "node --test"},
+            {"id": "R3", "status": "met", "evidence": "test/users.test.js has the new test.", "check": TEST_CHECK},
+        ],
+        "not_done": [],
+    })
+}
+
+/// Mends the fault; in another repository it adds a line to a file of changes.
+#[must_use]
+pub fn mend_command() -> String {
+    String::from(
+        r"if [ -f lib/users.js ]; then
+  sed -i 's/users\.slice(start, end)/users.slice(offset + start, offset + end)/' lib/users.js
+else
+  grep -qs 'asked for' CHANGES.md || echo '- What the thread asked for.' >> CHANGES.md
+fi
+git diff",
+    )
+}
+
+/// Adds the test that failed before.
+#[must_use]
+pub fn test_command() -> String {
+    String::from(
+        r"if [ -f test/users.test.js ] && ! grep -q 'limit over 100' test/users.test.js; then
+cat >> test/users.test.js <<'EOF'
+
+test('a page with a limit over 100 starts after the offset', () => {
+  const page = ids(listUsers({ limit: 150, offset: 150 }));
+  assert.strictEqual(page[0], 151);
+  assert.strictEqual(page.length, 150);
+  assert.strictEqual(page[149], 300);
+});
+EOF
+fi
+git diff --stat",
+    )
+}
+
+/// A small change after the result.
+#[must_use]
+pub fn follow_up_command() -> String {
+    String::from(
+        r"cat >> README.md <<'EOF'
+
+The offset counts the users that are left out at the beginning, with every limit.
+EOF
+git diff --stat",
+    )
+}

@@ -1,0 +1,83 @@
+//! Who and what there is in the workspace before anybody speaks: the team, its people, its channels.
+
+use super::ids::{ChannelId, UserId};
+
+/// The workspace's identifier.
+pub const TEAM_ID: &str = "T0ACME";
+/// The workspace's domain.
+pub const TEAM_DOMAIN: &str = "acme";
+/// The organisation that outsiders come from.
+pub const OTHER_TEAM_ID: &str = "T0OTHER";
+/// The bot as a user.
+pub const BOT_USER: &str = "U0DECK";
+/// The bot's name.
+pub const BOT_NAME: &str = "deckhand";
+/// The bot as an integration.
+pub const BOT_ID: &str = "B0DECK";
+/// The app's identifier.
+pub const APP_ID: &str = "A0DECK";
+
+/// What a person is to the workspace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// A full member.
+    Member,
+    /// A guest of several channels.
+    Guest,
+    /// A guest of one channel.
+    SingleChannelGuest,
+    /// A person of another organisation, in a channel shared by Slack Connect.
+    Outsider,
+    /// An app.
+    Bot,
+}
+
+/// A person or bot.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// The identifier.
+    pub id: UserId,
+    /// The handle, without `@`.
+    pub name: String,
+    /// The name that people read.
+    pub real_name: String,
+    /// The address, where the profile has one.
+    pub email: Option<String>,
+    /// What the person is to the workspace.
+    pub standing: Standing,
+}
+
+/// What kind of conversation a channel is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChannelKind {
+    /// Open to all members.
+    Public,
+    /// By invitation.
+    Private,
+    /// Shared with another organisation by Slack Connect.
+    Connect,
+    /// One person's conversation with the bot.
+    Direct(UserId),
+}
+
+/// Whether the bot is in a channel: it hears and writes only where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Membership {
+    /// It was invited.
+    Joined,
+    /// It was not.
+    Absent,
+}
+
+/// A channel.
+#[derive(Clone, Debug)]
+pub struct Channel {
+    /// The identifier.
+    pub id: ChannelId,
+    /// The name, without `#`.
+    pub name: String,
+    /// What kind it is.
+    pub kind: ChannelKind,
+    /// Whether the bot is in it.
+    pub bot: Membership,
+}

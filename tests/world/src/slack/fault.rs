@@ -1,0 +1,78 @@
+//! Faults on order: what Slack does on a bad day, one call at a time.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use super::ids::ChannelId;
+use super::limits::POST_INTERVAL;
+
+/// What the next call of a method meets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// HTTP 429 with `Retry-After`.
+    RateLimited {
+        /// How long the caller is told to wait; whole seconds are sent.
+        retry_after: Duration,
+    },
+    /// HTTP 503 with no JSON in its body. Nothing was done.
+    ServerError,
+    /// The call is not done and the connection breaks.
+    DropRequest,
+    /// The call is done, but its answer breaks off: the caller cannot know.
+    DropAnswer,
+    /// HTTP 200 with this error code. Nothing was done.
+    Error(String),
+}
+
+/// How often an app may write into one channel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PostLimit {
+    /// As often as it likes: stories are quick so.
+    #[default]
+    Unlimited,
+    /// Once a second and channel, as Slack has it; more is answered with 429.
+    OnePerSecond,
+}
+
+/// Faults that wait for their call, and the writing limit.
+#[derive(Default)]
+pub(crate) struct Weather {
+    waiting: HashMap<String, VecDeque<Fault>>,
+    pub(crate) limit: PostLimit,
+    last_posts: HashMap<ChannelId, Instant>,
+}
+
+impl Weather {
+    pub(crate) fn order(&mut self, method: &str, fault: Fault) {
+        self.waiting
+            .entry(method.to_owned())
+            .or_default()
+            .push_back(fault);
+    }
+
+    /// The fault that the present call of `method` meets.
+    pub(crate) fn meet(&mut self, method: &str) -> Option<Fault> {
+        self.waiting.get_mut(method)?.pop_front()
+    }
+
+    /// The fault that a message into `channel` meets where it comes too soon after the last one.
+    pub(crate) fn meet_limit(&mut self, channel: &ChannelId) -> Option<Fault> {
+        match self.limit {
+            PostLimit::Unlimited => None,
+            PostLimit::OnePerSecond => {
+                let now = Instant::now();
+                let too_soon = self
+                    .last_posts
+                    .get(channel)
+                    .is_some_and(|last| now.duration_since(*last) < POST_INTERVAL);
+                if too_soon {
+                    return Some(Fault::RateLimited {
+                        retry_after: POST_INTERVAL,
+                    });
+                }
+                self.last_posts.insert(channel.clone(), now);
+                None
+            }
+        }
+    }
+}
