@@ -1,0 +1,83 @@
+//! Every setting, as a table: its name in the environment and in the file, what it is for, and what it is when nobody sets it.
+
+/// Whether a value may be printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exposure {
+    /// It may.
+    Open,
+    /// It is masked wherever it is printed.
+    Secret,
+}
+
+/// One setting.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// Its name in the environment.
+    pub variable: &'static str,
+    /// Its key in `deckhand.toml`.
+    pub key: &'static str,
+    /// What it is when nobody sets it; empty for none.
+    pub default: &'static str,
+    /// Whether it may be printed.
+    pub exposure: Exposure,
+    /// What it is for, its unit and its limits.
+    pub about: &'static str,
+}
+
+const fn open(variable: &'static str, key: &'static str, default: &'static str, about: &'static str) -> Setting {
+    Setting { variable, key, default, exposure: Exposure::Open, about }
+}
+
+const fn secret(variable: &'static str, key: &'static str, about: &'static str) -> Setting {
+    Setting { variable, key, default: "", exposure: Exposure::Secret, about }
+}
+
+/// Every setting there is, in the order of the reference.
+pub const SETTINGS: &[Setting] = &[
+    open("DECKHAND_LISTEN", "listen", "127.0.0.1:8080", "Address and port of the doors and pages."),
+    open("DECKHAND_PUBLIC_URL", "public_url", "", "How people and platforms reach this server; links are made with it. Default: `http://` and the listening address."),
+    open("DECKHAND_DATABASE_URL", "database_url", "", "`sqlite:PATH`. Default: `deckhand.sqlite` in the data folder."),
+    open("DECKHAND_DATA_DIR", "data_dir", "./.deckhand", "Folder for the database, mirrors of repositories, quarantined commits, sockets of sandboxes and pictures. Keep it short: sockets below it have paths of at most 107 bytes."),
+    open("DECKHAND_INSTANCE", "instance", "deckhand", "Name of this installation on its container engine; two installations on one engine need two names."),
+    secret("DECKHAND_SECRET", "secret", "Key of the signatures in links to task pages. Default: made once and kept in the data folder."),
+    open("DECKHAND_LOG", "log", "info", "What is logged: a level, or a filter such as `deckhand=debug`."),
+    open("DECKHAND_LOG_FORMAT", "log_format", "text", "`text` for people or `json` for machines."),
+    secret("SLACK_BOT_TOKEN", "slack.bot_token", "The app's bot token, `xoxb-…`. With it, the Slack side is on."),
+    secret("SLACK_SIGNING_SECRET", "slack.signing_secret", "Checks that requests come from Slack. Needed with the bot token."),
+    secret("SLACK_APP_TOKEN", "slack.app_token", "The app-level token, `xapp-…`, for Socket Mode. Read and checked; Socket Mode comes later."),
+    open("SLACK_API_URL", "slack.api_url", "https://slack.com/api", "Base address of Slack's Web API."),
+    open("LINEAR_CLIENT_ID", "linear.client_id", "", "The Linear application's identifier. With it, the Linear side is on."),
+    secret("LINEAR_CLIENT_SECRET", "linear.client_secret", "The Linear application's secret."),
+    secret("LINEAR_WEBHOOK_SECRET", "linear.webhook_secret", "Checks that webhooks come from Linear."),
+    open("LINEAR_API_URL", "linear.api_url", "https://api.linear.app", "Base address of Linear; `/graphql` and `/oauth/token` are below it."),
+    open("GITHUB_APP_ID", "github.app_id", "", "The GitHub App's number. Preferred to a token."),
+    secret("GITHUB_APP_PRIVATE_KEY", "github.app_private_key", "The GitHub App's private key: PEM text, or the path of a file with it."),
+    secret("GITHUB_TOKEN", "github.token", "A personal token, for one person's own installation. Used where no App is set."),
+    secret("GITHUB_WEBHOOK_SECRET", "github.webhook_secret", "Checks that webhooks come from GitHub."),
+    open("GITHUB_API_URL", "github.api_url", "https://api.github.com", "Base address of GitHub's REST API; another one for GitHub Enterprise Server."),
+    open("GITHUB_URL", "github.url", "https://github.com", "Base address of repositories: clone and push go to `<this>/<owner>/<name>.git`."),
+    secret("ANTHROPIC_API_KEY", "anthropic.api_key", "Key of Anthropic's API. It never enters a sandbox."),
+    open("ANTHROPIC_BASE_URL", "anthropic.base_url", "https://api.anthropic.com", "Base address of Anthropic's API."),
+    secret("OPENAI_API_KEY", "openai.api_key", "Key of OpenAI's API, or of one that speaks the same. It never enters a sandbox."),
+    open("OPENAI_BASE_URL", "openai.base_url", "https://api.openai.com/v1", "Base address of OpenAI's API, with its version."),
+    secret("GEMINI_API_KEY", "gemini.api_key", "Key of Google's Gemini API. It never enters a sandbox."),
+    open("GOOGLE_GEMINI_BASE_URL", "gemini.base_url", "https://generativelanguage.googleapis.com", "Base address of Google's Gemini API."),
+    open("DECKHAND_AGENT", "agent.default", "", "Agent of tasks that name none: `claude`, `codex`, `gemini`, `opencode`, `goose`. Default: the one of the provider whose key is set."),
+    open("DECKHAND_MODEL", "agent.model", "", "Model of tasks that name none. Default: the agent's own."),
+    open("DECKHAND_IMAGE_PREFIX", "agent.image_prefix", "deckhand-sandbox:", "Images of sandboxes: this and the agent's name."),
+    open("DECKHAND_DOCKER_HOST", "sandbox.docker_host", "", "Address of the Docker engine. Default: the local socket."),
+    open("DECKHAND_RUNTIME", "sandbox.runtime", "", "OCI runtime of sandboxes: `runsc`, `kata`. Default: the engine's."),
+    open("DECKHAND_SANDBOX_MEMORY_MB", "sandbox.memory_mb", "4096", "Memory of one sandbox, in MiB."),
+    open("DECKHAND_SANDBOX_PROCESSORS", "sandbox.processors", "2", "Processors of one sandbox."),
+    open("DECKHAND_REGISTRY_HOSTS", "sandbox.registry_hosts", "registry.npmjs.org, pypi.org, files.pythonhosted.org, crates.io, static.crates.io, index.crates.io, proxy.golang.org, sum.golang.org, rubygems.org, repo.maven.apache.org", "Hosts that setup commands may reach, separated by commas. Work and proof reach none of them."),
+    open("DECKHAND_UPSTREAM_PROXY", "sandbox.upstream_proxy", "", "HTTP proxy through which the egress proxy reaches those hosts, where the network needs one."),
+    open("DECKHAND_PARALLEL_TASKS", "limits.parallel_tasks", "3", "Tasks that use the machine at once; others wait in line. Tasks that wait for a person do not count."),
+    open("DECKHAND_RUN_MINUTES", "limits.run_minutes", "60", "Longest time of one run, in minutes."),
+    open("DECKHAND_SILENCE_MINUTES", "limits.silence_minutes", "10", "Longest silence of an agent before its run is given up, in minutes."),
+    open("DECKHAND_SPEND_DOLLARS", "limits.spend_dollars", "10", "Most that one task may spend on models, in US dollars. Crossing it asks first."),
+    open("DECKHAND_REWORK_ROUNDS", "limits.rework_rounds", "2", "How often a result that is not met goes back to the agent."),
+    open("DECKHAND_CHECK_MINUTES", "limits.check_minutes", "15", "Longest time of one check, in minutes."),
+    open("DECKHAND_WAIT_DAYS", "limits.wait_days", "14", "How long a plan or question waits for a person before the task expires, in days."),
+    open("DECKHAND_PEOPLE", "policy.people", "", "Who may start, steer, approve and cancel: identifiers such as `slack:T1:U1`, separated by commas. Default: every full member."),
+    open("DECKHAND_SECOND_PERSON", "policy.second_person", "false", "Whether somebody else than the requester has to approve."),
+];

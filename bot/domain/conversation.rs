@@ -1,0 +1,85 @@
+//! People, what they said, and where they said it. Surfaces are named by opaque keys: nothing here knows what Slack is.
+
+use serde::{Deserialize, Serialize};
+
+/// One place of talk: a thread, an agent session. Opaque; made and read by the surface it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ConversationId(pub String);
+
+/// A person on a surface. Opaque; made and read by the surface it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PersonId(pub String);
+
+/// How a person stands to the organisation that runs this Deckhand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// A full member.
+    Member,
+    /// A guest account.
+    Guest,
+    /// Somebody from another organisation, in a shared channel.
+    Outsider,
+    /// A program.
+    Bot,
+    /// The surface could not say; treated as the least trusted.
+    Unknown,
+}
+
+/// Somebody who speaks, presses or reacts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    /// Who.
+    pub id: PersonId,
+    /// The name that others see.
+    pub name: String,
+    /// How they stand to the organisation.
+    pub standing: Standing,
+}
+
+/// The surface's own name for one thing that was said, so that it can be marked or linked.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LineRef(pub String);
+
+/// One thing that somebody said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// Where it stands on the surface.
+    pub reference: LineRef,
+    /// Who said it.
+    pub author: Person,
+    /// The words, without the mention of the bot.
+    pub text: String,
+    /// What hung on it.
+    #[serde(default)]
+    pub files: Vec<FileRef>,
+}
+
+/// A file that hung on a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRef {
+    /// Its name.
+    pub name: String,
+    /// Its media type, as the surface states it.
+    pub media_type: String,
+    /// Its size in bytes, as the surface states it.
+    pub size_bytes: u64,
+    /// The surface's own name for it.
+    pub handle: String,
+}
+
+/// By which road a decision came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Road {
+    /// A button was pressed.
+    Button,
+    /// An emoji was added.
+    Reaction,
+    /// A sentence was written.
+    Sentence,
+    /// The surface's own stop signal.
+    Signal,
+    /// The command line.
+    CommandLine,
+}

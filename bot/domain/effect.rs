@@ -1,0 +1,263 @@
+//! Everything that can be done about an event. Imperative; a closed list. Each is a row before it is done.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    CommitId, RunNumber,
+    conversation::{LineRef, Person},
+    message::Message,
+    proof::Judged,
+};
+
+/// The place of a message in its conversation. Saying something into a slot that is taken edits what stands there.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "slot", content = "key", rename_all = "snake_case")]
+pub enum Slot {
+    /// The one status message of a stretch of work, by the number of its first run; 0 is the planning.
+    Progress(RunNumber),
+    /// A plan card, by revision.
+    Plan(u32),
+    /// A question, by number.
+    Question(u32),
+    /// A result, by the run that it came from.
+    Result(RunNumber),
+    /// The pictures of a run.
+    Pictures(RunNumber),
+    /// Anything that is said once, numbered within the task.
+    Note(u32),
+}
+
+impl std::fmt::Display for Slot {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Progress(run) => write!(formatter, "progress-{run}"),
+            Self::Plan(revision) => write!(formatter, "plan-{revision}"),
+            Self::Question(number) => write!(formatter, "question-{number}"),
+            Self::Result(run) => write!(formatter, "result-{run}"),
+            Self::Pictures(run) => write!(formatter, "pictures-{run}"),
+            Self::Note(number) => write!(formatter, "note-{number}"),
+        }
+    }
+}
+
+/// The bot's one status emoji on the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mark {
+    /// 👀
+    Accepted,
+    /// ⏳
+    Working,
+    /// 🙋
+    NeedsYou,
+    /// ✅
+    Proved,
+    /// ⚠️
+    Gaps,
+    /// 🛑
+    Canceled,
+}
+
+/// What a run is asked to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum Assignment {
+    /// Write specification and plan. The workspace is read-only.
+    Plan,
+    /// Write the next revision of the plan. The workspace is read-only.
+    Revise {
+        /// What people said about the last one.
+        corrections: Vec<String>,
+    },
+    /// Do the work of the approved plan.
+    Work,
+    /// Go on with the answer to the agent's question.
+    Answer {
+        /// The question.
+        question: String,
+        /// The answer.
+        answer: String,
+    },
+    /// Mend what the host saw to be untrue.
+    Rework {
+        /// Which round, from 1.
+        round: u8,
+        /// How each requirement stands.
+        judged: Vec<Judged>,
+        /// Failed commands with their last lines.
+        failed: Vec<String>,
+    },
+    /// Do what people asked for after, or during, the last run.
+    FollowUp {
+        /// Their words.
+        words: Vec<String>,
+    },
+}
+
+impl Assignment {
+    /// Whether the run may change the workspace.
+    #[must_use]
+    pub const fn changes_files(&self) -> bool {
+        match self {
+            Self::Plan | Self::Revise { .. } => false,
+            Self::Work | Self::Answer { .. } | Self::Rework { .. } | Self::FollowUp { .. } => true,
+        }
+    }
+
+    /// Whether the run goes on in the agent's session of the run before.
+    #[must_use]
+    pub const fn resumes(&self) -> bool {
+        match self {
+            Self::Plan | Self::Revise { .. } | Self::Work => false,
+            Self::Answer { .. } | Self::Rework { .. } | Self::FollowUp { .. } => true,
+        }
+    }
+}
+
+/// Everything that can be done about an event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "effect", rename_all = "snake_case")]
+pub enum Effect {
+    /// Says something to everybody in the conversation, or edits what stands in the slot.
+    Say {
+        /// Where.
+        slot: Slot,
+        /// What.
+        message: Box<Message>,
+    },
+    /// Says something that only one person sees. State is never whispered.
+    Whisper {
+        /// To whom.
+        to: Person,
+        /// What.
+        message: Box<Message>,
+    },
+    /// Sets the status emoji on the request.
+    Mark {
+        /// Which.
+        mark: Mark,
+    },
+    /// Shows that a reply was heard.
+    Hear {
+        /// Which.
+        line: LineRef,
+    },
+    /// Reads conversation and repository.
+    Gather,
+    /// Starts a run.
+    StartRun {
+        /// Its number.
+        run: RunNumber,
+        /// What it is asked to do.
+        assignment: Assignment,
+    },
+    /// Interrupts the agent's turn and says something to it at once.
+    Steer {
+        /// The run.
+        run: RunNumber,
+        /// The words.
+        text: String,
+    },
+    /// Proves a commit in a clean container.
+    Prove {
+        /// The run whose commit it is.
+        run: RunNumber,
+        /// The commit.
+        commit: CommitId,
+    },
+    /// Pushes a commit and makes or finds its pull request.
+    Publish {
+        /// The run whose commit it is.
+        run: RunNumber,
+        /// The commit.
+        commit: CommitId,
+    },
+    /// Posts the pictures of a run into the conversation.
+    ShowPictures {
+        /// The run whose pictures they are.
+        run: RunNumber,
+    },
+    /// Opens a form for the person who pressed a button.
+    OpenForm {
+        /// The surface's permission to open one, short-lived.
+        trigger: String,
+        /// Which.
+        form: FormRequest,
+    },
+    /// Ends everything of the task that runs.
+    StopAll,
+    /// Removes sandboxes and volumes of an ended task.
+    Release,
+}
+
+impl Effect {
+    /// In which lane it waits. Effects of one lane are done one after the other; lanes never wait for each other.
+    #[must_use]
+    pub const fn lane(&self) -> Lane {
+        match self {
+            Self::Say { .. } | Self::Whisper { .. } | Self::ShowPictures { .. } => Lane::Talk,
+            Self::Mark { .. } | Self::Hear { .. } => Lane::Marks,
+            Self::Gather | Self::StartRun { .. } | Self::Prove { .. } | Self::Publish { .. } | Self::Release => Lane::Work,
+            Self::Steer { .. } | Self::OpenForm { .. } | Self::StopAll => Lane::Control,
+        }
+    }
+
+    /// Its name, for logs and counters.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Say { .. } => "say",
+            Self::Whisper { .. } => "whisper",
+            Self::Mark { .. } => "mark",
+            Self::Hear { .. } => "hear",
+            Self::Gather => "gather",
+            Self::StartRun { .. } => "start_run",
+            Self::Steer { .. } => "steer",
+            Self::Prove { .. } => "prove",
+            Self::Publish { .. } => "publish",
+            Self::ShowPictures { .. } => "show_pictures",
+            Self::OpenForm { .. } => "open_form",
+            Self::StopAll => "stop_all",
+            Self::Release => "release",
+        }
+    }
+}
+
+/// Which form is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "form", rename_all = "snake_case")]
+pub enum FormRequest {
+    /// What should be different about this plan?
+    Correction {
+        /// The revision.
+        revision: u32,
+    },
+    /// Which repository?
+    Repository,
+}
+
+/// A queue of effects within one task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Messages, in order.
+    Talk,
+    /// Emojis.
+    Marks,
+    /// Everything long.
+    Work,
+    /// What may not wait behind anything.
+    Control,
+}
+
+impl Lane {
+    /// Its name in the outbox.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Talk => "talk",
+            Self::Marks => "marks",
+            Self::Work => "work",
+            Self::Control => "control",
+        }
+    }
+}

@@ -1,0 +1,397 @@
+//! Everything that can happen to a task. Past tense; a closed list.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    CommitId, RunNumber, Timestamp,
+    budget::Usage,
+    command::{Command, Options},
+    conversation::{Line, LineRef, Person, Road},
+    plan::Plan,
+    proof::{ChangedFile, Proof, Report},
+    specification::{RepositoryName, SpecificationDraft, Workplace},
+};
+
+/// An event with its moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Happened {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub event: Event,
+}
+
+/// What an emoji means when a person adds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReactionMeaning {
+    /// ✅ 👍
+    Approve,
+    /// ❌ 🛑 ⛔
+    Cancel,
+    /// 🔁
+    Retry,
+}
+
+/// Everything that can happen to a task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// Somebody said something in the task's conversation.
+    Said {
+        /// Who, where, and the words as written.
+        line: Line,
+        /// What they ask for.
+        command: Command,
+        /// What they set.
+        options: Options,
+        /// Whether the bot was mentioned.
+        mentioned: bool,
+    },
+    /// Somebody added an emoji to something in the conversation.
+    Reacted {
+        /// Who.
+        by: Person,
+        /// What it means.
+        meaning: ReactionMeaning,
+        /// The plan revision that the emoji hangs on, where it hangs on a plan.
+        revision: Option<u32>,
+    },
+    /// Somebody approved a revision by a button.
+    Approved {
+        /// Who.
+        by: Person,
+        /// The revision that the button stands for.
+        revision: u32,
+        /// How.
+        road: Road,
+    },
+    /// Somebody asked for the end.
+    CancelAsked {
+        /// Who.
+        by: Person,
+        /// How.
+        road: Road,
+    },
+    /// Somebody wants to try again.
+    RetryAsked {
+        /// Who.
+        by: Person,
+    },
+    /// Somebody chose one of the offered answers, or wrote one in a form.
+    Answered {
+        /// Who.
+        by: Person,
+        /// The question's number.
+        question: u32,
+        /// The answer.
+        text: String,
+    },
+    /// Somebody corrected a plan in its form.
+    Corrected {
+        /// Who.
+        by: Person,
+        /// The revision they saw.
+        revision: u32,
+        /// What should be different.
+        text: String,
+    },
+    /// Somebody chose another repository.
+    RepositoryChosen {
+        /// Who.
+        by: Person,
+        /// Which.
+        repository: RepositoryName,
+    },
+    /// The task may use the machine now.
+    SlotGranted,
+    /// Conversation and repository were read.
+    Gathered {
+        /// What was said before and around the request.
+        context: Vec<Line>,
+        /// Where the work happens, or why it cannot.
+        workplace: Result<Workplace, WorkplaceProblem>,
+    },
+    /// The agent's process lives.
+    RunStarted {
+        /// Which run.
+        run: RunNumber,
+    },
+    /// A run is over.
+    RunEnded {
+        /// Which run.
+        run: RunNumber,
+        /// What it left.
+        ending: Box<Ending>,
+    },
+    /// The clean container has spoken.
+    Proved {
+        /// The run whose commit it was.
+        run: RunNumber,
+        /// What was found.
+        proof: Box<Proof>,
+    },
+    /// The clean container could not do its work.
+    ProofFailed {
+        /// The run whose commit it was.
+        run: RunNumber,
+        /// Why, for people.
+        reason: String,
+    },
+    /// The commit is on the remote, and the pull request stands.
+    Published {
+        /// The run whose commit it was.
+        run: RunNumber,
+        /// Where.
+        publication: Publication,
+    },
+    /// The commit could not be published.
+    PublishRefused {
+        /// The run whose commit it was.
+        run: RunNumber,
+        /// Why.
+        problem: PublishProblem,
+    },
+    /// The pull request was merged or closed.
+    PullRequestEnded {
+        /// Whether it was merged.
+        merged: bool,
+        /// Who did it, as the forge names them.
+        by: String,
+    },
+    /// Everything of the task that ran is gone.
+    Stopped {
+        /// Whether the engine confirmed it; otherwise the reaper goes on.
+        confirmed: bool,
+    },
+    /// An effect was given up after its last attempt.
+    EffectGivenUp {
+        /// Which, in words.
+        effect: String,
+        /// The last error, for people.
+        reason: String,
+    },
+    /// Nobody decided for too long.
+    WaitedTooLong,
+}
+
+/// Why there is no workplace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "problem", rename_all = "snake_case")]
+pub enum WorkplaceProblem {
+    /// Nothing says which repository is meant.
+    Unclear {
+        /// The ones in reach.
+        known: Vec<RepositoryName>,
+    },
+    /// It is not there, or this installation cannot see it: forges answer the same for both.
+    NotFound {
+        /// The one that was asked for.
+        repository: RepositoryName,
+        /// The ones in reach.
+        known: Vec<RepositoryName>,
+    },
+    /// It has no commit.
+    Empty {
+        /// The one that was asked for.
+        repository: RepositoryName,
+    },
+    /// The base branch is not there.
+    NoSuchBranch {
+        /// The repository.
+        repository: RepositoryName,
+        /// The branch that was asked for.
+        branch: String,
+        /// Branches with the nearest names.
+        near: Vec<String>,
+    },
+    /// The forge did not answer in time, after retries.
+    Unreachable {
+        /// The repository.
+        repository: RepositoryName,
+        /// The last error, for people.
+        reason: String,
+    },
+    /// There is no such agent here.
+    NoSuchAgent {
+        /// The one that was asked for.
+        agent: String,
+        /// The ones that are set up.
+        known: Vec<String>,
+    },
+}
+
+/// What a run left.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ending {
+    /// The specification that was handed over.
+    pub specification: Option<SpecificationDraft>,
+    /// The plan that was handed over.
+    pub plan: Option<Plan>,
+    /// The question that was asked.
+    pub question: Option<AgentQuestion>,
+    /// What the agent said about its own work.
+    pub report: Option<Report>,
+    /// The last words of the agent, cut.
+    pub closing_words: String,
+    /// The agent's own name of the session, for going on later.
+    pub session: Option<String>,
+    /// What was used.
+    pub usage: Usage,
+    /// How long it took, in milliseconds.
+    pub elapsed_ms: i64,
+    /// The model, as the agent names it.
+    pub model: Option<String>,
+    /// What was changed.
+    pub change: Change,
+    /// Why it failed, where it did.
+    pub failure: Option<RunFailure>,
+}
+
+/// What a run changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Change {
+    /// Nothing, or nothing was looked for.
+    #[default]
+    None,
+    /// The commit that will be proved and pushed.
+    Commit {
+        /// The commit, made by the host.
+        commit: CommitId,
+        /// Changed files against the base.
+        files: Vec<ChangedFile>,
+        /// Things a reviewer should look at.
+        notices: Vec<String>,
+    },
+    /// It may not leave the sandbox.
+    Refused {
+        /// Why, for people.
+        reason: String,
+    },
+}
+
+/// A question of the agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct AgentQuestion {
+    /// The question, in one or two sentences.
+    pub question: String,
+    /// Answers to choose from; empty where the answer is free.
+    #[serde(default)]
+    pub choices: Vec<String>,
+}
+
+/// Why a run failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "failure", rename_all = "snake_case")]
+pub enum RunFailure {
+    /// The sandbox or the agent in it did not start.
+    DidNotStart {
+        /// The last lines, for people.
+        detail: String,
+    },
+    /// The provider refuses the key.
+    KeyRefused,
+    /// The provider's account has no credit.
+    OutOfCredit,
+    /// The provider limits this account.
+    RateLimited,
+    /// The provider is overloaded.
+    Overloaded,
+    /// The agent speaks nonsense.
+    Nonsense {
+        /// What was wrong.
+        detail: String,
+    },
+    /// It wrote more than is read.
+    TooMuchOutput,
+    /// It ended by itself before its turn was over.
+    Died {
+        /// The last lines, for people.
+        detail: String,
+        /// Whether the engine killed it for memory.
+        out_of_memory: bool,
+    },
+    /// The ceiling of time was reached.
+    OutOfTime,
+    /// It said nothing for too long.
+    Silent,
+    /// The ceiling of spend was reached.
+    OutOfBudget,
+    /// It ended its turn without handing over what was asked for.
+    NothingHandedOver,
+    /// The sandbox is gone and with it the run: the engine was restarted or cleaned.
+    SandboxLost,
+    /// Anything else, for people.
+    Other {
+        /// What happened.
+        detail: String,
+    },
+}
+
+/// Where a commit was published.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Publication {
+    /// The commit.
+    pub commit: CommitId,
+    /// The branch.
+    pub branch: String,
+    /// The pull request, where the remote has a forge.
+    pub pull_request: Option<PullRequest>,
+    /// Whether the base has moved since the plan, and where the two collide.
+    pub base: BaseStanding,
+}
+
+/// How the base branch stands to the commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum BaseStanding {
+    /// Where it was.
+    Same,
+    /// It has moved, and the two go together.
+    Moved,
+    /// It has moved, and the two collide.
+    Conflicts {
+        /// The files.
+        files: Vec<String>,
+    },
+}
+
+/// A pull request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullRequest {
+    /// Its number.
+    pub number: u64,
+    /// Its page.
+    pub url: String,
+}
+
+/// Why a commit could not be published.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "problem", rename_all = "snake_case")]
+pub enum PublishProblem {
+    /// The remote refused the push.
+    Refused {
+        /// Its words.
+        reason: String,
+    },
+    /// The branch has commits that are not the bot's.
+    BranchMoved,
+    /// The token may not push.
+    NoAccess,
+    /// The forge refused the pull request.
+    PullRequestRefused {
+        /// Its words.
+        reason: String,
+    },
+    /// The approval does not fit what would be published.
+    ApprovalVoid,
+}
+
+impl Event {
+    /// The line that asks, where the event is a person's sentence.
+    #[must_use]
+    pub fn line(&self) -> Option<&LineRef> {
+        if let Self::Said { line, .. } = self { Some(&line.reference) } else { None }
+    }
+}

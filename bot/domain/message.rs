@@ -1,0 +1,367 @@
+//! Everything that is ever said, as data. The words stand in `templates/messages`, one file a message.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    budget::{MicroDollars, Usage},
+    command::UnknownOption,
+    conversation::{Person, Road},
+    event::{BaseStanding, PublishProblem, Publication, RunFailure, WorkplaceProblem},
+    plan::{ListDifference, Plan},
+    policy::{Act, Refusal},
+    proof::{ChangedFile, CheckResult, Judged, Picture, Weakening},
+    specification::{RepositoryName, SpecificationDraft, Workplace},
+};
+
+/// Everything that is ever said.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "message", rename_all = "snake_case")]
+pub enum Message {
+    /// The one status message.
+    Progress(Progress),
+    /// A plan, to be decided on.
+    PlanCard(Box<PlanCard>),
+    /// Something only a person can answer.
+    Question(QuestionCard),
+    /// The end of a stretch of work.
+    Result(Box<ResultCard>),
+    /// The end of a task that did not work.
+    Failed(FailureCard),
+    /// The confirmation of a cancel.
+    Canceled {
+        /// Who asked for it.
+        by: Person,
+        /// How.
+        road: Road,
+        /// Whether the engine confirmed that everything is gone.
+        confirmed: bool,
+        /// The branch on the remote that stays, where something was pushed before.
+        pushed_branch: Option<String>,
+    },
+    /// The pull request was merged or closed.
+    PullRequestEnded {
+        /// Whether it was merged.
+        merged: bool,
+        /// Who did it.
+        by: String,
+    },
+    /// Nobody decided for too long.
+    Expired,
+    /// An act was refused.
+    NotAllowed {
+        /// What was wanted.
+        act: Act,
+        /// Why not.
+        refusal: Refusal,
+    },
+    /// An approval came for a plan that is not the last one, or for none.
+    StaleApproval {
+        /// What was approved.
+        seen: u32,
+        /// The revision that waits, where one does.
+        current: Option<u32>,
+    },
+    /// A cancel or retry came when there is nothing to cancel or retry.
+    NothingToDo {
+        /// How the task stands, in words.
+        stands: String,
+        /// What was wanted.
+        wanted: String,
+    },
+    /// Words that look like options and are none.
+    OptionHints {
+        /// Which.
+        unknown: Vec<UnknownOption>,
+    },
+    /// The mention had nothing in it.
+    NothingAsked,
+    /// How to talk to the bot.
+    Help,
+    /// A word that this version does not know yet.
+    Unavailable {
+        /// The word.
+        word: String,
+    },
+    /// Tasks of a person, or of everybody.
+    TaskList {
+        /// The tasks, newest first.
+        tasks: Vec<TaskLine>,
+    },
+    /// An effect was given up.
+    GivenUp {
+        /// Which, in words.
+        effect: String,
+        /// The last error.
+        reason: String,
+    },
+}
+
+/// One line of a list of tasks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskLine {
+    /// The task.
+    pub id: String,
+    /// Its title, or the request's first words.
+    pub title: String,
+    /// How it stands, in words.
+    pub stands: String,
+    /// Where to look.
+    pub url: String,
+    /// What only a person can do next, where there is something.
+    pub needs: Option<String>,
+}
+
+/// In which part of the work a task is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "phase", rename_all = "snake_case")]
+pub enum Phase {
+    /// Waits for its turn.
+    Queued {
+        /// How many tasks go before it.
+        ahead: u32,
+    },
+    /// Conversation and repository are read.
+    Reading,
+    /// The agent writes specification and plan.
+    Planning,
+    /// The plan is there.
+    Planned,
+    /// The sandbox is made ready.
+    Preparing,
+    /// The agent works.
+    Working,
+    /// The agent mends what the host saw to be untrue.
+    Reworking {
+        /// Which round.
+        round: u8,
+    },
+    /// The clean container runs the checks.
+    Verifying,
+    /// Push and pull request.
+    Publishing,
+    /// The agent has asked something; nothing runs.
+    Waiting,
+    /// It is over; the result says the rest.
+    Over {
+        /// How, in a word: `done`, `failed`, `cancelled`.
+        how: String,
+    },
+}
+
+/// The status message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The part of the work.
+    pub phase: Phase,
+    /// The title, once there is one.
+    pub title: Option<String>,
+    /// Repository and branch, once they are known.
+    pub workplace: Option<Workplace>,
+    /// What the live run says; none while nothing runs.
+    pub live: Option<Live>,
+    /// What was spent so far.
+    pub spent: Usage,
+}
+
+/// What a live run says about itself. Not stored; newest wins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Live {
+    /// What the agent is doing, in its own words, cut.
+    pub step: String,
+    /// The last command that it ran.
+    pub last_command: Option<String>,
+    /// Since when the run lives, in milliseconds.
+    pub elapsed_ms: i64,
+    /// How long ago the agent was last heard, in milliseconds.
+    pub heartbeat_age_ms: i64,
+    /// Which of the plan's steps are done, where the agent says so: done and all.
+    pub steps: Option<(u32, u32)>,
+}
+
+/// What became of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Decision {
+    /// It waits for a decision.
+    Open,
+    /// Somebody approved it.
+    Approved {
+        /// Who.
+        by: Person,
+    },
+    /// A later revision took its place.
+    Superseded,
+    /// The task was ended before a decision.
+    Withdrawn,
+}
+
+/// A plan as it is shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlanCard {
+    /// The revision.
+    pub revision: u32,
+    /// The specification.
+    pub specification: SpecificationDraft,
+    /// Whose words were taken as instructions.
+    pub instructed_by: Vec<String>,
+    /// Whose words were taken as background.
+    pub background_by: Vec<String>,
+    /// Repository, branch and commit.
+    pub workplace: Workplace,
+    /// The plan.
+    pub plan: Plan,
+    /// What is different from the revision before; empty for the first.
+    pub changes: Vec<ListDifference>,
+    /// The agent that will work.
+    pub agent: String,
+    /// Its model, where one was chosen.
+    pub model: Option<String>,
+    /// The ceiling of spend.
+    pub budget: MicroDollars,
+    /// What became of it.
+    pub decision: Decision,
+    /// Who is asked to decide; mentioned once.
+    pub asks: Person,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "about", rename_all = "snake_case")]
+pub enum QuestionText {
+    /// The repository is not clear, or cannot be used.
+    Workplace {
+        /// Why.
+        problem: WorkplaceProblem,
+    },
+    /// Nothing decides whether the work is done.
+    Check,
+    /// The agent asks.
+    Agent {
+        /// Its words.
+        question: String,
+    },
+    /// The ceiling of spend was reached.
+    Budget {
+        /// What was spent.
+        spent: Usage,
+        /// The ceiling.
+        ceiling: MicroDollars,
+    },
+}
+
+/// A question as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuestionCard {
+    /// Its number within the task.
+    pub number: u32,
+    /// What is asked.
+    pub text: QuestionText,
+    /// Answers to choose from.
+    pub choices: Vec<String>,
+    /// Who is asked.
+    pub asks: Person,
+    /// What was answered and by whom, once it was.
+    pub answered: Option<(Person, String)>,
+}
+
+/// A result as it is shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ResultCard {
+    /// The title.
+    pub title: String,
+    /// Where the work is.
+    pub publication: Publication,
+    /// The repository.
+    pub repository: RepositoryName,
+    /// The base branch.
+    pub base_branch: String,
+    /// How each requirement stands.
+    pub requirements: Vec<Judged>,
+    /// Every command that was run in the clean container.
+    pub checks: Vec<CheckResult>,
+    /// Tests that the change weakens.
+    pub weakenings: Vec<Weakening>,
+    /// What changed.
+    pub files: Vec<ChangedFile>,
+    /// Pictures, taken or not.
+    pub pictures: Vec<Picture>,
+    /// Things a reviewer should look at.
+    pub notices: Vec<String>,
+    /// What the agent says it left undone.
+    pub not_done: Vec<String>,
+    /// How often the result went back to the agent.
+    pub rework_rounds: u8,
+    /// Whether everything was seen to be true.
+    pub whole: bool,
+    /// What it used, of all runs.
+    pub usage: Usage,
+    /// How long the runs took together, in milliseconds.
+    pub elapsed_ms: i64,
+    /// Who asked for the task; mentioned once.
+    pub asks: Person,
+}
+
+impl ResultCard {
+    /// How base and commit stand to each other, where that needs a word.
+    #[must_use]
+    pub fn base(&self) -> &BaseStanding {
+        &self.publication.base
+    }
+}
+
+/// What went wrong, as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum FailureText {
+    /// A run failed.
+    Run {
+        /// In which part.
+        phase: Phase,
+        /// Why.
+        failure: RunFailure,
+        /// The last words of the agent, cut.
+        closing_words: String,
+    },
+    /// The agent changed nothing.
+    NothingChanged {
+        /// The last words of the agent, cut.
+        closing_words: String,
+    },
+    /// The change may not leave the sandbox.
+    ChangeRefused {
+        /// Why.
+        reason: String,
+    },
+    /// The clean container could not do its work.
+    Proof {
+        /// Why.
+        reason: String,
+    },
+    /// The commit could not be published.
+    Publish {
+        /// Why.
+        problem: PublishProblem,
+    },
+    /// Something that has to be done could not be done.
+    GivenUp {
+        /// What, in words.
+        effect: String,
+        /// The last error.
+        reason: String,
+    },
+}
+
+/// A failure as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailureCard {
+    /// What went wrong.
+    pub text: FailureText,
+    /// The agent that worked.
+    pub agent: String,
+    /// Whether Retry is offered.
+    pub can_retry: bool,
+    /// What was spent so far.
+    pub spent: Usage,
+    /// Who asked for the task; mentioned once.
+    pub asks: Person,
+}

@@ -1,0 +1,84 @@
+//! What Deckhand is about, pure: no input or output, no clock, no randomness, no async.
+//!
+//! Time, identifiers and prices come in as arguments. In reading order:
+//!
+//! - [`conversation`]: people, what they said, and where
+//! - [`command`]: what a sentence asks for
+//! - [`specification`] and [`plan`]: what is to be done, and how
+//! - [`proof`]: what the host found out about a commit
+//! - [`policy`]: who may do what, which repository is meant
+//! - [`budget`]: money and ceilings
+//! - [`incoming`]: what a surface understood of a delivery
+//! - [`event`] and [`effect`]: everything that can happen, everything that can be done about it
+//! - [`message`]: everything that is ever said, as data
+//! - [`task`]: the machine that turns events into effects
+
+pub mod conversation;
+pub mod command;
+pub mod specification;
+pub mod plan;
+pub mod proof;
+pub mod policy;
+pub mod budget;
+pub mod incoming;
+pub mod event;
+pub mod effect;
+pub mod message;
+pub mod task;
+
+use serde::{Deserialize, Serialize};
+
+/// A moment, in milliseconds since 1970 in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// Milliseconds from `earlier` to this moment; zero where `earlier` is later.
+    #[must_use]
+    pub fn milliseconds_since(self, earlier: Self) -> i64 {
+        (self.0 - earlier.0).max(0)
+    }
+}
+
+/// The short name of a task: lower-case letters and digits, safe in a branch, a container's name and a path.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TaskId(pub String);
+
+impl std::fmt::Display for TaskId {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// The number of a run within its task, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RunNumber(pub u32);
+
+impl std::fmt::Display for RunNumber {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}", self.0)
+    }
+}
+
+/// The full hexadecimal name of a commit.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct CommitId(pub String);
+
+impl CommitId {
+    /// The first ten digits, which is what people are shown.
+    #[must_use]
+    pub fn short(&self) -> &str {
+        self.0.get(..10).unwrap_or(&self.0)
+    }
+}
+
+/// Cuts a text to at most `limit_chars` characters, and marks the cut with an ellipsis.
+#[must_use]
+pub fn clip(text: &str, limit_chars: usize) -> String {
+    if text.chars().count() <= limit_chars {
+        return text.to_owned();
+    }
+    let mut cut: String = text.chars().take(limit_chars.saturating_sub(1)).collect();
+    cut.push('…');
+    cut
+}

@@ -1,0 +1,154 @@
+//! The plan: numbered revisions of how the specification is to be met, and the approval that binds to one of them.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{
+    Timestamp,
+    budget::MicroDollars,
+    conversation::{Person, Road},
+    specification::Specification,
+};
+
+/// The most entries of one list of a plan.
+pub const ENTRIES_MAX: usize = 30;
+
+/// A range of cost in US dollars.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct CostRange {
+    /// The least it will cost.
+    pub low: f64,
+    /// The most it should cost.
+    pub high: f64,
+}
+
+/// What the agent hands over as its plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Plan {
+    /// What is done, in order.
+    pub steps: Vec<String>,
+    /// Files that will be changed, added or removed.
+    #[serde(default)]
+    pub files: Vec<String>,
+    /// Commands that will show that it worked.
+    #[serde(default)]
+    pub checks: Vec<String>,
+    /// What could go wrong, and what is not certain.
+    #[serde(default)]
+    pub risks: Vec<String>,
+    /// What it will cost in model usage.
+    #[serde(default)]
+    pub cost_usd: Option<CostRange>,
+    /// Hosts that the work needs to reach beside package registries and the model.
+    #[serde(default)]
+    pub network: Vec<String>,
+    /// Why this revision differs from the one before.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+impl Plan {
+    /// Checks what an agent handed over. The error is a sentence that tells the agent what to mend.
+    pub fn accept(self) -> Result<Self, String> {
+        if self.steps.is_empty() {
+            return Err("a plan has at least one step".into());
+        }
+        let lists = [&self.steps, &self.files, &self.checks, &self.risks, &self.network];
+        if lists.iter().any(|list| list.len() > ENTRIES_MAX) {
+            return Err(format!("no list of the plan may have more than {ENTRIES_MAX} entries"));
+        }
+        if lists.iter().flat_map(|list| list.iter()).any(|text| text.chars().count() > 600) {
+            return Err("no entry of the plan may be longer than 600 characters".into());
+        }
+        if self.cost_usd.is_some_and(|cost| !(cost.low >= 0.0 && cost.low <= cost.high && cost.high < 100_000.0)) {
+            return Err("cost_usd needs 0 <= low <= high".into());
+        }
+        Ok(self)
+    }
+}
+
+/// One revision of the plan, as it was shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlanRevision {
+    /// From 1.
+    pub number: u32,
+    /// What was planned.
+    pub plan: Plan,
+    /// What approving this revision approves.
+    pub fingerprint: Fingerprint,
+}
+
+/// A hash of everything that an approver sees: specification, plan, base commit, budget, agent and policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint(pub String);
+
+/// What a [`Fingerprint`] covers, beside specification and plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Terms {
+    /// The agent that will work.
+    pub agent: String,
+    /// The model, where one was chosen.
+    pub model: Option<String>,
+    /// The ceiling of spend.
+    pub budget: MicroDollars,
+    /// The name and revision of the network policy.
+    pub network_policy: String,
+}
+
+impl Fingerprint {
+    /// Computes the hash. The order of fields is part of it, so it is taken over the serialised form of the typed values.
+    #[must_use]
+    pub fn of(specification: &Specification, plan: &Plan, terms: &Terms) -> Self {
+        let whole = serde_json::json!([specification, plan, terms]);
+        Self(hex::encode(Sha256::digest(whole.to_string().as_bytes())))
+    }
+}
+
+/// A stored yes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// The revision that was seen.
+    pub revision: u32,
+    /// Its fingerprint, checked again when the work starts.
+    pub fingerprint: Fingerprint,
+    /// Who approved.
+    pub by: Person,
+    /// How.
+    pub road: Road,
+    /// When.
+    pub at: Timestamp,
+    /// Whether a run has used it; an approval starts one piece of work.
+    pub used: bool,
+}
+
+/// How one list of a plan differs from another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListDifference {
+    /// The list's name, as people know it.
+    pub list: String,
+    /// Entries that were dropped.
+    pub removed: Vec<String>,
+    /// Entries that were added.
+    pub added: Vec<String>,
+}
+
+/// What changed from one plan to the next; lists that stayed the same are left out.
+#[must_use]
+pub fn difference(before: &Plan, after: &Plan) -> Vec<ListDifference> {
+    let lists = [
+        ("steps", &before.steps, &after.steps),
+        ("files", &before.files, &after.files),
+        ("checks", &before.checks, &after.checks),
+        ("risks", &before.risks, &after.risks),
+        ("network", &before.network, &after.network),
+    ];
+    lists
+        .into_iter()
+        .map(|(name, old, new)| ListDifference {
+            list: name.to_owned(),
+            removed: old.iter().filter(|entry| !new.contains(entry)).cloned().collect(),
+            added: new.iter().filter(|entry| !old.contains(entry)).cloned().collect(),
+        })
+        .filter(|change| !change.removed.is_empty() || !change.added.is_empty())
+        .collect()
+}

@@ -1,0 +1,124 @@
+//! Who may do what, and which repository is meant.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    conversation::{Person, PersonId, Standing},
+    specification::RepositoryName,
+};
+
+/// What somebody wants to do to a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Act {
+    /// Ask for a task.
+    Start,
+    /// Say something that the agent follows.
+    Steer,
+    /// Approve a plan.
+    Approve,
+    /// End a task.
+    Cancel,
+}
+
+/// Who may act. People who are not full members may never approve.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// People who may act; empty means every member.
+    #[serde(default)]
+    pub people: Vec<PersonId>,
+    /// Whether the requester may not approve their own task.
+    #[serde(default)]
+    pub second_person_approves: bool,
+}
+
+/// Why an act was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// Not a full member of the organisation.
+    NotAMember,
+    /// Not on the list of people.
+    NotListed,
+    /// The requester approves their own task where a second person has to.
+    OwnRequest,
+}
+
+impl Policy {
+    /// Whether `person` may do `act` to a task of `requester`.
+    pub fn allows(&self, act: Act, person: &Person, requester: &PersonId) -> Result<(), Refusal> {
+        match person.standing {
+            Standing::Member => {}
+            Standing::Guest | Standing::Outsider | Standing::Bot | Standing::Unknown => return Err(Refusal::NotAMember),
+        }
+        if !self.people.is_empty() && !self.people.contains(&person.id) {
+            return Err(Refusal::NotListed);
+        }
+        if act == Act::Approve && self.second_person_approves && &person.id == requester {
+            return Err(Refusal::OwnRequest);
+        }
+        Ok(())
+    }
+}
+
+/// Which repository a request means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RepositoryChoice {
+    /// This one.
+    Chosen(RepositoryName),
+    /// It has to be asked. Never more than a picker can hold.
+    Ask(Vec<RepositoryName>),
+}
+
+/// The most repositories that a picker offers.
+pub const PICKER_MAX: usize = 20;
+
+/// Chooses: what was said, then the conversation's, then the channel's, then the only one. It never guesses between two.
+#[must_use]
+pub fn choose_repository(
+    said: Option<&RepositoryName>,
+    of_conversation: Option<&RepositoryName>,
+    of_channel: Option<&RepositoryName>,
+    known: &[RepositoryName],
+) -> RepositoryChoice {
+    if let Some(name) = said.or(of_conversation).or(of_channel) {
+        return RepositoryChoice::Chosen(name.clone());
+    }
+    match known {
+        [only] => RepositoryChoice::Chosen(only.clone()),
+        _ => RepositoryChoice::Ask(known.iter().take(PICKER_MAX).cloned().collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn person(standing: Standing) -> Person {
+        Person { id: PersonId("p".into()), name: "ana".into(), standing }
+    }
+
+    #[test]
+    fn only_members_act() {
+        let policy = Policy::default();
+        assert_eq!(policy.allows(Act::Approve, &person(Standing::Member), &PersonId("p".into())), Ok(()));
+        for standing in [Standing::Guest, Standing::Outsider, Standing::Bot, Standing::Unknown] {
+            assert_eq!(policy.allows(Act::Approve, &person(standing), &PersonId("p".into())), Err(Refusal::NotAMember));
+        }
+    }
+
+    #[test]
+    fn nobody_approves_their_own_task_where_a_second_person_has_to() {
+        let policy = Policy { second_person_approves: true, ..Policy::default() };
+        assert_eq!(policy.allows(Act::Approve, &person(Standing::Member), &PersonId("p".into())), Err(Refusal::OwnRequest));
+        assert_eq!(policy.allows(Act::Cancel, &person(Standing::Member), &PersonId("p".into())), Ok(()));
+    }
+
+    #[test]
+    fn between_two_repositories_it_asks() {
+        let names: Vec<RepositoryName> = ["a/a", "b/b"].map(|name| RepositoryName(name.into())).into();
+        assert_eq!(choose_repository(None, None, None, &names), RepositoryChoice::Ask(names.clone()));
+        assert_eq!(choose_repository(None, None, None, &names[..1]), RepositoryChoice::Chosen(names[0].clone()));
+        assert_eq!(choose_repository(None, Some(&names[1]), Some(&names[0]), &names), RepositoryChoice::Chosen(names[1].clone()));
+    }
+}

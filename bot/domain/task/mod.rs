@@ -1,0 +1,297 @@
+//! The task: a pure machine that turns events into effects.
+//!
+//! News of a run that is not the live one is dropped in one place ([`Task::handle`]); every sentence that a person
+//! says yields at least one effect.
+
+mod people;
+mod show;
+mod state;
+mod work;
+
+#[cfg(test)]
+mod walk;
+
+use serde::{Deserialize, Serialize};
+
+pub use state::{Next, Question, QuestionKind, State};
+
+use super::{
+    CommitId, RunNumber, TaskId, Timestamp,
+    budget::{Ceilings, Usage},
+    command::Options,
+    conversation::{ConversationId, Line, Person},
+    effect::{Assignment, Effect, Slot},
+    event::{Event, Happened, Publication},
+    message::Message,
+    plan::{Approval, Fingerprint, PlanRevision, Terms},
+    policy::Policy,
+    proof::{Proof, Report},
+    specification::{RepositoryName, SpecificationDraft, Workplace},
+};
+
+/// The most sentences that wait for the next turn of an agent; later ones push out none, they are refused with a sentence.
+pub const WAITING_WORDS_MAX: usize = 50;
+
+/// What the machine may look at beside the event: who may do what, and how busy the machine is.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// Who may do what.
+    pub policy: Policy,
+    /// How many tasks would go first if this one had to wait now; zero means that it starts at once.
+    pub ahead: u32,
+}
+
+/// One piece of work asked for in one conversation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    /// Its short name.
+    pub id: TaskId,
+    /// Where it was asked for.
+    pub conversation: ConversationId,
+    /// The request, as written.
+    pub request: Line,
+    /// What the request sets.
+    pub options: Options,
+    /// When it was asked for.
+    pub opened_at: Timestamp,
+    /// Agent, model, ceiling and network policy; part of what is approved.
+    pub terms: Terms,
+    /// Ceilings.
+    pub ceilings: Ceilings,
+    /// What others said, as far as it was read.
+    pub context: Vec<Line>,
+    /// Repository, branch and commit, once they are known.
+    pub workplace: Option<Workplace>,
+    /// What is to be done, once it is written.
+    pub specification: Option<SpecificationDraft>,
+    /// Every revision that was shown.
+    pub plans: Vec<PlanRevision>,
+    /// The approval in force.
+    pub approval: Option<Approval>,
+    /// Number of the last run; 0 before the first.
+    pub last_run: RunNumber,
+    /// The run whose status message is edited.
+    pub progress: RunNumber,
+    /// The agent's own name of its session, for going on.
+    pub session: Option<String>,
+    /// The last report of the agent.
+    pub report: Option<Report>,
+    /// The last proof.
+    pub proof: Option<Proof>,
+    /// Where the work is, once it was published.
+    pub publication: Option<Publication>,
+    /// The commit that stands on the remote; the next one goes on top of it.
+    pub pushed: Option<CommitId>,
+    /// How often this result went back to the agent.
+    pub rework_rounds: u8,
+    /// Sentences that wait for the next turn.
+    pub waiting: Vec<Line>,
+    /// Sentences that steer nothing, by people whom policy does not allow to steer.
+    pub bystanders: Vec<Line>,
+    /// What was used, of all runs.
+    pub usage: Usage,
+    /// How long the runs took together, in milliseconds.
+    pub run_ms: i64,
+    /// The model, as the agent named it last.
+    pub model: Option<String>,
+    /// How many questions were asked.
+    pub questions: u32,
+    /// How many notes were said.
+    pub notes: u32,
+    /// Whether replies without a mention are left alone.
+    pub muted: bool,
+    /// When the state last changed.
+    pub changed_at: Timestamp,
+    /// How it stands.
+    pub state: State,
+}
+
+/// What opens a task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Opening {
+    /// Its short name.
+    pub id: TaskId,
+    /// Where it was asked for.
+    pub conversation: ConversationId,
+    /// The request.
+    pub request: Line,
+    /// What the request sets.
+    pub options: Options,
+    /// Agent, model, ceiling and network policy.
+    pub terms: Terms,
+    /// Ceilings.
+    pub ceilings: Ceilings,
+}
+
+impl Task {
+    /// Opens a task for a request. The first words are said at once, also when it has to wait.
+    #[must_use]
+    pub fn open(opening: Opening, at: Timestamp, surroundings: &Surroundings) -> (Self, Vec<Effect>) {
+        let unknown = opening.options.unknown.clone();
+        let task = Self {
+            id: opening.id,
+            conversation: opening.conversation,
+            request: opening.request,
+            options: opening.options,
+            opened_at: at,
+            terms: opening.terms,
+            ceilings: opening.ceilings,
+            context: Vec::new(),
+            workplace: None,
+            specification: None,
+            plans: Vec::new(),
+            approval: None,
+            last_run: RunNumber(0),
+            progress: RunNumber(0),
+            session: None,
+            report: None,
+            proof: None,
+            publication: None,
+            pushed: None,
+            rework_rounds: 0,
+            waiting: Vec::new(),
+            bystanders: Vec::new(),
+            usage: Usage::default(),
+            run_ms: 0,
+            model: None,
+            questions: 0,
+            notes: 0,
+            muted: false,
+            changed_at: at,
+            state: State::Queued { next: Next::Specify },
+        };
+        let mut effects = vec![Effect::Mark { mark: super::effect::Mark::Accepted }, task.say_progress_queued(surroundings.ahead)];
+        if !unknown.is_empty() {
+            effects.push(Effect::Whisper { to: task.request.author.clone(), message: Box::new(Message::OptionHints { unknown }) });
+        }
+        (task, effects)
+    }
+
+    /// Takes an event and says what to do about it.
+    pub fn handle(&mut self, happened: &Happened, surroundings: &Surroundings) -> Vec<Effect> {
+        let before = self.state.name();
+        let effects = self.react(happened, surroundings);
+        if self.state.name() != before {
+            self.changed_at = happened.at;
+        }
+        effects
+    }
+
+    fn react(&mut self, happened: &Happened, around: &Surroundings) -> Vec<Effect> {
+        match &happened.event {
+            Event::Said { line, command, options, mentioned } => self.said(line, command, options, *mentioned, happened.at, around),
+            Event::Reacted { by, meaning, revision } => self.reacted(by, *meaning, *revision, happened.at, around),
+            Event::Approved { by, revision, road } => self.approved(by, *revision, *road, happened.at, around),
+            Event::CancelAsked { by, road } => self.cancel_asked(by, *road, around),
+            Event::RetryAsked { by } => self.retry_asked(by, around),
+            Event::Answered { by, question, text } => self.answered(by, *question, text, around),
+            Event::Corrected { by, revision, text } => self.corrected(by, *revision, text, around),
+            Event::RepositoryChosen { by, repository } => self.repository_chosen(by, repository, around),
+            Event::SlotGranted => self.slot_granted(),
+            Event::Gathered { context, workplace } => self.gathered(context, workplace),
+            Event::RunStarted { run } if self.is_live(*run) => self.run_started(*run),
+            Event::RunEnded { run, ending } if self.is_live(*run) => self.run_ended(*run, ending),
+            Event::Proved { run, proof } if self.is_live(*run) => self.proved(*run, proof),
+            Event::ProofFailed { run, reason } if self.is_live(*run) => self.proof_failed(reason),
+            Event::Published { run, publication } if self.is_live(*run) => self.published(*run, publication),
+            Event::PublishRefused { run, problem } if self.is_live(*run) => self.publish_refused(problem),
+            Event::RunStarted { .. }
+            | Event::RunEnded { .. }
+            | Event::Proved { .. }
+            | Event::ProofFailed { .. }
+            | Event::Published { .. }
+            | Event::PublishRefused { .. } => Vec::new(),
+            Event::PullRequestEnded { merged, by } => self.pull_request_ended(*merged, by),
+            Event::Stopped { confirmed } => self.stopped(*confirmed),
+            Event::EffectGivenUp { effect, reason } => self.effect_given_up(effect, reason),
+            Event::WaitedTooLong => self.waited_too_long(),
+        }
+    }
+
+    /// Whether news of this run still matter.
+    fn is_live(&self, run: RunNumber) -> bool {
+        self.state.live_run() == Some(run)
+    }
+
+    /// Starts the next run. The only place where run numbers are made.
+    fn start_run(&mut self, assignment: Assignment) -> Effect {
+        self.last_run = RunNumber(self.last_run.0 + 1);
+        let run = self.last_run;
+        self.state = if assignment.changes_files() { State::Preparing { run } } else { State::Planning { run } };
+        Effect::StartRun { run, assignment }
+    }
+
+    /// What approving the last revision would approve now.
+    #[must_use]
+    pub fn fingerprint(&self, plan: &super::plan::Plan) -> Option<Fingerprint> {
+        let specification = self.whole_specification()?;
+        Some(Fingerprint::of(&specification, plan, &self.terms))
+    }
+
+    /// The specification with its context, once draft and workplace are known.
+    #[must_use]
+    pub fn whole_specification(&self) -> Option<super::specification::Specification> {
+        Some(super::specification::Specification {
+            draft: self.specification.clone()?,
+            context: self.context.clone(),
+            workplace: self.workplace.clone()?,
+        })
+    }
+
+    /// Whether the approval in force covers what would be done now.
+    #[must_use]
+    pub fn approval_holds(&self) -> bool {
+        let Some((approval, revision)) = self.approval.as_ref().zip(self.plans.last()) else { return false };
+        approval.revision == revision.number && self.fingerprint(&revision.plan).as_ref() == Some(&approval.fingerprint)
+    }
+
+    /// The branch that the work goes to: `deckhand/<slug>-<id>`. It is made of the request's first line, so that it is
+    /// the same from the first checkout to the last follow-up.
+    #[must_use]
+    pub fn branch(&self) -> String {
+        format!("deckhand/{}-{}", slug(self.request.text.lines().next().unwrap_or_default()), self.id)
+    }
+
+    /// The title, or the first words of the request.
+    #[must_use]
+    pub fn title(&self) -> String {
+        self.specification.as_ref().map_or_else(
+            || super::clip(self.request.text.lines().next().unwrap_or_default(), 80),
+            |specification| specification.title.clone(),
+        )
+    }
+
+    /// The repository, as far as it is known or was asked for.
+    #[must_use]
+    pub fn repository(&self) -> Option<&RepositoryName> {
+        self.workplace.as_ref().map(|workplace| &workplace.repository).or(self.options.repository.as_ref())
+    }
+
+    fn note(&mut self, message: Message) -> Effect {
+        self.notes += 1;
+        Effect::Say { slot: Slot::Note(self.notes), message: Box::new(message) }
+    }
+
+    fn whisper(to: &Person, message: Message) -> Effect {
+        Effect::Whisper { to: to.clone(), message: Box::new(message) }
+    }
+}
+
+/// The longest slug in a branch name, in characters.
+const SLUG_MAX_CHARS: usize = 40;
+
+fn slug(text: &str) -> String {
+    let mut slug = String::new();
+    for character in text.chars() {
+        if character.is_ascii_alphanumeric() {
+            slug.push(character.to_ascii_lowercase());
+        } else if !slug.ends_with('-') && !slug.is_empty() {
+            slug.push('-');
+        }
+        if slug.len() >= SLUG_MAX_CHARS {
+            break;
+        }
+    }
+    let slug = slug.trim_end_matches('-');
+    if slug.is_empty() { "task".to_owned() } else { slug.to_owned() }
+}

@@ -1,0 +1,201 @@
+//! What a task shows of itself: cards built from what it holds.
+
+use super::{State, Task};
+use crate::domain::{
+    CommitId, RunNumber,
+    conversation::Person,
+    effect::{Effect, Mark, Slot},
+    event::Publication,
+    message::{Decision, FailureCard, FailureText, Message, Phase, PlanCard, Progress, QuestionCard, ResultCard},
+    plan,
+    proof::{Proof, judge},
+};
+
+use super::state::{Next, Question, QuestionKind};
+
+impl Task {
+    pub(super) fn say_progress_queued(&self, ahead: u32) -> Effect {
+        self.say_progress(if ahead == 0 { Phase::Reading } else { Phase::Queued { ahead } })
+    }
+
+    pub(super) fn say_progress(&self, phase: Phase) -> Effect {
+        Effect::Say { slot: Slot::Progress(self.progress), message: Box::new(Message::Progress(self.progress_in(phase))) }
+    }
+
+    fn progress_in(&self, phase: Phase) -> Progress {
+        Progress {
+            phase,
+            title: self.specification.as_ref().map(|specification| specification.title.clone()),
+            workplace: self.workplace.clone(),
+            live: None,
+            spent: self.usage,
+        }
+    }
+
+    /// The status message of this moment, without what a live run would add.
+    #[must_use]
+    pub fn progress_now(&self) -> Progress {
+        self.progress_in(self.phase())
+    }
+
+    /// The part of the work that the task is in.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        match &self.state {
+            State::Queued { .. } => Phase::Queued { ahead: 0 },
+            State::Specifying => Phase::Reading,
+            State::Planning { .. } => Phase::Planning,
+            State::AwaitingApproval { .. } => Phase::Planned,
+            State::Preparing { .. } => Phase::Preparing,
+            State::Running { .. } if self.rework_rounds > 0 => Phase::Reworking { round: self.rework_rounds },
+            State::Running { .. } => Phase::Working,
+            State::AwaitingInput { .. } => Phase::Waiting,
+            State::Verifying { .. } => Phase::Verifying,
+            State::Publishing { .. } => Phase::Publishing,
+            State::InReview { .. } | State::Completed { .. } => Phase::Over { how: "done".to_owned() },
+            State::Failed { .. } => Phase::Over { how: "failed".to_owned() },
+            State::Canceled { .. } => Phase::Over { how: "cancelled".to_owned() },
+            State::Expired => Phase::Over { how: "expired".to_owned() },
+        }
+    }
+
+    pub(super) fn say_plan(&self, decision: Decision) -> Vec<Effect> {
+        self.plan_card(decision)
+            .map(|card| Effect::Say { slot: Slot::Plan(card.revision), message: Box::new(Message::PlanCard(Box::new(card))) })
+            .into_iter()
+            .collect()
+    }
+
+    /// The card of the last revision.
+    #[must_use]
+    pub fn plan_card(&self, decision: Decision) -> Option<PlanCard> {
+        let last = self.plans.last()?;
+        let before = self.plans.iter().rev().nth(1);
+        let mut instructed_by = vec![self.request.author.name.clone()];
+        let mut background_by = Vec::new();
+        for line in &self.context {
+            let names = if line.author.id == self.request.author.id { &mut instructed_by } else { &mut background_by };
+            if !names.contains(&line.author.name) {
+                names.push(line.author.name.clone());
+            }
+        }
+        Some(PlanCard {
+            revision: last.number,
+            specification: self.specification.clone()?,
+            instructed_by,
+            background_by,
+            workplace: self.workplace.clone()?,
+            plan: last.plan.clone(),
+            changes: before.map(|before| plan::difference(&before.plan, &last.plan)).unwrap_or_default(),
+            agent: self.terms.agent.clone(),
+            model: self.terms.model.clone(),
+            budget: self.terms.budget,
+            decision,
+            asks: self.request.author.clone(),
+        })
+    }
+
+    pub(super) fn ask(&mut self, kind: QuestionKind, choices: Vec<String>) -> Vec<Effect> {
+        self.questions += 1;
+        let question = Question { number: self.questions, kind, choices };
+        let say = self.say_question(&question, None);
+        self.state = State::AwaitingInput { question };
+        vec![say, self.say_progress(Phase::Waiting), Effect::Mark { mark: Mark::NeedsYou }]
+    }
+
+    pub(super) fn say_question(&self, question: &Question, answered: Option<(Person, String)>) -> Effect {
+        let card = QuestionCard {
+            number: question.number,
+            text: question.kind.text(self.usage, self.ceilings.spend),
+            choices: question.choices.clone(),
+            asks: self.request.author.clone(),
+            answered,
+        };
+        Effect::Say { slot: Slot::Question(question.number), message: Box::new(Message::Question(card)) }
+    }
+
+    pub(super) fn result_card(&self, publication: &Publication, proof: &Proof) -> Option<ResultCard> {
+        let specification = self.specification.as_ref()?;
+        let workplace = self.workplace.as_ref()?;
+        let requirements = judge(specification, self.report.as_ref(), proof);
+        Some(ResultCard {
+            title: specification.title.clone(),
+            publication: publication.clone(),
+            repository: workplace.repository.clone(),
+            base_branch: workplace.base_branch.clone(),
+            whole: proof.is_whole(&requirements),
+            requirements,
+            checks: proof.checks.clone(),
+            weakenings: proof.weakenings.clone(),
+            files: proof.files.clone(),
+            pictures: proof.pictures.clone(),
+            notices: proof.notices.clone(),
+            not_done: self.report.as_ref().map(|report| report.not_done.clone()).unwrap_or_default(),
+            rework_rounds: self.rework_rounds,
+            usage: self.usage,
+            elapsed_ms: self.run_ms,
+            asks: self.request.author.clone(),
+        })
+    }
+
+    /// The card of the last result, where there is one.
+    #[must_use]
+    pub fn last_result(&self) -> Option<ResultCard> {
+        self.result_card(self.publication.as_ref()?, self.proof.as_ref()?)
+    }
+
+    /// The result as it would be if this commit were published now; the pull request's text is made from it before it exists.
+    #[must_use]
+    pub fn result_of(&self, commit: &CommitId) -> Option<ResultCard> {
+        let publication = Publication {
+            commit: commit.clone(),
+            branch: self.branch(),
+            pull_request: None,
+            base: crate::domain::event::BaseStanding::Same,
+        };
+        self.result_card(&publication, self.proof.as_ref()?)
+    }
+
+    /// Ends the task as failed, says why, and remembers what Retry would do.
+    pub(super) fn fail(&mut self, text: FailureText) -> Vec<Effect> {
+        let retry = self.retry_of_state();
+        let card = FailureCard {
+            text: text.clone(),
+            agent: self.terms.agent.clone(),
+            can_retry: true,
+            spent: self.usage,
+            asks: self.request.author.clone(),
+        };
+        self.state = State::Failed { failure: text, retry };
+        vec![
+            self.say_progress(Phase::Over { how: "failed".to_owned() }),
+            self.note(Message::Failed(card)),
+            Effect::Mark { mark: Mark::Gaps },
+        ]
+    }
+
+    fn retry_of_state(&self) -> Next {
+        let again = |run: &RunNumber, commit: &CommitId| (*run, commit.clone());
+        match &self.state {
+            State::Verifying { run, commit } => {
+                let (run, commit) = again(run, commit);
+                Next::Prove { run, commit }
+            }
+            State::Publishing { run, commit } => {
+                let (run, commit) = again(run, commit);
+                Next::Publish { run, commit }
+            }
+            State::Preparing { .. } | State::Running { .. } => Next::Run { assignment: self.work_again() },
+            State::Queued { next } => next.clone(),
+            State::Failed { retry, .. } => retry.clone(),
+            State::Specifying
+            | State::Planning { .. }
+            | State::AwaitingApproval { .. }
+            | State::AwaitingInput { .. }
+            | State::InReview { .. }
+            | State::Completed { .. }
+            | State::Canceled { .. }
+            | State::Expired => Next::Specify,
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! What the bot's own work brings back: slots, readings, runs, proofs, publications.
+
+use super::{Next, QuestionKind, State, Task};
+use crate::domain::{
+    RunNumber,
+    conversation::Line,
+    effect::{Assignment, Effect, Mark, Slot},
+    event::{Change, Ending, PublishProblem, Publication, RunFailure, WorkplaceProblem},
+    message::{Decision, FailureText, Message, Phase},
+    plan::{Plan, PlanRevision},
+    proof::{CheckOutcome, Proof, judge},
+    specification::{Workplace, checks_named},
+};
+
+/// The most lines of a conversation that are kept as context; the newest are kept.
+const CONTEXT_MAX: usize = 200;
+
+impl Task {
+    pub(super) fn slot_granted(&mut self) -> Vec<Effect> {
+        let State::Queued { next } = &self.state else { return Vec::new() };
+        match next.clone() {
+            Next::Specify => {
+                self.state = State::Specifying;
+                vec![Effect::Gather, self.say_progress(Phase::Reading)]
+            }
+            Next::Run { assignment: Assignment::Work } => self.start_approved_work(),
+            Next::Run { assignment } => {
+                let phase = if assignment.changes_files() { Phase::Preparing } else { Phase::Planning };
+                let start = self.start_run(assignment);
+                vec![start, self.say_progress(phase)]
+            }
+            Next::Prove { run, commit } => {
+                self.state = State::Verifying { run, commit: commit.clone() };
+                vec![Effect::Prove { run, commit }, self.say_progress(Phase::Verifying)]
+            }
+            Next::Publish { run, commit } => {
+                self.state = State::Publishing { run, commit: commit.clone() };
+                vec![Effect::Publish { run, commit }, self.say_progress(Phase::Publishing)]
+            }
+        }
+    }
+
+    /// Checks the approval again at the start: what it was given for has to be what would be done now, and it starts one piece of work.
+    fn start_approved_work(&mut self) -> Vec<Effect> {
+        let holds = self.approval_holds();
+        match self.approval.as_mut() {
+            Some(approval) if holds && !approval.used => approval.used = true,
+            Some(_) | None => {
+                self.approval = None;
+                return self.show_plan();
+            }
+        }
+        let start = self.start_run(Assignment::Work);
+        vec![start, self.say_progress(Phase::Preparing)]
+    }
+
+    pub(super) fn gathered(&mut self, context: &[Line], workplace: &Result<Workplace, WorkplaceProblem>) -> Vec<Effect> {
+        if self.state != State::Specifying {
+            return Vec::new();
+        }
+        self.context = context.to_vec();
+        for line in std::mem::take(&mut self.waiting) {
+            if !self.context.iter().any(|known| known.reference == line.reference) {
+                self.context.push(line);
+            }
+        }
+        let over = self.context.len().saturating_sub(CONTEXT_MAX);
+        self.context.drain(..over);
+        match workplace {
+            Ok(workplace) => {
+                self.workplace = Some(workplace.clone());
+                let start = self.start_run(Assignment::Plan);
+                vec![start, self.say_progress(Phase::Planning)]
+            }
+            Err(WorkplaceProblem::Unreachable { repository, reason }) => {
+                self.fail(FailureText::GivenUp { effect: format!("reading {repository}"), reason: reason.clone() })
+            }
+            Err(problem) => {
+                let choices = match problem {
+                    WorkplaceProblem::Unclear { known } | WorkplaceProblem::NotFound { known, .. } => known.iter().map(|name| name.0.clone()).collect(),
+                    WorkplaceProblem::NoSuchBranch { near, .. } => near.clone(),
+                    WorkplaceProblem::NoSuchAgent { known, .. } => known.clone(),
+                    WorkplaceProblem::Empty { .. } | WorkplaceProblem::Unreachable { .. } => Vec::new(),
+                };
+                self.ask(QuestionKind::Workplace { problem: problem.clone() }, choices)
+            }
+        }
+    }
+
+    pub(super) fn run_started(&mut self, run: RunNumber) -> Vec<Effect> {
+        if !matches!(self.state, State::Preparing { .. }) {
+            return Vec::new();
+        }
+        self.state = State::Running { run };
+        vec![self.say_progress(self.phase()), Effect::Mark { mark: Mark::Working }]
+    }
+
+    pub(super) fn run_ended(&mut self, run: RunNumber, ending: &Ending) -> Vec<Effect> {
+        self.usage = self.usage.plus(ending.usage);
+        self.run_ms = self.run_ms.saturating_add(ending.elapsed_ms);
+        self.model = ending.model.clone().or_else(|| self.model.take());
+        match self.state {
+            State::Planning { .. } => self.planning_ended(ending),
+            State::Preparing { .. } | State::Running { .. } => {
+                self.session = ending.session.clone().or_else(|| self.session.take());
+                self.work_ended(run, ending)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn planning_ended(&mut self, ending: &Ending) -> Vec<Effect> {
+        if let Some(failure) = &ending.failure {
+            return self.run_failed(failure, ending);
+        }
+        if let Some(specification) = &ending.specification {
+            let mut specification = specification.clone();
+            for check in checks_named(&self.request.text) {
+                specification.require(&check);
+            }
+            self.specification = Some(specification);
+        }
+        if let Some(question) = &ending.question {
+            return self.ask(QuestionKind::Agent { question: question.question.clone() }, question.choices.clone());
+        }
+        let (Some(plan), true) = (&ending.plan, self.specification.is_some()) else {
+            return self.run_failed(&RunFailure::NothingHandedOver, ending);
+        };
+        self.take_plan(plan);
+        if !self.waiting.is_empty() {
+            let corrections = self.take_waiting();
+            let start = self.start_run(Assignment::Revise { corrections });
+            return vec![start, self.say_progress(Phase::Planning)];
+        }
+        if self.specification.as_ref().is_some_and(|specification| specification.all_checks().is_empty()) {
+            return self.ask(QuestionKind::Check, Vec::new());
+        }
+        self.show_plan()
+    }
+
+    fn take_plan(&mut self, plan: &Plan) {
+        let number = self.plans.last().map_or(1, |last| last.number + 1);
+        let Some(fingerprint) = self.fingerprint(plan) else { return };
+        self.plans.push(PlanRevision { number, plan: plan.clone(), fingerprint });
+    }
+
+    /// Shows the last revision and waits. The fingerprint is taken of what is shown.
+    pub(super) fn show_plan(&mut self) -> Vec<Effect> {
+        let fingerprint = self.plans.last().and_then(|last| self.fingerprint(&last.plan));
+        let (Some(last), Some(fingerprint)) = (self.plans.last_mut(), fingerprint) else {
+            return self.fail(FailureText::GivenUp { effect: "showing the plan".to_owned(), reason: "there is no plan".to_owned() });
+        };
+        last.fingerprint = fingerprint;
+        self.state = State::AwaitingApproval { revision: last.number };
+        let mut effects = self.say_plan(Decision::Open);
+        effects.push(self.say_progress(Phase::Planned));
+        effects.push(Effect::Mark { mark: Mark::NeedsYou });
+        effects
+    }
+
+    fn work_ended(&mut self, run: RunNumber, ending: &Ending) -> Vec<Effect> {
+        if ending.failure == Some(RunFailure::OutOfBudget) {
+            let assignment = self.work_again();
+            return self.ask(QuestionKind::Budget { assignment }, vec!["Continue".to_owned(), "Stop".to_owned()]);
+        }
+        if let Some(failure) = &ending.failure {
+            return self.run_failed(failure, ending);
+        }
+        if let Some(question) = &ending.question {
+            return self.ask(QuestionKind::Agent { question: question.question.clone() }, question.choices.clone());
+        }
+        self.report = ending.report.clone().or_else(|| self.report.take());
+        if !self.waiting.is_empty() {
+            return self.take_next_turn();
+        }
+        match &ending.change {
+            Change::Commit { commit, .. } => {
+                self.state = State::Verifying { run, commit: commit.clone() };
+                vec![Effect::Prove { run, commit: commit.clone() }, self.say_progress(Phase::Verifying)]
+            }
+            Change::Refused { reason } => self.fail(FailureText::ChangeRefused { reason: reason.clone() }),
+            Change::None => self.fail(FailureText::NothingChanged { closing_words: ending.closing_words.clone() }),
+        }
+    }
+
+    fn take_next_turn(&mut self) -> Vec<Effect> {
+        let words = self.take_waiting();
+        let start = self.start_run(Assignment::FollowUp { words });
+        vec![start, self.say_progress(Phase::Preparing)]
+    }
+
+    fn take_waiting(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.waiting).into_iter().map(|line| format!("{}: {}", line.author.name, line.text)).collect()
+    }
+
+    /// What to start when work that broke off is to go on: the same session, where there is one.
+    pub(super) fn work_again(&self) -> Assignment {
+        if self.session.is_some() {
+            return Assignment::FollowUp { words: vec!["The run was interrupted. Look at the state of the work tree and go on where you were.".to_owned()] };
+        }
+        Assignment::Work
+    }
+
+    fn run_failed(&mut self, failure: &RunFailure, ending: &Ending) -> Vec<Effect> {
+        let phase = self.phase();
+        self.fail(FailureText::Run { phase, failure: failure.clone(), closing_words: ending.closing_words.clone() })
+    }
+
+    pub(super) fn proved(&mut self, run: RunNumber, proof: &Proof) -> Vec<Effect> {
+        if !matches!(self.state, State::Verifying { .. }) {
+            return Vec::new();
+        }
+        let Some(specification) = &self.specification else { return Vec::new() };
+        let judged = judge(specification, self.report.as_ref(), proof);
+        self.proof = Some(proof.clone());
+        if !self.waiting.is_empty() {
+            return self.take_next_turn();
+        }
+        if proof.refutes(&judged) && self.rework_rounds < self.ceilings.rework_rounds {
+            self.rework_rounds += 1;
+            let failed = proof
+                .checks
+                .iter()
+                .filter(|check| check.outcome != CheckOutcome::Passed)
+                .map(|check| format!("$ {}\n{}", check.command, check.tail))
+                .collect();
+            let start = self.start_run(Assignment::Rework { round: self.rework_rounds, judged, failed });
+            return vec![start, self.say_progress(Phase::Reworking { round: self.rework_rounds })];
+        }
+        self.state = State::Publishing { run, commit: proof.commit.clone() };
+        vec![Effect::Publish { run, commit: proof.commit.clone() }, self.say_progress(Phase::Publishing)]
+    }
+
+    pub(super) fn proof_failed(&mut self, reason: &str) -> Vec<Effect> {
+        if !matches!(self.state, State::Verifying { .. }) {
+            return Vec::new();
+        }
+        self.fail(FailureText::Proof { reason: reason.to_owned() })
+    }
+
+    pub(super) fn published(&mut self, run: RunNumber, publication: &Publication) -> Vec<Effect> {
+        if !matches!(self.state, State::Publishing { .. }) {
+            return Vec::new();
+        }
+        self.publication = Some(publication.clone());
+        self.pushed = Some(publication.commit.clone());
+        let Some(card) = self.last_result() else { return Vec::new() };
+        let whole = card.whole;
+        self.state = State::InReview { whole };
+        let mut effects = vec![self.say_progress(Phase::Over { how: "done".to_owned() })];
+        if card.pictures.iter().any(|picture| picture.artifact.is_some()) {
+            effects.push(Effect::ShowPictures { run });
+        }
+        effects.push(Effect::Say { slot: Slot::Result(run), message: Box::new(Message::Result(Box::new(card))) });
+        effects.push(Effect::Mark { mark: if whole { Mark::Proved } else { Mark::Gaps } });
+        if !self.waiting.is_empty() {
+            let words = self.take_waiting();
+            self.rework_rounds = 0;
+            self.progress = RunNumber(self.last_run.0 + 1);
+            self.state = State::Queued { next: Next::Run { assignment: Assignment::FollowUp { words } } };
+            effects.push(self.say_progress(Phase::Preparing));
+        }
+        effects
+    }
+
+    pub(super) fn publish_refused(&mut self, problem: &PublishProblem) -> Vec<Effect> {
+        if !matches!(self.state, State::Publishing { .. }) {
+            return Vec::new();
+        }
+        self.fail(FailureText::Publish { problem: problem.clone() })
+    }
+
+    pub(super) fn pull_request_ended(&mut self, merged: bool, by: &str) -> Vec<Effect> {
+        let whole = match self.state {
+            State::InReview { whole } => whole,
+            State::Failed { .. } if self.publication.is_some() => false,
+            _ => return Vec::new(),
+        };
+        self.state = State::Completed { merged, whole };
+        vec![self.note(Message::PullRequestEnded { merged, by: by.to_owned() }), Effect::Release]
+    }
+
+    pub(super) fn stopped(&mut self, engine_confirmed: bool) -> Vec<Effect> {
+        let State::Canceled { by, road, confirmed } = &mut self.state else { return Vec::new() };
+        if std::mem::replace(confirmed, true) {
+            return Vec::new();
+        }
+        let message = Message::Canceled {
+            by: by.clone(),
+            road: *road,
+            confirmed: engine_confirmed,
+            pushed_branch: self.publication.as_ref().map(|publication| publication.branch.clone()),
+        };
+        vec![
+            self.say_progress(Phase::Over { how: "cancelled".to_owned() }),
+            self.note(message),
+            Effect::Mark { mark: Mark::Canceled },
+            Effect::Release,
+        ]
+    }
+
+    pub(super) fn effect_given_up(&mut self, effect: &str, reason: &str) -> Vec<Effect> {
+        if self.state.is_over() {
+            return Vec::new();
+        }
+        self.fail(FailureText::GivenUp { effect: effect.to_owned(), reason: reason.to_owned() })
+    }
+
+    pub(super) fn waited_too_long(&mut self) -> Vec<Effect> {
+        let mut effects = match self.state {
+            State::AwaitingApproval { .. } => self.say_plan(Decision::Withdrawn),
+            State::AwaitingInput { .. } => Vec::new(),
+            _ => return Vec::new(),
+        };
+        self.state = State::Expired;
+        effects.push(self.say_progress(Phase::Over { how: "expired".to_owned() }));
+        effects.push(self.note(Message::Expired));
+        effects.push(Effect::Mark { mark: Mark::Gaps });
+        effects.push(Effect::Release);
+        effects
+    }
+}

@@ -1,0 +1,154 @@
+//! What every surface takes and gives: words with controls, forms, pictures, and the ways in which a platform fails.
+
+use std::time::Duration;
+
+use crate::domain::conversation::PersonId;
+
+/// A message in words, ready for any surface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Words {
+    /// The whole message in CommonMark, without mentions.
+    pub markdown: String,
+    /// One or two sentences for notifications and for surfaces without formatting.
+    pub fallback: String,
+    /// Who is mentioned, so that they are notified.
+    pub mentions: Option<PersonId>,
+    /// What can be done about it.
+    pub controls: Vec<Control>,
+    /// Whether this is a message of the kind that a surface may show as the state of its session rather than as talk.
+    pub kind: WordsKind,
+}
+
+/// What a message is to its reader.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WordsKind {
+    /// The status of the work: edited in place, newest wins.
+    Status {
+        /// The plan's steps with their standing, for surfaces that show a checklist.
+        steps: Vec<Step>,
+    },
+    /// Something that a person has to decide or answer.
+    Decision,
+    /// An end, good or bad.
+    Ending {
+        /// Whether it ended well.
+        well: bool,
+    },
+    /// Anything else.
+    Note,
+}
+
+/// A step of a checklist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// What is done.
+    pub title: String,
+    /// How it stands.
+    pub standing: StepStanding,
+}
+
+/// How a step stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepStanding {
+    /// Not begun.
+    Pending,
+    /// Begun.
+    Active,
+    /// Done.
+    Done,
+    /// Given up.
+    Failed,
+}
+
+/// Something that a reader can press.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Control {
+    /// Approves a revision of the plan.
+    Approve {
+        /// The revision.
+        revision: u32,
+    },
+    /// Opens the form that corrects a revision.
+    Edit {
+        /// The revision.
+        revision: u32,
+    },
+    /// Opens the form that chooses another repository.
+    ChangeRepository,
+    /// Ends the task.
+    Cancel,
+    /// Tries again.
+    Retry,
+    /// Gives one of the offered answers.
+    Answer {
+        /// The question's number.
+        question: u32,
+        /// The answer, which is also the label.
+        choice: String,
+    },
+    /// Opens a page.
+    Open {
+        /// The label.
+        label: String,
+        /// The page.
+        url: String,
+    },
+}
+
+/// A form to be opened for one person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Form {
+    /// What should be different about this plan?
+    Correction {
+        /// The revision that is corrected.
+        revision: u32,
+        /// The plan as text, to be read while writing.
+        plan: String,
+    },
+    /// Which repository?
+    Repository {
+        /// The ones in reach; empty where they are not known.
+        known: Vec<String>,
+    },
+}
+
+/// A picture to be posted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PictureFile {
+    /// The file's name.
+    pub name: String,
+    /// What it shows, for people who cannot see it too.
+    pub title: String,
+    /// PNG bytes.
+    pub png: Vec<u8>,
+}
+
+/// Whether an effect is done for the first time, or may have been done before a crash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attempt {
+    /// For the first time.
+    First,
+    /// Perhaps again: look before you act.
+    Repeated,
+}
+
+/// How a platform failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SurfaceError {
+    /// It may work later.
+    #[error("{what}")]
+    Transient {
+        /// What was tried and what came back, without any content that may be secret.
+        what: String,
+        /// How long the platform asks to wait, where it says so.
+        retry_after: Option<Duration>,
+    },
+    /// It will not work by trying again.
+    #[error("{what}: {code}")]
+    Permanent {
+        /// What was tried.
+        what: String,
+        /// The platform's own code.
+        code: String,
+    },
+}

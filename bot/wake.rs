@@ -1,0 +1,37 @@
+//! Wakes the workers. Polling is the safety net, so a lost wake costs a moment and nothing else.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::Notify;
+
+/// How long a worker sleeps when nobody wakes it.
+pub const POLL: Duration = Duration::from_millis(500);
+
+/// Two bells: one for the inbox, one for the outbox.
+#[derive(Debug, Clone, Default)]
+pub struct Wake {
+    inbox: Arc<Notify>,
+    outbox: Arc<Notify>,
+}
+
+impl Wake {
+    /// A delivery was stored.
+    pub fn inbox(&self) {
+        self.inbox.notify_one();
+    }
+
+    /// An effect was stored, or one is done.
+    pub fn outbox(&self) {
+        self.outbox.notify_one();
+    }
+
+    /// Waits for a delivery, or for the poll.
+    pub async fn wait_inbox(&self) {
+        let _ = tokio::time::timeout(POLL, self.inbox.notified()).await;
+    }
+
+    /// Waits for an effect, or for the poll.
+    pub async fn wait_outbox(&self) {
+        let _ = tokio::time::timeout(POLL, self.outbox.notified()).await;
+    }
+}

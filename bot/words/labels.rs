@@ -1,0 +1,64 @@
+//! The words on buttons and forms.
+
+use crate::surface::{Control, Form, WordsKind};
+
+/// Opens a pull request.
+pub const OPEN_PULL_REQUEST: &str = "Open pull request";
+/// Opens the page of a task.
+pub const OPEN_TASK: &str = "Task page";
+
+/// What stands on a control. Ending a task that has failed already is giving up on it.
+#[must_use]
+pub fn label(control: &Control, kind: &WordsKind) -> String {
+    match control {
+        Control::Approve { .. } => "Approve".to_owned(),
+        Control::Edit { .. } => "Edit".to_owned(),
+        Control::ChangeRepository => "Change repository".to_owned(),
+        Control::Cancel if matches!(kind, WordsKind::Ending { well: false }) => "Give up".to_owned(),
+        Control::Cancel => "Cancel".to_owned(),
+        Control::Retry => "Retry".to_owned(),
+        Control::Answer { choice, .. } => super::tame::plain_to(choice, usize::MAX),
+        Control::Open { label, .. } => label.clone(),
+    }
+}
+
+/// The words of a form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FormLabels {
+    /// Above the form, at most 24 characters.
+    pub title: &'static str,
+    /// Above the field.
+    pub field: &'static str,
+    /// In the empty field.
+    pub hint: &'static str,
+    /// On the button that sends it.
+    pub send: &'static str,
+    /// On the button that leaves it.
+    pub leave: &'static str,
+}
+
+/// The words of a form.
+#[must_use]
+pub const fn form_labels(form: &Form) -> FormLabels {
+    match form {
+        Form::Correction { .. } => FormLabels {
+            title: "Edit the plan",
+            field: "What should be different?",
+            hint: "In your own words. The agent writes the next revision from it.",
+            send: "Send",
+            leave: "Keep the plan",
+        },
+        Form::Repository { .. } => FormLabels {
+            title: "Change repository",
+            field: "Which repository?",
+            hint: "owner/name",
+            send: "Plan again",
+            leave: "Keep it",
+        },
+    }
+}
+
+/// In an open list of answers.
+pub const CHOOSE: &str = "Choose an answer";
+/// Above pictures that are posted together.
+pub const PICTURES: &str = "Pictures before and after";

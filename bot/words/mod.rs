@@ -1,0 +1,184 @@
+//! Everything that is said, in words: messages, prompts, pull requests, commits. The words stand in `templates/`.
+//!
+//! The first line of a message's template is what notifications show; the message follows after a blank line. Texts
+//! of models and other programs pass through [`tame`](mod@tame) on their way.
+
+mod amounts;
+mod commit;
+mod failure;
+mod fence;
+mod labels;
+mod notes;
+mod plan;
+mod progress;
+mod prompts;
+mod pull_request;
+mod question;
+mod result;
+pub mod tame;
+
+#[cfg(test)]
+mod tests;
+
+use askama::Template;
+
+pub use amounts::{duration, spent};
+pub use commit::{CommitExtra, commit_message};
+pub use labels::{CHOOSE, FormLabels, OPEN_PULL_REQUEST, OPEN_TASK, PICTURES, form_labels, label};
+pub use plan::{PLAN_TEXT_MAX_CHARS, plan_text};
+pub use prompts::{PromptExtra, prompt};
+pub use pull_request::{CommandLine, PictureLink, PullRequestExtra, pull_request_body};
+pub use tame::tame;
+
+use crate::{
+    domain::{
+        clip,
+        conversation::PersonId,
+        message::{Decision, Message},
+    },
+    surface::{Control, Words, WordsKind},
+};
+use amounts::Room;
+
+/// The longest message, in characters. One `markdown` block of Slack holds 12,000, all blocks of a message together
+/// about 13,200 before `msg_blocks_too_long`; the rest is for mention and buttons.
+/// Source: the reference of Block Kit's markdown block, and the issue tracker of Slack's client libraries.
+pub const MESSAGE_MAX_CHARS: usize = 11_500;
+/// The longest notification, in characters.
+pub const FALLBACK_MAX_CHARS: usize = 300;
+
+/// Where a message's readers can look further.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Links {
+    /// The page of the task, signed.
+    pub task_url: String,
+}
+
+/// Puts a message into words. Long lists are cut until the whole fits into [`MESSAGE_MAX_CHARS`].
+pub fn render(message: &Message, links: &Links) -> Result<Words, askama::Error> {
+    let mut rendered = String::new();
+    for room in Room::ALL {
+        rendered = tidy(&text(message, links, room)?);
+        if rendered.chars().count() <= MESSAGE_MAX_CHARS {
+            break;
+        }
+    }
+    let (fallback, markdown) = rendered.split_once("\n\n").unwrap_or((&rendered, &rendered));
+    Ok(Words {
+        markdown: clip(markdown.trim(), MESSAGE_MAX_CHARS),
+        fallback: clip(fallback.trim(), FALLBACK_MAX_CHARS),
+        mentions: mentions(message),
+        controls: controls(message, links),
+        kind: kind(message),
+    })
+}
+
+fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::Error> {
+    let url = links.task_url.as_str();
+    match message {
+        Message::Progress(progress) => progress::ProgressView::new(progress, url, room).render(),
+        Message::PlanCard(card) => plan::PlanView::new(card, url, room).render(),
+        Message::Question(card) => question::QuestionView::new(card, url, room).render(),
+        Message::Result(card) => result::ResultView::new(card, url, room).render(),
+        Message::Failed(card) => failure::FailureView::new(card, room).render(),
+        Message::Canceled { by, road, confirmed, pushed_branch } => {
+            notes::CanceledView { by, road: *road, confirmed: *confirmed, pushed_branch: pushed_branch.as_deref() }.render()
+        }
+        Message::PullRequestEnded { merged, by } => notes::PullRequestEndedView { merged: *merged, by }.render(),
+        Message::Expired => notes::ExpiredView.render(),
+        Message::NotAllowed { act, refusal } => notes::NotAllowedView { act: *act, refusal: *refusal }.render(),
+        Message::StaleApproval { seen, current } => notes::StaleApprovalView { seen: *seen, current: *current }.render(),
+        Message::NothingToDo { stands, wanted } => notes::NothingToDoView { stands, wanted }.render(),
+        Message::OptionHints { unknown } => notes::OptionHintsView { unknown, room }.render(),
+        Message::NothingAsked => notes::NothingAskedView.render(),
+        Message::Help => notes::HelpView.render(),
+        Message::Unavailable { word } => notes::UnavailableView { word }.render(),
+        Message::TaskList { tasks } => notes::TaskListView { tasks, room }.render(),
+        Message::GivenUp { effect, reason } => notes::GivenUpView { effect, reason }.render(),
+    }
+}
+
+/// People are called where they have to decide, and at the end; not while somebody is working.
+fn mentions(message: &Message) -> Option<PersonId> {
+    match message {
+        Message::PlanCard(card) if card.decision == Decision::Open => Some(card.asks.id.clone()),
+        Message::Question(card) if card.answered.is_none() => Some(card.asks.id.clone()),
+        Message::Result(card) => Some(card.asks.id.clone()),
+        Message::Failed(card) => Some(card.asks.id.clone()),
+        Message::PlanCard(_)
+        | Message::Question(_)
+        | Message::Progress(_)
+        | Message::Canceled { .. }
+        | Message::PullRequestEnded { .. }
+        | Message::Expired
+        | Message::NotAllowed { .. }
+        | Message::StaleApproval { .. }
+        | Message::NothingToDo { .. }
+        | Message::OptionHints { .. }
+        | Message::NothingAsked
+        | Message::Help
+        | Message::Unavailable { .. }
+        | Message::TaskList { .. }
+        | Message::GivenUp { .. } => None,
+    }
+}
+
+fn controls(message: &Message, links: &Links) -> Vec<Control> {
+    let open = || Control::Open { label: OPEN_TASK.to_owned(), url: links.task_url.clone() };
+    match message {
+        Message::Progress(progress) => progress::controls(progress, open()),
+        Message::PlanCard(card) => plan::controls(card),
+        Message::Question(card) => question::controls(card),
+        Message::Result(card) => result::controls(card, open()),
+        Message::Failed(card) => failure::controls(card, open()),
+        Message::Canceled { .. }
+        | Message::PullRequestEnded { .. }
+        | Message::Expired
+        | Message::NotAllowed { .. }
+        | Message::StaleApproval { .. }
+        | Message::NothingToDo { .. }
+        | Message::OptionHints { .. }
+        | Message::NothingAsked
+        | Message::Help
+        | Message::Unavailable { .. }
+        | Message::TaskList { .. }
+        | Message::GivenUp { .. } => Vec::new(),
+    }
+}
+
+fn kind(message: &Message) -> WordsKind {
+    match message {
+        Message::Progress(progress) => progress::kind(progress),
+        Message::PlanCard(card) if card.decision == Decision::Open => WordsKind::Decision,
+        Message::Question(card) if card.answered.is_none() => WordsKind::Decision,
+        Message::Result(card) => WordsKind::Ending { well: card.whole },
+        Message::Failed(_) | Message::Expired | Message::Canceled { .. } => WordsKind::Ending { well: false },
+        Message::PullRequestEnded { merged, .. } => WordsKind::Ending { well: *merged },
+        Message::PlanCard(_)
+        | Message::Question(_)
+        | Message::NotAllowed { .. }
+        | Message::StaleApproval { .. }
+        | Message::NothingToDo { .. }
+        | Message::OptionHints { .. }
+        | Message::NothingAsked
+        | Message::Help
+        | Message::Unavailable { .. }
+        | Message::TaskList { .. }
+        | Message::GivenUp { .. } => WordsKind::Note,
+    }
+}
+
+/// Takes what templates leave over: blanks at the ends of lines, and more than one blank line.
+fn tidy(text: &str) -> String {
+    let mut tidied = String::with_capacity(text.len());
+    for line in text.trim().lines() {
+        let line = line.trim_end();
+        if line.is_empty() && tidied.ends_with("\n\n") {
+            continue;
+        }
+        tidied.push_str(line);
+        tidied.push('\n');
+    }
+    tidied.truncate(tidied.trim_end().len());
+    tidied
+}

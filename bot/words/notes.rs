@@ -1,0 +1,118 @@
+//! Everything short: confirmations, refusals, hints, lists.
+
+use askama::Template;
+
+use super::{
+    amounts::{Cut, Room},
+    tame::filters,
+};
+use crate::domain::{
+    command::UnknownOption,
+    conversation::{Person, Road},
+    message::TaskLine,
+    policy::{Act, Refusal},
+};
+
+/// `canceled.md`.
+#[derive(Template)]
+#[template(path = "messages/canceled.md")]
+pub(super) struct CanceledView<'a> {
+    pub(super) by: &'a Person,
+    pub(super) road: Road,
+    pub(super) confirmed: bool,
+    pub(super) pushed_branch: Option<&'a str>,
+}
+
+/// `pull_request_ended.md`.
+#[derive(Template)]
+#[template(path = "messages/pull_request_ended.md")]
+pub(super) struct PullRequestEndedView<'a> {
+    pub(super) merged: bool,
+    pub(super) by: &'a str,
+}
+
+/// `expired.md`.
+#[derive(Template)]
+#[template(path = "messages/expired.md")]
+pub(super) struct ExpiredView;
+
+/// `not_allowed.md`.
+#[derive(Template)]
+#[template(path = "messages/not_allowed.md")]
+pub(super) struct NotAllowedView {
+    pub(super) act: Act,
+    pub(super) refusal: Refusal,
+}
+
+/// `stale_approval.md`.
+#[derive(Template)]
+#[template(path = "messages/stale_approval.md")]
+pub(super) struct StaleApprovalView {
+    pub(super) seen: u32,
+    pub(super) current: Option<u32>,
+}
+
+/// `nothing_to_do.md`.
+#[derive(Template)]
+#[template(path = "messages/nothing_to_do.md")]
+pub(super) struct NothingToDoView<'a> {
+    pub(super) stands: &'a str,
+    pub(super) wanted: &'a str,
+}
+
+/// `option_hints.md`.
+#[derive(Template)]
+#[template(path = "messages/option_hints.md")]
+pub(super) struct OptionHintsView<'a> {
+    pub(super) unknown: &'a [UnknownOption],
+    pub(super) room: Room,
+}
+
+impl OptionHintsView<'_> {
+    fn cut<'b, T>(&self, list: &'b [T]) -> Cut<'b, T> {
+        self.room.cut(list)
+    }
+}
+
+/// `nothing_asked.md`.
+#[derive(Template)]
+#[template(path = "messages/nothing_asked.md")]
+pub(super) struct NothingAskedView;
+
+/// `help.md`.
+#[derive(Template)]
+#[template(path = "messages/help.md")]
+pub(super) struct HelpView;
+
+/// `unavailable.md`.
+#[derive(Template)]
+#[template(path = "messages/unavailable.md")]
+pub(super) struct UnavailableView<'a> {
+    pub(super) word: &'a str,
+}
+
+/// `task_list.md`.
+#[derive(Template)]
+#[template(path = "messages/task_list.md")]
+pub(super) struct TaskListView<'a> {
+    pub(super) tasks: &'a [TaskLine],
+    pub(super) room: Room,
+}
+
+impl TaskListView<'_> {
+    fn cut<'b, T>(&self, list: &'b [T]) -> Cut<'b, T> {
+        self.room.cut(list)
+    }
+
+    fn waiting(&self) -> usize {
+        self.tasks.iter().filter(|task| task.needs.is_some()).count()
+    }
+}
+
+/// `given_up.md`.
+#[derive(Template)]
+#[template(path = "messages/given_up.md")]
+pub(super) struct GivenUpView<'a> {
+    pub(super) effect: &'a str,
+    pub(super) reason: &'a str,
+}

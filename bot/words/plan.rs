@@ -1,0 +1,91 @@
+//! The plan card, and the plan as plain text for the form that corrects it.
+
+use askama::Template;
+
+use super::{
+    amounts::{Cut, Room},
+    tame::filters,
+};
+use crate::{
+    domain::{
+        budget::MicroDollars,
+        message::{Decision, PlanCard},
+        plan::{CostRange, ListDifference},
+    },
+    surface::Control,
+};
+
+/// The longest plan in a form, in characters; a section of Slack's Block Kit holds 3,000.
+pub const PLAN_TEXT_MAX_CHARS: usize = 2_900;
+
+/// Everything that `plan_card.md` shows.
+#[derive(Template)]
+#[template(path = "messages/plan_card.md")]
+pub(super) struct PlanView<'a> {
+    card: &'a PlanCard,
+    task_url: &'a str,
+    room: Room,
+}
+
+impl<'a> PlanView<'a> {
+    pub(super) const fn new(card: &'a PlanCard, task_url: &'a str, room: Room) -> Self {
+        Self { card, task_url, room }
+    }
+
+    fn cut<'b, T>(&self, list: &'b [T]) -> Cut<'b, T> {
+        self.room.cut(list)
+    }
+
+    /// Required checks and those of the plan, each once.
+    fn checks(&self) -> Vec<String> {
+        let mut checks = self.card.specification.checks.clone();
+        checks.extend(self.card.plan.checks.iter().filter(|check| !self.card.specification.checks.contains(check)).cloned());
+        checks
+    }
+
+    fn is_revised(&self) -> bool {
+        self.card.revision > 1
+    }
+
+    fn changed_lists(&self) -> &[ListDifference] {
+        &self.card.changes
+    }
+}
+
+/// A range of cost as people read it.
+fn range(cost: &CostRange) -> String {
+    let (low, high) = (MicroDollars::from_dollars(cost.low), MicroDollars::from_dollars(cost.high));
+    if low == high { format!("about {high}") } else { format!("{low} to {high}") }
+}
+
+/// What can be done about a plan.
+pub(super) fn controls(card: &PlanCard) -> Vec<Control> {
+    match card.decision {
+        Decision::Open => vec![
+            Control::Approve { revision: card.revision },
+            Control::Edit { revision: card.revision },
+            Control::ChangeRepository,
+            Control::Cancel,
+        ],
+        Decision::Approved { .. } | Decision::Superseded | Decision::Withdrawn => Vec::new(),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "messages/parts/plan_text.md")]
+struct PlanTextView<'a> {
+    card: &'a PlanCard,
+    room: Room,
+}
+
+/// The plan as plain text, to be read while its correction is written. At most [`PLAN_TEXT_MAX_CHARS`] characters.
+pub fn plan_text(card: &PlanCard) -> Result<String, askama::Error> {
+    for room in Room::ALL {
+        let text = super::tidy(&PlanTextView { card, room }.render()?);
+        if text.chars().count() <= PLAN_TEXT_MAX_CHARS {
+            return Ok(text);
+        }
+    }
+    let text = PlanTextView { card, room: Room { entries: 1, chars: 40 } }.render()?;
+    Ok(crate::domain::clip(&super::tidy(&text), PLAN_TEXT_MAX_CHARS))
+}

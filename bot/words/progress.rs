@@ -1,0 +1,122 @@
+//! The status message: where a task is, in one line, and the checklist for surfaces that have one.
+
+use askama::Template;
+
+use super::{
+    amounts::{Room, duration, spent},
+    tame::filters,
+};
+use crate::{
+    domain::message::{Live, Phase, Progress},
+    surface::{Control, Step, StepStanding, WordsKind},
+};
+
+/// Everything that `progress.md` shows.
+#[derive(Template)]
+#[template(path = "messages/progress.md")]
+pub(super) struct ProgressView<'a> {
+    progress: &'a Progress,
+    task_url: &'a str,
+    room: Room,
+}
+
+impl<'a> ProgressView<'a> {
+    pub(super) const fn new(progress: &'a Progress, task_url: &'a str, room: Room) -> Self {
+        Self { progress, task_url, room }
+    }
+
+    /// Everything behind the name of the phase: step, time, last command, heartbeat, spend.
+    fn facts(&self) -> Vec<String> {
+        let mut facts = Vec::new();
+        if let Some(live) = &self.progress.live {
+            facts.extend(live_facts(live));
+        }
+        if !self.progress.spent.is_empty() {
+            let spent = spent(self.progress.spent);
+            facts.push(if self.progress.spent.cost.is_some() { format!("{spent} so far") } else { spent });
+        }
+        facts
+    }
+
+    /// A dash where the phase is a word alone; behind a sentence with a dash of its own, a dot.
+    const fn separator(&self) -> &'static str {
+        match self.progress.phase {
+            Phase::Preparing | Phase::Working | Phase::Reworking { .. } | Phase::Verifying | Phase::Publishing => " — ",
+            Phase::Queued { .. } | Phase::Reading | Phase::Planning | Phase::Planned | Phase::Waiting | Phase::Over { .. } => " · ",
+        }
+    }
+
+    fn how_over(&self) -> &str {
+        if let Phase::Over { how } = &self.progress.phase { how } else { "" }
+    }
+}
+
+fn live_facts(live: &Live) -> Vec<String> {
+    let mut facts = Vec::new();
+    if let Some((done, all)) = live.steps {
+        facts.push(format!("step {} of {all}", done.saturating_add(1).min(all)));
+    }
+    facts.push(duration(live.elapsed_ms));
+    if let Some(command) = live.last_command.as_deref().filter(|command| !command.trim().is_empty()) {
+        facts.push(format!("last command {}", super::tame::code(&crate::domain::clip(command, COMMAND_MAX_CHARS))));
+    }
+    facts.push(format!("heard {} ago", duration(live.heartbeat_age_ms)));
+    facts
+}
+
+/// The longest command in a status line, in characters; the whole one is on the task page.
+const COMMAND_MAX_CHARS: usize = 80;
+
+/// A status can be cancelled while it is not over.
+pub(super) fn controls(progress: &Progress, open: Control) -> Vec<Control> {
+    match progress.phase {
+        // The card below has the buttons; two that do the same only raise the question which is right.
+        Phase::Planned | Phase::Over { .. } => vec![open],
+        Phase::Queued { .. }
+        | Phase::Reading
+        | Phase::Planning
+        | Phase::Preparing
+        | Phase::Working
+        | Phase::Reworking { .. }
+        | Phase::Verifying
+        | Phase::Publishing
+        | Phase::Waiting => vec![Control::Cancel, open],
+    }
+}
+
+pub(super) fn kind(progress: &Progress) -> WordsKind {
+    WordsKind::Status { steps: steps(progress) }
+}
+
+/// The parts of a task's way, as people are shown them.
+const STEPS: [&str; 6] = [
+    "Read the conversation and the repository",
+    "Write a plan",
+    "Decide on the plan",
+    "Do the work",
+    "Check the result in a clean container",
+    "Publish the result",
+];
+
+fn steps(progress: &Progress) -> Vec<Step> {
+    let planned = progress.title.is_some();
+    let (at, standing) = match &progress.phase {
+        Phase::Queued { .. } => (if planned { 3 } else { 0 }, StepStanding::Pending),
+        Phase::Reading => (0, StepStanding::Active),
+        Phase::Planning => (1, StepStanding::Active),
+        Phase::Planned => (2, StepStanding::Active),
+        Phase::Preparing | Phase::Working | Phase::Reworking { .. } => (3, StepStanding::Active),
+        Phase::Waiting => (if planned { 3 } else { 1 }, StepStanding::Active),
+        Phase::Verifying => (4, StepStanding::Active),
+        Phase::Publishing => (5, StepStanding::Active),
+        Phase::Over { how } if how == "done" => (STEPS.len(), StepStanding::Done),
+        Phase::Over { .. } => (if planned { 3 } else { 0 }, StepStanding::Failed),
+    };
+    let later = if standing == StepStanding::Failed { StepStanding::Failed } else { StepStanding::Pending };
+    let standing_of = |index: usize| match index.cmp(&at) {
+        std::cmp::Ordering::Less => StepStanding::Done,
+        std::cmp::Ordering::Equal => standing,
+        std::cmp::Ordering::Greater => later,
+    };
+    STEPS.iter().enumerate().map(|(index, title)| Step { title: (*title).to_owned(), standing: standing_of(index) }).collect()
+}
