@@ -1,0 +1,182 @@
+//! Puts everything together, runs it, and shuts it down.
+
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use deckhand_executors::{docker::DockerExecutor, mirror::Mirrors};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use secrecy::SecretString;
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::{
+    clock::Clock,
+    config::Config,
+    engine::{
+        Context,
+        deliver::Deliver,
+        dispatch::{Dispatch, Step},
+        reaper,
+        roster::Agents,
+        runs::Runs,
+        surfaces::Surfaces,
+        way_out::WayOut,
+    },
+    github::Github,
+    linear::Linear,
+    slack::Slack,
+    store::Store,
+    wake::{POLL, Wake},
+    web::{self, Web, health::Health},
+};
+
+/// How long the end may take before what is in hand is left to the next start.
+const SHUTDOWN_WITHIN: Duration = Duration::from_secs(9);
+/// How often the engine is asked whether it lives.
+const ENGINE_ASKED_EVERY: Duration = Duration::from_secs(10);
+
+/// The whole bot, built and not yet running.
+pub struct App {
+    context: Context,
+    listener: TcpListener,
+    metrics: PrometheusHandle,
+    health: Health,
+}
+
+impl App {
+    /// Opens the database, the surfaces, the forge and the engine, and binds the address.
+    pub async fn build(mut config: Config, clock: Clock) -> anyhow::Result<Self> {
+        tokio::fs::create_dir_all(&config.data_dir).await.with_context(|| format!("cannot make the data folder {}", config.data_dir.display()))?;
+        if config.secret.is_none() {
+            config.secret = Some(own_secret(&config.data_dir).await?);
+        }
+        let listener = TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+        config.bound_to(listener.local_addr()?);
+        let config = Arc::new(config);
+        let executor = DockerExecutor::connect(&config.instance, config.sandbox.docker_host.as_deref()).context("the container engine cannot be reached")?;
+        let slack = config.slack.as_ref().map(|slack| Slack::new(&slack.api_url, slack.bot_token.clone())).transpose().context("the Slack side cannot be set up")?;
+        let linear = config.linear.as_ref().map(Linear::new).transpose().context("the Linear side cannot be set up")?;
+        let context = Context {
+            store: Store::open(&config.database_url).await.context("the database cannot be opened")?,
+            surfaces: Surfaces::new(slack, linear),
+            github: Github::new(&config.github).context("the GitHub side cannot be set up")?,
+            executor: Arc::new(executor),
+            mirrors: Arc::new(Mirrors::new(config.data_dir.join("mirrors"))),
+            agents: Agents::new(&config).context("the agents' profiles cannot be read")?,
+            way_out: WayOut::new(&config).context("the way out of sandboxes cannot be set up")?,
+            runs: Runs::default(),
+            clock,
+            wake: Wake::default(),
+            config,
+        };
+        Ok(Self { context, listener, metrics: recorder(), health: Health::default() })
+    }
+
+    /// The address that it is bound to.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// What its workers work with, for whoever watches them.
+    #[must_use]
+    pub const fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// Runs until `stop`, then finishes what is in hand. Runs of agents go on in their containers.
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let Self { context, listener, metrics, health } = self;
+        context.runs.take_up(&context).await.context("runs of an earlier process cannot be taken up")?;
+        let mut workers = JoinSet::new();
+        workers.spawn(dispatch(context.clone(), stop.clone()));
+        workers.spawn(Deliver::new(context.clone()).run(stop.clone()));
+        workers.spawn(reaper::run(context.clone(), stop.clone()));
+        workers.spawn(watch_engine(context.clone(), health.clone(), stop.clone()));
+        let web = Web {
+            config: Arc::clone(&context.config),
+            store: context.store.clone(),
+            clock: context.clock.clone(),
+            wake: context.wake.clone(),
+            metrics,
+            health: health.clone(),
+        };
+        info!(address = %listener.local_addr()?, "the doors are open");
+        let closing = stop.clone();
+        let server = tokio::spawn(async move { axum::serve(listener, web::router(web)).with_graceful_shutdown(async move { closing.cancelled().await }).await });
+        stop.cancelled().await;
+        health.drain();
+        let ended = tokio::time::timeout(SHUTDOWN_WITHIN, async { while workers.join_next().await.is_some() {} }).await;
+        server.abort();
+        if ended.is_err() {
+            info!("what is still in hand is left to the next start");
+        }
+        context.store.close().await;
+        Ok(())
+    }
+}
+
+async fn dispatch(context: Context, stop: CancellationToken) {
+    let dispatch = Dispatch::new(
+        Arc::clone(&context.config),
+        context.store.clone(),
+        context.surfaces.clone(),
+        context.agents.clone(),
+        context.clock.clone(),
+        context.wake.clone(),
+    );
+    while !stop.is_cancelled() {
+        match dispatch.step().await {
+            Ok(Step::Done) => {}
+            Ok(Step::Idle) => tokio::select! {
+                () = context.wake.wait_inbox() => {}
+                () = stop.cancelled() => {}
+            },
+            Err(error) => {
+                error!(error = &error as &dyn std::error::Error, "a delivery could not be handled");
+                tokio::time::sleep(POLL).await;
+            }
+        }
+    }
+}
+
+async fn watch_engine(context: Context, health: Health, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        health.engine(context.executor.describe().await.is_ok());
+        tokio::select! {
+            () = tokio::time::sleep(ENGINE_ASKED_EVERY) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+/// The process's one recorder of counters; a second app in the same process shares it.
+fn recorder() -> PrometheusHandle {
+    static RECORDER: std::sync::OnceLock<PrometheusHandle> = std::sync::OnceLock::new();
+    RECORDER
+        .get_or_init(|| {
+            let recorder = PrometheusBuilder::new().build_recorder();
+            let handle = recorder.handle();
+            // Somebody else's recorder is as good; then this one stays empty.
+            let _ = metrics::set_global_recorder(recorder);
+            handle
+        })
+        .clone()
+}
+
+/// The key of link signatures, made once.
+async fn own_secret(data_dir: &Path) -> anyhow::Result<SecretString> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let path = data_dir.join("secret");
+    match tokio::fs::read_to_string(&path).await {
+        Ok(text) => return Ok(SecretString::from(text.trim().to_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error).context("the link secret cannot be read"),
+    }
+    let fresh = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    let mut file = options.open(&path).context("the link secret cannot be stored")?;
+    std::io::Write::write_all(&mut file, fresh.as_bytes()).context("the link secret cannot be stored")?;
+    Ok(SecretString::from(fresh))
+}

@@ -1,0 +1,186 @@
+//! The command line: `serve`, and the verbs of an operator.
+
+mod doctor;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    app::App,
+    clock::Clock,
+    config::{self, Config},
+    domain::TaskId,
+    engine::dispatch::Order,
+    links,
+    store::{
+        Store,
+        inbox::{NewDelivery, Source},
+    },
+};
+
+/// The most tasks that `task list` shows.
+const LIST_MAX: u32 = 50;
+
+/// An agent teammate for Slack and Linear.
+#[derive(Debug, Parser)]
+#[command(name = "deckhand", version, about)]
+struct Arguments {
+    /// The configuration file.
+    #[arg(long, global = true, default_value = config::FILE)]
+    config: PathBuf,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Opens the doors and works.
+    Serve,
+    /// Checks everything that is needed, and says what to do about what is missing.
+    Doctor,
+    /// Prints the settings in force, secrets masked.
+    Config {
+        /// Prints the reference of every setting instead.
+        #[arg(long)]
+        reference: bool,
+    },
+    /// Brings the database's schema up to date.
+    Migrate,
+    /// Looks at tasks and ends them.
+    #[command(subcommand)]
+    Task(TaskVerb),
+}
+
+#[derive(Debug, Subcommand)]
+enum TaskVerb {
+    /// The newest tasks.
+    List,
+    /// One task: how it stands, its plan, its runs.
+    Show {
+        /// The task.
+        id: String,
+    },
+    /// Ends a task. The server does it; this only asks.
+    Cancel {
+        /// The task.
+        id: String,
+    },
+}
+
+/// Runs the verb of the command line.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // Two libraries bring a TLS provider each; the process has to choose one before the first connection.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.into()),
+    };
+    match runtime.block_on(run(arguments)) {
+        Ok(code) => code,
+        Err(error) => fail(&error),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the command line speaks to its user")]
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("deckhand: {error:#}");
+    ExitCode::FAILURE
+}
+
+#[expect(clippy::print_stdout, reason = "the command line speaks to its user")]
+fn say(text: &str) {
+    println!("{text}");
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    if let Verb::Config { reference } = arguments.verb {
+        return show_config(&arguments.config, reference);
+    }
+    let config = Config::load(&arguments.config)?;
+    match arguments.verb {
+        Verb::Serve => serve(config).await?,
+        Verb::Doctor => return doctor::run(&config).await,
+        Verb::Config { .. } => {}
+        Verb::Migrate => {
+            tokio::fs::create_dir_all(&config.data_dir).await?;
+            Store::open(&config.database_url).await?.close().await;
+            say("the schema is up to date");
+        }
+        Verb::Task(verb) => task(&config, verb).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show_config(path: &std::path::Path, reference: bool) -> anyhow::Result<ExitCode> {
+    if reference {
+        say(config::reference().trim_end());
+        return Ok(ExitCode::SUCCESS);
+    }
+    say(&Config::show(path)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    start_telemetry(&config);
+    let stop = CancellationToken::new();
+    let app = App::build(config, Clock::default()).await?;
+    let on_signal = stop.clone();
+    tokio::spawn(async move {
+        signal().await;
+        on_signal.cancel();
+    });
+    app.run(stop).await
+}
+
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+fn start_telemetry(config: &Config) {
+    use tracing_subscriber::{EnvFilter, fmt};
+    let filter = EnvFilter::try_new(&config.log).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if config.log_json {
+        builder.json().init();
+    } else {
+        builder.init();
+    }
+}
+
+async fn task(config: &Config, verb: TaskVerb) -> anyhow::Result<()> {
+    let store = Store::open_beside(&config.database_url).await?;
+    match verb {
+        TaskVerb::List => {
+            for task in store.recent_tasks(None, LIST_MAX).await? {
+                say(&format!("{}  {:<17} {}", task.id, task.state.name(), task.title()));
+            }
+        }
+        TaskVerb::Show { id } => {
+            let stored = store.task(&TaskId(id)).await?.context("there is no such task")?;
+            let mut shown = serde_json::to_value(&stored.task)?;
+            shown["page"] = links::task_url(&config.with_own_secret(), &stored.task.id).into();
+            say(&serde_json::to_string_pretty(&shown)?);
+        }
+        TaskVerb::Cancel { id } => {
+            let stored = store.task(&TaskId(id)).await?.context("there is no such task")?;
+            let by = std::env::var("USER").unwrap_or_else(|_| "an operator".to_owned());
+            let body = serde_json::to_value(Order::Cancel { task: stored.task.id.clone(), by })?;
+            let key = format!("cancel:{}:{}", stored.task.id, crate::store::fresh_id());
+            let delivery = NewDelivery { source: Source::CommandLine, key, conversation: stored.task.conversation.0, body };
+            store.accept(&delivery, Clock::default().now()).await?;
+            say("asked; the server ends it within a second");
+        }
+    }
+    store.close().await;
+    Ok(())
+}

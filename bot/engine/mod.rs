@@ -1,0 +1,148 @@
+//! What makes things happen: deliveries become transitions, effects become acts, runs are watched.
+//!
+//! - [`dispatch`]: one delivery, one transition
+//! - [`deliver`]: one effect, one act
+//! - [`gather`], [`runs`], [`prove`], [`publish`]: the acts that take long
+//! - [`reaper`]: what must not be left behind or wait for ever
+//! - [`surfaces`], [`roster`]: which platform, which agent
+
+pub mod artifacts;
+pub mod deliver;
+pub mod dispatch;
+pub mod gather;
+pub mod prove;
+pub mod publish;
+pub mod reaper;
+pub mod roster;
+pub mod runs;
+pub mod surfaces;
+pub mod way_out;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use deckhand_executors::{Executor, mirror::Mirrors};
+
+use crate::{
+    clock::Clock,
+    config::Config,
+    domain::TaskId,
+    github::{ForgeError, Github},
+    store::{Store, StoreError, inbox::NewDelivery},
+    surface::SurfaceError,
+    wake::Wake,
+};
+
+/// What acts on the world need.
+#[derive(Clone)]
+pub struct Context {
+    /// The settings.
+    pub config: Arc<Config>,
+    /// The database.
+    pub store: Store,
+    /// The platforms of talk.
+    pub surfaces: surfaces::Surfaces,
+    /// The forge.
+    pub github: Github,
+    /// The container engine.
+    pub executor: Arc<dyn Executor>,
+    /// The one way out of every sandbox.
+    pub way_out: way_out::WayOut,
+    /// The host's copies of repositories.
+    pub mirrors: Arc<Mirrors>,
+    /// The agents.
+    pub agents: roster::Agents,
+    /// Runs in hand.
+    pub runs: runs::Runs,
+    /// The time.
+    pub clock: Clock,
+    /// Wakes the workers.
+    pub wake: Wake,
+}
+
+impl Context {
+    /// Stores a delivery of the bot's own work and wakes the dispatcher.
+    pub async fn accept(&self, delivery: &NewDelivery) -> Result<(), StoreError> {
+        self.store.accept(delivery, self.clock.now()).await?;
+        self.wake.inbox();
+        Ok(())
+    }
+
+    /// The folder of a task's quarantined commits.
+    #[must_use]
+    pub fn quarantine_path(&self, task: &TaskId) -> PathBuf {
+        self.config.data_dir.join("quarantine").join(format!("{task}.git"))
+    }
+}
+
+/// Why an act did not work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// It may work later.
+    Transient {
+        /// What was tried and what came back.
+        what: String,
+        /// How long to wait, where the other side says so.
+        retry_after: Option<Duration>,
+    },
+    /// It will not work by trying again.
+    Permanent {
+        /// What was tried and what came back.
+        what: String,
+    },
+}
+
+impl Fault {
+    fn transient(what: impl ToString) -> Self {
+        Self::Transient { what: what.to_string(), retry_after: None }
+    }
+
+    fn permanent(what: impl ToString) -> Self {
+        Self::Permanent { what: what.to_string() }
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "it is passed as a function")]
+    fn of_words(error: askama::Error) -> Self {
+        Self::permanent(format!("a message could not be put into words: {error}"))
+    }
+}
+
+impl From<SurfaceError> for Fault {
+    fn from(error: SurfaceError) -> Self {
+        match error {
+            SurfaceError::Transient { what, retry_after } => Self::Transient { what, retry_after },
+            SurfaceError::Permanent { what, code } => Self::Permanent { what: format!("{what}: {code}") },
+        }
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self::transient(error)
+    }
+}
+
+impl From<ForgeError> for Fault {
+    fn from(error: ForgeError) -> Self {
+        match error {
+            ForgeError::Transient { what, retry_after } => Self::Transient { what, retry_after },
+            ForgeError::NotFound { what } | ForgeError::Refused { what, .. } => Self::Permanent { what },
+        }
+    }
+}
+
+impl From<deckhand_executors::ExecutorError> for Fault {
+    fn from(error: deckhand_executors::ExecutorError) -> Self {
+        use deckhand_executors::ExecutorError as Engine;
+        match error {
+            Engine::Unreachable(_) | Engine::Refused(_) => Self::transient(error),
+            Engine::ImageMissing(_) | Engine::Start(_) | Engine::Gone(_) => Self::permanent(error),
+        }
+    }
+}
+
+/// Half a second, then double each time, with a quarter of chance so that many do not come back at once.
+fn pause_before_try(attempts: i64) -> Duration {
+    let doubled = Duration::from_millis(500) * 2_u32.pow(u32::try_from(attempts.clamp(1, 12) - 1).unwrap_or(0));
+    let chance = u32::from(uuid::Uuid::new_v4().as_bytes()[0]);
+    doubled + doubled / 4 * chance / 256
+}

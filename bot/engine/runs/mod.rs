@@ -1,0 +1,223 @@
+//! Runs in hand: started, attached again after a restart, steered, stopped.
+//!
+//! A run outlives the bot: its agent is the main process of its container. What the bot knows of it stands in the
+//! database, so that another process goes on where this one was.
+
+pub mod sandbox;
+pub mod supervise;
+pub mod tools;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use deckhand_executors::{SandboxName, sandbox::Condition};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{Context, Fault, dispatch::work_delivery};
+pub use sandbox::{image_of, labels, limits, setup_network};
+use crate::{
+    domain::{
+        RunNumber, TaskId,
+        effect::Assignment,
+        event::{Ending, Event, RunFailure},
+        task::Task,
+    },
+    store::{StoreError, runs::StoredRun},
+};
+
+/// The most words that may wait to steer a run.
+const STEERING_MAX: usize = 16;
+
+/// The runs that this process watches.
+#[derive(Clone, Default)]
+pub struct Runs {
+    live: Arc<Mutex<HashMap<TaskId, Live>>>,
+}
+
+/// A run in hand.
+struct Live {
+    run: RunNumber,
+    stop: CancellationToken,
+    steer: mpsc::Sender<String>,
+}
+
+impl Runs {
+    /// How many runs are in hand.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.live.lock().map_or(0, |live| live.len())
+    }
+
+    /// Starts a run and watches it. Returns when its container lives. A repeat finds the container and watches it again.
+    pub async fn start(&self, context: &Context, task: &Task, run: RunNumber, assignment: &Assignment) -> Result<(), Fault> {
+        if self.is_live(&task.id, run) {
+            return Ok(());
+        }
+        let now = context.clock.now();
+        let kind = serde_json::to_string(assignment).map_err(Fault::permanent)?;
+        let stored = StoredRun {
+            task: task.id.clone(),
+            number: run,
+            kind,
+            agent: task.terms.agent.clone(),
+            sandbox: sandbox::run_name(&task.id, run).0,
+            resume: None,
+            started: now,
+            ended: None,
+        };
+        context.store.open_run(&stored).await?;
+        let prepared = match supervise::start(context, task, run, assignment).await {
+            Ok(prepared) => prepared,
+            Err(Fault::Permanent { what }) => {
+                let ending = Ending { failure: Some(RunFailure::DidNotStart { detail: what }), ..Ending::default() };
+                return self.end(context, task, run, ending).await;
+            }
+            Err(fault) => return Err(fault),
+        };
+        self.watch(context, task, run, prepared);
+        Ok(())
+    }
+
+    /// Takes up the runs that an earlier process of this bot had in hand.
+    pub async fn take_up(&self, context: &Context) -> Result<(), StoreError> {
+        for stored in context.store.live_runs().await? {
+            let Some(task) = context.store.task(&stored.task).await?.map(|stored| stored.task) else { continue };
+            if task.state.live_run() != Some(stored.number) {
+                context.store.close_run(&stored.task, stored.number, context.clock.now()).await?;
+                continue;
+            }
+            // A run without a stored position is started again by its own effect, which is still open.
+            let Some(resume) = stored.resume.clone() else { continue };
+            info!(task = %stored.task, run = %stored.number, "a run is taken up again");
+            let outcome = match supervise::take_up(context, &task, &stored, resume).await {
+                Ok(prepared) => {
+                    self.watch(context, &task, stored.number, prepared);
+                    Ok(())
+                }
+                Err(what) => {
+                    warn!(task = %stored.task, what, "a run could not be taken up");
+                    let ending = Ending { failure: Some(RunFailure::SandboxLost), ..Ending::default() };
+                    self.end(context, &task, stored.number, ending).await
+                }
+            };
+            if let Err(fault) = outcome {
+                warn!(task = %stored.task, ?fault, "the end of a lost run could not be stored");
+            }
+        }
+        Ok(())
+    }
+
+    fn watch(&self, context: &Context, task: &Task, run: RunNumber, prepared: supervise::Prepared) {
+        let stop = CancellationToken::new();
+        let (steer, steering) = mpsc::channel(STEERING_MAX);
+        if let Ok(mut live) = self.live.lock() {
+            live.insert(task.id.clone(), Live { run, stop: stop.clone(), steer });
+        }
+        let (runs, context, task) = (self.clone(), context.clone(), task.clone());
+        // What this loop would do is stored: when it is lost, the run is taken up at the next start.
+        tokio::spawn(async move {
+            let ending = supervise::watch(&context, &task, run, prepared, steering, stop.clone()).await;
+            runs.forget(&task.id, run);
+            let Some(ending) = ending else { return };
+            if let Err(fault) = runs.end(&context, &task, run, ending).await {
+                warn!(task = %task.id, ?fault, "the end of a run could not be stored; it is taken up again at the next start");
+            }
+        });
+    }
+
+    /// Tells the task, then clears up: a crash in between leaves a container that the reaper finds.
+    async fn end(&self, context: &Context, task: &Task, run: RunNumber, ending: Ending) -> Result<(), Fault> {
+        let key = format!("run:{}:{run}:ended", task.id);
+        context.accept(&work_delivery(task, key, Event::RunEnded { run, ending: Box::new(ending) })).await?;
+        context.store.close_run(&task.id, run, context.clock.now()).await?;
+        context.executor.stop(&sandbox::run_name(&task.id, run)).await?;
+        remove_sockets(context, &task.id, &run.to_string()).await;
+        Ok(())
+    }
+
+    /// Interrupts the agent with words. A run that is over has no use for them.
+    pub fn steer(&self, task: &TaskId, run: RunNumber, text: &str) {
+        let Ok(live) = self.live.lock() else { return };
+        if let Some(live) = live.get(task).filter(|live| live.run == run) {
+            let _ = live.steer.try_send(text.to_owned());
+        }
+    }
+
+    /// Ends everything of a task that runs, first in this process, then in the engine.
+    pub async fn stop(&self, context: &Context, task: &TaskId) -> Result<(), Fault> {
+        if let Some(live) = self.live.lock().ok().and_then(|mut live| live.remove(task)) {
+            live.stop.cancel();
+        }
+        let known = context.store.runs_of(task).await?;
+        let listed = context.executor.list().await?;
+        let mut names: Vec<SandboxName> = known.iter().filter(|run| run.ended.is_none()).map(|run| SandboxName(run.sandbox.clone())).collect();
+        for sandbox in listed {
+            if sandbox.labels.get("deckhand.task") == Some(&task.0) && !names.contains(&sandbox.name) {
+                names.push(sandbox.name);
+            }
+        }
+        for name in names {
+            context.executor.stop(&name).await?;
+        }
+        for run in known {
+            context.store.close_run(task, run.number, context.clock.now()).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes what an ended task left: sandboxes, volumes, sockets.
+    pub async fn release(&self, context: &Context, task: &TaskId) -> Result<(), Fault> {
+        self.stop(context, task).await?;
+        context.executor.remove_volume(&sandbox::work_volume(task)).await?;
+        context.executor.remove_volume(&sandbox::home_volume(task)).await?;
+        let of_proofs = format!("deckhand-proof-{task}-");
+        for volume in context.executor.volumes().await? {
+            if volume.0.starts_with(&of_proofs) {
+                context.executor.remove_volume(&volume).await?;
+            }
+        }
+        for part in ["setup", "proof"] {
+            remove_sockets(context, task, part).await;
+        }
+        for run in context.store.runs_of(task).await? {
+            remove_sockets(context, task, &run.number.to_string()).await;
+        }
+        Ok(())
+    }
+
+    fn is_live(&self, task: &TaskId, run: RunNumber) -> bool {
+        self.live.lock().is_ok_and(|live| live.get(task).is_some_and(|live| live.run == run))
+    }
+
+    fn forget(&self, task: &TaskId, run: RunNumber) {
+        if let Ok(mut live) = self.live.lock()
+            && live.get(task).is_some_and(|live| live.run == run)
+        {
+            live.remove(task);
+        }
+    }
+
+    /// The tasks that have a run in hand.
+    #[must_use]
+    pub fn tasks(&self) -> Vec<TaskId> {
+        self.live.lock().map(|live| live.keys().cloned().collect()).unwrap_or_default()
+    }
+}
+
+async fn remove_sockets(context: &Context, task: &TaskId, part: &str) {
+    // A folder that is gone is what was wanted.
+    let _ = tokio::fs::remove_dir_all(sandbox::socket_folder(context, task, part)).await;
+}
+
+/// How a sandbox ended, in words that the task understands.
+fn died(condition: &Condition, detail: String) -> RunFailure {
+    match condition {
+        Condition::Ended { out_of_memory, .. } => RunFailure::Died { detail, out_of_memory: *out_of_memory },
+        Condition::Running => RunFailure::Died { detail, out_of_memory: false },
+        Condition::Absent => RunFailure::SandboxLost,
+    }
+}

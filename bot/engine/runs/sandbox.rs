@@ -1,0 +1,244 @@
+//! How a task's sandboxes are made: names, mounts, limits, and the one that prepares the work tree.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use deckhand_executors::{
+    SandboxName, SandboxSpec,
+    agent::{Launch, sandbox_environment},
+    egress::{EgressHandle, Phase},
+    mirror::{BranchName, CommitId as GitCommit, prepare_script},
+    proof::Network,
+    sandbox::{Access, Exec, Limits, Mount, MountSource, VolumeName},
+};
+use tokio::sync::mpsc;
+
+use super::{Context, Fault};
+use crate::{
+    domain::{
+        RunNumber, TaskId,
+        conversation::FileRef,
+        effect::Assignment,
+        specification::Workplace,
+        task::Task,
+    },
+    engine::{gather, way_out},
+    store::runs::LogKind,
+};
+
+/// Where files that hung on the request lie in the sandbox.
+pub const ATTACHMENTS: &str = "/home/agent/attachments";
+/// The largest file that is taken from a conversation, in bytes.
+const ATTACHMENT_MAX_BYTES: u64 = 10 << 20;
+/// The most files that are taken from a conversation.
+const ATTACHMENTS_MAX: usize = 10;
+/// The most requests that may wait to be written into the log.
+const EGRESS_LOG_MAX: usize = 1_000;
+/// How long the setup of a checkout may take.
+const SETUP_MAX: Duration = Duration::from_secs(20 * 60);
+/// The longest output of a setup that is kept, in bytes.
+const SETUP_OUTPUT_MAX_BYTES: usize = 64 << 10;
+/// The most processes of a sandbox; a browser alone has dozens.
+const PROCESSES_MAX: u32 = 1_024;
+/// The most open files of one process.
+const OPEN_FILES_MAX: u32 = 16_384;
+/// The size of `/tmp`, in bytes.
+const SCRATCH_BYTES: u64 = 1 << 30;
+
+/// The volume of the work tree.
+#[must_use]
+pub fn work_volume(task: &TaskId) -> VolumeName {
+    VolumeName(format!("deckhand-{task}-work"))
+}
+
+/// The volume of the agent's home, which holds its session.
+#[must_use]
+pub fn home_volume(task: &TaskId) -> VolumeName {
+    VolumeName(format!("deckhand-{task}-home"))
+}
+
+/// The sandbox of a run.
+#[must_use]
+pub fn run_name(task: &TaskId, run: RunNumber) -> SandboxName {
+    SandboxName(format!("deckhand-{task}-run-{run}"))
+}
+
+/// The labels of everything that belongs to a run.
+#[must_use]
+pub fn labels(task: &Task, run: RunNumber) -> BTreeMap<String, String> {
+    BTreeMap::from([("deckhand.task".to_owned(), task.id.0.clone()), ("deckhand.run".to_owned(), run.to_string())])
+}
+
+/// The image of an agent.
+#[must_use]
+pub fn image_of(context: &Context, agent: &str) -> String {
+    format!("{}{agent}", context.config.image_prefix)
+}
+
+/// The ceilings of every sandbox.
+#[must_use]
+pub fn limits(context: &Context) -> Limits {
+    Limits {
+        memory_bytes: context.config.sandbox.memory_bytes,
+        processors: context.config.sandbox.processors,
+        processes: PROCESSES_MAX,
+        open_files: OPEN_FILES_MAX,
+        scratch_bytes: SCRATCH_BYTES,
+    }
+}
+
+/// The folder of a run's sockets; its path is short, because sockets have paths of at most 107 bytes.
+#[must_use]
+pub fn socket_folder(context: &Context, task: &TaskId, part: &str) -> PathBuf {
+    context.config.data_dir.join("s").join(format!("{task}-{part}"))
+}
+
+/// Opens the one way out of a sandbox, and writes each request into the task's log.
+pub async fn open_egress(context: &Context, task: &TaskId, run: RunNumber, part: &str, phase: Phase) -> Result<EgressHandle, Fault> {
+    let folder = socket_folder(context, task, part);
+    tokio::fs::create_dir_all(&folder).await.map_err(Fault::transient)?;
+    let (log, mut records) = mpsc::channel(EGRESS_LOG_MAX);
+    let handle = context.way_out.open(&folder, phase, log).map_err(Fault::permanent)?;
+    let (context, task) = (context.clone(), task.clone());
+    // Ends by itself when the proxy is closed; a line that is lost is lost, the requests are counted anyway.
+    tokio::spawn(async move {
+        while let Some(record) = records.recv().await {
+            metrics::counter!("deckhand_egress_requests_total").increment(1);
+            let _ = context.store.log_run(&task, run, LogKind::Egress, &way_out::logged(&record), context.clock.now()).await;
+        }
+    });
+    Ok(handle)
+}
+
+/// The way out of a proof's sandbox while its setup runs.
+pub async fn setup_network(context: &Context, task: &Task, part: &str) -> Result<Network, Fault> {
+    let handle = open_egress(context, &task.id, task.last_run, part, Phase::Setup).await?;
+    Ok(Network { socket_directory: socket_folder(context, &task.id, part), close: Box::new(move || handle.revoke()) })
+}
+
+/// Makes the work tree, runs the setup, and puts the request's files into the agent's home. Does nothing that was done before.
+pub async fn prepare(context: &Context, task: &Task, workplace: &Workplace, run: RunNumber) -> Result<Vec<String>, Fault> {
+    let mirror = gather::known_ground(context, &workplace.repository).await?;
+    let (Ok(base), Ok(branch)) = (GitCommit::parse(&workplace.base_commit.0), BranchName::parse(&task.branch())) else {
+        return Err(Fault::permanent("the branch or the base commit has no usable name"));
+    };
+    let setup = task.specification.as_ref().and_then(|specification| specification.setup.clone()).or_else(|| workplace.setup.clone());
+    let egress = match setup {
+        Some(_) => Some(open_egress(context, &task.id, run, "setup", Phase::Setup).await?),
+        None => None,
+    };
+    let name = SandboxName(format!("deckhand-{}-prepare", task.id));
+    let mut mounts = mounts(&task.id, mirror.path(), Access::ReadWrite);
+    if egress.is_some() {
+        mounts.push(sockets(&socket_folder(context, &task.id, "setup")));
+    }
+    let command = ["/opt/deckhand/shim", "run", "--", "sleep", "infinity"].map(str::to_owned).to_vec();
+    let mut spec = specification(context, task, run, name.clone(), command, mounts);
+    "/work".clone_into(&mut spec.working_directory);
+    context.executor.stop(&name).await?;
+    context.executor.start(&spec).await?;
+    let outcome = async {
+        succeed(context, &name, prepare_script(mirror.path(), &base, &branch), "making the work tree").await?;
+        if let Some(command) = setup {
+            succeed(context, &name, setup_exec(&command), "the setup").await?;
+        }
+        place_files(context, task, &name).await
+    }
+    .await;
+    context.executor.stop(&name).await?;
+    drop(egress);
+    outcome
+}
+
+/// The setup runs once for a work tree: what it made is kept with it.
+fn setup_exec(command: &str) -> Exec {
+    let script = "mark=.git/deckhand-setup; if [ \"$(cat $mark 2>/dev/null)\" = \"$1\" ]; then exit 0; fi; sh -lc \"$1\" && printf '%s' \"$1\" > $mark";
+    Exec {
+        command: ["sh", "-c", script, "setup", command].map(str::to_owned).to_vec(),
+        environment: BTreeMap::new(),
+        working_directory: "/work/repo".to_owned(),
+        input: Vec::new(),
+        timeout: SETUP_MAX,
+        output_limit_bytes: SETUP_OUTPUT_MAX_BYTES,
+    }
+}
+
+async fn succeed(context: &Context, name: &SandboxName, exec: Exec, what: &str) -> Result<(), Fault> {
+    let done = context.executor.exec(name, exec).await?;
+    let said = String::from_utf8_lossy(if done.errors.is_empty() { &done.output } else { &done.errors }).into_owned();
+    let said = crate::domain::clip(said.trim().lines().rev().take(6).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n").as_str(), 1_000);
+    match done.status {
+        Some(0) => Ok(()),
+        Some(status) => Err(Fault::permanent(format!("{what} failed with status {status}: {said}"))),
+        None => Err(Fault::permanent(format!("{what} did not end in time: {said}"))),
+    }
+}
+
+async fn place_files(context: &Context, task: &Task, name: &SandboxName) -> Result<Vec<String>, Fault> {
+    let of_context = task.context.iter().filter(|line| line.author.id == task.request.author.id).flat_map(|line| &line.files);
+    let mut files: Vec<&FileRef> = task.request.files.iter().collect();
+    for file in of_context {
+        if !files.iter().any(|known| known.handle == file.handle) {
+            files.push(file);
+        }
+    }
+    let mut paths = Vec::new();
+    for (index, file) in files.into_iter().take(ATTACHMENTS_MAX).enumerate() {
+        if file.size_bytes > ATTACHMENT_MAX_BYTES {
+            continue;
+        }
+        let bytes = context.surfaces.download(&task.conversation, file, ATTACHMENT_MAX_BYTES).await?;
+        let safe: String = file.name.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' }).take(80).collect();
+        let path = format!("{ATTACHMENTS}/{}-{}", index + 1, safe.trim_start_matches('.'));
+        let exec = Exec {
+            command: ["sh", "-c", "mkdir -p \"$(dirname \"$1\")\" && cat > \"$1\"", "put", &path].map(str::to_owned).to_vec(),
+            environment: BTreeMap::new(),
+            working_directory: "/".to_owned(),
+            input: bytes,
+            timeout: Duration::from_secs(60),
+            output_limit_bytes: 4_096,
+        };
+        succeed(context, name, exec, "placing a file of the request").await?;
+        paths.push(path);
+    }
+    Ok(paths)
+}
+
+/// The sandbox in which an agent works.
+pub fn for_agent(context: &Context, task: &Task, run: RunNumber, assignment: &Assignment, launch: &Launch, mirror: &Path) -> SandboxSpec {
+    let access = if assignment.changes_files() { Access::ReadWrite } else { Access::ReadOnly };
+    let mut mounts = mounts(&task.id, mirror, access);
+    mounts.push(sockets(&socket_folder(context, &task.id, &run.to_string())));
+    let mut spec = specification(context, task, run, run_name(&task.id, run), launch.command.clone(), mounts);
+    spec.environment.extend(launch.environment.clone());
+    spec
+}
+
+fn specification(context: &Context, task: &Task, run: RunNumber, name: SandboxName, command: Vec<String>, mounts: Vec<Mount>) -> SandboxSpec {
+    SandboxSpec {
+        name,
+        image: image_of(context, &task.terms.agent),
+        command,
+        environment: sandbox_environment(),
+        working_directory: "/work/repo".to_owned(),
+        mounts,
+        labels: labels(task, run),
+        limits: limits(context),
+        runtime: context.config.sandbox.runtime.clone(),
+    }
+}
+
+fn mounts(task: &TaskId, mirror: &Path, access: Access) -> Vec<Mount> {
+    vec![
+        Mount { source: MountSource::Volume(work_volume(task)), target: "/work".to_owned(), access },
+        Mount { source: MountSource::Volume(home_volume(task)), target: "/home/agent".to_owned(), access: Access::ReadWrite },
+        Mount { source: MountSource::Host(mirror.to_path_buf()), target: mirror.display().to_string(), access: Access::ReadOnly },
+    ]
+}
+
+fn sockets(folder: &Path) -> Mount {
+    Mount { source: MountSource::Host(folder.to_path_buf()), target: "/run/deckhand".to_owned(), access: Access::ReadOnly }
+}

@@ -1,0 +1,447 @@
+//! Watches one run: starts its agent, hears everything that it does, keeps the ceilings, and takes out what it made.
+
+use std::time::{Duration, Instant};
+
+use deckhand_executors::{
+    agent::{
+        AgentEvent, AgentFailure, AgentProfile, AgentSession, AgentSessionId, Handover, HandoverCall, HandoverTools, ModelName, PermissionAnswer, Price, PriceTable,
+        ResumePoint, SessionOptions, SessionStart, Turn, TurnEnded,
+    },
+    egress::{EgressHandle, Phase},
+    SandboxName,
+    sandbox::{Attachment, VolumeName},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::{Context, Fault, died, sandbox, tools};
+use crate::{
+    domain::{
+        RunNumber, Timestamp,
+        budget::{MicroDollars, Usage},
+        effect::Assignment,
+        event::{Ending, Event, RunFailure},
+        task::Task,
+    },
+    engine::{dispatch::work_delivery, gather},
+    store::runs::{LogKind, StoredRun},
+    words::{self, PromptExtra},
+};
+
+mod progress;
+mod take_out;
+
+use progress::Reporter;
+
+/// The most text that an agent may write in one run, in bytes.
+const OUTPUT_MAX_BYTES: usize = 64 << 20;
+/// How often the ceilings are looked at.
+const TICK: Duration = Duration::from_secs(1);
+/// The longest piece of an agent's words in one line of the log, in characters.
+const LOG_TEXT_MAX_CHARS: usize = 4_000;
+/// The longest last words that are kept, in characters.
+const CLOSING_WORDS_MAX_CHARS: usize = 600;
+/// How many calls of handover tools may wait.
+const CALLS_MAX: usize = 16;
+/// Names of rules files that agents honour; they are named in the prompt where they are present.
+const RULES_FILES: [&str; 3] = ["AGENTS.md", "CLAUDE.md", "GEMINI.md"];
+
+/// A run that is ready to be watched.
+pub struct Prepared {
+    session: AgentSession,
+    /// The one way out; closed when this is dropped.
+    egress: EgressHandle,
+    /// The tools; withdrawn when this is dropped.
+    _handover: Handover,
+    calls: mpsc::Receiver<HandoverCall>,
+    ending: Ending,
+    assignment: Assignment,
+    started: Timestamp,
+}
+
+/// What another process needs to take a run up; stored with the run.
+#[derive(Debug, Serialize, Deserialize)]
+struct Resume {
+    point: ResumePoint,
+    ending: Ending,
+}
+
+/// The agent's session, and what it had cost, as the task keeps it.
+#[derive(Debug, Serialize, Deserialize)]
+struct SessionHandle {
+    id: AgentSessionId,
+    cost: deckhand_executors::agent::MicroDollars,
+}
+
+/// Starts the container and the agent in it, and gives it its prompt.
+pub async fn start(context: &Context, task: &Task, run: RunNumber, assignment: &Assignment) -> Result<Prepared, Fault> {
+    let Some(workplace) = &task.workplace else { return Err(Fault::permanent("the task has no repository")) };
+    let (profile, provider) = context.agents.find(&task.terms.agent).ok_or_else(|| Fault::permanent(format!("the agent {} is not set up", task.terms.agent)))?;
+    let model = task.terms.model.as_deref().map(|name| ModelName::try_from(name.to_owned())).transpose().map_err(Fault::permanent)?;
+    let launch = profile.launch(provider, model.as_ref()).map_err(Fault::permanent)?;
+    let attachments = if needs_preparation(context, task, assignment).await? { sandbox::prepare(context, task, workplace, run).await? } else { Vec::new() };
+    let mirror = gather::known_ground(context, &workplace.repository).await?;
+    let (egress, handover, calls) = open_sockets(context, task, run).await?;
+    let name = sandbox::run_name(&task.id, run);
+    // A container of this number that is there already is from a start that was broken off; its agent heard nothing yet.
+    context.executor.stop(&name).await?;
+    let specification = sandbox::for_agent(context, task, run, assignment, &launch, mirror.path());
+    context.executor.start(&specification).await?;
+    let started = context.clock.now();
+    let price = PriceTable::built_in().of(launch.model.as_str());
+    let opened = open_session(context, task, run, assignment, profile, price).await;
+    let (mut session, is_resumed) = match opened {
+        Ok(opened) => opened,
+        Err(failure) => {
+            let failure = run_failure(failure);
+            context.executor.stop(&name).await?;
+            return Err(failure);
+        }
+    };
+    let extra = PromptExtra { repository_rules: rules_of(&mirror, &workplace.base_commit.0).await, branch: task.branch(), attachments };
+    let prompt = prompt_of(task, assignment, &extra, is_resumed).map_err(Fault::of_words)?;
+    session.prompt(&prompt).await.map_err(Fault::permanent)?;
+    let ending = Ending { model: Some(launch.model.as_str().to_owned()), ..Ending::default() };
+    let prepared = Prepared { session, egress, _handover: handover, calls, ending, assignment: assignment.clone(), started };
+    mark(context, task, run, resume_of(&prepared)).await;
+    context.accept(&work_delivery(task, format!("run:{}:{run}:started", task.id), Event::RunStarted { run })).await?;
+    Ok(prepared)
+}
+
+/// Attaches to the container of a run again and goes on behind the last stored position.
+pub async fn take_up(context: &Context, task: &Task, stored: &StoredRun, resume: Value) -> Result<Prepared, String> {
+    let resume: Resume = serde_json::from_value(resume).map_err(|error| error.to_string())?;
+    let assignment: Assignment = serde_json::from_str(&stored.kind).map_err(|error| error.to_string())?;
+    let (profile, _) = context.agents.find(&stored.agent).ok_or("the agent is not set up any more")?;
+    let (egress, handover, calls) = open_sockets(context, task, stored.number).await.map_err(|fault| format!("{fault:?}"))?;
+    let attachment = context.executor.attach(&sandbox::run_name(&task.id, stored.number)).await.map_err(|error| error.to_string())?;
+    let price = resume.ending.model.as_deref().and_then(|model| PriceTable::built_in().of(model));
+    let session = AgentSession::reopen(attachment, profile, resume.point, price).await.map_err(|failure| failure.to_string())?;
+    Ok(Prepared { session, egress, _handover: handover, calls, ending: resume.ending, assignment, started: stored.started })
+}
+
+/// The work tree is made before the plan; after that only where it is gone, or where the approved plan asks for a setup.
+async fn needs_preparation(context: &Context, task: &Task, assignment: &Assignment) -> Result<bool, Fault> {
+    let has_setup = task.specification.as_ref().is_some_and(|specification| specification.setup.is_some());
+    if matches!(assignment, Assignment::Plan) || (has_setup && matches!(assignment, Assignment::Work)) {
+        return Ok(true);
+    }
+    let volume: VolumeName = sandbox::work_volume(&task.id);
+    Ok(!context.executor.volumes().await?.contains(&volume))
+}
+
+async fn open_sockets(context: &Context, task: &Task, run: RunNumber) -> Result<(EgressHandle, Handover, mpsc::Receiver<HandoverCall>), Fault> {
+    let part = run.to_string();
+    let egress = sandbox::open_egress(context, &task.id, run, &part, Phase::Work).await?;
+    let (sender, calls) = mpsc::channel(CALLS_MAX);
+    let handover = Handover::open(&sandbox::socket_folder(context, &task.id, &part), tools::offered(), sender).map_err(Fault::permanent)?;
+    Ok((egress, handover, calls))
+}
+
+async fn open_session(
+    context: &Context,
+    task: &Task,
+    run: RunNumber,
+    assignment: &Assignment,
+    profile: &AgentProfile,
+    price: Option<Price>,
+) -> Result<(AgentSession, bool), AgentFailure> {
+    let name = sandbox::run_name(&task.id, run);
+    let options = |start| SessionOptions {
+        working_directory: "/work/repo".to_owned(),
+        start,
+        tools: HandoverTools::Offered,
+        permissions: PermissionAnswer::Allow,
+        price,
+    };
+    let handle = task.session.as_deref().filter(|_| assignment.resumes()).and_then(|text| serde_json::from_str::<SessionHandle>(text).ok());
+    let Some(handle) = handle else {
+        return AgentSession::open(attach(context, &name).await?, profile, options(SessionStart::New)).await.map(|session| (session, false));
+    };
+    let start = SessionStart::Continue { session: handle.id, cost_before: handle.cost };
+    match AgentSession::open(attach(context, &name).await?, profile, options(start)).await {
+        Ok(session) => Ok((session, true)),
+        Err(AgentFailure::SessionLost(reason)) => {
+            warn!(task = %task.id, reason, "the agent's session is lost; a new one begins with a summary");
+            // The process has said its part of the opening already, so another one has to take its place.
+            let restarted = restart(context, task, run, assignment).await;
+            restarted.map_err(|fault| AgentFailure::Other(format!("{fault:?}")))?;
+            AgentSession::open(attach(context, &name).await?, profile, options(SessionStart::New)).await.map(|session| (session, false))
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+async fn attach(context: &Context, name: &SandboxName) -> Result<Attachment, AgentFailure> {
+    context.executor.attach(name).await.map_err(|error| AgentFailure::Other(error.to_string()))
+}
+
+async fn restart(context: &Context, task: &Task, run: RunNumber, assignment: &Assignment) -> Result<(), Fault> {
+    let Some(workplace) = &task.workplace else { return Err(Fault::permanent("the task has no repository")) };
+    let (profile, provider) = context.agents.find(&task.terms.agent).ok_or_else(|| Fault::permanent("the agent is not set up"))?;
+    let model = task.terms.model.as_deref().map(|name| ModelName::try_from(name.to_owned())).transpose().map_err(Fault::permanent)?;
+    let launch = profile.launch(provider, model.as_ref()).map_err(Fault::permanent)?;
+    let mirror = gather::known_ground(context, &workplace.repository).await?;
+    context.executor.stop(&sandbox::run_name(&task.id, run)).await?;
+    Ok(context.executor.start(&sandbox::for_agent(context, task, run, assignment, &launch, mirror.path())).await?)
+}
+
+/// The prompt; an agent that does not remember gets the whole work prompt first.
+fn prompt_of(task: &Task, assignment: &Assignment, extra: &PromptExtra, is_resumed: bool) -> Result<String, askama::Error> {
+    let own = words::prompt(task, assignment, extra)?;
+    if !assignment.resumes() || is_resumed {
+        return Ok(own);
+    }
+    Ok(format!("{}\n\n{own}", words::prompt(task, &Assignment::Work, extra)?))
+}
+
+async fn rules_of(mirror: &deckhand_executors::mirror::Mirror, commit: &str) -> Vec<String> {
+    let Ok(commit) = deckhand_executors::mirror::CommitId::parse(commit) else { return Vec::new() };
+    let mut found = Vec::new();
+    for name in RULES_FILES {
+        if mirror.read_file(&commit, name, 1).await.is_ok_and(|file| file.is_some()) {
+            found.push(name.to_owned());
+        }
+    }
+    found
+}
+
+/// Watches until the run is over. None where it was stopped from outside, which the task knows already.
+pub async fn watch(context: &Context, task: &Task, run: RunNumber, mut prepared: Prepared, mut steering: mpsc::Receiver<String>, stop: CancellationToken) -> Option<Ending> {
+    let mut watcher = Watcher {
+        context,
+        task,
+        run,
+        reporter: Reporter::new(context, task, &prepared.assignment, prepared.started),
+        text: String::new(),
+        closing: String::new(),
+        bytes: 0,
+        heard: Instant::now(),
+        steer: None,
+    };
+    let mut tick = tokio::time::interval(TICK);
+    let failure = loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {
+                prepared.egress.revoke();
+                watcher.reporter.finish().await;
+                return None;
+            }
+            Some(words) = steering.recv() => watcher.steer(&mut prepared, words),
+            Some(call) = prepared.calls.recv() => watcher.called(&mut prepared, call).await,
+            event = prepared.session.next_event() => match watcher.heard(&mut prepared, event).await {
+                Heard::Going => {}
+                Heard::Over(failure) => break failure,
+            },
+            _ = tick.tick() => if let Some(failure) = watcher.ceiling(&prepared) {
+                break Some(failure);
+            },
+        }
+    };
+    prepared.egress.revoke();
+    watcher.flush_text().await;
+    let Watcher { reporter, closing, .. } = watcher;
+    reporter.finish().await;
+    let mut ending = std::mem::take(&mut prepared.ending);
+    ending.usage = usage_of(&prepared.session.usage());
+    ending.elapsed_ms = context.clock.now().milliseconds_since(prepared.started);
+    ending.closing_words = crate::domain::clip(closing.trim(), CLOSING_WORDS_MAX_CHARS);
+    ending.session = session_handle(&prepared.session);
+    ending.failure = failure;
+    if ending.failure.is_none() && ending.question.is_none() && prepared.assignment.changes_files() {
+        ending.change = take_out::take_out(context, task, run, prepared.started, &ending).await;
+    }
+    Some(ending)
+}
+
+/// Whether a run goes on after what was heard.
+enum Heard {
+    Going,
+    Over(Option<RunFailure>),
+}
+
+struct Watcher<'a> {
+    context: &'a Context,
+    task: &'a Task,
+    run: RunNumber,
+    reporter: Reporter<'a>,
+    /// Words that were not written into the log yet.
+    text: String,
+    /// The agent's words since its last use of a tool.
+    closing: String,
+    bytes: usize,
+    heard: Instant,
+    /// Words that interrupt the turn; said as soon as it has ended.
+    steer: Option<String>,
+}
+
+impl Watcher<'_> {
+    fn steer(&mut self, prepared: &mut Prepared, words: String) {
+        self.steer = Some(match self.steer.take() {
+            Some(earlier) => format!("{earlier}\n{words}"),
+            None => words,
+        });
+        if prepared.session.turn() == Turn::Open {
+            prepared.session.cancel();
+        }
+    }
+
+    async fn called(&mut self, prepared: &mut Prepared, call: HandoverCall) {
+        self.heard = Instant::now();
+        let answer = tools::take(&mut prepared.ending, &call.tool, call.arguments);
+        self.log(LogKind::Tool, &json!({"tool": call.tool, "taken": answer.is_ok(), "answer": answer.clone().unwrap_or_else(|error| error)})).await;
+        self.reporter.step(match call.tool.as_str() {
+            "submit_specification" => "has written the specification",
+            "submit_plan" => "has written the plan",
+            "ask_person" => "has a question",
+            _ => "has reported on the requirements",
+        });
+        mark(self.context, self.task, self.run, resume_of(prepared)).await;
+        // An agent that is gone needs no answer.
+        let _ = call.answer.send(answer);
+    }
+
+    async fn heard(&mut self, prepared: &mut Prepared, event: AgentEvent) -> Heard {
+        self.heard = Instant::now();
+        self.reporter.heard();
+        match event {
+            AgentEvent::Text(text) => {
+                self.bytes += text.len();
+                self.text.push_str(&text);
+                self.closing.push_str(&text);
+                if self.closing.len() > 4 * CLOSING_WORDS_MAX_CHARS {
+                    self.closing = crate::domain::clip(&self.closing, 4 * CLOSING_WORDS_MAX_CHARS - 1);
+                }
+                if self.text.len() > LOG_TEXT_MAX_CHARS {
+                    self.flush_text().await;
+                }
+            }
+            AgentEvent::Thought(text) => {
+                self.bytes += text.len();
+                self.reporter.thought(&text);
+            }
+            AgentEvent::ToolStarted(started) => {
+                self.flush_text().await;
+                self.closing.clear();
+                self.reporter.tool(&started.title, started.command.as_deref());
+                if started.command.is_none() {
+                    self.log(LogKind::Tool, &json!({"tool": started.title})).await;
+                }
+            }
+            AgentEvent::ToolEnded(ended) => {
+                self.bytes += ended.output_tail.len();
+                if let Some(command) = ended.command {
+                    self.log(LogKind::Command, &json!({"command": command, "status": ended.exit_status, "outcome": format!("{:?}", ended.outcome), "tail": ended.output_tail})).await;
+                }
+                mark(self.context, self.task, self.run, resume_of(prepared)).await;
+            }
+            AgentEvent::PlanUpdated(steps) => self.reporter.plan(&steps),
+            AgentEvent::Usage(usage) => self.reporter.spent(self.task.usage.plus(usage_of(&usage))),
+            AgentEvent::Notice(notice) => self.log(LogKind::Host, &json!({"notice": notice})).await,
+            AgentEvent::TurnEnded(turn) => return self.turn_ended(prepared, turn).await,
+            AgentEvent::Ended { failure, errors_tail } => return Heard::Over(Some(self.process_ended(failure, errors_tail).await)),
+        }
+        if self.bytes > OUTPUT_MAX_BYTES {
+            return Heard::Over(Some(RunFailure::TooMuchOutput));
+        }
+        Heard::Going
+    }
+
+    async fn turn_ended(&mut self, prepared: &mut Prepared, turn: TurnEnded) -> Heard {
+        if let Some(words) = self.steer.take() {
+            let prompt = words::prompt(self.task, &Assignment::FollowUp { words: vec![words] }, &PromptExtra::default());
+            let Ok(prompt) = prompt else { return Heard::Over(None) };
+            return match prepared.session.prompt(&prompt).await {
+                Ok(()) => {
+                    mark(self.context, self.task, self.run, resume_of(prepared)).await;
+                    Heard::Going
+                }
+                Err(error) => Heard::Over(Some(RunFailure::Other { detail: error.to_string() })),
+            };
+        }
+        Heard::Over(turn.failure.map(failure_of))
+    }
+
+    async fn process_ended(&self, failure: Option<AgentFailure>, errors_tail: String) -> RunFailure {
+        if let Some(failure) = failure {
+            return failure_of(failure);
+        }
+        let condition = self.context.executor.condition(&sandbox::run_name(&self.task.id, self.run)).await;
+        condition.map_or_else(|error| RunFailure::Other { detail: error.to_string() }, |condition| died(&condition, errors_tail))
+    }
+
+    fn ceiling(&mut self, prepared: &Prepared) -> Option<RunFailure> {
+        self.reporter.tick();
+        let elapsed = self.context.clock.now().milliseconds_since(prepared.started);
+        if elapsed > self.task.ceilings.run_ms {
+            return Some(RunFailure::OutOfTime);
+        }
+        if self.heard.elapsed() > self.context.config.limits.silence {
+            return Some(RunFailure::Silent);
+        }
+        let spent = self.task.usage.plus(usage_of(&prepared.session.usage()));
+        spent.cost.is_some_and(|cost| cost > self.task.ceilings.spend).then_some(RunFailure::OutOfBudget)
+    }
+
+    async fn flush_text(&mut self) {
+        if self.text.trim().is_empty() {
+            self.text.clear();
+            return;
+        }
+        let text = crate::domain::clip(self.text.trim(), LOG_TEXT_MAX_CHARS);
+        self.text.clear();
+        self.reporter.says(&text);
+        self.log(LogKind::Text, &json!({"text": text})).await;
+    }
+
+    async fn log(&self, kind: LogKind, body: &Value) {
+        if let Err(error) = self.context.store.log_run(&self.task.id, self.run, kind, body, self.context.clock.now()).await {
+            warn!(task = %self.task.id, error = &error as &dyn std::error::Error, "a line of a run's log is lost");
+        }
+    }
+}
+
+/// Remembers how far the run was heard, with what it handed over so far.
+async fn mark(context: &Context, task: &Task, run: RunNumber, resume: Option<Value>) {
+    let Some(resume) = resume else { return };
+    if let Err(error) = context.store.mark_run(&task.id, run, &resume).await {
+        warn!(task = %task.id, error = &error as &dyn std::error::Error, "a run's position could not be stored");
+    }
+}
+
+fn resume_of(prepared: &Prepared) -> Option<Value> {
+    serde_json::to_value(Resume { point: prepared.session.resume_point(), ending: prepared.ending.clone() }).ok()
+}
+
+fn session_handle(session: &AgentSession) -> Option<String> {
+    let handle = SessionHandle { id: session.session_id().clone(), cost: session.session_cost().unwrap_or_default() };
+    serde_json::to_string(&handle).ok()
+}
+
+fn usage_of(usage: &deckhand_executors::agent::Usage) -> Usage {
+    Usage {
+        input_tokens: usage.tokens.input + usage.tokens.cached_input + usage.tokens.cache_write,
+        output_tokens: usage.tokens.output,
+        cost: usage.cost.amount().map(|amount| MicroDollars(i64::try_from(amount.0).unwrap_or(i64::MAX))),
+    }
+}
+
+fn run_failure(failure: AgentFailure) -> Fault {
+    Fault::Permanent { what: failure.to_string() }
+}
+
+fn failure_of(failure: AgentFailure) -> RunFailure {
+    match failure {
+        AgentFailure::CredentialsRefused(_) => RunFailure::KeyRefused,
+        AgentFailure::OutOfCredit(_) => RunFailure::OutOfCredit,
+        AgentFailure::RateLimited(_) => RunFailure::RateLimited,
+        AgentFailure::Overloaded(_) => RunFailure::Overloaded,
+        AgentFailure::ProtocolBroken(detail) => RunFailure::Nonsense { detail },
+        AgentFailure::StartFailed { reason, errors_tail } => RunFailure::DidNotStart { detail: format!("{reason}\n{errors_tail}") },
+        AgentFailure::SessionLost(detail) | AgentFailure::Other(detail) => RunFailure::Other { detail },
+    }
+}

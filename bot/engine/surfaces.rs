@@ -1,0 +1,178 @@
+//! Which surface a conversation belongs to. A closed set: a new one is an arm here.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{Mutex, OnceCell};
+
+use crate::{
+    domain::{
+        conversation::{ConversationId, FileRef, Line, LineRef, Person, PersonId, Standing},
+        effect::Mark,
+        incoming::Author,
+    },
+    linear::Linear,
+    slack::{self, Slack},
+    surface::{Attempt, Form, PictureFile, SurfaceError, Words},
+};
+
+/// How long what a surface said of a person is believed. Rights are taken away within this time.
+const PERSON_KEPT: Duration = Duration::from_secs(60);
+/// The most people that are remembered at once.
+const PEOPLE_MAX: usize = 10_000;
+
+/// Every surface that is set up.
+#[derive(Clone)]
+pub struct Surfaces {
+    slack: Option<Slack>,
+    linear: Option<Linear>,
+    slack_identity: Arc<OnceCell<slack::Identity>>,
+    people: Arc<Mutex<HashMap<PersonId, (Person, Instant)>>>,
+}
+
+/// What an address belongs to.
+enum Surface<'a> {
+    Slack(&'a Slack),
+    Linear(&'a Linear),
+}
+
+impl Surfaces {
+    /// Puts them together.
+    #[must_use]
+    pub fn new(slack: Option<Slack>, linear: Option<Linear>) -> Self {
+        Self { slack, linear, slack_identity: Arc::default(), people: Arc::default() }
+    }
+
+    /// Slack, where it is set up.
+    #[must_use]
+    pub const fn slack(&self) -> Option<&Slack> {
+        self.slack.as_ref()
+    }
+
+    /// Linear, where it is set up.
+    #[must_use]
+    pub const fn linear(&self) -> Option<&Linear> {
+        self.linear.as_ref()
+    }
+
+    /// Who the bot is in Slack; asked once.
+    pub async fn slack_identity(&self) -> Result<Option<slack::Identity>, SurfaceError> {
+        let Some(slack) = &self.slack else { return Ok(None) };
+        self.slack_identity.get_or_try_init(|| slack.identity()).await.cloned().map(Some)
+    }
+
+    /// Looks a person up, and believes the answer for a minute.
+    pub async fn person(&self, author: &Author) -> Result<Person, SurfaceError> {
+        if let (Some(name), Some(standing)) = (&author.name, author.standing) {
+            return Ok(Person { id: author.id.clone(), name: name.clone(), standing });
+        }
+        if let Some((person, _)) = self.people.lock().await.get(&author.id).filter(|(_, since)| since.elapsed() < PERSON_KEPT) {
+            return Ok(person.clone());
+        }
+        let found = match self.surface(&author.id.0)? {
+            Surface::Slack(slack) => slack.person(&author.id).await,
+            Surface::Linear(linear) => linear.person(&author.id).await,
+        };
+        let mut person = match found {
+            Ok(person) => person,
+            Err(error @ SurfaceError::Transient { .. }) => return Err(error),
+            // Nobody that the surface does not know may decide anything.
+            Err(SurfaceError::Permanent { .. }) => Person { id: author.id.clone(), name: "somebody".to_owned(), standing: Standing::Unknown },
+        };
+        if let Some(standing) = author.standing {
+            person.standing = standing;
+        }
+        let mut people = self.people.lock().await;
+        if people.len() >= PEOPLE_MAX {
+            people.clear();
+        }
+        people.insert(author.id.clone(), (person.clone(), Instant::now()));
+        Ok(person)
+    }
+
+    /// Says something, or edits what stands in the slot.
+    pub async fn say(&self, conversation: &ConversationId, slot: &str, standing: Option<&LineRef>, words: &Words, attempt: Attempt) -> Result<LineRef, SurfaceError> {
+        match self.surface(&conversation.0)? {
+            Surface::Slack(slack) => slack.say(conversation, slot, standing, words, attempt).await,
+            Surface::Linear(linear) => linear.say(conversation, slot, standing, words, attempt).await,
+        }
+    }
+
+    /// Says something that one person sees.
+    pub async fn whisper(&self, conversation: &ConversationId, person: &PersonId, words: &Words) -> Result<(), SurfaceError> {
+        match self.surface(&conversation.0)? {
+            Surface::Slack(slack) => slack.whisper(conversation, person, words).await,
+            Surface::Linear(linear) => linear.whisper(conversation, person, words).await,
+        }
+    }
+
+    /// Sets the status emoji on the request.
+    pub async fn mark(&self, conversation: &ConversationId, request: &LineRef, mark: Mark) -> Result<(), SurfaceError> {
+        match self.surface(&conversation.0)? {
+            Surface::Slack(slack) => slack.mark(request, mark).await,
+            Surface::Linear(linear) => linear.mark(conversation, mark).await,
+        }
+    }
+
+    /// Shows that a reply was heard.
+    pub async fn hear(&self, conversation: &ConversationId, line: &LineRef) -> Result<(), SurfaceError> {
+        match self.surface(&conversation.0)? {
+            Surface::Slack(slack) => slack.hear(line).await,
+            Surface::Linear(linear) => linear.hear(conversation, line).await,
+        }
+    }
+
+    /// Posts pictures.
+    pub async fn show_pictures(&self, conversation: &ConversationId, pictures: &[PictureFile], attempt: Attempt) -> Result<(), SurfaceError> {
+        match self.surface(&conversation.0)? {
+            Surface::Slack(slack) => slack.show_pictures(conversation, pictures, attempt).await,
+            Surface::Linear(linear) => linear.show_pictures(conversation, pictures, attempt).await,
+        }
+    }
+
+    /// Opens a form. Linear has none, and never gives the permission to open one.
+    pub async fn open_form(&self, conversation: &ConversationId, trigger: &str, form: &Form) -> Result<(), SurfaceError> {
+        match self.surface(&conversation.0)? {
+            Surface::Slack(slack) => slack.open_form(trigger, conversation, form).await,
+            Surface::Linear(_) => Ok(()),
+        }
+    }
+
+    /// What was said in the conversation, oldest first.
+    pub async fn read_conversation(&self, conversation: &ConversationId, until: &LineRef) -> Result<Vec<Line>, SurfaceError> {
+        match self.surface(&conversation.0)? {
+            Surface::Slack(slack) => slack.read_conversation(conversation, until).await,
+            Surface::Linear(linear) => linear.read_conversation(conversation, until).await,
+        }
+    }
+
+    /// The bytes of a file that hung on a line.
+    pub async fn download(&self, conversation: &ConversationId, file: &FileRef, limit_bytes: u64) -> Result<Vec<u8>, SurfaceError> {
+        match self.surface(&conversation.0)? {
+            Surface::Slack(slack) => slack.download(file, limit_bytes).await,
+            Surface::Linear(linear) => linear.download(file, limit_bytes).await,
+        }
+    }
+
+    /// The page on which a line stands; where the surface has none, its conversation's name.
+    pub async fn permalink(&self, conversation: &ConversationId, line: &LineRef) -> String {
+        let found = match self.surface(&conversation.0) {
+            Ok(Surface::Slack(slack)) => slack.permalink(line).await,
+            Ok(Surface::Linear(linear)) => linear.permalink(conversation).await,
+            Err(error) => Err(error),
+        };
+        found.unwrap_or_else(|_| conversation.0.clone())
+    }
+
+    fn surface(&self, address: &str) -> Result<Surface<'_>, SurfaceError> {
+        let found = match address.split(':').next() {
+            Some("slack") => self.slack.as_ref().map(Surface::Slack),
+            Some("linear") => self.linear.as_ref().map(Surface::Linear),
+            Some(_) | None => None,
+        };
+        found.ok_or_else(|| SurfaceError::Permanent { what: "finding the surface of a conversation".to_owned(), code: "not_set_up".to_owned() })
+    }
+}

@@ -1,0 +1,61 @@
+//! What leaves a sandbox by the network: the proxy that all runs share, the hosts that a setup may reach, and the providers with their keys.
+
+use std::path::Path;
+
+use deckhand_executors::egress::{AllowedHost, ApiKey, BaseAddress, EgressError, EgressHandle, EgressPolicy, EgressProxy, EgressRecord, Phase, Reach, Way};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use crate::config::{Config, Provider};
+
+/// The one way out of every sandbox of this installation.
+#[derive(Debug, Clone)]
+pub struct WayOut {
+    proxy: EgressProxy,
+    policy: EgressPolicy,
+    bases: Vec<BaseAddress>,
+}
+
+impl WayOut {
+    /// Reads the settings. Nothing is connected yet.
+    pub fn new(config: &Config) -> Result<Self, EgressError> {
+        let way = match &config.sandbox.upstream_proxy {
+            Some(address) => Way::proxy(address)?,
+            None => Way::Direct,
+        };
+        let setup = config.sandbox.registry_hosts.iter().map(|host| AllowedHost::parse(host, Reach::House)).collect::<Result<_, _>>()?;
+        let bases = config.providers.iter().map(|(name, provider)| base_address(name, provider)).collect::<Result<_, _>>()?;
+        Ok(Self { proxy: EgressProxy::new(way)?, policy: EgressPolicy { setup, work: Vec::new() }, bases })
+    }
+
+    /// Opens it for one sandbox, in a folder that the sandbox sees.
+    pub fn open(&self, folder: &Path, phase: Phase, log: mpsc::Sender<EgressRecord>) -> Result<EgressHandle, EgressError> {
+        self.proxy.open(folder, self.policy.clone(), self.bases.clone(), phase, log)
+    }
+}
+
+fn base_address(name: &str, provider: &Provider) -> Result<BaseAddress, EgressError> {
+    let key = provider.key.clone();
+    let (prefix, key) = match name {
+        "anthropic" => ("anthropic", ApiKey::anthropic(key)),
+        "gemini" => ("gemini", ApiKey::gemini(key)),
+        // The version stands in the settings' base address, as OpenAI's own clients have it.
+        _ => ("openai/v1", ApiKey::Bearer(key)),
+    };
+    BaseAddress::new(prefix, &provider.base_url, &key)
+}
+
+/// A request as the task's log has it.
+#[must_use]
+pub fn logged(record: &EgressRecord) -> Value {
+    json!({
+        "method": record.method,
+        "host": record.host,
+        "path": record.path.as_deref().unwrap_or_default(),
+        "status": record.status,
+        "up": record.bytes_up,
+        "down": record.bytes_down,
+        "verdict": format!("{:?}", record.verdict).to_lowercase(),
+        "rule": record.rule.to_string(),
+    })
+}

@@ -1,0 +1,56 @@
+//! Choices under a question, and the values with which they come back.
+//!
+//! Linear sends the chosen value as ordinary words, so a value has to be one that nobody writes by chance, and only an
+//! exact one counts: no model and no guess decides that something was an approval.
+
+use serde::Serialize;
+
+use crate::{
+    domain::incoming::Press,
+    surface::{Control, Words},
+    words::label,
+};
+
+const APPROVE: &str = "approve:";
+const ANSWER: &str = "answer:";
+/// As a sentence it means the same, so it needs no value of its own.
+const CANCEL: &str = "cancel";
+
+/// The metadata of the signal `select`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Select {
+    options: Vec<Choice>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Choice {
+    label: String,
+    value: String,
+}
+
+/// The choices that go with words; none where a reply in words is the only answer.
+pub(super) fn offered(words: &Words) -> Option<Select> {
+    let options: Vec<Choice> = words.controls.iter().filter_map(|control| Some(Choice { label: label(control, &words.kind), value: value(control)? })).collect();
+    (!options.is_empty()).then_some(Select { options })
+}
+
+/// Corrections and another repository are simply written; a page is a link of the session.
+fn value(control: &Control) -> Option<String> {
+    match control {
+        Control::Approve { revision } => Some(format!("{APPROVE}{revision}")),
+        Control::Answer { question, choice } => Some(format!("{ANSWER}{question}:{choice}")),
+        Control::Cancel => Some(CANCEL.to_owned()),
+        Control::Edit { .. } | Control::ChangeRepository | Control::Retry | Control::Open { .. } => None,
+    }
+}
+
+/// What a chosen value stands for; none where the words are a person's own.
+pub(super) fn pressed(body: &str) -> Option<Press> {
+    let body = body.trim();
+    if let Some(revision) = body.strip_prefix(APPROVE) {
+        return revision.parse().ok().map(|revision| Press::Approve { revision });
+    }
+    let (question, text) = body.strip_prefix(ANSWER)?.split_once(':')?;
+    let question = question.parse().ok()?;
+    (!text.is_empty()).then(|| Press::Answer { question, text: text.to_owned() })
+}

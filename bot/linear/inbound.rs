@@ -1,0 +1,272 @@
+//! What Linear tells: events of agent sessions, read into what they mean.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{choices, files, ids};
+use crate::domain::{
+    conversation::{ConversationId, PersonId, Standing},
+    incoming::{Author, Incoming},
+};
+
+/// How Linear begins the comment that it writes itself where an issue is delegated and nobody commented.
+pub(super) const OWN_ROOT_COMMENT: &str = "This thread is for an agent session with";
+/// The longest text that is taken from a payload, in characters.
+const TEXT_MAX_CHARS: usize = 40_000;
+
+/// A delivery worth storing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// What makes it the same delivery when it comes again. Made of the content: it is not documented that Linear's
+    /// repeats keep their delivery id.
+    pub key: String,
+    /// Its session.
+    pub conversation: ConversationId,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Payload {
+    r#type: String,
+    action: String,
+    agent_session: Session,
+    agent_activity: Option<Activity>,
+}
+
+#[derive(Deserialize)]
+struct Session {
+    id: String,
+    creator: Option<User>,
+    issue: Option<Issue>,
+    comment: Option<Comment>,
+}
+
+#[derive(Deserialize)]
+struct Issue {
+    title: String,
+    description: Option<String>,
+    team: Option<Team>,
+}
+
+#[derive(Deserialize)]
+struct Team {
+    key: String,
+}
+
+#[derive(Deserialize)]
+struct Comment {
+    body: String,
+}
+
+#[derive(Deserialize)]
+struct User {
+    id: String,
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Activity {
+    id: String,
+    content: Content,
+    signal: Option<String>,
+    user: User,
+}
+
+#[derive(Deserialize)]
+struct Content {
+    #[serde(default)]
+    body: String,
+}
+
+/// Whether a delivery matters, and what it is the same as. `_delivery_id` (`Linear-Delivery`) decides nothing.
+#[must_use]
+pub fn accept(payload: &Value, _delivery_id: &str) -> Option<Accepted> {
+    let payload = session_event(payload)?;
+    let key = match (payload.action.as_str(), &payload.agent_activity) {
+        ("created", _) => format!("{}:created", payload.agent_session.id),
+        ("prompted", Some(activity)) => activity.id.clone(),
+        _ => return None,
+    };
+    Some(Accepted { key, conversation: ids::conversation(&payload.agent_session.id) })
+}
+
+/// What a stored delivery means.
+#[must_use]
+pub fn read(payload: &Value) -> Incoming {
+    let Some(payload) = session_event(payload) else { return Incoming::Nothing };
+    match (payload.action.as_str(), payload.agent_activity) {
+        ("created", _) => created(payload.agent_session),
+        ("prompted", Some(activity)) => prompted(&payload.agent_session, activity),
+        _ => Incoming::Nothing,
+    }
+}
+
+fn session_event(payload: &Value) -> Option<Payload> {
+    let payload = Payload::deserialize(payload).ok()?;
+    let is_named = !payload.agent_session.id.is_empty() && payload.agent_activity.as_ref().is_none_or(|activity| !activity.id.is_empty());
+    (payload.r#type == "AgentSessionEvent" && is_named).then_some(payload)
+}
+
+fn created(session: Session) -> Incoming {
+    let place = place(&session);
+    let mention = session.comment.as_ref().map(|comment| comment.body.trim()).filter(|body| !body.starts_with(OWN_ROOT_COMMENT));
+    let text = match (mention, &session.issue) {
+        (Some(body), _) => without_mention(body).to_owned(),
+        (None, Some(issue)) => issue_text(&issue.title, issue.description.as_deref()),
+        (None, None) => String::new(),
+    };
+    let text = crate::domain::clip(&text, TEXT_MAX_CHARS);
+    Incoming::Said {
+        conversation: ids::conversation(&session.id),
+        reference: ids::line(&session.id),
+        by: session.creator.map_or_else(automation, author),
+        files: files::named_in(&text),
+        text,
+        mentioned: true,
+        place,
+    }
+}
+
+/// Whoever writes in a session means its agent: nobody else is there.
+fn prompted(session: &Session, activity: Activity) -> Incoming {
+    let conversation = ids::conversation(&session.id);
+    let by = author(activity.user);
+    if activity.signal.as_deref() == Some("stop") {
+        return Incoming::StopSignal { conversation, by };
+    }
+    if let Some(press) = choices::pressed(&activity.content.body) {
+        return Incoming::Pressed { conversation, by, press };
+    }
+    let text = crate::domain::clip(without_mention(activity.content.body.trim()), TEXT_MAX_CHARS);
+    Incoming::Said { conversation, reference: ids::line(&activity.id), by, files: files::named_in(&text), text, mentioned: true, place: place(session) }
+}
+
+/// The text of an issue: title, and description where there is one.
+pub(super) fn issue_text(title: &str, description: Option<&str>) -> String {
+    match description.map(str::trim).filter(|description| !description.is_empty()) {
+        Some(description) => format!("{}\n\n{description}", title.trim()),
+        None => title.trim().to_owned(),
+    }
+}
+
+fn place(session: &Session) -> String {
+    session.issue.as_ref().and_then(|issue| issue.team.as_ref()).map(|team| team.key.clone()).unwrap_or_default()
+}
+
+/// The payload does not say who is a guest, so the standing is left to be looked up.
+fn author(user: User) -> Author {
+    Author { id: ids::person(&user.id), name: Some(user.name), standing: None }
+}
+
+/// A session without a creator was opened by a rule of the workspace, not by a person.
+fn automation() -> Author {
+    Author { id: PersonId("linear:automation".to_owned()), name: Some("an automation".to_owned()), standing: Some(Standing::Bot) }
+}
+
+/// Takes the mention from the front: `@name`, or a link whose text is one.
+fn without_mention(text: &str) -> &str {
+    let rest = if let Some(link) = text.strip_prefix("[@") {
+        link.split_once("](").and_then(|(_, rest)| rest.split_once(')')).map(|(_, rest)| rest)
+    } else {
+        text.strip_prefix('@').map(|name| name.find(char::is_whitespace).map_or("", |end| &name[end..]))
+    };
+    rest.map_or(text, |rest| rest.trim_start_matches([',', ':']).trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::incoming::Press;
+
+    fn created_with(session: &Value) -> Value {
+        let mut payload = json!({ "type": "AgentSessionEvent", "action": "created", "agentSession": {
+            "id": "s1", "creator": { "id": "u1", "name": "Ana" },
+            "issue": { "title": "Offset is ignored", "description": "Over 100.\nrepo=acme/web", "team": { "key": "ENG" } },
+        } });
+        for (key, value) in session.as_object().into_iter().flatten() {
+            payload["agentSession"][key] = value.clone();
+        }
+        payload
+    }
+
+    fn prompted_with(body: &str, signal: &Value) -> Value {
+        json!({ "type": "AgentSessionEvent", "action": "prompted", "agentSession": { "id": "s1", "status": "something new" }, "agentActivity": {
+            "id": "a1", "content": { "type": "prompt", "body": body }, "signal": signal, "user": { "id": "u2", "name": "Ben" },
+        } })
+    }
+
+    fn said(payload: &Value) -> (String, Author, String) {
+        match read(payload) {
+            Incoming::Said { text, by, place, mentioned: true, .. } => (text, by, place),
+            other => panic!("not said: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_delegated_issue_is_what_its_creator_says() {
+        for comment in [Value::Null, json!({ "body": "This thread is for an agent session with Deckhand." })] {
+            let (text, by, place) = said(&created_with(&json!({ "comment": comment })));
+            assert_eq!(text, "Offset is ignored\n\nOver 100.\nrepo=acme/web");
+            assert_eq!((by.id.0.as_str(), by.name.as_deref(), by.standing), ("linear:u1", Some("Ana"), None));
+            assert_eq!(place, "ENG");
+        }
+    }
+
+    #[test]
+    fn a_mention_is_what_the_comment_says() {
+        let check = |body: &str, expected: &str| assert_eq!(said(&created_with(&json!({ "comment": { "body": body } }))).0, expected);
+        check("@deckhand fix it", "fix it");
+        check("[@deckhand](https://linear.example/acme/profiles/deckhand): fix it", "fix it");
+        check("please fix it, @deckhand", "please fix it, @deckhand");
+        check("@deckhand", "");
+    }
+
+    #[test]
+    fn an_automation_is_no_person_and_a_document_is_no_issue() {
+        let (_, by, _) = said(&created_with(&json!({ "creator": null })));
+        assert_eq!(by.standing, Some(Standing::Bot));
+        let (text, _, place) = said(&created_with(&json!({ "issue": null, "comment": { "body": "@deckhand fix it" } })));
+        assert_eq!((text.as_str(), place.as_str()), ("fix it", ""));
+    }
+
+    #[test]
+    fn the_values_of_choices_are_presses_and_everything_else_is_words() {
+        let pressed = |body: &str| match read(&prompted_with(body, &Value::Null)) {
+            Incoming::Pressed { press, .. } => Some(press),
+            _ => None,
+        };
+        assert_eq!(pressed("approve:2"), Some(Press::Approve { revision: 2 }));
+        assert_eq!(pressed("answer:3:npm test: all"), Some(Press::Answer { question: 3, text: "npm test: all".to_owned() }));
+        for words in ["approve", "approve:x", "approve: 2 but rename it", "looks good", "answer:", "answer:1", "cancel"] {
+            assert_eq!(pressed(words), None, "{words}");
+            assert_eq!(said(&prompted_with(words, &Value::Null)).0, words);
+        }
+    }
+
+    #[test]
+    fn a_stop_signal_stops_whatever_the_words_are_and_an_unknown_signal_does_not() {
+        let stop = read(&prompted_with("Stop", &json!("stop")));
+        assert!(matches!(stop, Incoming::StopSignal { by, .. } if by.id.0 == "linear:u2"));
+        assert_eq!(said(&prompted_with("go on", &json!("pause"))).0, "go on");
+    }
+
+    #[test]
+    fn the_same_content_is_the_same_delivery() {
+        let key = |payload: &Value, id: &str| accept(payload, id).map(|accepted| accepted.key);
+        assert_eq!(key(&created_with(&json!({})), "d1").as_deref(), Some("s1:created"));
+        assert_eq!(key(&created_with(&json!({})), "d2").as_deref(), Some("s1:created"));
+        assert_eq!(key(&prompted_with("x", &Value::Null), "d3").as_deref(), Some("a1"));
+    }
+
+    #[test]
+    fn what_is_not_of_a_session_is_left_aside() {
+        let mut other = created_with(&json!({}));
+        other["type"] = json!("Issue");
+        for payload in [other, json!({ "type": "AppUserNotification", "action": "issueMention" }), json!([]), prompted_with("x", &Value::Null)["agentSession"].clone()] {
+            assert_eq!(accept(&payload, "d1"), None);
+            assert_eq!(read(&payload), Incoming::Nothing);
+        }
+    }
+}

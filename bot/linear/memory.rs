@@ -1,0 +1,87 @@
+//! What is remembered of each session: how it stands, and what it shows. Lost at a restart, when Linear is asked again.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::Mutex;
+
+use super::operations::{Link, PlanStep, Status};
+use crate::surface::Words;
+
+/// The most sessions that are remembered; above it, those that nobody speaks in at the moment are forgotten.
+const SESSIONS_MAX: usize = 1_000;
+/// How long a thought stands before the next one that says the same with newer figures.
+const FIGURES_EVERY: Duration = Duration::from_secs(10);
+
+/// How a session stands, by what was said last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Posture {
+    /// Work goes on, or will.
+    Working,
+    /// A question is open.
+    Waiting,
+    /// Nothing goes on.
+    Resting,
+}
+
+impl Posture {
+    /// After a restart, as far as Linear knows. A session in which nothing was said has nothing that goes on.
+    pub(super) const fn of(status: Status) -> Self {
+        match status {
+            Status::AwaitingInput => Self::Waiting,
+            Status::Complete | Status::Error | Status::Pending => Self::Resting,
+            Status::Active | Status::Other => Self::Working,
+        }
+    }
+}
+
+/// What is remembered of a session. Whoever holds it speaks; the others wait, so that order holds.
+#[derive(Default)]
+pub(super) struct Memory {
+    pub(super) posture: Option<Posture>,
+    pub(super) plan: Vec<PlanStep>,
+    /// None until Linear was asked which links there are.
+    pub(super) links: Option<Vec<Link>>,
+    thought: Option<(Words, Instant)>,
+}
+
+impl Memory {
+    /// Whether a status says something new: at once where the part of the work is another, from time to time where only
+    /// figures are.
+    pub(super) fn is_news(&self, words: &Words) -> bool {
+        let Some((last, said_at)) = &self.thought else { return true };
+        if last.kind != words.kind || last.fallback != words.fallback {
+            return true;
+        }
+        last.markdown != words.markdown && said_at.elapsed() >= FIGURES_EVERY
+    }
+
+    /// Remembers the thought that stands now; the next activity replaces it.
+    pub(super) fn thinks(&mut self, words: &Words) {
+        self.thought = Some((words.clone(), Instant::now()));
+        self.posture = Some(Posture::Working);
+    }
+
+    /// Remembers that something else stands now.
+    pub(super) fn stands(&mut self, posture: Posture) {
+        self.thought = None;
+        self.posture = Some(posture);
+    }
+}
+
+/// All that is remembered.
+#[derive(Default)]
+pub(super) struct Memories(Mutex<HashMap<String, Arc<Mutex<Memory>>>>);
+
+impl Memories {
+    pub(super) async fn of(&self, session: &str) -> Arc<Mutex<Memory>> {
+        let mut all = self.0.lock().await;
+        if all.len() >= SESSIONS_MAX {
+            all.retain(|_, memory| Arc::strong_count(memory) > 1);
+        }
+        Arc::clone(all.entry(session.to_owned()).or_default())
+    }
+}

@@ -1,0 +1,67 @@
+//! Linear: agent sessions as conversations, activities as what is said.
+//!
+//! Linear derives a session's state from its last activity, and nothing that was said can be changed. So a status is a
+//! passing thought, a decision is a question with choices, and an end is a response.
+
+mod choices;
+mod client;
+mod conversation;
+mod files;
+pub mod ids;
+mod inbound;
+mod issue;
+mod memory;
+mod operations;
+mod show;
+mod signature;
+mod talk;
+mod token;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+pub use inbound::{Accepted, accept, read};
+pub use signature::{SignatureError, verify};
+
+use crate::{
+    config::LinearConfig,
+    domain::conversation::{ConversationId, FileRef, LineRef},
+    surface::SurfaceError,
+};
+use client::Client;
+use memory::Memories;
+use operations::{VIEWER, ViewerAnswer};
+
+/// The bot's side of Linear. Clones share connection, token and memory.
+#[derive(Clone)]
+pub struct Linear {
+    client: Client,
+    api_url: String,
+    memories: Arc<Memories>,
+}
+
+impl Linear {
+    /// Puts it together; asks nothing.
+    pub fn new(config: &LinearConfig) -> Result<Self, SurfaceError> {
+        Ok(Self { client: Client::new(config)?, api_url: config.api_url.clone(), memories: Arc::default() })
+    }
+
+    /// Shows that a line was heard: the session shows that by itself.
+    #[expect(clippy::unused_async, reason = "the same call on every surface")]
+    pub async fn hear(&self, _conversation: &ConversationId, _line: &LineRef) -> Result<(), SurfaceError> {
+        Ok(())
+    }
+
+    /// The bytes of a file that hung on a line, at most `limit_bytes`.
+    pub async fn download(&self, file: &FileRef, limit_bytes: u64) -> Result<Vec<u8>, SurfaceError> {
+        files::download(&self.client, &self.api_url, file, limit_bytes).await
+    }
+
+    /// One line for `deckhand doctor`: who the bot is, and where.
+    pub async fn check(&self) -> Result<String, SurfaceError> {
+        let answer: ViewerAnswer = self.client.run(&VIEWER, &serde_json::json!({})).await?;
+        Ok(format!("`{}` in the workspace {}", answer.viewer.name, answer.organization.name))
+    }
+}

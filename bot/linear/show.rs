@@ -1,0 +1,84 @@
+//! What a session shows beside its talk: the checklist, and links to the task's page and the pull request.
+
+use super::{
+    client::Client,
+    memory::Memory,
+    operations::{Change, Id, Link, OfSession, PlanStatus, PlanStep, SESSION, SHOW, Session, Show},
+};
+use crate::surface::{Control, Step, StepStanding, SurfaceError, Words, WordsKind};
+
+/// Brings checklist and links up to date where words change them. They are ornament: what goes wrong is logged, and
+/// tried again with the next words.
+pub(super) async fn show(client: &Client, session: &str, words: &Words, memory: &mut Memory) {
+    if let Err(error) = try_show(client, session, words, memory).await {
+        tracing::warn!(session, %error, "the checklist or the links of a session could not be shown");
+    }
+}
+
+async fn try_show(client: &Client, session: &str, words: &Words, memory: &mut Memory) -> Result<(), SurfaceError> {
+    let mut wanted = Show::default();
+    let plan = plan(words).filter(|plan| *plan != memory.plan);
+    wanted.plan.clone_from(&plan);
+    let mut links = Vec::new();
+    let pages: Vec<Link> = words.controls.iter().filter_map(page).collect();
+    if !pages.is_empty() {
+        links = known_links(client, session, memory).await?;
+        for page in pages {
+            if links.contains(&page) {
+                continue;
+            }
+            // A page that has moved is still the same page.
+            for outdated in links.iter().filter(|link| link.label == page.label && link.url != page.url) {
+                wanted.removed_external_urls.push(outdated.url.clone());
+            }
+            links.retain(|link| link.label != page.label && link.url != page.url);
+            links.push(page.clone());
+            wanted.added_external_urls.push(page);
+        }
+    }
+    if plan.is_none() && wanted.added_external_urls.is_empty() {
+        return Ok(());
+    }
+    let has_links = !wanted.added_external_urls.is_empty();
+    client.change(&SHOW, &Change { id: session, input: wanted }).await?;
+    if let Some(plan) = plan {
+        memory.plan = plan;
+    }
+    if has_links {
+        memory.links = Some(links);
+    }
+    Ok(())
+}
+
+async fn known_links(client: &Client, session: &str, memory: &mut Memory) -> Result<Vec<Link>, SurfaceError> {
+    if let Some(links) = &memory.links {
+        return Ok(links.clone());
+    }
+    let answer: OfSession<Session> = client.run(&SESSION, &Id { id: session }).await?;
+    memory.links = Some(answer.agent_session.external_links.clone());
+    Ok(answer.agent_session.external_links)
+}
+
+fn page(control: &Control) -> Option<Link> {
+    match control {
+        Control::Open { label, url } => Some(Link { label: label.clone(), url: url.clone() }),
+        Control::Approve { .. } | Control::Edit { .. } | Control::ChangeRepository | Control::Cancel | Control::Retry | Control::Answer { .. } => None,
+    }
+}
+
+fn plan(words: &Words) -> Option<Vec<PlanStep>> {
+    match &words.kind {
+        WordsKind::Status { steps } if !steps.is_empty() => Some(steps.iter().map(step).collect()),
+        WordsKind::Status { .. } | WordsKind::Decision | WordsKind::Ending { .. } | WordsKind::Note => None,
+    }
+}
+
+fn step(step: &Step) -> PlanStep {
+    let status = match step.standing {
+        StepStanding::Pending => PlanStatus::Pending,
+        StepStanding::Active => PlanStatus::InProgress,
+        StepStanding::Done => PlanStatus::Completed,
+        StepStanding::Failed => PlanStatus::Canceled,
+    };
+    PlanStep { content: step.title.clone(), status }
+}

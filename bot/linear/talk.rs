@@ -1,0 +1,198 @@
+//! What is said becomes activities. They are append-only: nothing is edited, and what says nothing new is not said.
+
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use super::{
+    Linear, choices, files, ids,
+    memory::{Memory, Posture},
+    operations::{Activity, Content, Id, Identified, Input, OfSession, SAID, SAY, SESSION, Session, Signal, Status, Stay},
+    show,
+};
+use crate::{
+    domain::conversation::{ConversationId, LineRef, PersonId},
+    surface::{Attempt, Control, PictureFile, Step, StepStanding, SurfaceError, Words, WordsKind},
+    words::PICTURES,
+};
+
+/// The answer to [`SAID`].
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SaidAnswer {
+    agent_activity: Identified,
+}
+
+impl Linear {
+    /// Says something in a session: a status as a passing thought and as the checklist, a question with its choices, an
+    /// end as a response or an error, anything else in the way that leaves the session as it stands.
+    ///
+    /// `standing` is what was said into the slot before. A status adds to it; a question that is decided is left as it is.
+    /// `slot_key` and the words make the activity's identifier, so that a repeat after a crash is found and not said twice.
+    pub async fn say(&self, conversation: &ConversationId, slot_key: &str, standing: Option<&LineRef>, words: &Words, attempt: Attempt) -> Result<LineRef, SurfaceError> {
+        let session = ids::session_of(conversation)?;
+        let memory = self.memories.of(session).await;
+        let mut memory = memory.lock().await;
+        let seed = [slot_key, standing.map_or("", |line| &line.0)];
+        let said = match &words.kind {
+            WordsKind::Status { steps } if is_over(steps) || !self.takes_status(session, &mut memory).await? => None,
+            WordsKind::Status { .. } if !memory.is_news(words) => None,
+            WordsKind::Status { .. } => {
+                let said = self.think(session, words).await?;
+                memory.thinks(words);
+                Some(said)
+            }
+            WordsKind::Decision => {
+                let said = self.ask(session, &seed, words, attempt).await?;
+                memory.stands(Posture::Waiting);
+                Some(said)
+            }
+            WordsKind::Ending { well } => {
+                let said = self.end(session, &seed, words, *well, attempt).await?;
+                memory.stands(Posture::Resting);
+                Some(said)
+            }
+            // A decided plan, an answered question: the person's own words stand below it and say so.
+            WordsKind::Note if standing.is_some() => None,
+            WordsKind::Note => Some(self.remark(session, &seed, words, attempt, &mut memory).await?),
+        };
+        show::show(&self.client, session, words, &mut memory).await;
+        Ok(said.or_else(|| standing.cloned()).unwrap_or_else(|| ids::line(&format!("{session}/{slot_key}"))))
+    }
+
+    /// Answers one person. A session is between one person and the agent, so everybody who reads it may read this.
+    pub async fn whisper(&self, conversation: &ConversationId, _person: &PersonId, words: &Words) -> Result<(), SurfaceError> {
+        let session = ids::session_of(conversation)?;
+        let memory = self.memories.of(session).await;
+        let mut memory = memory.lock().await;
+        let moment = Uuid::new_v4().to_string();
+        self.remark(session, &["whisper", &moment], words, Attempt::First, &mut memory).await?;
+        Ok(())
+    }
+
+    /// Posts pictures in one response. Nothing is sent again where the response stands already.
+    pub async fn show_pictures(&self, conversation: &ConversationId, pictures: &[PictureFile], attempt: Attempt) -> Result<(), SurfaceError> {
+        if pictures.is_empty() {
+            return Ok(());
+        }
+        let session = ids::session_of(conversation)?;
+        let mut seed = vec!["pictures".as_bytes()];
+        seed.extend(pictures.iter().flat_map(|picture| [picture.name.as_bytes(), &picture.png]));
+        let id = identifier(session, &seed);
+        if attempt == Attempt::Repeated && self.is_said(&id).await? {
+            return Ok(());
+        }
+        let mut body = PICTURES.to_owned();
+        for picture in pictures {
+            let address = files::upload(&self.client, picture).await?;
+            let title = picture.title.replace(['[', ']', '\n'], " ");
+            body.push_str(&format!("\n\n{title}\n\n![{title}]({address})"));
+        }
+        let memory = self.memories.of(session).await;
+        let mut memory = memory.lock().await;
+        self.post(Activity { content: Content::Response(body), ..lasting(session, id) }, Attempt::First).await?;
+        memory.stands(Posture::Resting);
+        Ok(())
+    }
+
+    /// While a question is open, a thought would make the session look as if work went on. People answer in the session,
+    /// which closes the question there, so Linear knows best.
+    async fn takes_status(&self, session: &str, memory: &mut Memory) -> Result<bool, SurfaceError> {
+        if memory.posture != Some(Posture::Waiting) && memory.posture.is_some() {
+            return Ok(true);
+        }
+        let status = self.session(session).await?.status;
+        memory.posture = Some(Posture::of(status));
+        Ok(status != Status::AwaitingInput)
+    }
+
+    async fn think(&self, session: &str, words: &Words) -> Result<LineRef, SurfaceError> {
+        let thought = Activity { content: Content::Thought(words.markdown.clone()), ephemeral: Stay::Ephemeral, ..lasting(session, Uuid::new_v4().to_string()) };
+        self.post(thought, Attempt::First).await
+    }
+
+    async fn ask(&self, session: &str, seed: &[&str], words: &Words, attempt: Attempt) -> Result<LineRef, SurfaceError> {
+        let choices = choices::offered(words);
+        let question = Activity {
+            content: Content::Elicitation(words.markdown.clone()),
+            signal: choices.as_ref().map(|_| Signal::Select),
+            signal_metadata: choices,
+            ..lasting(session, identifier_of(session, seed, words))
+        };
+        self.post(question, attempt).await
+    }
+
+    /// A failure is what can be tried again. A cancel, a closed pull request or a gap in a result is an end that a person
+    /// chose or has to judge, and no fault of the session.
+    async fn end(&self, session: &str, seed: &[&str], words: &Words, well: bool, attempt: Attempt) -> Result<LineRef, SurfaceError> {
+        let failed = !well && words.controls.contains(&Control::Retry);
+        let content = if failed { Content::Error(words.markdown.clone()) } else { Content::Response(words.markdown.clone()) };
+        self.post(Activity { content, ..lasting(session, identifier_of(session, seed, words)) }, attempt).await
+    }
+
+    /// Says something by the way: the session stands afterwards as it stood before the person wrote.
+    async fn remark(&self, session: &str, seed: &[&str], words: &Words, attempt: Attempt, memory: &mut Memory) -> Result<LineRef, SurfaceError> {
+        let posture = match memory.posture {
+            Some(posture) => posture,
+            None => Posture::of(self.session(session).await?.status),
+        };
+        let body = words.markdown.clone();
+        let content = match posture {
+            Posture::Working => Content::Thought(body),
+            Posture::Waiting => Content::Elicitation(body),
+            Posture::Resting => Content::Response(body),
+        };
+        let said = self.post(Activity { content, ..lasting(session, identifier_of(session, seed, words)) }, attempt).await?;
+        memory.stands(posture);
+        Ok(said)
+    }
+
+    async fn post(&self, activity: Activity<'_>, attempt: Attempt) -> Result<LineRef, SurfaceError> {
+        let said = ids::line(&activity.id);
+        if attempt == Attempt::First || !self.is_said(&activity.id).await? {
+            self.client.change(&SAY, &Input { input: activity }).await?;
+        }
+        Ok(said)
+    }
+
+    async fn is_said(&self, id: &str) -> Result<bool, SurfaceError> {
+        match self.client.run::<SaidAnswer>(&SAID, &Id { id }).await {
+            Ok(answer) => Ok(answer.agent_activity.id == id),
+            Err(SurfaceError::Permanent { .. }) => Ok(false),
+            Err(error @ SurfaceError::Transient { .. }) => Err(error),
+        }
+    }
+
+    pub(super) async fn session(&self, session: &str) -> Result<Session, SurfaceError> {
+        Ok(self.client.run::<OfSession<Session>>(&SESSION, &Id { id: session }).await?.agent_session)
+    }
+}
+
+/// A status in which nothing is left to do is said by the end that comes with it.
+fn is_over(steps: &[Step]) -> bool {
+    !steps.is_empty()
+        && steps.iter().all(|step| match step.standing {
+            StepStanding::Done | StepStanding::Failed => true,
+            StepStanding::Pending | StepStanding::Active => false,
+        })
+}
+
+fn lasting(session: &str, id: String) -> Activity<'_> {
+    Activity { agent_session_id: session, id, content: Content::Thought(String::new()), ephemeral: Stay::Lasting, signal: None, signal_metadata: None }
+}
+
+fn identifier_of(session: &str, seed: &[&str], words: &Words) -> String {
+    let parts: Vec<&[u8]> = seed.iter().map(|part| part.as_bytes()).chain([words.markdown.as_bytes()]).collect();
+    identifier(session, &parts)
+}
+
+/// The same parts always give the same identifier. It has the form of version 4, the only one that Linear takes.
+fn identifier(session: &str, parts: &[&[u8]]) -> String {
+    let mut hash = Sha256::new();
+    for part in [session.as_bytes()].iter().chain(parts) {
+        hash.update(part.len().to_be_bytes());
+        hash.update(part);
+    }
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hash.finalize()[..16]);
+    uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
+}

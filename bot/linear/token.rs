@@ -1,0 +1,100 @@
+//! The application's own token, by client credentials: taken out once however many ask, and renewed before its end.
+
+use std::time::{Duration, Instant};
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
+
+use super::client::{answer_of, refused, transient, unreachable};
+use crate::{config::LinearConfig, surface::SurfaceError};
+
+/// What the token may do. Always the same text: asking for other scopes revokes the tokens that are out.
+/// Source: Linear's documentation of OAuth; `admin` cannot be had by an application.
+pub(super) const SCOPES: &str = "read,write,app:assignable,app:mentionable";
+/// How long before its end a token is renewed; a short-lived one at half its life.
+const RENEWED_BEFORE_END: Duration = Duration::from_hours(1);
+const WHAT: &str = "signing in at Linear";
+
+pub(super) struct Tokens {
+    address: String,
+    client_id: String,
+    client_secret: SecretString,
+    /// Whoever holds the lock takes one out; the others wait for that one.
+    current: Mutex<Option<Token>>,
+}
+
+struct Token {
+    secret: SecretString,
+    renew_at: Instant,
+}
+
+#[derive(Serialize)]
+struct Request<'a> {
+    grant_type: &'static str,
+    client_id: &'a str,
+    client_secret: &'a str,
+    scope: &'static str,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    access_token: SecretString,
+    /// Seconds.
+    expires_in: u64,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    error: String,
+}
+
+impl Tokens {
+    pub(super) fn new(config: &LinearConfig) -> Self {
+        Self {
+            address: format!("{}/oauth/token", config.api_url),
+            client_id: config.client_id.clone(),
+            client_secret: config.client_secret.clone(),
+            current: Mutex::default(),
+        }
+    }
+
+    pub(super) async fn get(&self, http: &reqwest::Client) -> Result<SecretString, SurfaceError> {
+        let mut current = self.current.lock().await;
+        if let Some(token) = current.as_ref().filter(|token| Instant::now() < token.renew_at) {
+            return Ok(token.secret.clone());
+        }
+        let answer = self.take_out(http).await?;
+        let life = Duration::from_secs(answer.expires_in);
+        let renew_at = Instant::now() + life.saturating_sub(RENEWED_BEFORE_END.min(life / 2));
+        *current = Some(Token { secret: answer.access_token.clone(), renew_at });
+        Ok(answer.access_token)
+    }
+
+    /// Forgets a token that is not taken any more, unless somebody has replaced it already.
+    pub(super) async fn forget(&self, refused: &SecretString) {
+        let mut current = self.current.lock().await;
+        if current.as_ref().is_some_and(|token| token.secret.expose_secret() == refused.expose_secret()) {
+            *current = None;
+        }
+    }
+
+    async fn take_out(&self, http: &reqwest::Client) -> Result<Answer, SurfaceError> {
+        let request = Request {
+            grant_type: "client_credentials",
+            client_id: &self.client_id,
+            client_secret: self.client_secret.expose_secret(),
+            scope: SCOPES,
+        };
+        let response = http.post(&self.address).form(&request).send().await.map_err(|error| unreachable(WHAT, &error))?;
+        let answer = answer_of(WHAT, response).await?;
+        match answer.status.as_u16() {
+            200..300 => serde_json::from_slice(&answer.body).map_err(|_| refused(WHAT, "the answer is not understood")),
+            408 | 429 | 500.. => Err(transient(format!("{WHAT}: answered {}", answer.status.as_u16()), answer.pause)),
+            status => match serde_json::from_slice::<Refusal>(&answer.body) {
+                Ok(refusal) => Err(refused(WHAT, &refusal.error)),
+                Err(_) => Err(refused(WHAT, &format!("answered {status}"))),
+            },
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Names of things in Slack, as the rest of the project carries them around: `slack:<team>:<channel>:<moment>`.
+
+use crate::{
+    domain::conversation::{ConversationId, LineRef, PersonId},
+    surface::SurfaceError,
+};
+
+/// The first part of every name that belongs to this surface.
+const SURFACE: &str = "slack";
+/// Stands for the moment where there is no thread: a slash command.
+const NO_THREAD: &str = "-";
+
+/// A message, or a thread by its first message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The workspace, or the organisation where a payload names no workspace.
+    pub team: String,
+    /// The channel.
+    pub channel: String,
+    /// The message's moment, which is its name; none where a conversation is no thread.
+    pub ts: Option<String>,
+}
+
+/// The name of a thread.
+#[must_use]
+pub fn conversation(team: &str, channel: &str, thread_ts: Option<&str>) -> ConversationId {
+    ConversationId(format!("{SURFACE}:{team}:{channel}:{}", thread_ts.unwrap_or(NO_THREAD)))
+}
+
+/// The name of a message.
+#[must_use]
+pub fn line(team: &str, channel: &str, ts: &str) -> LineRef {
+    LineRef(format!("{SURFACE}:{team}:{channel}:{ts}"))
+}
+
+/// The name of a person.
+#[must_use]
+pub fn person(team: &str, user: &str) -> PersonId {
+    PersonId(format!("{SURFACE}:{team}:{user}"))
+}
+
+/// Reads a thread's name.
+pub fn parse_conversation(id: &ConversationId) -> Result<Place, SurfaceError> {
+    parse_place(&id.0).ok_or_else(not_ours)
+}
+
+/// Reads a message's name, and its moment.
+pub fn parse_line(line: &LineRef) -> Result<(Place, String), SurfaceError> {
+    let place = parse_place(&line.0).ok_or_else(not_ours)?;
+    let ts = place.ts.clone().ok_or_else(not_ours)?;
+    Ok((place, ts))
+}
+
+/// Reads a person's name: team and user.
+pub fn parse_person(id: &PersonId) -> Result<(&str, &str), SurfaceError> {
+    let mut parts = id.0.split(':');
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(SURFACE), Some(team), Some(user), None) if !user.is_empty() => Ok((team, user)),
+        _ => Err(not_ours()),
+    }
+}
+
+fn parse_place(id: &str) -> Option<Place> {
+    let mut parts = id.split(':');
+    let (surface, team, channel, ts) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    if surface != SURFACE || channel.is_empty() || ts.is_empty() || parts.next().is_some() {
+        return None;
+    }
+    Some(Place { team: team.to_owned(), channel: channel.to_owned(), ts: (ts != NO_THREAD).then(|| ts.to_owned()) })
+}
+
+fn not_ours() -> SurfaceError {
+    SurfaceError::Permanent { what: "reading a name of Slack".to_owned(), code: "not_a_slack_name".to_owned() }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a name that cannot be read is a failed test")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_they_were_made() {
+        let place = parse_conversation(&conversation("T1", "C1", Some("1.2"))).unwrap();
+        assert_eq!(place, Place { team: "T1".into(), channel: "C1".into(), ts: Some("1.2".into()) });
+        assert_eq!(parse_conversation(&conversation("T1", "C1", None)).unwrap().ts, None);
+        assert_eq!(parse_line(&line("T1", "C1", "1.2")).unwrap().1, "1.2");
+        assert_eq!(parse_person(&person("T1", "U1")).unwrap(), ("T1", "U1"));
+    }
+
+    #[test]
+    fn names_of_others_are_refused() {
+        for other in ["linear:a:b:c", "slack:T1:C1", "slack:T1:C1:1.2:x", "slack:T1::1.2", ""] {
+            assert!(parse_conversation(&ConversationId(other.to_owned())).is_err(), "{other}");
+        }
+        assert!(parse_line(&LineRef("slack:T1:C1:-".to_owned())).is_err());
+        assert!(parse_person(&PersonId("slack:T1:C1:1.2".to_owned())).is_err());
+    }
+}

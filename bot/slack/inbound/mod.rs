@@ -1,0 +1,254 @@
+//! Payloads of Slack, read as raw JSON: which of them matter, and what they mean.
+//!
+//! Typed models of client libraries refuse whole payloads for one unexpected field (organisation-wide installations send
+//! no team, other apps put numbers into metadata). Here every field is optional, and what is missing makes the payload
+//! mean less, never an error.
+
+mod form;
+mod said;
+pub(crate) mod text;
+
+pub(crate) use said::files;
+
+use serde_json::Value;
+
+pub use form::form_to_value;
+
+use super::{blocks::Action, forms, ids, marks};
+use crate::domain::{
+    conversation::{ConversationId, LineRef, Standing},
+    incoming::{Author, Incoming, Press},
+};
+use said::Said;
+
+/// Who the bot is in a workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The bot's user.
+    pub user_id: String,
+    /// The workspace.
+    pub team_id: String,
+    /// The bot behind the user, where Slack names one.
+    pub bot_id: Option<String>,
+    /// The workspace's name.
+    pub team_name: String,
+    /// The bot's name.
+    pub user_name: String,
+    /// The workspace's address.
+    pub url: String,
+}
+
+/// What a door needs to know of a payload before it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// The same for every delivery of the same thing: a mention arrives as two events with different identifiers.
+    pub key: String,
+    /// Where it belongs, where the payload says so.
+    pub conversation_hint: Option<ConversationId>,
+    /// The line that a reaction hangs on.
+    pub reaction_on: Option<LineRef>,
+    /// Whether it matters.
+    pub relevance: Relevance,
+}
+
+/// Whether a payload matters, as far as it says so itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relevance {
+    /// It does.
+    Certain,
+    /// It does where its conversation is one of ours.
+    IfConversationKnown,
+    /// It does where the line that it hangs on is one of ours.
+    IfLineKnown,
+}
+
+/// The word that proves to Slack that this address is ours, where the payload asks for it.
+#[must_use]
+pub fn challenge(payload: &Value) -> Option<&str> {
+    (text_of(payload, "type") == "url_verification").then(|| payload["challenge"].as_str()).flatten()
+}
+
+/// Whether a payload is stored. None for what is certainly nothing for us: own deeds, other bots, hidden changes, chatter.
+#[must_use]
+pub fn accept(payload: &Value) -> Option<Accepted> {
+    match text_of(payload, "type") {
+        "event_callback" => accept_event(payload),
+        "block_actions" => accept_press(payload),
+        "view_submission" => accept_form(payload),
+        "" if payload["command"].is_string() => {
+            let trigger = payload["trigger_id"].as_str()?;
+            Some(certain(format!("command:{trigger}"), whisper_place(payload)))
+        }
+        _ => None,
+    }
+}
+
+/// What a payload means. [`Incoming::Nothing`] for what does not matter, and for what cannot be read.
+#[must_use]
+pub fn read(payload: &Value, me: &Identity) -> Incoming {
+    let read = match text_of(payload, "type") {
+        "event_callback" => read_event(payload, me),
+        "block_actions" => read_press(payload),
+        "view_submission" => read_form(payload),
+        "" if payload["command"].is_string() => read_command(payload, me),
+        _ => None,
+    };
+    read.unwrap_or(Incoming::Nothing)
+}
+
+fn certain(key: String, conversation: ConversationId) -> Accepted {
+    Accepted { key, conversation_hint: Some(conversation), reaction_on: None, relevance: Relevance::Certain }
+}
+
+fn accept_event(payload: &Value) -> Option<Accepted> {
+    let event = &payload["event"];
+    let team = team(payload);
+    match text_of(event, "type") {
+        "app_mention" | "message" => Said::of(payload)?.accepted(payload),
+        "reaction_added" => {
+            let (user, channel, ts) = reaction(event)?;
+            let name = event["reaction"].as_str()?;
+            marks::meaning(name)?;
+            if own_users(payload).any(|own| own == user) {
+                return None;
+            }
+            Some(Accepted {
+                key: format!("reaction:{channel}:{ts}:{user}:{name}:{}", text_of(event, "event_ts")),
+                conversation_hint: None,
+                reaction_on: Some(ids::line(team, channel, ts)),
+                relevance: Relevance::IfLineKnown,
+            })
+        }
+        "agent_session_stopped" => {
+            let (channel, thread) = (event["channel"].as_str()?, event["thread_ts"].as_str()?);
+            Some(Accepted {
+                key: format!("stopped:{channel}:{thread}:{}", text_of(event, "event_ts")),
+                conversation_hint: Some(ids::conversation(team, channel, Some(thread))),
+                reaction_on: None,
+                relevance: Relevance::IfConversationKnown,
+            })
+        }
+        _ => None,
+    }
+}
+
+fn read_event(payload: &Value, me: &Identity) -> Option<Incoming> {
+    let event = &payload["event"];
+    let team = team(payload);
+    match text_of(event, "type") {
+        "app_mention" | "message" => Said::of(payload)?.read(payload, me),
+        "reaction_added" => {
+            let (user, channel, ts) = reaction(event)?;
+            let meaning = marks::meaning(event["reaction"].as_str()?)?;
+            (user != me.user_id).then(|| Incoming::Reacted { by: author(team, user, None), on: ids::line(team, channel, ts), meaning })
+        }
+        "agent_session_stopped" => Some(Incoming::StopSignal {
+            conversation: ids::conversation(team, event["channel"].as_str()?, Some(event["thread_ts"].as_str()?)),
+            by: author(team, event["user"].as_str()?, None),
+        }),
+        _ => None,
+    }
+}
+
+fn reaction(event: &Value) -> Option<(&str, &str, &str)> {
+    let item = &event["item"];
+    (text_of(item, "type") == "message").then_some(())?;
+    Some((event["user"].as_str()?, item["channel"].as_str()?, item["ts"].as_str()?))
+}
+
+fn accept_press(payload: &Value) -> Option<Accepted> {
+    let (action, _) = pressed(payload)?;
+    let channel = pressed_channel(payload)?;
+    let key = format!(
+        "press:{channel}:{}:{}:{}:{}",
+        text_of(&payload["container"], "message_ts"),
+        text_of(&payload["user"], "id"),
+        text_of(action, "action_id"),
+        text_of(action, "action_ts"),
+    );
+    Some(certain(key, pressed_conversation(payload)?))
+}
+
+fn read_press(payload: &Value) -> Option<Incoming> {
+    let (_, meaning) = pressed(payload)?;
+    let trigger = || text_of(payload, "trigger_id").to_owned();
+    let press = match meaning {
+        Action::Approve { revision } => Press::Approve { revision },
+        Action::Edit { revision } => Press::OpenCorrection { revision, trigger: trigger() },
+        Action::ChangeRepository => Press::OpenRepository { trigger: trigger() },
+        Action::Cancel => Press::Cancel,
+        Action::Retry => Press::Retry,
+        Action::Answer { question, choice } => Press::Answer { question, text: choice },
+    };
+    Some(Incoming::Pressed { conversation: pressed_conversation(payload)?, by: interactor(payload)?, press })
+}
+
+/// The first action that is one of ours; links are pressed too, and mean nothing.
+fn pressed(payload: &Value) -> Option<(&Value, Action)> {
+    payload["actions"].as_array()?.iter().find_map(|action| Action::of(action).map(|meaning| (action, meaning)))
+}
+
+fn pressed_channel(payload: &Value) -> Option<&str> {
+    payload["container"]["channel_id"].as_str().or_else(|| payload["channel"]["id"].as_str())
+}
+
+fn pressed_conversation(payload: &Value) -> Option<ConversationId> {
+    let (container, message) = (&payload["container"], &payload["message"]);
+    let thread = [&container["thread_ts"], &message["thread_ts"], &container["message_ts"], &message["ts"]];
+    let thread = thread.into_iter().find_map(Value::as_str)?;
+    Some(ids::conversation(team(payload), pressed_channel(payload)?, Some(thread)))
+}
+
+fn accept_form(payload: &Value) -> Option<Accepted> {
+    let (conversation, _) = forms::sent(&payload["view"])?;
+    let view = payload["view"]["id"].as_str()?;
+    Some(certain(format!("form:{view}:{}", text_of(&payload["user"], "id")), conversation))
+}
+
+fn read_form(payload: &Value) -> Option<Incoming> {
+    let (conversation, press) = forms::sent(&payload["view"])?;
+    Some(Incoming::Pressed { conversation, by: interactor(payload)?, press })
+}
+
+fn read_command(payload: &Value, me: &Identity) -> Option<Incoming> {
+    let by = author(team(payload), payload["user_id"].as_str()?, None);
+    Some(Incoming::Asked { conversation: whisper_place(payload), by, text: text::plain(text_of(payload, "text"), &me.user_id) })
+}
+
+fn whisper_place(payload: &Value) -> ConversationId {
+    ids::conversation(team(payload), text_of(payload, "channel_id"), None)
+}
+
+fn interactor(payload: &Value) -> Option<Author> {
+    Some(author(team(payload), payload["user"]["id"].as_str()?, None))
+}
+
+fn author(team: &str, user: &str, standing: Option<Standing>) -> Author {
+    Author { id: ids::person(team, user), name: None, standing }
+}
+
+/// The workspace of any payload. Installations for a whole organisation may name none; then the organisation stands for it.
+fn team(payload: &Value) -> &str {
+    let candidates = [
+        &payload["team_id"],
+        &payload["team"]["id"],
+        &payload["context_team_id"],
+        &payload["authorizations"][0]["team_id"],
+        &payload["event"]["team"],
+        &payload["user"]["team_id"],
+        &payload["enterprise_id"],
+        &payload["enterprise"]["id"],
+        &payload["authorizations"][0]["enterprise_id"],
+    ];
+    candidates.into_iter().filter_map(Value::as_str).find(|team| !team.is_empty()).unwrap_or("unknown")
+}
+
+/// The bot's own users, as far as the payload names them.
+fn own_users(payload: &Value) -> impl Iterator<Item = &str> {
+    let all = payload["authorizations"].as_array().map_or(&[] as &[Value], Vec::as_slice);
+    all.iter().filter(|authorization| authorization["is_bot"].as_bool().unwrap_or(true)).filter_map(|authorization| authorization["user_id"].as_str())
+}
+
+fn text_of<'a>(value: &'a Value, field: &str) -> &'a str {
+    value[field].as_str().unwrap_or_default()
+}

@@ -1,0 +1,117 @@
+//! Messages of people, which arrive as `message`, as `app_mention`, or as both.
+
+use serde_json::Value;
+
+use super::{Accepted, Identity, Relevance, author, own_users, team, text, text_of};
+use crate::{
+    domain::{
+        conversation::{ConversationId, FileRef, LineRef, Standing},
+        incoming::Incoming,
+    },
+    slack::ids,
+};
+
+/// The most files of one message that are taken.
+const FILES_MAX: usize = 20;
+
+/// A message that a person wrote.
+pub(super) struct Said<'a> {
+    event: &'a Value,
+    team: &'a str,
+    channel: &'a str,
+    ts: &'a str,
+    user: &'a str,
+}
+
+impl<'a> Said<'a> {
+    /// The message in an event; none where it is an edit, a deletion, a service message, or by a program.
+    pub(super) fn of(payload: &'a Value) -> Option<Self> {
+        let event = &payload["event"];
+        match text_of(event, "subtype") {
+            "" | "file_share" | "thread_broadcast" | "me_message" => {}
+            _ => return None,
+        }
+        if event["bot_id"].is_string() || event["hidden"] == true {
+            return None;
+        }
+        let user = event["user"].as_str()?;
+        if user == "USLACKBOT" || own_users(payload).any(|own| own == user) {
+            return None;
+        }
+        Some(Self { event, team: team(payload), channel: event["channel"].as_str()?, ts: event["ts"].as_str()?, user })
+    }
+
+    pub(super) fn accepted(&self, payload: &Value) -> Option<Accepted> {
+        let mentioned = own_users(payload).any(|own| self.means(own));
+        let relevance = match (mentioned, self.is_reply()) {
+            (true, _) => Relevance::Certain,
+            (false, true) => Relevance::IfConversationKnown,
+            (false, false) => return None,
+        };
+        // A mention arrives twice, with two identifiers and sometimes in either order; what was said is the same.
+        let key = format!("said:{}:{}:{}", self.team, self.channel, self.ts);
+        Some(Accepted { key, conversation_hint: Some(self.conversation()), reaction_on: None, relevance })
+    }
+
+    pub(super) fn read(&self, payload: &Value, me: &Identity) -> Option<Incoming> {
+        if self.user == me.user_id {
+            return None;
+        }
+        Some(Incoming::Said {
+            conversation: self.conversation(),
+            reference: self.reference(),
+            by: author(self.team, self.user, self.standing(payload)),
+            text: text::plain(text_of(self.event, "text"), &me.user_id),
+            files: files(self.event),
+            mentioned: self.means(&me.user_id),
+            place: format!("slack:{}:{}", self.team, self.channel),
+        })
+    }
+
+    /// Whether the bot is meant without doubt. In a direct message, every word is for it.
+    fn means(&self, bot_user: &str) -> bool {
+        text_of(self.event, "type") == "app_mention" || self.is_direct() || text::mentions(text_of(self.event, "text"), bot_user)
+    }
+
+    fn is_direct(&self) -> bool {
+        text_of(self.event, "channel_type") == "im" || self.channel.starts_with('D')
+    }
+
+    fn is_reply(&self) -> bool {
+        self.event["thread_ts"].as_str().is_some_and(|thread| thread != self.ts)
+    }
+
+    /// The thread; a message outside of any opens its own.
+    fn conversation(&self) -> ConversationId {
+        ids::conversation(self.team, self.channel, Some(self.event["thread_ts"].as_str().unwrap_or(self.ts)))
+    }
+
+    fn reference(&self) -> LineRef {
+        ids::line(self.team, self.channel, self.ts)
+    }
+
+    /// In a channel that is shared with others, whoever belongs to another team is an outsider, whatever else is known.
+    fn standing(&self, payload: &Value) -> Option<Standing> {
+        let home = self.event["user_team"].as_str().or_else(|| self.event["source_team"].as_str())?;
+        (payload["is_ext_shared_channel"] == true && home != self.team).then_some(Standing::Outsider)
+    }
+}
+
+/// What hangs on a message. A file that was deleted since is none.
+pub(crate) fn files(message: &Value) -> Vec<FileRef> {
+    let all = message["files"].as_array().map_or(&[] as &[Value], Vec::as_slice);
+    let known = all.iter().filter(|file| text_of(file, "mode") != "tombstone");
+    known
+        .filter_map(|file| {
+            // Files of other organisations come with an identifier alone, and are looked up when they are wanted.
+            let handle = file["url_private_download"].as_str().or_else(|| file["url_private"].as_str()).or_else(|| file["id"].as_str())?;
+            Some(FileRef {
+                name: file["name"].as_str().or_else(|| file["title"].as_str()).unwrap_or("file").to_owned(),
+                media_type: file["mimetype"].as_str().unwrap_or("application/octet-stream").to_owned(),
+                size_bytes: file["size"].as_u64().unwrap_or(0),
+                handle: handle.to_owned(),
+            })
+        })
+        .take(FILES_MAX)
+        .collect()
+}

@@ -1,0 +1,63 @@
+//! The rights and events that the code uses. The app's manifest asks for exactly these.
+
+/// Rights of the bot, sorted, each with the reason.
+pub const SCOPES: &[&str] = &[
+    // Mentions start tasks.
+    "app_mentions:read",
+    // The app is an agent, with a place of its own in Slack.
+    "assistant:write",
+    // Replies without a mention, and what was said before.
+    "channels:history",
+    // Everything that is said.
+    "chat:write",
+    // The slash command.
+    "commands",
+    // Attachments of requests.
+    "files:read",
+    // Pictures of pages.
+    "files:write",
+    // As for channels, in private ones.
+    "groups:history",
+    // As for channels, in direct messages.
+    "im:history",
+    // Answers to a command in a channel without the bot.
+    "im:write",
+    // Decisions by emoji.
+    "reactions:read",
+    // The status emoji.
+    "reactions:write",
+    // Names, and who is a guest.
+    "users:read",
+];
+
+/// Events that Slack sends, sorted.
+pub const EVENTS: &[&str] = &["agent_session_stopped", "app_mention", "message.channels", "message.groups", "message.im", "reaction_added"];
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a manifest that cannot be read is a failed test")]
+mod tests {
+    use super::*;
+
+    /// The entries of a list in the manifest, which is simple enough to be read by its lines.
+    fn entries(manifest: &str, list: &str) -> Vec<String> {
+        let mut lines = manifest.lines().skip_while(|line| line.trim() != format!("{list}:"));
+        let depth = |line: &str| line.len() - line.trim_start().len();
+        let head = depth(lines.next().unwrap());
+        lines.take_while(|line| depth(line) > head).filter_map(|line| line.trim().strip_prefix("- ").map(str::to_owned)).collect()
+    }
+
+    #[test]
+    fn the_manifest_asks_for_what_the_code_uses() {
+        let manifest = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/manifest/slack.yaml")).unwrap();
+        assert_eq!(entries(&manifest, "bot"), SCOPES);
+        assert_eq!(entries(&manifest, "bot_events"), EVENTS);
+        for door in ["/slack/events", "/slack/interactions", "/slack/commands"] {
+            assert!(manifest.contains(door), "{door}");
+        }
+    }
+
+    #[test]
+    fn the_lists_are_sorted() {
+        assert!(SCOPES.is_sorted() && EVENTS.is_sorted());
+    }
+}

@@ -1,0 +1,24 @@
+//! Slack: what comes in, and everything that is done there.
+//!
+//! In reading order: [`ids`] (names), [`signature`], [`inbound`] (payloads), [`outbound`] (calls), [`manifest`].
+//! Nothing else in the project knows what Slack is.
+
+mod api;
+mod blocks;
+mod files;
+mod forms;
+mod history;
+pub mod ids;
+pub mod inbound;
+mod limits;
+pub mod manifest;
+mod marks;
+pub mod outbound;
+mod people;
+pub mod signature;
+
+#[cfg(test)]
+mod tests;
+
+pub use inbound::{Accepted, Identity, Relevance, accept, challenge, form_to_value, read};
+pub use outbound::Slack;

@@ -1,0 +1,150 @@
+//! Deliveries: everything that comes in, stored before it is answered. A repeat is a no-op.
+
+use serde_json::Value;
+use sqlx::Row;
+
+use super::{Store, StoreError, fresh_id, moment};
+use crate::domain::Timestamp;
+
+/// Where a delivery came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// Slack's events, interactions and commands.
+    Slack,
+    /// Linear's webhooks.
+    Linear,
+    /// GitHub's webhooks.
+    Github,
+    /// The bot's own work: an event of one task.
+    Work,
+    /// The command line.
+    CommandLine,
+}
+
+impl Source {
+    /// Its name in the database and in counters.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Slack => "slack",
+            Self::Linear => "linear",
+            Self::Github => "github",
+            Self::Work => "work",
+            Self::CommandLine => "command_line",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        [Self::Slack, Self::Linear, Self::Github, Self::Work, Self::CommandLine].into_iter().find(|source| source.name() == name)
+    }
+}
+
+/// A delivery to be stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewDelivery {
+    /// Where it came from.
+    pub source: Source,
+    /// What makes it the same delivery when it comes again.
+    pub key: String,
+    /// The lane in which order holds: a conversation, or a task's identifier.
+    pub conversation: String,
+    /// The body as it came.
+    pub body: Value,
+}
+
+/// A stored delivery.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delivery {
+    /// Its identifier; later deliveries sort behind earlier ones.
+    pub id: String,
+    /// Where it came from.
+    pub source: Source,
+    /// Its lane.
+    pub conversation: String,
+    /// The body as it came.
+    pub body: Value,
+    /// How often it was tried.
+    pub attempts: i64,
+    /// When it came.
+    pub received: Timestamp,
+}
+
+/// What became of a delivery at the door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accepted {
+    /// It is stored now.
+    Stored,
+    /// It was stored before.
+    Repeated,
+}
+
+impl Store {
+    /// Stores a delivery. When this returns, it is on the disk.
+    pub async fn accept(&self, delivery: &NewDelivery, now: Timestamp) -> Result<Accepted, StoreError> {
+        let body = serde_json::to_string(&delivery.body)?;
+        let done = sqlx::query(
+            "INSERT INTO inbox (id, source, delivery_key, conversation, body, state, attempts, due_ms, received_ms)
+             VALUES ($1, $2, $3, $4, $5, 'waiting', 0, $6, $6) ON CONFLICT (source, delivery_key) DO NOTHING",
+        )
+        .bind(fresh_id())
+        .bind(delivery.source.name())
+        .bind(&delivery.key)
+        .bind(&delivery.conversation)
+        .bind(body)
+        .bind(now.0)
+        .execute(&self.write)
+        .await?;
+        Ok(if done.rows_affected() == 1 { Accepted::Stored } else { Accepted::Repeated })
+    }
+
+    /// The oldest delivery that is due and has no older one waiting in its conversation.
+    pub async fn next_delivery(&self, now: Timestamp) -> Result<Option<Delivery>, StoreError> {
+        let row = sqlx::query(
+            "SELECT id, source, conversation, body, attempts, received_ms FROM inbox AS i
+             WHERE state = 'waiting' AND due_ms <= $1
+               AND NOT EXISTS (SELECT 1 FROM inbox AS e WHERE e.state = 'waiting' AND e.conversation = i.conversation AND e.id < i.id)
+             ORDER BY id LIMIT 1",
+        )
+        .bind(now.0)
+        .fetch_optional(&self.read)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let Some(source) = Source::named(row.try_get::<&str, _>("source")?) else { return Ok(None) };
+        Ok(Some(Delivery {
+            id: row.try_get("id")?,
+            source,
+            conversation: row.try_get("conversation")?,
+            body: serde_json::from_str(row.try_get("body")?)?,
+            attempts: row.try_get("attempts")?,
+            received: moment(row.try_get("received_ms")?),
+        }))
+    }
+
+    /// Tries a delivery again later.
+    pub async fn postpone_delivery(&self, id: &str, until: Timestamp, error: &str) -> Result<(), StoreError> {
+        sqlx::query("UPDATE inbox SET attempts = attempts + 1, due_ms = $2, error = $3 WHERE id = $1 AND state = 'waiting'")
+            .bind(id)
+            .bind(until.0)
+            .bind(error)
+            .execute(&self.write)
+            .await?;
+        Ok(())
+    }
+
+    /// Gives a delivery up. It stays, with its error, for an operator to look at.
+    pub async fn bury_delivery(&self, id: &str, now: Timestamp, error: &str) -> Result<(), StoreError> {
+        sqlx::query("UPDATE inbox SET state = 'dead', handled_ms = $2, error = $3 WHERE id = $1 AND state = 'waiting'")
+            .bind(id)
+            .bind(now.0)
+            .bind(error)
+            .execute(&self.write)
+            .await?;
+        Ok(())
+    }
+
+    /// How many deliveries wait, and since when the oldest does.
+    pub async fn inbox_depth(&self) -> Result<(i64, Option<Timestamp>), StoreError> {
+        let row = sqlx::query("SELECT count(*) AS depth, min(received_ms) AS oldest FROM inbox WHERE state = 'waiting'").fetch_one(&self.read).await?;
+        Ok((row.try_get("depth")?, row.try_get::<Option<i64>, _>("oldest")?.map(moment)))
+    }
+}

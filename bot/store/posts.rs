@@ -1,0 +1,66 @@
+//! Where on a surface each thing stands, so that it can be edited, marked and recognised.
+
+use sqlx::Row;
+
+use super::{Store, StoreError};
+use crate::domain::{
+    TaskId,
+    conversation::{ConversationId, LineRef},
+};
+
+/// The slot of the request itself.
+pub const REQUEST_SLOT: &str = "request";
+
+/// Something that stands on a surface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Post {
+    /// Where.
+    pub conversation: ConversationId,
+    /// Its slot.
+    pub slot: String,
+    /// The task that it belongs to.
+    pub task: TaskId,
+}
+
+impl Store {
+    /// Remembers where something stands.
+    pub async fn remember_post(&self, post: &Post, reference: &LineRef) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO posts (conversation, slot, task, reference) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (conversation, slot) DO UPDATE SET reference = excluded.reference",
+        )
+        .bind(&post.conversation.0)
+        .bind(keyed(post))
+        .bind(&post.task.0)
+        .bind(&reference.0)
+        .execute(&self.write)
+        .await?;
+        Ok(())
+    }
+
+    /// Where something stands, if it does.
+    pub async fn find_post(&self, post: &Post) -> Result<Option<LineRef>, StoreError> {
+        let row = sqlx::query("SELECT reference FROM posts WHERE conversation = $1 AND slot = $2")
+            .bind(&post.conversation.0)
+            .bind(keyed(post))
+            .fetch_optional(&self.read)
+            .await?;
+        row.map(|row| Ok(LineRef(row.try_get("reference")?))).transpose()
+    }
+
+    /// What stands there, if it is ours or a request to us.
+    pub async fn post_at(&self, reference: &LineRef) -> Result<Option<Post>, StoreError> {
+        let row =
+            sqlx::query("SELECT conversation, slot, task FROM posts WHERE reference = $1").bind(&reference.0).fetch_optional(&self.read).await?;
+        let Some(row) = row else { return Ok(None) };
+        let task = TaskId(row.try_get("task")?);
+        let slot: String = row.try_get("slot")?;
+        let slot = slot.strip_prefix(&format!("{task}:")).unwrap_or(&slot).to_owned();
+        Ok(Some(Post { conversation: ConversationId(row.try_get("conversation")?), slot, task }))
+    }
+}
+
+/// Several tasks can live in one conversation, so a slot is kept under its task.
+fn keyed(post: &Post) -> String {
+    format!("{}:{}", post.task, post.slot)
+}

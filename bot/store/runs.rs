@@ -1,0 +1,177 @@
+//! Runs: which sandbox belongs to which run, how far its protocol was read, and what it did.
+
+use serde_json::Value;
+use sqlx::Row;
+
+use super::{Store, StoreError, fresh_id, moment};
+use crate::domain::{RunNumber, TaskId, Timestamp};
+
+/// A run as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredRun {
+    /// The task.
+    pub task: TaskId,
+    /// The run.
+    pub number: RunNumber,
+    /// What it was asked to do, as stored.
+    pub kind: String,
+    /// The agent.
+    pub agent: String,
+    /// The sandbox.
+    pub sandbox: String,
+    /// How far its protocol was read, for going on after a restart.
+    pub resume: Option<Value>,
+    /// When it started.
+    pub started: Timestamp,
+    /// When it ended; none while it lives.
+    pub ended: Option<Timestamp>,
+}
+
+/// What kind of thing a line of a run's log is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogKind {
+    /// Words of the agent.
+    Text,
+    /// A tool that was used.
+    Tool,
+    /// A command with its exit status.
+    Command,
+    /// What the host did or saw.
+    Host,
+    /// A request that went out, or was refused.
+    Egress,
+}
+
+impl LogKind {
+    /// Its name in the database.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Tool => "tool",
+            Self::Command => "command",
+            Self::Host => "host",
+            Self::Egress => "egress",
+        }
+    }
+}
+
+/// One line of a run's log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogLine {
+    /// Its identifier; later lines sort behind earlier ones.
+    pub id: String,
+    /// The run.
+    pub run: RunNumber,
+    /// When.
+    pub at: Timestamp,
+    /// Its kind, as stored.
+    pub kind: String,
+    /// What happened.
+    pub body: Value,
+}
+
+impl Store {
+    /// Remembers a run before its sandbox is started. A repeat changes nothing.
+    pub async fn open_run(&self, run: &StoredRun) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO runs (task, number, kind, agent, sandbox, state, started_ms) VALUES ($1, $2, $3, $4, $5, 'live', $6)
+             ON CONFLICT (task, number) DO NOTHING",
+        )
+        .bind(&run.task.0)
+        .bind(i64::from(run.number.0))
+        .bind(&run.kind)
+        .bind(&run.agent)
+        .bind(&run.sandbox)
+        .bind(run.started.0)
+        .execute(&self.write)
+        .await?;
+        Ok(())
+    }
+
+    /// Remembers how far a run's protocol was read.
+    pub async fn mark_run(&self, task: &TaskId, number: RunNumber, resume: &Value) -> Result<(), StoreError> {
+        sqlx::query("UPDATE runs SET resume = $3 WHERE task = $1 AND number = $2")
+            .bind(&task.0)
+            .bind(i64::from(number.0))
+            .bind(resume.to_string())
+            .execute(&self.write)
+            .await?;
+        Ok(())
+    }
+
+    /// Remembers that a run is over.
+    pub async fn close_run(&self, task: &TaskId, number: RunNumber, now: Timestamp) -> Result<(), StoreError> {
+        sqlx::query("UPDATE runs SET state = 'ended', ended_ms = $3 WHERE task = $1 AND number = $2 AND state = 'live'")
+            .bind(&task.0)
+            .bind(i64::from(number.0))
+            .bind(now.0)
+            .execute(&self.write)
+            .await?;
+        Ok(())
+    }
+
+    /// Every run that was live when it was last heard of.
+    pub async fn live_runs(&self) -> Result<Vec<StoredRun>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM runs WHERE state = 'live'").fetch_all(&self.read).await?;
+        rows.iter().map(stored_run).collect()
+    }
+
+    /// The runs of one task.
+    pub async fn runs_of(&self, task: &TaskId) -> Result<Vec<StoredRun>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM runs WHERE task = $1 ORDER BY number").bind(&task.0).fetch_all(&self.read).await?;
+        rows.iter().map(stored_run).collect()
+    }
+
+    /// Writes a line into a run's log.
+    pub async fn log_run(&self, task: &TaskId, run: RunNumber, kind: LogKind, body: &Value, now: Timestamp) -> Result<(), StoreError> {
+        sqlx::query("INSERT INTO run_log (id, task, run, at_ms, kind, body) VALUES ($1, $2, $3, $4, $5, $6)")
+            .bind(fresh_id())
+            .bind(&task.0)
+            .bind(i64::from(run.0))
+            .bind(now.0)
+            .bind(kind.name())
+            .bind(body.to_string())
+            .execute(&self.write)
+            .await?;
+        Ok(())
+    }
+
+    /// The lines of a task's log behind `after`, oldest first.
+    pub async fn log_after(&self, task: &TaskId, after: &str, limit: u32) -> Result<Vec<LogLine>, StoreError> {
+        let rows = sqlx::query("SELECT id, run, at_ms, kind, body FROM run_log WHERE task = $1 AND id > $2 ORDER BY id LIMIT $3")
+            .bind(&task.0)
+            .bind(after)
+            .bind(i64::from(limit))
+            .fetch_all(&self.read)
+            .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(LogLine {
+                    id: row.try_get("id")?,
+                    run: run_number(row.try_get("run")?),
+                    at: moment(row.try_get("at_ms")?),
+                    kind: row.try_get("kind")?,
+                    body: serde_json::from_str(row.try_get("body")?)?,
+                })
+            })
+            .collect()
+    }
+}
+
+fn stored_run(row: &sqlx::sqlite::SqliteRow) -> Result<StoredRun, StoreError> {
+    Ok(StoredRun {
+        task: TaskId(row.try_get("task")?),
+        number: run_number(row.try_get("number")?),
+        kind: row.try_get("kind")?,
+        agent: row.try_get("agent")?,
+        sandbox: row.try_get("sandbox")?,
+        resume: row.try_get::<Option<String>, _>("resume")?.map(|text| serde_json::from_str(&text)).transpose()?,
+        started: moment(row.try_get("started_ms")?),
+        ended: row.try_get::<Option<i64>, _>("ended_ms")?.map(moment),
+    })
+}
+
+fn run_number(number: i64) -> RunNumber {
+    RunNumber(u32::try_from(number).unwrap_or_default())
+}

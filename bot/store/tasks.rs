@@ -1,0 +1,298 @@
+//! Tasks, and the one transaction that moves them.
+
+use sqlx::{Row, Sqlite, Transaction, sqlite::SqliteRow};
+
+use super::{Store, StoreError, fresh_id, posts::REQUEST_SLOT};
+use crate::domain::{
+    TaskId, Timestamp,
+    conversation::{ConversationId, LineRef, PersonId},
+    effect::{Effect, Lane, Slot},
+    task::{State, Task},
+};
+
+/// A task with the version at which it was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored {
+    /// The task.
+    pub task: Task,
+    /// Rises with each change.
+    pub version: i64,
+}
+
+/// A decision for the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// Who; empty for the bot itself.
+    pub person: String,
+    /// What.
+    pub act: String,
+    /// How, and on what.
+    pub detail: String,
+}
+
+/// Everything that one delivery changes.
+#[derive(Debug, Clone)]
+pub struct Transition {
+    /// The delivery that is done with it.
+    pub delivery: String,
+    /// The conversation that effects without a task are said in.
+    pub conversation: ConversationId,
+    /// The task as it is now, with the version at which it was read; version 0 for a new one.
+    pub task: Option<Stored>,
+    /// What is to be done.
+    pub effects: Vec<Effect>,
+    /// What is to be written into the audit log.
+    pub audit: Vec<AuditEntry>,
+}
+
+impl Store {
+    /// Reads one task.
+    pub async fn task(&self, id: &TaskId) -> Result<Option<Stored>, StoreError> {
+        let row = sqlx::query("SELECT document, version FROM tasks WHERE id = $1").bind(&id.0).fetch_optional(&self.read).await?;
+        row.as_ref().map(stored).transpose()
+    }
+
+    /// The newest task of a conversation.
+    pub async fn task_of(&self, conversation: &ConversationId) -> Result<Option<Stored>, StoreError> {
+        let row = sqlx::query("SELECT document, version FROM tasks WHERE conversation = $1 ORDER BY opened_ms DESC, id DESC LIMIT 1")
+            .bind(&conversation.0)
+            .fetch_optional(&self.read)
+            .await?;
+        row.as_ref().map(stored).transpose()
+    }
+
+    /// Whether the conversation has a task.
+    pub async fn knows_conversation(&self, conversation: &ConversationId) -> Result<bool, StoreError> {
+        let row = sqlx::query("SELECT 1 FROM tasks WHERE conversation = $1 LIMIT 1").bind(&conversation.0).fetch_optional(&self.read).await?;
+        Ok(row.is_some())
+    }
+
+    /// The newest tasks, of one person where one is given.
+    pub async fn recent_tasks(&self, requester: Option<&PersonId>, limit: u32) -> Result<Vec<Task>, StoreError> {
+        let rows = sqlx::query("SELECT document, version FROM tasks WHERE ($1 = '' OR requester = $1) ORDER BY opened_ms DESC, id DESC LIMIT $2")
+            .bind(requester.map_or("", |person| person.0.as_str()))
+            .bind(i64::from(limit))
+            .fetch_all(&self.read)
+            .await?;
+        rows.iter().map(|row| stored(row).map(|stored| stored.task)).collect()
+    }
+
+    /// Every task in one of these states.
+    pub async fn tasks_in(&self, state: &str) -> Result<Vec<Stored>, StoreError> {
+        let rows = sqlx::query("SELECT document, version FROM tasks WHERE state = $1").bind(state).fetch_all(&self.read).await?;
+        rows.iter().map(stored).collect()
+    }
+
+    /// The task whose work stands on this branch of this repository.
+    pub async fn task_of_branch(&self, branch: &str) -> Result<Option<Stored>, StoreError> {
+        let Some((_, id)) = branch.strip_prefix("deckhand/").and_then(|rest| rest.rsplit_once('-')) else { return Ok(None) };
+        let found = self.task(&TaskId(id.to_owned())).await?;
+        Ok(found.filter(|stored| stored.task.branch() == branch))
+    }
+
+    /// How many tasks of each state there are.
+    pub async fn tasks_by_state(&self) -> Result<Vec<(String, i64)>, StoreError> {
+        let rows = sqlx::query("SELECT state, count(*) AS number FROM tasks GROUP BY state").fetch_all(&self.read).await?;
+        rows.iter().map(|row| Ok((row.try_get("state")?, row.try_get("number")?))).collect()
+    }
+
+    /// How many tasks use the machine or were promised to, and how many wait.
+    pub async fn slots(&self) -> Result<(i64, i64), StoreError> {
+        let row = sqlx::query(
+            "SELECT (SELECT count(*) FROM tasks WHERE slot <> 'none') AS taken,
+                    (SELECT count(*) FROM tasks WHERE state = 'queued' AND slot = 'none') AS waiting",
+        )
+        .fetch_one(&self.read)
+        .await?;
+        Ok((row.try_get("taken")?, row.try_get("waiting")?))
+    }
+
+    /// Promises the machine to the task that waits longest, unless `limit` tasks use it already. Returns the task and the delivery key.
+    pub async fn grant_slot(&self, limit: u32, now: Timestamp) -> Result<Option<TaskId>, StoreError> {
+        let mut transaction = self.begin().await?;
+        let row = sqlx::query(
+            "UPDATE tasks SET slot = 'granted' WHERE id = (
+                 SELECT id FROM tasks WHERE state = 'queued' AND slot = 'none' ORDER BY queued_ms, id LIMIT 1)
+               AND (SELECT count(*) FROM tasks WHERE slot <> 'none') < $1
+             RETURNING id, version, conversation",
+        )
+        .bind(i64::from(limit))
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let (id, version, conversation): (String, i64, String) = (row.try_get("id")?, row.try_get("version")?, row.try_get("conversation")?);
+        sqlx::query(
+            "INSERT INTO inbox (id, source, delivery_key, conversation, body, state, attempts, due_ms, received_ms)
+             VALUES ($1, 'work', $2, $3, $4, 'waiting', 0, $5, $5) ON CONFLICT (source, delivery_key) DO NOTHING",
+        )
+        .bind(fresh_id())
+        .bind(format!("slot:{id}:{version}"))
+        .bind(conversation)
+        .bind(serde_json::json!({"task": id, "event": {"event": "slot_granted"}}).to_string())
+        .bind(now.0)
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(Some(TaskId(id)))
+    }
+
+    /// How the queue stands before each waiting task: its identifier and how many go first.
+    pub async fn queue(&self) -> Result<Vec<TaskId>, StoreError> {
+        let rows = sqlx::query("SELECT id FROM tasks WHERE state = 'queued' AND slot = 'none' ORDER BY queued_ms, id").fetch_all(&self.read).await?;
+        rows.iter().map(|row| Ok(TaskId(row.try_get("id")?))).collect()
+    }
+
+    /// Does everything that a delivery changes, or nothing of it.
+    pub async fn commit(&self, transition: &Transition, now: Timestamp) -> Result<(), StoreError> {
+        let mut transaction = self.begin().await?;
+        let done = sqlx::query("UPDATE inbox SET state = 'done', handled_ms = $2, error = NULL WHERE id = $1 AND state = 'waiting'")
+            .bind(&transition.delivery)
+            .bind(now.0)
+            .execute(&mut *transaction)
+            .await?;
+        if done.rows_affected() != 1 {
+            return Err(StoreError::Conflict);
+        }
+        if let Some(stored) = &transition.task {
+            save(&mut transaction, stored, now).await?;
+        }
+        let task = transition.task.as_ref().map(|stored| stored.task.id.clone());
+        for effect in &transition.effects {
+            append(&mut transaction, task.as_ref(), &transition.conversation, effect, now).await?;
+        }
+        for entry in &transition.audit {
+            sqlx::query("INSERT INTO audit (id, task, at_ms, person, act, detail) VALUES ($1, $2, $3, $4, $5, $6)")
+                .bind(fresh_id())
+                .bind(task.as_ref().map_or("", |task| task.0.as_str()))
+                .bind(now.0)
+                .bind(&entry.person)
+                .bind(&entry.act)
+                .bind(&entry.detail)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// The audit log of one task, oldest first: moment, person, act, detail.
+    pub async fn audit_of(&self, task: &TaskId) -> Result<Vec<(Timestamp, AuditEntry)>, StoreError> {
+        let rows = sqlx::query("SELECT at_ms, person, act, detail FROM audit WHERE task = $1 ORDER BY id").bind(&task.0).fetch_all(&self.read).await?;
+        rows.iter()
+            .map(|row| {
+                let entry = AuditEntry { person: row.try_get("person")?, act: row.try_get("act")?, detail: row.try_get("detail")? };
+                Ok((Timestamp(row.try_get("at_ms")?), entry))
+            })
+            .collect()
+    }
+}
+
+fn stored(row: &SqliteRow) -> Result<Stored, StoreError> {
+    Ok(Stored { task: serde_json::from_str(row.try_get("document")?)?, version: row.try_get("version")? })
+}
+
+async fn save(transaction: &mut Transaction<'static, Sqlite>, stored: &Stored, now: Timestamp) -> Result<(), StoreError> {
+    let task = &stored.task;
+    let document = serde_json::to_string(task)?;
+    let slot = if task.state.holds_slot() { "held" } else { "none" };
+    if stored.version == 0 {
+        sqlx::query(
+            "INSERT INTO tasks (id, conversation, requester, state, slot, version, document, opened_ms, changed_ms, queued_ms)
+             VALUES ($1, $2, $3, $4, $5, 1, $6, $7, $8, $9)",
+        )
+        .bind(&task.id.0)
+        .bind(&task.conversation.0)
+        .bind(&task.request.author.id.0)
+        .bind(task.state.name())
+        .bind(slot)
+        .bind(document)
+        .bind(task.opened_at.0)
+        .bind(task.changed_at.0)
+        .bind(now.0)
+        .execute(&mut **transaction)
+        .await?;
+        remember_request(transaction, &task.conversation, &task.id, &task.request.reference).await?;
+        return Ok(());
+    }
+    // A promise of the machine stays while the task is still queued; it is taken up by the event that follows it.
+    let done = sqlx::query(
+        "UPDATE tasks SET state = $3, document = $4, version = version + 1, changed_ms = $5,
+                slot = CASE WHEN $3 = 'queued' AND state = 'queued' THEN slot ELSE $6 END,
+                queued_ms = CASE WHEN $3 = 'queued' AND state <> 'queued' THEN $7 ELSE queued_ms END
+         WHERE id = $1 AND version = $2",
+    )
+    .bind(&task.id.0)
+    .bind(stored.version)
+    .bind(task.state.name())
+    .bind(document)
+    .bind(task.changed_at.0)
+    .bind(slot)
+    .bind(now.0)
+    .execute(&mut **transaction)
+    .await?;
+    if done.rows_affected() != 1 {
+        return Err(StoreError::Conflict);
+    }
+    if matches!(task.state, State::Canceled { confirmed: false, .. }) {
+        drop_everything_open(transaction, &task.id, now).await?;
+    }
+    Ok(())
+}
+
+async fn remember_request(transaction: &mut Transaction<'static, Sqlite>, conversation: &ConversationId, task: &TaskId, reference: &LineRef) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO posts (conversation, slot, task, reference) VALUES ($1, $2, $3, $4) ON CONFLICT (conversation, slot) DO NOTHING")
+        .bind(&conversation.0)
+        .bind(format!("{task}:{REQUEST_SLOT}"))
+        .bind(&task.0)
+        .bind(&reference.0)
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}
+
+/// A cancelled task says and does nothing more but what follows from the cancel itself.
+async fn drop_everything_open(transaction: &mut Transaction<'static, Sqlite>, task: &TaskId, now: Timestamp) -> Result<(), StoreError> {
+    sqlx::query("UPDATE outbox SET state = 'dropped', done_ms = $2, error = 'cancelled' WHERE task = $1 AND state = 'ready'")
+        .bind(&task.0)
+        .bind(now.0)
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}
+
+async fn append(
+    transaction: &mut Transaction<'static, Sqlite>,
+    task: Option<&TaskId>,
+    conversation: &ConversationId,
+    effect: &Effect,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let owner = task.map_or(conversation.0.as_str(), |task| task.0.as_str());
+    let lane = format!("{}:{owner}", effect.lane().name());
+    let slot = if let Effect::Say { slot, .. } = effect { slot.to_string() } else { String::new() };
+    if let Effect::Say { slot: Slot::Progress(_), .. } = effect {
+        // The newest status wins; an older one that nobody has seen yet is not worth a message.
+        sqlx::query("UPDATE outbox SET state = 'dropped', done_ms = $3, error = 'a newer status took its place' WHERE lane = $1 AND slot = $2 AND state = 'ready'")
+            .bind(&lane)
+            .bind(&slot)
+            .bind(now.0)
+            .execute(&mut **transaction)
+            .await?;
+    }
+    // A form opens now or never; it waits for nothing.
+    let lane = if effect.lane() == Lane::Control { format!("{lane}:{}", fresh_id()) } else { lane };
+    sqlx::query(
+        "INSERT INTO outbox (id, task, conversation, lane, slot, effect, state, attempts, due_ms, created_ms)
+         VALUES ($1, $2, $3, $4, $5, $6, 'ready', 0, $7, $7)",
+    )
+    .bind(fresh_id())
+    .bind(task.map_or("", |task| task.0.as_str()))
+    .bind(&conversation.0)
+    .bind(lane)
+    .bind(slot)
+    .bind(serde_json::to_string(effect)?)
+    .bind(now.0)
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! Whether the process lives, whether it can work, and how much it has done.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+
+use super::Web;
+use crate::domain::Timestamp;
+
+/// What the workers say of themselves.
+#[derive(Debug, Clone, Default)]
+pub struct Health {
+    draining: Arc<AtomicBool>,
+    engine_answers: Arc<AtomicBool>,
+}
+
+impl Health {
+    /// No new work is taken from now on.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the container engine answered last time.
+    pub fn engine(&self, answers: bool) {
+        self.engine_answers.store(answers, Ordering::Relaxed);
+    }
+}
+
+/// `/healthz`: the process answers.
+pub async fn alive() -> &'static str {
+    "alive\n"
+}
+
+/// `/readyz`: the database takes a write, the engine answers, and nothing is being shut down.
+pub async fn ready(State(web): State<Web>) -> Response {
+    let mut problems = Vec::new();
+    if web.health.draining.load(Ordering::Relaxed) {
+        problems.push("shutting down".to_owned());
+    }
+    if !web.health.engine_answers.load(Ordering::Relaxed) {
+        problems.push("the container engine does not answer".to_owned());
+    }
+    if !web.store.is_writable().await {
+        problems.push("the database does not take a write".to_owned());
+    }
+    let oldest = web.store.outbox_depth().await.ok().and_then(|(_, oldest)| oldest);
+    let age = oldest.map_or(0, |oldest| web.clock.now().milliseconds_since(oldest) / 1_000);
+    let status = if problems.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let first = if problems.is_empty() { "ready".to_owned() } else { problems.join("; ") };
+    (status, format!("{first}\noldest effect: {age} s\n")).into_response()
+}
+
+/// `/metrics`: counters and gauges for Prometheus.
+pub async fn metrics(State(web): State<Web>) -> Response {
+    let now = web.clock.now();
+    if let (Ok((inbox, inbox_oldest)), Ok((outbox, outbox_oldest))) = (web.store.inbox_depth().await, web.store.outbox_depth().await) {
+        gauge("deckhand_inbox_depth", "", inbox);
+        gauge("deckhand_inbox_oldest_seconds", "", age(now, inbox_oldest));
+        gauge("deckhand_outbox_depth", "", outbox);
+        gauge("deckhand_outbox_oldest_seconds", "", age(now, outbox_oldest));
+    }
+    for (state, number) in web.store.tasks_by_state().await.unwrap_or_default() {
+        gauge("deckhand_tasks", &state, number);
+    }
+    web.metrics.render().into_response()
+}
+
+fn age(now: Timestamp, oldest: Option<Timestamp>) -> i64 {
+    oldest.map_or(0, |oldest| now.milliseconds_since(oldest) / 1_000)
+}
+
+fn gauge(name: &'static str, state: &str, value: i64) {
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; counts are far below its precision")]
+    let value = value as f64;
+    if state.is_empty() {
+        metrics::gauge!(name).set(value);
+    } else {
+        metrics::gauge!(name, "state" => state.to_owned()).set(value);
+    }
+}

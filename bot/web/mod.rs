@@ -1,0 +1,58 @@
+//! Doors and pages. A door verifies, stores, and only then answers; work happens elsewhere.
+
+pub mod doors;
+pub mod health;
+pub mod pages;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    http::StatusCode,
+    routing::{get, post},
+};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tower_http::{limit::RequestBodyLimitLayer, timeout::TimeoutLayer};
+
+use crate::{clock::Clock, config::Config, store::Store, wake::Wake};
+
+/// The largest body that a door reads, in bytes. Linear's own verifier takes 5 MiB; Slack's and GitHub's events are far smaller.
+const BODY_MAX_BYTES: usize = 5 << 20;
+/// How long a request may take, its body included. Platforms give up after 3 to 10 seconds.
+const REQUEST_MAX: Duration = Duration::from_secs(10);
+
+/// What doors and pages need.
+#[derive(Clone)]
+pub struct Web {
+    /// The settings.
+    pub config: Arc<Config>,
+    /// The database.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+    /// Wakes the dispatcher.
+    pub wake: Wake,
+    /// The counters.
+    pub metrics: PrometheusHandle,
+    /// Whether the workers run and the engine answers.
+    pub health: health::Health,
+}
+
+/// Every door and page.
+pub fn router(web: Web) -> Router {
+    // The live log stays open, so it stands outside the time limit.
+    let open = Router::new().route("/tasks/{id}/events", get(pages::events));
+    let bounded = Router::new()
+        .route("/slack/events", post(doors::slack_event))
+        .route("/slack/interactions", post(doors::slack_form))
+        .route("/slack/commands", post(doors::slack_form))
+        .route("/linear/webhooks", post(doors::linear_webhook))
+        .route("/github/webhooks", post(doors::github_webhook))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .route("/tasks/{id}", get(pages::task))
+        .route("/tasks/{id}/artifacts/{name}", get(pages::artifact))
+        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_MAX));
+    open.merge(bounded).layer(axum::extract::DefaultBodyLimit::disable()).layer(RequestBodyLimitLayer::new(BODY_MAX_BYTES)).with_state(web)
+}

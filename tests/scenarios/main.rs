@@ -1,0 +1,14 @@
+//! Stories, each told as its conversation: the real bot, a real database, real containers with a real agent, a real git
+//! server; only Slack, Linear, GitHub and the model providers are stood in for, at the wire.
+//!
+//! They need the images of `script/setup goose`, and say so where they are missing.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a scenario that cannot go on has failed")]
+
+mod harness;
+
+mod bad_input;
+mod cancel;
+mod following;
+mod main_job;
+mod queue;

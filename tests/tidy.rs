@@ -1,0 +1,182 @@
+//! The code's own rules, as tests: floors, sizes, words in templates, documents that agree with the code.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a rule that cannot be read is broken")]
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The most lines of a file without its tests.
+const FILE_LINES_MAX: usize = 500;
+/// The most lines of ARCHITECTURE.md.
+const ARCHITECTURE_LINES_MAX: usize = 250;
+/// The most lines of `main.rs`.
+const MAIN_LINES_MAX: usize = 60;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn rust_files(folder: &str) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && !path.ends_with("target") {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+fn name(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap().display().to_string()
+}
+
+/// A file's text up to its own tests.
+fn production(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    text.split("#[cfg(test)]\nmod ").next().unwrap().to_owned()
+}
+
+fn is_test(path: &Path) -> bool {
+    let name = name(path);
+    name.contains("/tests/") || name.ends_with("/tests.rs") || name.ends_with("/walk.rs") || name.ends_with("/samples.rs")
+}
+
+#[test]
+fn modules_use_only_lower_floors() {
+    let floors: BTreeMap<&str, u8> = BTreeMap::from([
+        ("domain", 0),
+        ("clock", 1),
+        ("config", 1),
+        ("surface", 1),
+        ("wake", 1),
+        ("words", 1),
+        ("github", 2),
+        ("linear", 2),
+        ("links", 2),
+        ("slack", 2),
+        ("store", 2),
+        ("engine", 3),
+        ("web", 4),
+        ("app", 5),
+        ("cli", 5),
+    ]);
+    let strangers = ["github", "linear", "slack", "store"];
+    let mut broken = Vec::new();
+    for path in rust_files("bot").into_iter().filter(|path| !is_test(path)) {
+        let file = name(&path);
+        let own = file.trim_start_matches("bot/").split(['/', '.']).next().unwrap().to_owned();
+        let Some(floor) = floors.get(own.as_str()) else { continue };
+        for used in floors.keys().filter(|used| **used != own) {
+            let text = production(&path);
+            let uses = text.lines().any(|line| !line.trim_start().starts_with("//") && (line.contains(&format!("crate::{used}::")) || line.trim_start().starts_with(&format!("{used}::"))));
+            let is_stranger = strangers.contains(&own.as_str()) && strangers.contains(used);
+            if uses && (floors[used] > *floor || is_stranger || (own == "web" && *used == "engine")) {
+                broken.push(format!("{file} uses {used}"));
+            }
+        }
+    }
+    assert_eq!(broken, Vec::<String>::new());
+}
+
+#[test]
+fn the_domain_does_no_input_or_output_and_knows_no_platform() {
+    let forbidden = ["tokio", "std::fs", "std::env", "std::net", "SystemTime", "Instant::now", "async fn", "reqwest", "sqlx", "slack", "linear", "uuid"];
+    let mut broken = Vec::new();
+    for path in rust_files("bot/domain") {
+        for line in production(&path).lines().filter(|line| !line.trim_start().starts_with("//")) {
+            for word in forbidden.iter().filter(|word| line.to_lowercase().contains(&word.to_lowercase())) {
+                broken.push(format!("{}: {word}: {}", name(&path), line.trim()));
+            }
+        }
+    }
+    assert_eq!(broken, Vec::<String>::new());
+}
+
+#[test]
+fn only_the_store_has_sql_and_only_the_settings_read_the_environment() {
+    let mut broken = Vec::new();
+    for path in rust_files("bot").into_iter().filter(|path| !is_test(path)) {
+        let file = name(&path);
+        let text = production(&path);
+        if !file.starts_with("bot/store/") && text.contains("sqlx::query") {
+            broken.push(format!("{file} has SQL"));
+        }
+        if !file.starts_with("bot/config/") && file != "bot/cli.rs" && text.contains("env::var") {
+            broken.push(format!("{file} reads the environment"));
+        }
+    }
+    assert_eq!(broken, Vec::<String>::new());
+}
+
+#[test]
+fn files_are_small_and_say_what_they_are_for() {
+    let mut broken = Vec::new();
+    for path in ["bot", "executors", "tests/world/src"].iter().flat_map(|folder| rust_files(folder)) {
+        let text = fs::read_to_string(&path).unwrap();
+        if !text.starts_with("//!") {
+            broken.push(format!("{} does not say what it is for", name(&path)));
+        }
+        let lines = production(&path).lines().count();
+        if lines > FILE_LINES_MAX && !is_test(&path) {
+            broken.push(format!("{} has {lines} lines", name(&path)));
+        }
+        let banned = ["utils", "helpers", "common", "misc", "util", "helper"];
+        if banned.contains(&path.file_stem().unwrap().to_str().unwrap()) {
+            broken.push(format!("{} has a name that says nothing", name(&path)));
+        }
+    }
+    let main = production(&root().join("bot/main.rs")).lines().count();
+    assert!(main <= MAIN_LINES_MAX, "bot/main.rs has {main} lines");
+    assert_eq!(broken, Vec::<String>::new());
+}
+
+#[test]
+fn production_code_has_no_test_switch_and_no_gaps() {
+    let mut broken = Vec::new();
+    for path in rust_files("bot").into_iter().chain(rust_files("executors")).filter(|path| !is_test(path)) {
+        for word in ["todo!(", "unimplemented!(", "cfg(not(test))", "cfg!(test)", "dbg!("] {
+            if production(&path).contains(word) {
+                broken.push(format!("{}: {word}", name(&path)));
+            }
+        }
+    }
+    assert_eq!(broken, Vec::<String>::new());
+}
+
+#[test]
+fn every_template_is_used() {
+    let code: String = rust_files("bot").iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    let templates: String = ["messages", "prompts", "pages"].iter().flat_map(|folder| fs::read_dir(root().join("templates").join(folder)).unwrap()).map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap()).collect();
+    let mut unused = Vec::new();
+    for folder in ["messages", "prompts", "pages"] {
+        for entry in fs::read_dir(root().join("templates").join(folder)).unwrap() {
+            let file = format!("{folder}/{}", entry.unwrap().file_name().to_str().unwrap());
+            if !code.contains(&file) && !templates.contains(&file) {
+                unused.push(file);
+            }
+        }
+    }
+    assert_eq!(unused, Vec::<String>::new());
+}
+
+#[test]
+fn the_reference_of_settings_is_the_codes_own() {
+    let written = fs::read_to_string(root().join("docs/settings.md")).unwrap();
+    assert_eq!(written.trim(), deckhand::config::reference().trim(), "write it again: deckhand config --reference > docs/settings.md");
+}
+
+#[test]
+fn the_documents_keep_their_size() {
+    let lines = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap().lines().count();
+    assert!(lines <= ARCHITECTURE_LINES_MAX, "ARCHITECTURE.md has {lines} lines");
+}
