@@ -168,6 +168,7 @@ async fn task(config: &Config, verb: TaskVerb) -> anyhow::Result<()> {
         TaskVerb::Show { id } => {
             let stored = store.task(&TaskId(id)).await?.context("there is no such task")?;
             let mut shown = serde_json::to_value(&stored.task)?;
+            shown["requirements"] = serde_json::to_value(stored.task.judged())?;
             shown["page"] = links::task_url(&config.with_own_secret(), &stored.task.id).into();
             say(&serde_json::to_string_pretty(&shown)?);
         }

@@ -40,7 +40,7 @@ pub const SETTINGS: &[Setting] = &[
     open("DECKHAND_DATA_DIR", "data_dir", "./.deckhand", "Folder for the database, mirrors of repositories, quarantined commits, sockets of sandboxes and pictures. Keep it short: sockets below it have paths of at most 107 bytes."),
     open("DECKHAND_INSTANCE", "instance", "deckhand", "Name of this installation on its container engine; two installations on one engine need two names."),
     secret("DECKHAND_SECRET", "secret", "Key of the signatures in links to task pages. Default: made once and kept in the data folder."),
-    open("DECKHAND_LOG", "log", "info", "What is logged: a level, or a filter such as `deckhand=debug`."),
+    open("DECKHAND_LOG", "log", "info,rmcp=warn", "What is logged: a level, or a filter such as `deckhand=debug`."),
     open("DECKHAND_LOG_FORMAT", "log_format", "text", "`text` for people or `json` for machines."),
     secret("SLACK_BOT_TOKEN", "slack.bot_token", "The app's bot token, `xoxb-…`. With it, the Slack side is on."),
     secret("SLACK_SIGNING_SECRET", "slack.signing_secret", "Checks that requests come from Slack. Needed with the bot token."),

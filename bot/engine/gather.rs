@@ -115,25 +115,34 @@ async fn workplace(context: &Context, task: &Task) -> Result<Workplace, Trouble>
     if context.agents.find(&task.terms.agent).is_none() {
         return Err(Trouble::Problem(WorkplaceProblem::NoSuchAgent { agent: task.terms.agent.clone(), known: context.agents.usable() }));
     }
-    let known = known(context).await;
-    let repository = match choose_repository(task.options.repository.as_ref(), None, None, &known) {
-        RepositoryChoice::Chosen(repository) => repository,
-        RepositoryChoice::Ask(known) => return Err(Trouble::Problem(WorkplaceProblem::Unclear { known })),
+    let repository = match &task.options.repository {
+        Some(named) => named.clone(),
+        // Only where nothing names it is the forge asked for all that are in reach.
+        None => match choose_repository(None, None, None, &known(context).await) {
+            RepositoryChoice::Chosen(repository) => repository,
+            RepositoryChoice::Ask(known) => return Err(Trouble::Problem(WorkplaceProblem::Unclear { known })),
+        },
     };
-    let ground = ground(context, &repository).await.map_err(|error| trouble(error, &repository, &known))?;
+    let ground = match ground(context, &repository).await {
+        Ok(ground) => ground,
+        Err(error) => return Err(trouble(context, error, &repository).await),
+    };
     let base_branch = task.options.branch.clone().unwrap_or_else(|| ground.mirror.default_branch().as_str().to_owned());
-    let base_commit = ground.mirror.resolve(&base_branch).await.map_err(|error| trouble(error.into(), &repository, &known))?;
+    let base_commit = match ground.mirror.resolve(&base_branch).await {
+        Ok(commit) => commit,
+        Err(error) => return Err(trouble(context, error.into(), &repository).await),
+    };
     let setup = context.config.repository(&repository).and_then(|settings| settings.setup.clone());
     Ok(Workplace { repository, base_branch, base_commit: CommitId(base_commit.as_str().to_owned()), setup })
 }
 
-fn trouble(error: GroundError, repository: &RepositoryName, known: &[RepositoryName]) -> Trouble {
+async fn trouble(context: &Context, error: GroundError, repository: &RepositoryName) -> Trouble {
     let repository = repository.clone();
     Trouble::Problem(match error {
         GroundError::Forge(ForgeError::NotFound { .. } | ForgeError::Refused { .. })
         | GroundError::Mirror(MirrorError::NotFound | MirrorError::AccessRefused)
         | GroundError::Address(_) => {
-            let known = nearest(&repository, known);
+            let known = nearest(&repository, &known(context).await);
             WorkplaceProblem::NotFound { repository, known }
         }
         GroundError::Mirror(MirrorError::Empty) => WorkplaceProblem::Empty { repository },

@@ -57,11 +57,24 @@ impl Github {
     /// Puts it together inside a Tokio runtime; asks nothing. Refused where the App's private key cannot be read.
     pub fn new(config: &GithubConfig) -> Result<Self, ForgeError> {
         let sign_in = match &config.sign_in {
-            GithubSignIn::App { id, key } => SignIn::App(Installations::new(Client::of_app(&config.api_url, *id, key)?)),
-            GithubSignIn::Token(token) => SignIn::Token { client: Client::of_token(&config.api_url, token)?, token: token.clone() },
+            GithubSignIn::App { id, key } => SignIn::App(Installations::new(Client::of_app(
+                &config.api_url,
+                *id,
+                key,
+            )?)),
+            GithubSignIn::Token(token) => SignIn::Token {
+                client: Client::of_token(&config.api_url, token)?,
+                token: token.clone(),
+            },
             GithubSignIn::None => SignIn::None,
         };
-        Ok(Self { inner: Arc::new(Inner { url: config.url.clone(), sign_in, known: Known::default() }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                url: config.url.clone(),
+                sign_in,
+                known: Known::default(),
+            }),
+        })
     }
 
     /// Whether there are pull requests at all.
@@ -85,28 +98,59 @@ impl Github {
     }
 
     /// What git signs in with: for an App a token of this one repository, good for at least five minutes more.
-    pub async fn credential(&self, repository: &RepositoryName) -> Result<Option<Credential>, ForgeError> {
+    pub async fn credential(
+        &self,
+        repository: &RepositoryName,
+    ) -> Result<Option<Credential>, ForgeError> {
         let secret = match &self.inner.sign_in {
             SignIn::App(installations) => installations.token(repository).await?,
             SignIn::Token { token, .. } => token.clone(),
             SignIn::None => return Ok(None),
         };
-        Ok(Some(Credential { user: GIT_USER.to_owned(), secret }))
+        Ok(Some(Credential {
+            user: GIT_USER.to_owned(),
+            secret,
+        }))
     }
 
     /// The open pull request whose branch this is, where there is one.
-    pub async fn pull_request_of(&self, repository: &RepositoryName, branch: &str) -> Result<Option<PullRequest>, ForgeError> {
-        self.ask(repository, |client| Box::pin(async move { pull_requests::find(&client, repository, branch).await })).await
+    pub async fn pull_request_of(
+        &self,
+        repository: &RepositoryName,
+        branch: &str,
+    ) -> Result<Option<PullRequest>, ForgeError> {
+        self.ask(repository, |client| {
+            Box::pin(async move { pull_requests::find(&client, repository, branch).await })
+        })
+        .await
     }
 
     /// Opens a pull request. One that stands for the branch already is given back as it is.
-    pub async fn open_pull_request(&self, repository: &RepositoryName, new: &NewPullRequest) -> Result<PullRequest, ForgeError> {
-        self.ask(repository, |client| Box::pin(async move { pull_requests::open(&client, repository, new).await })).await
+    pub async fn open_pull_request(
+        &self,
+        repository: &RepositoryName,
+        new: &NewPullRequest,
+    ) -> Result<PullRequest, ForgeError> {
+        self.ask(repository, |client| {
+            Box::pin(async move { pull_requests::open(&client, repository, new).await })
+        })
+        .await
     }
 
     /// Gives a pull request this title and body.
-    pub async fn update_pull_request(&self, repository: &RepositoryName, number: u64, title: &str, body: &str) -> Result<(), ForgeError> {
-        self.ask(repository, |client| Box::pin(async move { pull_requests::update(&client, repository, number, title, body).await })).await
+    pub async fn update_pull_request(
+        &self,
+        repository: &RepositoryName,
+        number: u64,
+        title: &str,
+        body: &str,
+    ) -> Result<(), ForgeError> {
+        self.ask(repository, |client| {
+            Box::pin(async move {
+                pull_requests::update(&client, repository, number, title, body).await
+            })
+        })
+        .await
     }
 
     /// One line for `deckhand doctor`: who the bot is here. Refused, with what to do, where a permission is missing.
@@ -114,30 +158,52 @@ impl Github {
         match &self.inner.sign_in {
             SignIn::App(installations) => doctor::of_app(installations.app()).await,
             SignIn::Token { client, .. } => doctor::of_token(client).await,
-            SignIn::None => Ok("no sign-in: repositories are plain remotes without pull requests".to_owned()),
+            SignIn::None => {
+                Ok("no sign-in: repositories are plain remotes without pull requests".to_owned())
+            }
         }
     }
 
     /// Asks with the repository's own token. A token that was taken away before its time is replaced once.
-    async fn ask<'a, T>(&self, repository: &RepositoryName, act: impl Fn(Client) -> BoxFuture<'a, Result<T, CallError>> + Send + Sync) -> Result<T, ForgeError> {
+    async fn ask<'a, T>(
+        &self,
+        repository: &RepositoryName,
+        act: impl Fn(Client) -> BoxFuture<'a, Result<T, CallError>> + Send + Sync,
+    ) -> Result<T, ForgeError> {
         match &self.inner.sign_in {
             SignIn::App(installations) => {
                 let outcome = act(installations.client(repository).await?).await;
-                let Err(CallError::SignInRefused { .. }) = outcome else { return Ok(outcome?) };
+                let Err(CallError::SignInRefused { .. }) = outcome else {
+                    return Ok(outcome?);
+                };
                 installations.forget(repository).await;
                 Ok(act(installations.client(repository).await?).await?)
             }
             SignIn::Token { client, .. } => Ok(act(client.clone()).await?),
-            SignIn::None => Err(ForgeError::Refused { what: format!("asking GitHub about {repository}"), reason: "no sign-in is set up".to_owned() }),
+            SignIn::None => Err(ForgeError::Refused {
+                what: format!("asking GitHub about {repository}"),
+                reason: "no sign-in is set up".to_owned(),
+            }),
         }
     }
 }
 
 /// Owner and name, fit to stand in an address.
 fn parts(repository: &RepositoryName) -> Result<(&str, &str), ForgeError> {
-    let fine = |part: &str| !part.is_empty() && !part.starts_with('.') && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+    let fine = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('.')
+            && part
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    };
     match repository.0.split_once('/') {
         Some((owner, name)) if fine(owner) && fine(name) => Ok((owner, name)),
-        Some(_) | None => Err(ForgeError::NotFound { what: format!("finding the repository {}", crate::domain::clip(&repository.0, 100)) }),
+        Some(_) | None => Err(ForgeError::NotFound {
+            what: format!(
+                "finding the repository {}",
+                crate::domain::clip(&repository.0, 100)
+            ),
+        }),
     }
 }

@@ -1,5 +1,7 @@
 //! Pull requests: found by their branch before they are made, so that there is never a second one.
 
+use std::fmt::Write as _;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -60,25 +62,53 @@ struct Change {
 
 impl From<Answer> for PullRequest {
     fn from(answer: Answer) -> Self {
-        Self { number: answer.number, url: answer.html_url }
+        Self {
+            number: answer.number,
+            url: answer.html_url,
+        }
     }
 }
 
-pub(super) async fn find(client: &Client, repository: &RepositoryName, branch: &str) -> Result<Option<PullRequest>, CallError> {
+pub(super) async fn find(
+    client: &Client,
+    repository: &RepositoryName,
+    branch: &str,
+) -> Result<Option<PullRequest>, CallError> {
     let (owner, name) = parts(repository)?;
     let head = encoded(&format!("{owner}:{branch}"));
     let what = format!("looking for the pull request of {branch} in {repository}");
-    let found: Vec<Answer> = client.get(&what, &format!("/repos/{owner}/{name}/pulls?state=open&per_page=100&head={head}")).await?;
+    let found: Vec<Answer> = client
+        .get(
+            &what,
+            &format!("/repos/{owner}/{name}/pulls?state=open&per_page=100&head={head}"),
+        )
+        .await?;
     // A head that GitHub does not understand filters nothing.
-    Ok(found.into_iter().find(|answer| answer.head.branch == branch).map(PullRequest::from))
+    Ok(found
+        .into_iter()
+        .find(|answer| answer.head.branch == branch)
+        .map(PullRequest::from))
 }
 
-pub(super) async fn open(client: &Client, repository: &RepositoryName, new: &NewPullRequest) -> Result<PullRequest, CallError> {
+pub(super) async fn open(
+    client: &Client,
+    repository: &RepositoryName,
+    new: &NewPullRequest,
+) -> Result<PullRequest, CallError> {
     if let Some(found) = find(client, repository, &new.branch).await? {
         return Ok(found);
     }
-    let (title, body) = (clip(&new.title, TITLE_MAX_CHARS), clip(&new.body, BODY_MAX_CHARS));
-    let mut request = Create { title, body, head: new.branch.clone(), base: new.base.clone(), draft: new.draft };
+    let (title, body) = (
+        clip(&new.title, TITLE_MAX_CHARS),
+        clip(&new.body, BODY_MAX_CHARS),
+    );
+    let mut request = Create {
+        title,
+        body,
+        head: new.branch.clone(),
+        base: new.base.clone(),
+        draft: new.draft,
+    };
     let mut outcome = create(client, repository, &request).await;
     if request.draft && says(&outcome, "draft pull requests are not supported") {
         request.draft = false;
@@ -92,10 +122,19 @@ pub(super) async fn open(client: &Client, repository: &RepositoryName, new: &New
     outcome
 }
 
-async fn create(client: &Client, repository: &RepositoryName, request: &Create) -> Result<PullRequest, CallError> {
+async fn create(
+    client: &Client,
+    repository: &RepositoryName,
+    request: &Create,
+) -> Result<PullRequest, CallError> {
     let (owner, name) = parts(repository)?;
-    let what = format!("opening a pull request for {} in {repository}", request.head);
-    let answer: Answer = client.post(&what, &format!("/repos/{owner}/{name}/pulls"), request).await?;
+    let what = format!(
+        "opening a pull request for {} in {repository}",
+        request.head
+    );
+    let answer: Answer = client
+        .post(&what, &format!("/repos/{owner}/{name}/pulls"), request)
+        .await?;
     Ok(answer.into())
 }
 
@@ -103,11 +142,23 @@ fn says(outcome: &Result<PullRequest, CallError>, words: &str) -> bool {
     matches!(outcome, Err(CallError::Failed(ForgeError::Refused { reason, .. })) if reason.to_ascii_lowercase().contains(words))
 }
 
-pub(super) async fn update(client: &Client, repository: &RepositoryName, number: u64, title: &str, body: &str) -> Result<(), CallError> {
+pub(super) async fn update(
+    client: &Client,
+    repository: &RepositoryName,
+    number: u64,
+    title: &str,
+    body: &str,
+) -> Result<(), CallError> {
     let (owner, name) = parts(repository)?;
     let (title, body) = (clip(title, TITLE_MAX_CHARS), clip(body, BODY_MAX_CHARS));
     let what = format!("changing pull request {number} in {repository}");
-    client.patch(&what, &format!("/repos/{owner}/{name}/pulls/{number}"), &Change { title, body }).await
+    client
+        .patch(
+            &what,
+            &format!("/repos/{owner}/{name}/pulls/{number}"),
+            &Change { title, body },
+        )
+        .await
 }
 
 /// A text as one value of a query string.
@@ -117,7 +168,8 @@ fn encoded(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            // Writing into a text cannot fail.
+            let _ = write!(encoded, "%{byte:02X}");
         }
     }
     encoded

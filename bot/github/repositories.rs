@@ -83,19 +83,40 @@ impl Known {
 
 async fn of_app(app: &Client) -> Result<Vec<RepositoryName>, CallError> {
     let what = "listing the App's installations";
-    let installations: Vec<Installation> = app.get(what, &format!("/app/installations?per_page={PAGE}")).await?;
+    let installations: Vec<Installation> = app
+        .get(what, &format!("/app/installations?per_page={PAGE}"))
+        .await?;
     let mut names = Vec::new();
-    for installation in installations.iter().filter(|installation| installation.suspended_at.is_none()).take(INSTALLATIONS_MAX) {
-        let request = ReadOnly { permissions: ReadPermissions { metadata: "read" } };
+    for installation in installations
+        .iter()
+        .filter(|installation| installation.suspended_at.is_none())
+        .take(INSTALLATIONS_MAX)
+    {
+        let request = ReadOnly {
+            permissions: ReadPermissions { metadata: "read" },
+        };
         let what = "taking out a token for an installation";
-        let token: TokenAnswer = app.post(what, &format!("/app/installations/{}/access_tokens", installation.id), &request).await?;
+        let token: TokenAnswer = app
+            .post(
+                what,
+                &format!("/app/installations/{}/access_tokens", installation.id),
+                &request,
+            )
+            .await?;
         let client = app.with_token(&token.token)?;
         let mut number = 1;
         while names.len() < REPOSITORIES_MAX {
             let route = format!("/installation/repositories?per_page={PAGE}&page={number}");
-            let page: RepositoryPage = client.get("listing an installation's repositories", &route).await?;
+            let page: RepositoryPage = client
+                .get("listing an installation's repositories", &route)
+                .await?;
             let is_last = page.repositories.len() < PAGE;
-            names.extend(page.repositories.into_iter().filter(|repository| !repository.archived).map(|repository| RepositoryName(repository.full_name)));
+            names.extend(
+                page.repositories
+                    .into_iter()
+                    .filter(|repository| !repository.archived)
+                    .map(|repository| RepositoryName(repository.full_name)),
+            );
             if is_last {
                 break;
             }
@@ -109,7 +130,19 @@ async fn of_app(app: &Client) -> Result<Vec<RepositoryName>, CallError> {
 /// One page, the ones that were pushed to last: a person may see thousands.
 async fn of_token(client: &Client) -> Result<Vec<RepositoryName>, CallError> {
     let route = format!("/user/repos?sort=pushed&per_page={PAGE}");
-    let page: Vec<Repository> = client.get("listing the repositories of the token's owner", &route).await?;
-    let fit = |repository: &Repository| !repository.archived && repository.permissions.as_ref().is_some_and(|rights| rights.push);
-    Ok(page.into_iter().filter(fit).map(|repository| RepositoryName(repository.full_name)).collect())
+    let page: Vec<Repository> = client
+        .get("listing the repositories of the token's owner", &route)
+        .await?;
+    let fit = |repository: &Repository| {
+        !repository.archived
+            && repository
+                .permissions
+                .as_ref()
+                .is_some_and(|rights| rights.push)
+    };
+    Ok(page
+        .into_iter()
+        .filter(fit)
+        .map(|repository| RepositoryName(repository.full_name))
+        .collect())
 }

@@ -16,26 +16,56 @@ fn name() -> RepositoryName {
 }
 
 fn new() -> NewPullRequest {
-    NewPullRequest { title: "Respect offset".to_owned(), body: "R1 is met.".to_owned(), branch: BRANCH.to_owned(), base: "main".to_owned(), draft: false }
+    NewPullRequest {
+        title: "Respect offset".to_owned(),
+        body: "R1 is met.".to_owned(),
+        branch: BRANCH.to_owned(),
+        base: "main".to_owned(),
+        draft: false,
+    }
 }
 
 fn config(world: &World, sign_in: GithubSignIn) -> GithubConfig {
-    GithubConfig { sign_in, webhook_secret: None, api_url: world.api_url(), url: world.web_url() }
+    GithubConfig {
+        sign_in,
+        webhook_secret: None,
+        api_url: world.api_url(),
+        url: world.web_url(),
+    }
 }
 
 /// A world with one repository that has a branch ready to be proposed.
 async fn with_branch(world: World) -> World {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("README.md"), "# web\n").expect("written");
-    world.seed("acme/web", Path::new(folder.path())).await.expect("seeded");
-    world.commit("acme/web", BRANCH, &[("README.md", "# web, fixed\n")], "Respect offset").await.expect("committed");
+    world
+        .seed("acme/web", Path::new(folder.path()))
+        .await
+        .expect("seeded");
+    world
+        .commit(
+            "acme/web",
+            BRANCH,
+            &[("README.md", "# web, fixed\n")],
+            "Respect offset",
+        )
+        .await
+        .expect("committed");
     world
 }
 
 async fn with_app() -> (World, Github) {
     let app = AppOptions::generate(4711).expect("a key");
-    let sign_in = GithubSignIn::App { id: app.id, key: app.key.private_key_pem().expect("PEM") };
-    let world = World::start(GithubOptions { app: Some(app), ..GithubOptions::default() }).await.expect("started");
+    let sign_in = GithubSignIn::App {
+        id: app.id,
+        key: app.key.private_key_pem().expect("PEM"),
+    };
+    let world = World::start(GithubOptions {
+        app: Some(app),
+        ..GithubOptions::default()
+    })
+    .await
+    .expect("started");
     let world = with_branch(world).await;
     let github = Github::new(&config(&world, sign_in)).expect("set up");
     (world, github)
@@ -43,14 +73,23 @@ async fn with_app() -> (World, Github) {
 
 async fn with_token() -> (World, Github) {
     let token = SecretString::from("ghp_world");
-    let world = World::start(GithubOptions { token: Some(token.clone()), ..GithubOptions::default() }).await.expect("started");
+    let world = World::start(GithubOptions {
+        token: Some(token.clone()),
+        ..GithubOptions::default()
+    })
+    .await
+    .expect("started");
     let world = with_branch(world).await;
     let github = Github::new(&config(&world, GithubSignIn::Token(token))).expect("set up");
     (world, github)
 }
 
 fn asked(world: &World, method: &str, ending: &str) -> usize {
-    world.requests().iter().filter(|request| request.method == method && request.path.ends_with(ending)).count()
+    world
+        .requests()
+        .iter()
+        .filter(|request| request.method == method && request.path.ends_with(ending))
+        .count()
 }
 
 #[tokio::test]
@@ -58,7 +97,16 @@ async fn an_app_takes_out_one_token_however_many_ask() {
     let (world, github) = with_app().await;
     let repository = name();
     let all = futures::future::join_all((0..8).map(|_| github.credential(&repository))).await;
-    let secrets: Vec<String> = all.into_iter().map(|one| one.expect("there").expect("an App has one").secret.expose_secret().to_owned()).collect();
+    let secrets: Vec<String> = all
+        .into_iter()
+        .map(|one| {
+            one.expect("there")
+                .expect("an App has one")
+                .secret
+                .expose_secret()
+                .to_owned()
+        })
+        .collect();
     assert!(secrets.iter().all(|secret| secret == &secrets[0]));
     assert_eq!(asked(&world, "POST", "/access_tokens"), 1);
     assert!(github.is_forge());
@@ -70,11 +118,21 @@ async fn a_token_is_for_its_own_repository_only() {
     let (world, github) = with_app().await;
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("a"), "a").expect("written");
-    world.seed("acme/other", folder.path()).await.expect("seeded");
-    let credential = github.credential(&name()).await.expect("there").expect("an App has one");
+    world
+        .seed("acme/other", folder.path())
+        .await
+        .expect("seeded");
+    let credential = github
+        .credential(&name())
+        .await
+        .expect("there")
+        .expect("an App has one");
     assert_eq!(credential.user, GIT_USER);
     let get = async |path: &str| {
-        let request = reqwest::Client::new().get(format!("{}{path}", world.api_url())).header("user-agent", "test").bearer_auth(credential.secret.expose_secret());
+        let request = reqwest::Client::new()
+            .get(format!("{}{path}", world.api_url()))
+            .header("user-agent", "test")
+            .bearer_auth(credential.secret.expose_secret());
         request.send().await.expect("answered").status().as_u16()
     };
     assert_eq!(get("/repos/acme/web").await, 200);
@@ -86,7 +144,12 @@ async fn a_repository_without_the_app_is_not_found() {
     let (world, github) = with_app().await;
     world.uninstall("acme/web").expect("uninstalled");
     let wanted = |name: &str| RepositoryName(name.to_owned());
-    for repository in [name(), wanted("acme/nothing"), wanted("../app"), wanted("acme")] {
+    for repository in [
+        name(),
+        wanted("acme/nothing"),
+        wanted("../app"),
+        wanted("acme"),
+    ] {
         let error = github.credential(&repository).await.expect_err("not there");
         assert!(matches!(error, ForgeError::NotFound { .. }), "{error}");
     }
@@ -98,16 +161,36 @@ async fn a_pull_request_is_opened_once_and_found_afterwards() {
     for (world, github) in [with_app().await, with_token().await] {
         let repository = name();
         assert_eq!(github.pull_request_of(&repository, BRANCH).await, Ok(None));
-        let first = github.open_pull_request(&repository, &new()).await.expect("opened");
-        let second = github.open_pull_request(&repository, &new()).await.expect("found");
+        let first = github
+            .open_pull_request(&repository, &new())
+            .await
+            .expect("opened");
+        let second = github
+            .open_pull_request(&repository, &new())
+            .await
+            .expect("found");
         assert_eq!(first, second);
-        assert_eq!(github.pull_request_of(&repository, BRANCH).await, Ok(Some(first.clone())));
+        assert_eq!(
+            github.pull_request_of(&repository, BRANCH).await,
+            Ok(Some(first.clone()))
+        );
         assert_eq!(asked(&world, "POST", "/pulls"), 1);
         assert!(first.url.ends_with("/acme/web/pull/1"), "{}", first.url);
-        github.update_pull_request(&repository, first.number, "Respect offset over 100", "R1 and R2 are met.").await.expect("changed");
+        github
+            .update_pull_request(
+                &repository,
+                first.number,
+                "Respect offset over 100",
+                "R1 and R2 are met.",
+            )
+            .await
+            .expect("changed");
         let snapshot = world.repository("acme/web").expect("there").snapshot();
         let pull = snapshot.pull_request(first.number).expect("there");
-        assert_eq!((pull.title.as_str(), pull.body.as_str()), ("Respect offset over 100", "R1 and R2 are met."));
+        assert_eq!(
+            (pull.title.as_str(), pull.body.as_str()),
+            ("Respect offset over 100", "R1 and R2 are met.")
+        );
         assert_eq!(pull.state, PullState::Open);
         assert_eq!(world.violations(), Vec::<String>::new());
     }
@@ -118,34 +201,85 @@ async fn a_pull_request_that_was_made_behind_a_broken_answer_is_not_made_twice()
     let (world, github) = with_app().await;
     let repository = name();
     world.fail_next("POST /repos/*/*/pulls", Fault::DoneButAnswered(502));
-    let error = github.open_pull_request(&repository, &new()).await.expect_err("the answer was lost");
-    assert!(matches!(error, ForgeError::Transient { retry_after: None, .. }), "{error}");
-    let found = github.open_pull_request(&repository, &new()).await.expect("found");
+    let error = github
+        .open_pull_request(&repository, &new())
+        .await
+        .expect_err("the answer was lost");
+    assert!(
+        matches!(
+            error,
+            ForgeError::Transient {
+                retry_after: None,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    let found = github
+        .open_pull_request(&repository, &new())
+        .await
+        .expect("found");
     assert_eq!((found.number, asked(&world, "POST", "/pulls")), (1, 1));
 }
 
 #[tokio::test]
 async fn a_refusal_says_githubs_own_words() {
     let (_world, github) = with_app().await;
-    let nothing_new = NewPullRequest { branch: "main".to_owned(), ..new() };
-    let error = github.open_pull_request(&name(), &nothing_new).await.expect_err("there is nothing between main and main");
-    assert!(matches!(&error, ForgeError::Refused { reason, .. } if reason.contains("Validation Failed")), "{error}");
-    let no_base = NewPullRequest { base: "nowhere".to_owned(), ..new() };
-    let error = github.open_pull_request(&name(), &no_base).await.expect_err("there is no such base");
+    let nothing_new = NewPullRequest {
+        branch: "main".to_owned(),
+        ..new()
+    };
+    let error = github
+        .open_pull_request(&name(), &nothing_new)
+        .await
+        .expect_err("there is nothing between main and main");
+    assert!(
+        matches!(&error, ForgeError::Refused { reason, .. } if reason.contains("Validation Failed")),
+        "{error}"
+    );
+    let no_base = NewPullRequest {
+        base: "nowhere".to_owned(),
+        ..new()
+    };
+    let error = github
+        .open_pull_request(&name(), &no_base)
+        .await
+        .expect_err("there is no such base");
     assert!(error.to_string().contains("base is invalid"), "{error}");
 }
 
 #[tokio::test]
 async fn a_limit_says_how_long_to_wait() {
     let (world, github) = with_app().await;
-    world.fail_next("GET /repos/*/*/pulls", Fault::SecondaryLimit { retry_after: 7 });
-    let error = github.pull_request_of(&name(), BRANCH).await.expect_err("too fast");
-    assert!(matches!(error, ForgeError::Transient { retry_after: Some(pause), .. } if pause == Duration::from_secs(7)), "{error}");
-    world.fail_next("GET /repos/*/*/pulls", Fault::Status { status: 403, retry_after: None });
-    let error = github.pull_request_of(&name(), BRANCH).await.expect_err("forbidden");
+    world.fail_next(
+        "GET /repos/*/*/pulls",
+        Fault::SecondaryLimit { retry_after: 7 },
+    );
+    let error = github
+        .pull_request_of(&name(), BRANCH)
+        .await
+        .expect_err("too fast");
+    assert!(
+        matches!(error, ForgeError::Transient { retry_after: Some(pause), .. } if pause == Duration::from_secs(7)),
+        "{error}"
+    );
+    world.fail_next(
+        "GET /repos/*/*/pulls",
+        Fault::Status {
+            status: 403,
+            retry_after: None,
+        },
+    );
+    let error = github
+        .pull_request_of(&name(), BRANCH)
+        .await
+        .expect_err("forbidden");
     assert!(matches!(error, ForgeError::Refused { .. }), "{error}");
     world.fail_next("GET /repos/*/*/pulls", Fault::CutOff);
-    let error = github.pull_request_of(&name(), BRANCH).await.expect_err("cut off");
+    let error = github
+        .pull_request_of(&name(), BRANCH)
+        .await
+        .expect_err("cut off");
     assert!(matches!(error, ForgeError::Transient { .. }), "{error}");
 }
 
@@ -161,8 +295,15 @@ async fn a_token_that_was_taken_away_is_replaced_once() {
 #[tokio::test]
 async fn a_wrong_token_is_refused_without_being_shown() {
     let (world, _) = with_token().await;
-    let github = Github::new(&config(&world, GithubSignIn::Token(SecretString::from("ghp_canary")))).expect("set up");
-    let error = github.pull_request_of(&name(), BRANCH).await.expect_err("not taken");
+    let github = Github::new(&config(
+        &world,
+        GithubSignIn::Token(SecretString::from("ghp_canary")),
+    ))
+    .expect("set up");
+    let error = github
+        .pull_request_of(&name(), BRANCH)
+        .await
+        .expect_err("not taken");
     assert!(matches!(error, ForgeError::Refused { .. }), "{error}");
     assert!(!format!("{error} {error:?}").contains("canary"));
 }
@@ -170,9 +311,16 @@ async fn a_wrong_token_is_refused_without_being_shown() {
 #[tokio::test]
 async fn a_key_that_is_none_is_named_without_being_shown() {
     let (world, _) = with_token().await;
-    let sign_in = GithubSignIn::App { id: 1, key: SecretString::from("canary") };
+    let sign_in = GithubSignIn::App {
+        id: 1,
+        key: SecretString::from("canary"),
+    };
     let error = Github::new(&config(&world, sign_in)).err().expect("no key");
-    assert!(error.to_string().contains("GITHUB_APP_PRIVATE_KEY") && !error.to_string().contains("canary"), "{error}");
+    assert!(
+        error.to_string().contains("GITHUB_APP_PRIVATE_KEY")
+            && !error.to_string().contains("canary"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -189,35 +337,82 @@ async fn the_repositories_of_an_app_are_listed_and_believed_for_a_while() {
 }
 
 #[tokio::test]
+async fn the_repositories_of_a_token_are_those_of_its_owner() {
+    let (world, github) = with_token().await;
+    assert_eq!(github.repositories().await, Ok(vec![name()]));
+    assert_eq!(world.violations(), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn without_a_sign_in_there_is_no_forge() {
     let (world, _) = with_token().await;
     let github = Github::new(&config(&world, GithubSignIn::None)).expect("set up");
     assert!(!github.is_forge());
     assert_eq!(github.clone_url(&name()), world.git_url("acme/web"));
-    assert!(github.credential(&name()).await.expect("nothing to ask").is_none());
+    assert!(
+        github
+            .credential(&name())
+            .await
+            .expect("nothing to ask")
+            .is_none()
+    );
     assert_eq!(github.repositories().await, Ok(Vec::new()));
-    assert!(matches!(github.pull_request_of(&name(), BRANCH).await, Err(ForgeError::Refused { .. })));
+    assert!(matches!(
+        github.pull_request_of(&name(), BRANCH).await,
+        Err(ForgeError::Refused { .. })
+    ));
 }
 
 #[tokio::test]
 async fn the_doctor_says_who_the_bot_is_and_what_it_lacks() {
     let (_world, github) = with_app().await;
-    assert_eq!(github.check().await, Ok("App `deckhand`, installed on acme".to_owned()));
+    assert_eq!(
+        github.check().await,
+        Ok("App `deckhand`, installed on acme".to_owned())
+    );
     let (_world, github) = with_token().await;
     assert_eq!(github.check().await, Ok("token of ana".to_owned()));
     let mut app = AppOptions::generate(4711).expect("a key");
-    app.permissions.insert("contents".to_owned(), "read".to_owned());
-    let sign_in = GithubSignIn::App { id: app.id, key: app.key.private_key_pem().expect("PEM") };
-    let world = World::start(GithubOptions { app: Some(app), ..GithubOptions::default() }).await.expect("started");
-    let error = Github::new(&config(&world, sign_in)).expect("set up").check().await.expect_err("contents is missing");
-    assert!(error.to_string().contains("lacks `contents: write` on acme"), "{error}");
+    app.permissions
+        .insert("contents".to_owned(), "read".to_owned());
+    let sign_in = GithubSignIn::App {
+        id: app.id,
+        key: app.key.private_key_pem().expect("PEM"),
+    };
+    let world = World::start(GithubOptions {
+        app: Some(app),
+        ..GithubOptions::default()
+    })
+    .await
+    .expect("started");
+    let error = Github::new(&config(&world, sign_in))
+        .expect("set up")
+        .check()
+        .await
+        .expect_err("contents is missing");
+    assert!(
+        error
+            .to_string()
+            .contains("lacks `contents: write` on acme"),
+        "{error}"
+    );
 }
 
 /// The App that the manifest makes has what tokens ask for, and hears of what is acted on.
 #[test]
 fn the_manifest_asks_for_what_the_code_uses() {
-    let manifest: serde_json::Value = serde_json::from_str(include_str!("../../manifest/github.json")).expect("JSON");
-    assert_eq!(manifest["default_permissions"]["contents"], tokens::PERMISSIONS.contents);
-    assert_eq!(manifest["default_permissions"]["pull_requests"], tokens::PERMISSIONS.pull_requests);
-    assert_eq!(manifest["default_events"], serde_json::json!(["pull_request"]));
+    let manifest: serde_json::Value =
+        serde_json::from_str(include_str!("../../manifest/github.json")).expect("JSON");
+    assert_eq!(
+        manifest["default_permissions"]["contents"],
+        tokens::PERMISSIONS.contents
+    );
+    assert_eq!(
+        manifest["default_permissions"]["pull_requests"],
+        tokens::PERMISSIONS.pull_requests
+    );
+    assert_eq!(
+        manifest["default_events"],
+        serde_json::json!(["pull_request"])
+    );
 }

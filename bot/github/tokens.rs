@@ -20,7 +20,10 @@ const RENEWED_BEFORE_END: Duration = Duration::from_mins(5);
 const TOKENS_MAX: usize = 1_000;
 
 /// What tokens may do. The App has to have been granted the same; `manifest/github.json` asks for it.
-pub(super) const PERMISSIONS: Permissions = Permissions { contents: "write", pull_requests: "write" };
+pub(super) const PERMISSIONS: Permissions = Permissions {
+    contents: "write",
+    pull_requests: "write",
+};
 
 /// Permissions as GitHub names them.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -62,7 +65,10 @@ struct InstallationAnswer {
 
 impl Installations {
     pub(super) fn new(app: Client) -> Self {
-        Self { app, tokens: Mutex::default() }
+        Self {
+            app,
+            tokens: Mutex::default(),
+        }
     }
 
     /// The connection that is signed in as the App itself.
@@ -76,15 +82,24 @@ impl Installations {
     }
 
     /// The token of one repository. Not found where the App is not installed there.
-    pub(super) async fn token(&self, repository: &RepositoryName) -> Result<SecretString, ForgeError> {
+    pub(super) async fn token(
+        &self,
+        repository: &RepositoryName,
+    ) -> Result<SecretString, ForgeError> {
         let slot = self.slot(repository).await;
         let mut token = slot.lock().await;
-        if let Some(token) = token.as_ref().filter(|token| token.ends > Timestamp::now() + RENEWED_BEFORE_END) {
+        if let Some(token) = token
+            .as_ref()
+            .filter(|token| token.ends > Timestamp::now() + RENEWED_BEFORE_END)
+        {
             return Ok(token.secret.clone());
         }
         let fresh = self.take_out(repository).await?;
         let secret = fresh.token.clone();
-        *token = Some(Token { secret: fresh.token, ends: fresh.expires_at });
+        *token = Some(Token {
+            secret: fresh.token,
+            ends: fresh.expires_at,
+        });
         Ok(secret)
     }
 
@@ -104,9 +119,21 @@ impl Installations {
     async fn take_out(&self, repository: &RepositoryName) -> Result<TokenAnswer, CallError> {
         let (owner, name) = parts(repository)?;
         let what = format!("finding the App's installation on {repository}");
-        let installation: InstallationAnswer = self.app.get(&what, &format!("/repos/{owner}/{name}/installation")).await?;
+        let installation: InstallationAnswer = self
+            .app
+            .get(&what, &format!("/repos/{owner}/{name}/installation"))
+            .await?;
         let what = format!("taking out a token for {repository}");
-        let request = TokenRequest { repositories: [name], permissions: PERMISSIONS };
-        self.app.post(&what, &format!("/app/installations/{}/access_tokens", installation.id), &request).await
+        let request = TokenRequest {
+            repositories: [name],
+            permissions: PERMISSIONS,
+        };
+        self.app
+            .post(
+                &what,
+                &format!("/app/installations/{}/access_tokens", installation.id),
+                &request,
+            )
+            .await
     }
 }

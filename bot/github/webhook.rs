@@ -59,8 +59,12 @@ struct User {
 /// constant time; the older SHA-1 header is not taken.
 #[must_use]
 pub fn verify(secret: &SecretString, signature_header: &str, body: &[u8]) -> bool {
-    let Some(Ok(signature)) = signature_header.strip_prefix("sha256=").map(hex::decode) else { return false };
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes()) else { return false };
+    let Some(Ok(signature)) = signature_header.strip_prefix("sha256=").map(hex::decode) else {
+        return false;
+    };
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes()) else {
+        return false;
+    };
     mac.update(body);
     mac.verify_slice(&signature).is_ok()
 }
@@ -69,16 +73,26 @@ pub fn verify(secret: &SecretString, signature_header: &str, body: &[u8]) -> boo
 /// repository itself. `event` is `X-GitHub-Event`; `delivery_id` is `X-GitHub-Delivery`, the same when it is sent again.
 #[must_use]
 pub fn accept(event: &str, delivery_id: &str, payload: &Value) -> Option<(String, Value)> {
-    if event != "pull_request" || delivery_id.is_empty() || payload.get("action").and_then(Value::as_str) != Some("closed") {
+    if event != "pull_request"
+        || delivery_id.is_empty()
+        || payload.get("action").and_then(Value::as_str) != Some("closed")
+    {
         return None;
     }
     let payload = Payload::deserialize(payload).ok()?;
     // A fork may have a branch of the same name, and anybody may close a pull request of it.
-    let is_own = payload.head().is_some_and(|head| head.full_name.eq_ignore_ascii_case(&payload.repository.full_name));
+    let is_own = payload.head().is_some_and(|head| {
+        head.full_name
+            .eq_ignore_ascii_case(&payload.repository.full_name)
+    });
     if payload.action != "closed" || !is_own {
         return None;
     }
-    let by = payload.pull_request.merged_by.filter(|_| payload.pull_request.merged).unwrap_or(payload.sender);
+    let by = payload
+        .pull_request
+        .merged_by
+        .filter(|_| payload.pull_request.merged)
+        .unwrap_or(payload.sender);
     let ended = PullRequestEnded {
         repository: RepositoryName(payload.repository.full_name),
         branch: payload.pull_request.head.branch,
@@ -109,7 +123,8 @@ mod tests {
     use super::*;
 
     /// The vector of GitHub's page on validating webhook deliveries.
-    const PUBLISHED: &str = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
+    const PUBLISHED: &str =
+        "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
 
     fn secret() -> SecretString {
         SecretString::from("It's a Secret to Everybody")
@@ -128,24 +143,41 @@ mod tests {
     fn the_published_signature_is_taken_and_every_other_is_not() {
         assert!(verify(&secret(), PUBLISHED, b"Hello, World!"));
         assert!(!verify(&secret(), PUBLISHED, b"Hello, World"));
-        assert!(!verify(&SecretString::from("another"), PUBLISHED, b"Hello, World!"));
-        for header in ["", "sha256=", "sha256=zz", &PUBLISHED[7..], "sha1=01dc10d0c83e72ed246219cdd91669667fe2ca59", &PUBLISHED[..60]] {
+        assert!(!verify(
+            &SecretString::from("another"),
+            PUBLISHED,
+            b"Hello, World!"
+        ));
+        for header in [
+            "",
+            "sha256=",
+            "sha256=zz",
+            &PUBLISHED[7..],
+            "sha1=01dc10d0c83e72ed246219cdd91669667fe2ca59",
+            &PUBLISHED[..60],
+        ] {
             assert!(!verify(&secret(), header, b"Hello, World!"), "{header}");
         }
     }
 
     #[test]
     fn a_merged_pull_request_is_stored_as_little_as_is_needed() {
-        let payload = closed(&json!({ "ref": "deckhand/fix-abc123", "repo": { "full_name": "Acme/web" } }));
+        let payload =
+            closed(&json!({ "ref": "deckhand/fix-abc123", "repo": { "full_name": "Acme/web" } }));
         let (key, body) = accept("pull_request", "guid-1", &payload).expect("it matters");
         assert_eq!(key, "guid-1");
         let ended = read(&body).expect("it was stored");
-        assert_eq!((ended.branch.as_str(), ended.merged, ended.by.as_str()), ("deckhand/fix-abc123", true, "ben"));
+        assert_eq!(
+            (ended.branch.as_str(), ended.merged, ended.by.as_str()),
+            ("deckhand/fix-abc123", true, "ben")
+        );
     }
 
     #[test]
     fn a_pull_request_of_a_fork_is_nobodys_here() {
-        let fork = closed(&json!({ "ref": "deckhand/fix-abc123", "repo": { "full_name": "mallory/web" } }));
+        let fork = closed(
+            &json!({ "ref": "deckhand/fix-abc123", "repo": { "full_name": "mallory/web" } }),
+        );
         let gone = closed(&json!({ "ref": "deckhand/fix-abc123", "repo": null }));
         assert_eq!(accept("pull_request", "guid-1", &fork), None);
         assert_eq!(accept("pull_request", "guid-1", &gone), None);

@@ -30,7 +30,16 @@ struct Choice {
 
 /// The choices that go with words; none where a reply in words is the only answer.
 pub(super) fn offered(words: &Words) -> Option<Select> {
-    let options: Vec<Choice> = words.controls.iter().filter_map(|control| Some(Choice { label: label(control, &words.kind), value: value(control)? })).collect();
+    let options: Vec<Choice> = words
+        .controls
+        .iter()
+        .filter_map(|control| {
+            Some(Choice {
+                label: label(control, &words.kind),
+                value: value(control)?,
+            })
+        })
+        .collect();
     (!options.is_empty()).then_some(Select { options })
 }
 
@@ -40,7 +49,10 @@ fn value(control: &Control) -> Option<String> {
         Control::Approve { revision } => Some(format!("{APPROVE}{revision}")),
         Control::Answer { question, choice } => Some(format!("{ANSWER}{question}:{choice}")),
         Control::Cancel => Some(CANCEL.to_owned()),
-        Control::Edit { .. } | Control::ChangeRepository | Control::Retry | Control::Open { .. } => None,
+        Control::Edit { .. }
+        | Control::ChangeRepository
+        | Control::Retry
+        | Control::Open { .. } => None,
     }
 }
 
@@ -48,9 +60,15 @@ fn value(control: &Control) -> Option<String> {
 pub(super) fn pressed(body: &str) -> Option<Press> {
     let body = body.trim();
     if let Some(revision) = body.strip_prefix(APPROVE) {
-        return revision.parse().ok().map(|revision| Press::Approve { revision });
+        return revision
+            .parse()
+            .ok()
+            .map(|revision| Press::Approve { revision });
     }
     let (question, text) = body.strip_prefix(ANSWER)?.split_once(':')?;
     let question = question.parse().ok()?;
-    (!text.is_empty()).then(|| Press::Answer { question, text: text.to_owned() })
+    (!text.is_empty()).then(|| Press::Answer {
+        question,
+        text: text.to_owned(),
+    })
 }

@@ -85,7 +85,11 @@ impl Client {
             .user_agent("deckhand")
             .build()
             .map_err(|_| refused("setting Linear up", "no HTTP client"))?;
-        Ok(Self { http, address: format!("{}/graphql", config.api_url), tokens: Arc::new(Tokens::new(config)) })
+        Ok(Self {
+            http,
+            address: format!("{}/graphql", config.api_url),
+            tokens: Arc::new(Tokens::new(config)),
+        })
     }
 
     /// The connection without a sign-in.
@@ -99,7 +103,11 @@ impl Client {
     }
 
     /// Does an operation.
-    pub(super) async fn run<A: DeserializeOwned>(&self, operation: &Operation, variables: &(impl Serialize + Sync)) -> Result<A, SurfaceError> {
+    pub(super) async fn run<A: DeserializeOwned>(
+        &self,
+        operation: &Operation,
+        variables: &(impl Serialize + Sync),
+    ) -> Result<A, SurfaceError> {
         let token = self.token().await?;
         match self.try_once(operation, variables, &token).await {
             Ok(answer) => return Ok(answer),
@@ -107,59 +115,125 @@ impl Client {
             Err(CallError::SignInRefused) => self.tokens.forget(&token).await,
         }
         let token = self.token().await?;
-        self.try_once(operation, variables, &token).await.map_err(|error| match error {
-            CallError::Failed(error) => error,
-            CallError::SignInRefused => refused(operation.what, "Linear does not take the token"),
-        })
+        self.try_once(operation, variables, &token)
+            .await
+            .map_err(|error| match error {
+                CallError::Failed(error) => error,
+                CallError::SignInRefused => {
+                    refused(operation.what, "Linear does not take the token")
+                }
+            })
     }
 
     /// Does a mutation.
-    pub(super) async fn change(&self, operation: &Operation, variables: &(impl Serialize + Sync)) -> Result<(), SurfaceError> {
+    pub(super) async fn change(
+        &self,
+        operation: &Operation,
+        variables: &(impl Serialize + Sync),
+    ) -> Result<(), SurfaceError> {
         let done: Done = self.run(operation, variables).await?;
-        if done.is_whole() { Ok(()) } else { Err(refused(operation.what, "no success")) }
+        if done.is_whole() {
+            Ok(())
+        } else {
+            Err(refused(operation.what, "no success"))
+        }
     }
 
-    async fn try_once<A: DeserializeOwned>(&self, operation: &Operation, variables: &(impl Serialize + Sync), token: &SecretString) -> Result<A, CallError> {
+    async fn try_once<A: DeserializeOwned>(
+        &self,
+        operation: &Operation,
+        variables: &(impl Serialize + Sync),
+        token: &SecretString,
+    ) -> Result<A, CallError> {
         let what = operation.what;
-        let request = self.http.post(&self.address).bearer_auth(token.expose_secret()).json(&Request { query: operation.text, variables });
-        let response = request.send().await.map_err(|error| CallError::Failed(unreachable(what, &error)))?;
+        let request = self
+            .http
+            .post(&self.address)
+            .bearer_auth(token.expose_secret())
+            .json(&Request {
+                query: operation.text,
+                variables,
+            });
+        let response = request
+            .send()
+            .await
+            .map_err(|error| CallError::Failed(unreachable(what, &error)))?;
         let answer = answer_of(what, response).await.map_err(CallError::Failed)?;
         let envelope: Option<Envelope<A>> = serde_json::from_slice(&answer.body).ok();
-        let errors = envelope.as_ref().map_or(&[][..], |envelope| &envelope.errors);
-        let is_code = |wanted: &str| errors.iter().any(|error| error.extensions.code.as_deref() == Some(wanted));
+        let errors = envelope
+            .as_ref()
+            .map_or(&[][..], |envelope| &envelope.errors);
+        let is_code = |wanted: &str| {
+            errors
+                .iter()
+                .any(|error| error.extensions.code.as_deref() == Some(wanted))
+        };
         // Linear's rate limit comes as a bad request.
         if is_code("RATELIMITED") || answer.status == StatusCode::TOO_MANY_REQUESTS {
-            return Err(CallError::Failed(transient(format!("{what}: Linear asks to go slower"), answer.pause)));
+            return Err(CallError::Failed(transient(
+                format!("{what}: Linear asks to go slower"),
+                answer.pause,
+            )));
         }
         if is_code("AUTHENTICATION_ERROR") || answer.status == StatusCode::UNAUTHORIZED {
             return Err(CallError::SignInRefused);
         }
         if answer.status.is_server_error() || answer.status == StatusCode::REQUEST_TIMEOUT {
-            return Err(CallError::Failed(transient(format!("{what}: Linear answered {}", answer.status.as_u16()), answer.pause)));
+            return Err(CallError::Failed(transient(
+                format!("{what}: Linear answered {}", answer.status.as_u16()),
+                answer.pause,
+            )));
         }
         // Errors can come with a good status and half the data.
         if let Some(error) = errors.first() {
             let code = error.extensions.code.as_deref().unwrap_or("error");
-            return Err(CallError::Failed(refused(what, &clip(&format!("{code}: {}", error.message), CODE_MAX_CHARS))));
+            return Err(CallError::Failed(refused(
+                what,
+                &clip(&format!("{code}: {}", error.message), CODE_MAX_CHARS),
+            )));
         }
-        match envelope.and_then(|envelope| envelope.data).filter(|_| answer.status.is_success()) {
+        match envelope
+            .and_then(|envelope| envelope.data)
+            .filter(|_| answer.status.is_success())
+        {
             Some(data) => Ok(data),
-            None => Err(CallError::Failed(refused(what, &format!("answered {} with something that is not understood", answer.status.as_u16())))),
+            None => Err(CallError::Failed(refused(
+                what,
+                &format!(
+                    "answered {} with something that is not understood",
+                    answer.status.as_u16()
+                ),
+            ))),
         }
     }
 }
 
 /// Reads an answer to its end, as far as [`ANSWER_MAX_BYTES`].
-pub(super) async fn answer_of(what: &str, response: reqwest::Response) -> Result<Answer, SurfaceError> {
+pub(super) async fn answer_of(
+    what: &str,
+    response: reqwest::Response,
+) -> Result<Answer, SurfaceError> {
     let (status, pause) = (response.status(), pause(response.headers()));
     let body = read_to(what, response, ANSWER_MAX_BYTES).await?;
-    Ok(Answer { status, body, pause })
+    Ok(Answer {
+        status,
+        body,
+        pause,
+    })
 }
 
 /// Reads a body to its end; one that is longer than `limit_bytes` is refused.
-pub(super) async fn read_to(what: &str, mut response: reqwest::Response, limit_bytes: usize) -> Result<Vec<u8>, SurfaceError> {
+pub(super) async fn read_to(
+    what: &str,
+    mut response: reqwest::Response,
+    limit_bytes: usize,
+) -> Result<Vec<u8>, SurfaceError> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(what, &error))? {
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| unreachable(what, &error))?
+    {
         if body.len() + chunk.len() > limit_bytes {
             return Err(refused(what, "too_large"));
         }
@@ -177,8 +251,14 @@ fn pause(headers: &HeaderMap) -> Option<Duration> {
     if number("x-ratelimit-requests-remaining") != Some(0) {
         return None;
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Some(Duration::from_millis(number("x-ratelimit-requests-reset")?).saturating_sub(now).max(Duration::from_secs(1)))
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Some(
+        Duration::from_millis(number("x-ratelimit-requests-reset")?)
+            .saturating_sub(now)
+            .max(Duration::from_secs(1)),
+    )
 }
 
 pub(super) fn transient(what: String, retry_after: Option<Duration>) -> SurfaceError {
@@ -186,11 +266,18 @@ pub(super) fn transient(what: String, retry_after: Option<Duration>) -> SurfaceE
 }
 
 pub(super) fn refused(what: &str, code: &str) -> SurfaceError {
-    SurfaceError::Permanent { what: what.to_owned(), code: code.to_owned() }
+    SurfaceError::Permanent {
+        what: what.to_owned(),
+        code: code.to_owned(),
+    }
 }
 
 /// What failed is said in a word; the library's own text has the address in it, which may be a signed one.
 pub(super) fn unreachable(what: &str, error: &reqwest::Error) -> SurfaceError {
-    let why = if error.is_timeout() { "no answer in time" } else { "no connection, or it broke" };
+    let why = if error.is_timeout() {
+        "no answer in time"
+    } else {
+        "no connection, or it broke"
+    };
     transient(format!("{what}: {why}"), None)
 }

@@ -3,7 +3,9 @@
 use super::{
     Linear, files, ids,
     inbound::{OWN_ROOT_COMMENT, issue_text},
-    operations::{CONVERSATION, Comment, Conversation, Id, OfSession, PERSON, PersonAnswer, Request, User},
+    operations::{
+        CONVERSATION, Comment, Conversation, Id, OfSession, PERSON, PersonAnswer, Request, User,
+    },
 };
 use crate::{
     domain::conversation::{ConversationId, Line, LineRef, Person, PersonId, Standing},
@@ -16,15 +18,31 @@ type Dated = (jiff::Timestamp, Line);
 impl Linear {
     /// Looks a person up. Guests, programs and people who have left are told from members.
     pub async fn person(&self, person: &PersonId) -> Result<Person, SurfaceError> {
-        let answer: PersonAnswer = self.client.run(&PERSON, &Id { id: ids::user_of(person)? }).await?;
+        let answer: PersonAnswer = self
+            .client
+            .run(
+                &PERSON,
+                &Id {
+                    id: ids::user_of(person)?,
+                },
+            )
+            .await?;
         Ok(author(Some(&answer.user)))
     }
 
     /// What was said, oldest first, up to and with `until`: the parent issue, the issue, comments of people and of other
     /// programs, and what people wrote in the session. Of comments and of activities, at most 100 each.
-    pub async fn read_conversation(&self, conversation: &ConversationId, until: &LineRef) -> Result<Vec<Line>, SurfaceError> {
+    pub async fn read_conversation(
+        &self,
+        conversation: &ConversationId,
+        until: &LineRef,
+    ) -> Result<Vec<Line>, SurfaceError> {
         let session = ids::session_of(conversation)?;
-        let read: Conversation = self.client.run::<OfSession<Conversation>>(&CONVERSATION, &Id { id: session }).await?.agent_session;
+        let read: Conversation = self
+            .client
+            .run::<OfSession<Conversation>>(&CONVERSATION, &Id { id: session })
+            .await?
+            .agent_session;
         Ok(lines(session, &read, until))
     }
 
@@ -32,7 +50,10 @@ impl Linear {
     pub async fn permalink(&self, conversation: &ConversationId) -> Result<String, SurfaceError> {
         let session = self.session(ids::session_of(conversation)?).await?;
         let page = session.url.or_else(|| session.issue.map(|issue| issue.url));
-        page.ok_or_else(|| SurfaceError::Permanent { what: "finding a session's page".to_owned(), code: "no_page".to_owned() })
+        page.ok_or_else(|| SurfaceError::Permanent {
+            what: "finding a session's page".to_owned(),
+            code: "no_page".to_owned(),
+        })
     }
 }
 
@@ -41,7 +62,11 @@ fn lines(session: &str, read: &Conversation, until: &LineRef) -> Vec<Line> {
     let root = read.comment.as_ref().map(|comment| comment.id.as_str());
     if let Some(issue) = &read.issue {
         dated.extend(issue.parent.iter().map(request));
-        let opening = issue.comments.nodes.iter().find(|comment| is_opening(comment, root));
+        let opening = issue
+            .comments
+            .nodes
+            .iter()
+            .find(|comment| is_opening(comment, root));
         // The session opened either with a comment or with the issue itself; that one is the request.
         if opening.is_some() {
             dated.push(request(&issue.request));
@@ -49,23 +74,42 @@ fn lines(session: &str, read: &Conversation, until: &LineRef) -> Vec<Line> {
         for comment in &issue.comments.nodes {
             if is_opening(comment, root) {
                 let (moment, line) = comment_line(comment);
-                dated.push((moment, Line { reference: ids::line(session), ..line }));
+                dated.push((
+                    moment,
+                    Line {
+                        reference: ids::line(session),
+                        ..line
+                    },
+                ));
             } else if is_context(comment, root, read.created_at) {
                 dated.push(comment_line(comment));
             }
         }
         if opening.is_none() {
             let (_, line) = request(&issue.request);
-            dated.push((read.created_at, Line { reference: ids::line(session), author: author(read.creator.as_ref()), ..line }));
+            dated.push((
+                read.created_at,
+                Line {
+                    reference: ids::line(session),
+                    author: author(read.creator.as_ref()),
+                    ..line
+                },
+            ));
         }
     }
     for activity in &read.activities.nodes {
         if let Some(body) = &activity.content.body {
-            dated.push((activity.created_at, line(&activity.id, Some(&activity.user), body.clone())));
+            dated.push((
+                activity.created_at,
+                line(&activity.id, Some(&activity.user), body.clone()),
+            ));
         }
     }
     dated.sort_by_key(|(moment, _)| *moment);
-    let end = dated.iter().position(|(_, line)| line.reference == *until).map_or(dated.len(), |at| at + 1);
+    let end = dated
+        .iter()
+        .position(|(_, line)| line.reference == *until)
+        .map_or(dated.len(), |at| at + 1);
     dated.into_iter().take(end).map(|(_, line)| line).collect()
 }
 
@@ -86,21 +130,40 @@ fn is_own_root(comment: &Comment) -> bool {
 }
 
 fn request(request: &Request) -> Dated {
-    (request.created_at, line(&request.id, request.creator.as_ref(), issue_text(&request.title, request.description.as_deref())))
+    (
+        request.created_at,
+        line(
+            &request.id,
+            request.creator.as_ref(),
+            issue_text(&request.title, request.description.as_deref()),
+        ),
+    )
 }
 
 fn comment_line(comment: &Comment) -> Dated {
-    (comment.created_at, line(&comment.id, comment.user.as_ref(), comment.body.clone()))
+    (
+        comment.created_at,
+        line(&comment.id, comment.user.as_ref(), comment.body.clone()),
+    )
 }
 
 fn line(id: &str, user: Option<&User>, text: String) -> Line {
-    Line { reference: ids::line(id), author: author(user), files: files::named_in(&text), text }
+    Line {
+        reference: ids::line(id),
+        author: author(user),
+        files: files::named_in(&text),
+        text,
+    }
 }
 
 /// Without a user it came from outside: an integration, a synced thread, an automation.
 fn author(user: Option<&User>) -> Person {
     let Some(user) = user else {
-        return Person { id: ids::person("outside"), name: "somebody outside Linear".to_owned(), standing: Standing::Unknown };
+        return Person {
+            id: ids::person("outside"),
+            name: "somebody outside Linear".to_owned(),
+            standing: Standing::Unknown,
+        };
     };
     let standing = match user {
         User { app: true, .. } => Standing::Bot,
@@ -108,5 +171,9 @@ fn author(user: Option<&User>) -> Person {
         User { guest: true, .. } => Standing::Guest,
         User { .. } => Standing::Member,
     };
-    Person { id: ids::person(&user.id), name: user.name.clone(), standing }
+    Person {
+        id: ids::person(&user.id),
+        name: user.name.clone(),
+        standing,
+    }
 }

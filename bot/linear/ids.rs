@@ -36,5 +36,10 @@ pub(super) fn user_of(person: &PersonId) -> Result<&str, SurfaceError> {
 }
 
 fn behind<'a>(key: &'a str, what: &str) -> Result<&'a str, SurfaceError> {
-    key.strip_prefix(PREFIX).filter(|id| !id.is_empty()).ok_or_else(|| SurfaceError::Permanent { what: what.to_owned(), code: "not_of_linear".to_owned() })
+    key.strip_prefix(PREFIX)
+        .filter(|id| !id.is_empty())
+        .ok_or_else(|| SurfaceError::Permanent {
+            what: what.to_owned(),
+            code: "not_of_linear".to_owned(),
+        })
 }

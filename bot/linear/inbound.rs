@@ -87,13 +87,18 @@ pub fn accept(payload: &Value, _delivery_id: &str) -> Option<Accepted> {
         ("prompted", Some(activity)) => activity.id.clone(),
         _ => return None,
     };
-    Some(Accepted { key, conversation: ids::conversation(&payload.agent_session.id) })
+    Some(Accepted {
+        key,
+        conversation: ids::conversation(&payload.agent_session.id),
+    })
 }
 
 /// What a stored delivery means.
 #[must_use]
 pub fn read(payload: &Value) -> Incoming {
-    let Some(payload) = session_event(payload) else { return Incoming::Nothing };
+    let Some(payload) = session_event(payload) else {
+        return Incoming::Nothing;
+    };
     match (payload.action.as_str(), payload.agent_activity) {
         ("created", _) => created(payload.agent_session),
         ("prompted", Some(activity)) => prompted(&payload.agent_session, activity),
@@ -103,13 +108,21 @@ pub fn read(payload: &Value) -> Incoming {
 
 fn session_event(payload: &Value) -> Option<Payload> {
     let payload = Payload::deserialize(payload).ok()?;
-    let is_named = !payload.agent_session.id.is_empty() && payload.agent_activity.as_ref().is_none_or(|activity| !activity.id.is_empty());
+    let is_named = !payload.agent_session.id.is_empty()
+        && payload
+            .agent_activity
+            .as_ref()
+            .is_none_or(|activity| !activity.id.is_empty());
     (payload.r#type == "AgentSessionEvent" && is_named).then_some(payload)
 }
 
 fn created(session: Session) -> Incoming {
     let place = place(&session);
-    let mention = session.comment.as_ref().map(|comment| comment.body.trim()).filter(|body| !body.starts_with(OWN_ROOT_COMMENT));
+    let mention = session
+        .comment
+        .as_ref()
+        .map(|comment| comment.body.trim())
+        .filter(|body| !body.starts_with(OWN_ROOT_COMMENT));
     let text = match (mention, &session.issue) {
         (Some(body), _) => without_mention(body).to_owned(),
         (None, Some(issue)) => issue_text(&issue.title, issue.description.as_deref()),
@@ -135,40 +148,76 @@ fn prompted(session: &Session, activity: Activity) -> Incoming {
         return Incoming::StopSignal { conversation, by };
     }
     if let Some(press) = choices::pressed(&activity.content.body) {
-        return Incoming::Pressed { conversation, by, press };
+        return Incoming::Pressed {
+            conversation,
+            by,
+            press,
+        };
     }
-    let text = crate::domain::clip(without_mention(activity.content.body.trim()), TEXT_MAX_CHARS);
-    Incoming::Said { conversation, reference: ids::line(&activity.id), by, files: files::named_in(&text), text, mentioned: true, place: place(session) }
+    let text = crate::domain::clip(
+        without_mention(activity.content.body.trim()),
+        TEXT_MAX_CHARS,
+    );
+    Incoming::Said {
+        conversation,
+        reference: ids::line(&activity.id),
+        by,
+        files: files::named_in(&text),
+        text,
+        mentioned: true,
+        place: place(session),
+    }
 }
 
 /// The text of an issue: title, and description where there is one.
 pub(super) fn issue_text(title: &str, description: Option<&str>) -> String {
-    match description.map(str::trim).filter(|description| !description.is_empty()) {
+    match description
+        .map(str::trim)
+        .filter(|description| !description.is_empty())
+    {
         Some(description) => format!("{}\n\n{description}", title.trim()),
         None => title.trim().to_owned(),
     }
 }
 
 fn place(session: &Session) -> String {
-    session.issue.as_ref().and_then(|issue| issue.team.as_ref()).map(|team| team.key.clone()).unwrap_or_default()
+    session
+        .issue
+        .as_ref()
+        .and_then(|issue| issue.team.as_ref())
+        .map(|team| team.key.clone())
+        .unwrap_or_default()
 }
 
 /// The payload does not say who is a guest, so the standing is left to be looked up.
 fn author(user: User) -> Author {
-    Author { id: ids::person(&user.id), name: Some(user.name), standing: None }
+    Author {
+        id: ids::person(&user.id),
+        name: Some(user.name),
+        standing: None,
+    }
 }
 
 /// A session without a creator was opened by a rule of the workspace, not by a person.
 fn automation() -> Author {
-    Author { id: PersonId("linear:automation".to_owned()), name: Some("an automation".to_owned()), standing: Some(Standing::Bot) }
+    Author {
+        id: PersonId("linear:automation".to_owned()),
+        name: Some("an automation".to_owned()),
+        standing: Some(Standing::Bot),
+    }
 }
 
 /// Takes the mention from the front: `@name`, or a link whose text is one.
 fn without_mention(text: &str) -> &str {
     let rest = if let Some(link) = text.strip_prefix("[@") {
-        link.split_once("](").and_then(|(_, rest)| rest.split_once(')')).map(|(_, rest)| rest)
+        link.split_once("](")
+            .and_then(|(_, rest)| rest.split_once(')'))
+            .map(|(_, rest)| rest)
     } else {
-        text.strip_prefix('@').map(|name| name.find(char::is_whitespace).map_or("", |end| &name[end..]))
+        text.strip_prefix('@').map(|name| {
+            name.find(char::is_whitespace)
+                .map_or("", |end| &name[end..])
+        })
     };
     rest.map_or(text, |rest| rest.trim_start_matches([',', ':']).trim())
 }
@@ -199,26 +248,46 @@ mod tests {
 
     fn said(payload: &Value) -> (String, Author, String) {
         match read(payload) {
-            Incoming::Said { text, by, place, mentioned: true, .. } => (text, by, place),
+            Incoming::Said {
+                text,
+                by,
+                place,
+                mentioned: true,
+                ..
+            } => (text, by, place),
             other => panic!("not said: {other:?}"),
         }
     }
 
     #[test]
     fn a_delegated_issue_is_what_its_creator_says() {
-        for comment in [Value::Null, json!({ "body": "This thread is for an agent session with Deckhand." })] {
+        for comment in [
+            Value::Null,
+            json!({ "body": "This thread is for an agent session with Deckhand." }),
+        ] {
             let (text, by, place) = said(&created_with(&json!({ "comment": comment })));
             assert_eq!(text, "Offset is ignored\n\nOver 100.\nrepo=acme/web");
-            assert_eq!((by.id.0.as_str(), by.name.as_deref(), by.standing), ("linear:u1", Some("Ana"), None));
+            assert_eq!(
+                (by.id.0.as_str(), by.name.as_deref(), by.standing),
+                ("linear:u1", Some("Ana"), None)
+            );
             assert_eq!(place, "ENG");
         }
     }
 
     #[test]
     fn a_mention_is_what_the_comment_says() {
-        let check = |body: &str, expected: &str| assert_eq!(said(&created_with(&json!({ "comment": { "body": body } }))).0, expected);
+        let check = |body: &str, expected: &str| {
+            assert_eq!(
+                said(&created_with(&json!({ "comment": { "body": body } }))).0,
+                expected
+            )
+        };
         check("@deckhand fix it", "fix it");
-        check("[@deckhand](https://linear.example/acme/profiles/deckhand): fix it", "fix it");
+        check(
+            "[@deckhand](https://linear.example/acme/profiles/deckhand): fix it",
+            "fix it",
+        );
         check("please fix it, @deckhand", "please fix it, @deckhand");
         check("@deckhand", "");
     }
@@ -227,7 +296,9 @@ mod tests {
     fn an_automation_is_no_person_and_a_document_is_no_issue() {
         let (_, by, _) = said(&created_with(&json!({ "creator": null })));
         assert_eq!(by.standing, Some(Standing::Bot));
-        let (text, _, place) = said(&created_with(&json!({ "issue": null, "comment": { "body": "@deckhand fix it" } })));
+        let (text, _, place) = said(&created_with(
+            &json!({ "issue": null, "comment": { "body": "@deckhand fix it" } }),
+        ));
         assert_eq!((text.as_str(), place.as_str()), ("fix it", ""));
     }
 
@@ -238,8 +309,22 @@ mod tests {
             _ => None,
         };
         assert_eq!(pressed("approve:2"), Some(Press::Approve { revision: 2 }));
-        assert_eq!(pressed("answer:3:npm test: all"), Some(Press::Answer { question: 3, text: "npm test: all".to_owned() }));
-        for words in ["approve", "approve:x", "approve: 2 but rename it", "looks good", "answer:", "answer:1", "cancel"] {
+        assert_eq!(
+            pressed("answer:3:npm test: all"),
+            Some(Press::Answer {
+                question: 3,
+                text: "npm test: all".to_owned()
+            })
+        );
+        for words in [
+            "approve",
+            "approve:x",
+            "approve: 2 but rename it",
+            "looks good",
+            "answer:",
+            "answer:1",
+            "cancel",
+        ] {
             assert_eq!(pressed(words), None, "{words}");
             assert_eq!(said(&prompted_with(words, &Value::Null)).0, words);
         }
@@ -255,16 +340,40 @@ mod tests {
     #[test]
     fn the_same_content_is_the_same_delivery() {
         let key = |payload: &Value, id: &str| accept(payload, id).map(|accepted| accepted.key);
-        assert_eq!(key(&created_with(&json!({})), "d1").as_deref(), Some("s1:created"));
-        assert_eq!(key(&created_with(&json!({})), "d2").as_deref(), Some("s1:created"));
-        assert_eq!(key(&prompted_with("x", &Value::Null), "d3").as_deref(), Some("a1"));
+        assert_eq!(
+            key(&created_with(&json!({})), "d1").as_deref(),
+            Some("s1:created")
+        );
+        assert_eq!(
+            key(&created_with(&json!({})), "d2").as_deref(),
+            Some("s1:created")
+        );
+        assert_eq!(
+            key(&prompted_with("x", &Value::Null), "d3").as_deref(),
+            Some("a1")
+        );
+    }
+
+    #[test]
+    fn the_manifest_asks_for_what_is_read() {
+        let manifest: Value =
+            serde_json::from_str(include_str!("../../manifest/linear.json")).unwrap_or_default();
+        assert_eq!(
+            manifest["webhook"]["resourceTypes"],
+            json!([created_with(&json!({}))["type"]])
+        );
     }
 
     #[test]
     fn what_is_not_of_a_session_is_left_aside() {
         let mut other = created_with(&json!({}));
         other["type"] = json!("Issue");
-        for payload in [other, json!({ "type": "AppUserNotification", "action": "issueMention" }), json!([]), prompted_with("x", &Value::Null)["agentSession"].clone()] {
+        for payload in [
+            other,
+            json!({ "type": "AppUserNotification", "action": "issueMention" }),
+            json!([]),
+            prompted_with("x", &Value::Null)["agentSession"].clone(),
+        ] {
             assert_eq!(accept(&payload, "d1"), None);
             assert_eq!(read(&payload), Incoming::Nothing);
         }

@@ -52,7 +52,9 @@ impl Memory {
     /// Whether a status says something new: at once where the part of the work is another, from time to time where only
     /// figures are.
     pub(super) fn is_news(&self, words: &Words) -> bool {
-        let Some((last, said_at)) = &self.thought else { return true };
+        let Some((last, said_at)) = &self.thought else {
+            return true;
+        };
         if last.kind != words.kind || last.fallback != words.fallback {
             return true;
         }

@@ -45,23 +45,38 @@ pub struct Linear {
 impl Linear {
     /// Puts it together; asks nothing.
     pub fn new(config: &LinearConfig) -> Result<Self, SurfaceError> {
-        Ok(Self { client: Client::new(config)?, api_url: config.api_url.clone(), memories: Arc::default() })
+        Ok(Self {
+            client: Client::new(config)?,
+            api_url: config.api_url.clone(),
+            memories: Arc::default(),
+        })
     }
 
     /// Shows that a line was heard: the session shows that by itself.
     #[expect(clippy::unused_async, reason = "the same call on every surface")]
-    pub async fn hear(&self, _conversation: &ConversationId, _line: &LineRef) -> Result<(), SurfaceError> {
+    pub async fn hear(
+        &self,
+        _conversation: &ConversationId,
+        _line: &LineRef,
+    ) -> Result<(), SurfaceError> {
         Ok(())
     }
 
     /// The bytes of a file that hung on a line, at most `limit_bytes`.
-    pub async fn download(&self, file: &FileRef, limit_bytes: u64) -> Result<Vec<u8>, SurfaceError> {
+    pub async fn download(
+        &self,
+        file: &FileRef,
+        limit_bytes: u64,
+    ) -> Result<Vec<u8>, SurfaceError> {
         files::download(&self.client, &self.api_url, file, limit_bytes).await
     }
 
     /// One line for `deckhand doctor`: who the bot is, and where.
     pub async fn check(&self) -> Result<String, SurfaceError> {
         let answer: ViewerAnswer = self.client.run(&VIEWER, &serde_json::json!({})).await?;
-        Ok(format!("`{}` in the workspace {}", answer.viewer.name, answer.organization.name))
+        Ok(format!(
+            "`{}` in the workspace {}",
+            answer.viewer.name, answer.organization.name
+        ))
     }
 }

@@ -15,7 +15,12 @@ pub(super) async fn show(client: &Client, session: &str, words: &Words, memory: 
     }
 }
 
-async fn try_show(client: &Client, session: &str, words: &Words, memory: &mut Memory) -> Result<(), SurfaceError> {
+async fn try_show(
+    client: &Client,
+    session: &str,
+    words: &Words,
+    memory: &mut Memory,
+) -> Result<(), SurfaceError> {
     let mut wanted = Show::default();
     let plan = plan(words).filter(|plan| *plan != memory.plan);
     wanted.plan.clone_from(&plan);
@@ -28,7 +33,10 @@ async fn try_show(client: &Client, session: &str, words: &Words, memory: &mut Me
                 continue;
             }
             // A page that has moved is still the same page.
-            for outdated in links.iter().filter(|link| link.label == page.label && link.url != page.url) {
+            for outdated in links
+                .iter()
+                .filter(|link| link.label == page.label && link.url != page.url)
+            {
                 wanted.removed_external_urls.push(outdated.url.clone());
             }
             links.retain(|link| link.label != page.label && link.url != page.url);
@@ -40,7 +48,15 @@ async fn try_show(client: &Client, session: &str, words: &Words, memory: &mut Me
         return Ok(());
     }
     let has_links = !wanted.added_external_urls.is_empty();
-    client.change(&SHOW, &Change { id: session, input: wanted }).await?;
+    client
+        .change(
+            &SHOW,
+            &Change {
+                id: session,
+                input: wanted,
+            },
+        )
+        .await?;
     if let Some(plan) = plan {
         memory.plan = plan;
     }
@@ -50,7 +66,11 @@ async fn try_show(client: &Client, session: &str, words: &Words, memory: &mut Me
     Ok(())
 }
 
-async fn known_links(client: &Client, session: &str, memory: &mut Memory) -> Result<Vec<Link>, SurfaceError> {
+async fn known_links(
+    client: &Client,
+    session: &str,
+    memory: &mut Memory,
+) -> Result<Vec<Link>, SurfaceError> {
     if let Some(links) = &memory.links {
         return Ok(links.clone());
     }
@@ -61,15 +81,26 @@ async fn known_links(client: &Client, session: &str, memory: &mut Memory) -> Res
 
 fn page(control: &Control) -> Option<Link> {
     match control {
-        Control::Open { label, url } => Some(Link { label: label.clone(), url: url.clone() }),
-        Control::Approve { .. } | Control::Edit { .. } | Control::ChangeRepository | Control::Cancel | Control::Retry | Control::Answer { .. } => None,
+        Control::Open { label, url } => Some(Link {
+            label: label.clone(),
+            url: url.clone(),
+        }),
+        Control::Approve { .. }
+        | Control::Edit { .. }
+        | Control::ChangeRepository
+        | Control::Cancel
+        | Control::Retry
+        | Control::Answer { .. } => None,
     }
 }
 
 fn plan(words: &Words) -> Option<Vec<PlanStep>> {
     match &words.kind {
         WordsKind::Status { steps } if !steps.is_empty() => Some(steps.iter().map(step).collect()),
-        WordsKind::Status { .. } | WordsKind::Decision | WordsKind::Ending { .. } | WordsKind::Note => None,
+        WordsKind::Status { .. }
+        | WordsKind::Decision
+        | WordsKind::Ending { .. }
+        | WordsKind::Note => None,
     }
 }
 
@@ -80,5 +111,8 @@ fn step(step: &Step) -> PlanStep {
         StepStanding::Done => PlanStatus::Completed,
         StepStanding::Failed => PlanStatus::Canceled,
     };
-    PlanStep { content: step.title.clone(), status }
+    PlanStep {
+        content: step.title.clone(),
+        status,
+    }
 }

@@ -1,12 +1,17 @@
 //! What is said becomes activities. They are append-only: nothing is edited, and what says nothing new is not said.
 
+use std::fmt::Write as _;
+
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::{
     Linear, choices, files, ids,
     memory::{Memory, Posture},
-    operations::{Activity, Content, Id, Identified, Input, OfSession, SAID, SAY, SESSION, Session, Signal, Status, Stay},
+    operations::{
+        Activity, Content, Id, Identified, Input, OfSession, SAID, SAY, SESSION, Session, Signal,
+        Status, Stay,
+    },
     show,
 };
 use crate::{
@@ -28,13 +33,24 @@ impl Linear {
     ///
     /// `standing` is what was said into the slot before. A status adds to it; a question that is decided is left as it is.
     /// `slot_key` and the words make the activity's identifier, so that a repeat after a crash is found and not said twice.
-    pub async fn say(&self, conversation: &ConversationId, slot_key: &str, standing: Option<&LineRef>, words: &Words, attempt: Attempt) -> Result<LineRef, SurfaceError> {
+    pub async fn say(
+        &self,
+        conversation: &ConversationId,
+        slot_key: &str,
+        standing: Option<&LineRef>,
+        words: &Words,
+        attempt: Attempt,
+    ) -> Result<LineRef, SurfaceError> {
         let session = ids::session_of(conversation)?;
         let memory = self.memories.of(session).await;
         let mut memory = memory.lock().await;
         let seed = [slot_key, standing.map_or("", |line| &line.0)];
         let said = match &words.kind {
-            WordsKind::Status { steps } if is_over(steps) || !self.takes_status(session, &mut memory).await? => None,
+            WordsKind::Status { steps }
+                if is_over(steps) || !self.takes_status(session, &mut memory).await? =>
+            {
+                None
+            }
             WordsKind::Status { .. } if !memory.is_news(words) => None,
             WordsKind::Status { .. } => {
                 let said = self.think(session, words).await?;
@@ -53,30 +69,56 @@ impl Linear {
             }
             // A decided plan, an answered question: the person's own words stand below it and say so.
             WordsKind::Note if standing.is_some() => None,
-            WordsKind::Note => Some(self.remark(session, &seed, words, attempt, &mut memory).await?),
+            WordsKind::Note => Some(
+                self.remark(session, &seed, words, attempt, &mut memory)
+                    .await?,
+            ),
         };
         show::show(&self.client, session, words, &mut memory).await;
-        Ok(said.or_else(|| standing.cloned()).unwrap_or_else(|| ids::line(&format!("{session}/{slot_key}"))))
+        Ok(said
+            .or_else(|| standing.cloned())
+            .unwrap_or_else(|| ids::line(&format!("{session}/{slot_key}"))))
     }
 
     /// Answers one person. A session is between one person and the agent, so everybody who reads it may read this.
-    pub async fn whisper(&self, conversation: &ConversationId, _person: &PersonId, words: &Words) -> Result<(), SurfaceError> {
+    pub async fn whisper(
+        &self,
+        conversation: &ConversationId,
+        _person: &PersonId,
+        words: &Words,
+    ) -> Result<(), SurfaceError> {
         let session = ids::session_of(conversation)?;
         let memory = self.memories.of(session).await;
         let mut memory = memory.lock().await;
         let moment = Uuid::new_v4().to_string();
-        self.remark(session, &["whisper", &moment], words, Attempt::First, &mut memory).await?;
+        self.remark(
+            session,
+            &["whisper", &moment],
+            words,
+            Attempt::First,
+            &mut memory,
+        )
+        .await?;
         Ok(())
     }
 
     /// Posts pictures in one response. Nothing is sent again where the response stands already.
-    pub async fn show_pictures(&self, conversation: &ConversationId, pictures: &[PictureFile], attempt: Attempt) -> Result<(), SurfaceError> {
+    pub async fn show_pictures(
+        &self,
+        conversation: &ConversationId,
+        pictures: &[PictureFile],
+        attempt: Attempt,
+    ) -> Result<(), SurfaceError> {
         if pictures.is_empty() {
             return Ok(());
         }
         let session = ids::session_of(conversation)?;
         let mut seed = vec!["pictures".as_bytes()];
-        seed.extend(pictures.iter().flat_map(|picture| [picture.name.as_bytes(), &picture.png]));
+        seed.extend(
+            pictures
+                .iter()
+                .flat_map(|picture| [picture.name.as_bytes(), &picture.png]),
+        );
         let id = identifier(session, &seed);
         if attempt == Attempt::Repeated && self.is_said(&id).await? {
             return Ok(());
@@ -85,11 +127,19 @@ impl Linear {
         for picture in pictures {
             let address = files::upload(&self.client, picture).await?;
             let title = picture.title.replace(['[', ']', '\n'], " ");
-            body.push_str(&format!("\n\n{title}\n\n![{title}]({address})"));
+            // Writing into a text cannot fail.
+            let _ = write!(body, "\n\n{title}\n\n![{title}]({address})");
         }
         let memory = self.memories.of(session).await;
         let mut memory = memory.lock().await;
-        self.post(Activity { content: Content::Response(body), ..lasting(session, id) }, Attempt::First).await?;
+        self.post(
+            Activity {
+                content: Content::Response(body),
+                ..lasting(session, id)
+            },
+            Attempt::First,
+        )
+        .await?;
         memory.stands(Posture::Resting);
         Ok(())
     }
@@ -106,11 +156,21 @@ impl Linear {
     }
 
     async fn think(&self, session: &str, words: &Words) -> Result<LineRef, SurfaceError> {
-        let thought = Activity { content: Content::Thought(words.markdown.clone()), ephemeral: Stay::Ephemeral, ..lasting(session, Uuid::new_v4().to_string()) };
+        let thought = Activity {
+            content: Content::Thought(words.markdown.clone()),
+            ephemeral: Stay::Ephemeral,
+            ..lasting(session, Uuid::new_v4().to_string())
+        };
         self.post(thought, Attempt::First).await
     }
 
-    async fn ask(&self, session: &str, seed: &[&str], words: &Words, attempt: Attempt) -> Result<LineRef, SurfaceError> {
+    async fn ask(
+        &self,
+        session: &str,
+        seed: &[&str],
+        words: &Words,
+        attempt: Attempt,
+    ) -> Result<LineRef, SurfaceError> {
         let choices = choices::offered(words);
         let question = Activity {
             content: Content::Elicitation(words.markdown.clone()),
@@ -123,14 +183,39 @@ impl Linear {
 
     /// A failure is what can be tried again. A cancel, a closed pull request or a gap in a result is an end that a person
     /// chose or has to judge, and no fault of the session.
-    async fn end(&self, session: &str, seed: &[&str], words: &Words, well: bool, attempt: Attempt) -> Result<LineRef, SurfaceError> {
+    async fn end(
+        &self,
+        session: &str,
+        seed: &[&str],
+        words: &Words,
+        well: bool,
+        attempt: Attempt,
+    ) -> Result<LineRef, SurfaceError> {
         let failed = !well && words.controls.contains(&Control::Retry);
-        let content = if failed { Content::Error(words.markdown.clone()) } else { Content::Response(words.markdown.clone()) };
-        self.post(Activity { content, ..lasting(session, identifier_of(session, seed, words)) }, attempt).await
+        let content = if failed {
+            Content::Error(words.markdown.clone())
+        } else {
+            Content::Response(words.markdown.clone())
+        };
+        self.post(
+            Activity {
+                content,
+                ..lasting(session, identifier_of(session, seed, words))
+            },
+            attempt,
+        )
+        .await
     }
 
     /// Says something by the way: the session stands afterwards as it stood before the person wrote.
-    async fn remark(&self, session: &str, seed: &[&str], words: &Words, attempt: Attempt, memory: &mut Memory) -> Result<LineRef, SurfaceError> {
+    async fn remark(
+        &self,
+        session: &str,
+        seed: &[&str],
+        words: &Words,
+        attempt: Attempt,
+        memory: &mut Memory,
+    ) -> Result<LineRef, SurfaceError> {
         let posture = match memory.posture {
             Some(posture) => posture,
             None => Posture::of(self.session(session).await?.status),
@@ -141,12 +226,24 @@ impl Linear {
             Posture::Waiting => Content::Elicitation(body),
             Posture::Resting => Content::Response(body),
         };
-        let said = self.post(Activity { content, ..lasting(session, identifier_of(session, seed, words)) }, attempt).await?;
+        let said = self
+            .post(
+                Activity {
+                    content,
+                    ..lasting(session, identifier_of(session, seed, words))
+                },
+                attempt,
+            )
+            .await?;
         memory.stands(posture);
         Ok(said)
     }
 
-    async fn post(&self, activity: Activity<'_>, attempt: Attempt) -> Result<LineRef, SurfaceError> {
+    async fn post(
+        &self,
+        activity: Activity<'_>,
+        attempt: Attempt,
+    ) -> Result<LineRef, SurfaceError> {
         let said = ids::line(&activity.id);
         if attempt == Attempt::First || !self.is_said(&activity.id).await? {
             self.client.change(&SAY, &Input { input: activity }).await?;
@@ -163,7 +260,11 @@ impl Linear {
     }
 
     pub(super) async fn session(&self, session: &str) -> Result<Session, SurfaceError> {
-        Ok(self.client.run::<OfSession<Session>>(&SESSION, &Id { id: session }).await?.agent_session)
+        Ok(self
+            .client
+            .run::<OfSession<Session>>(&SESSION, &Id { id: session })
+            .await?
+            .agent_session)
     }
 }
 
@@ -177,11 +278,22 @@ fn is_over(steps: &[Step]) -> bool {
 }
 
 fn lasting(session: &str, id: String) -> Activity<'_> {
-    Activity { agent_session_id: session, id, content: Content::Thought(String::new()), ephemeral: Stay::Lasting, signal: None, signal_metadata: None }
+    Activity {
+        agent_session_id: session,
+        id,
+        content: Content::Thought(String::new()),
+        ephemeral: Stay::Lasting,
+        signal: None,
+        signal_metadata: None,
+    }
 }
 
 fn identifier_of(session: &str, seed: &[&str], words: &Words) -> String {
-    let parts: Vec<&[u8]> = seed.iter().map(|part| part.as_bytes()).chain([words.markdown.as_bytes()]).collect();
+    let parts: Vec<&[u8]> = seed
+        .iter()
+        .map(|part| part.as_bytes())
+        .chain([words.markdown.as_bytes()])
+        .collect();
     identifier(session, &parts)
 }
 
@@ -194,5 +306,7 @@ fn identifier(session: &str, parts: &[&[u8]]) -> String {
     }
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&hash.finalize()[..16]);
-    uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
+    uuid::Builder::from_random_bytes(bytes)
+        .into_uuid()
+        .to_string()
 }

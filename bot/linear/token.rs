@@ -61,20 +61,29 @@ impl Tokens {
 
     pub(super) async fn get(&self, http: &reqwest::Client) -> Result<SecretString, SurfaceError> {
         let mut current = self.current.lock().await;
-        if let Some(token) = current.as_ref().filter(|token| Instant::now() < token.renew_at) {
+        if let Some(token) = current
+            .as_ref()
+            .filter(|token| Instant::now() < token.renew_at)
+        {
             return Ok(token.secret.clone());
         }
         let answer = self.take_out(http).await?;
         let life = Duration::from_secs(answer.expires_in);
         let renew_at = Instant::now() + life.saturating_sub(RENEWED_BEFORE_END.min(life / 2));
-        *current = Some(Token { secret: answer.access_token.clone(), renew_at });
+        *current = Some(Token {
+            secret: answer.access_token.clone(),
+            renew_at,
+        });
         Ok(answer.access_token)
     }
 
     /// Forgets a token that is not taken any more, unless somebody has replaced it already.
     pub(super) async fn forget(&self, refused: &SecretString) {
         let mut current = self.current.lock().await;
-        if current.as_ref().is_some_and(|token| token.secret.expose_secret() == refused.expose_secret()) {
+        if current
+            .as_ref()
+            .is_some_and(|token| token.secret.expose_secret() == refused.expose_secret())
+        {
             *current = None;
         }
     }
@@ -86,11 +95,20 @@ impl Tokens {
             client_secret: self.client_secret.expose_secret(),
             scope: SCOPES,
         };
-        let response = http.post(&self.address).form(&request).send().await.map_err(|error| unreachable(WHAT, &error))?;
+        let response = http
+            .post(&self.address)
+            .form(&request)
+            .send()
+            .await
+            .map_err(|error| unreachable(WHAT, &error))?;
         let answer = answer_of(WHAT, response).await?;
         match answer.status.as_u16() {
-            200..300 => serde_json::from_slice(&answer.body).map_err(|_| refused(WHAT, "the answer is not understood")),
-            408 | 429 | 500.. => Err(transient(format!("{WHAT}: answered {}", answer.status.as_u16()), answer.pause)),
+            200..300 => serde_json::from_slice(&answer.body)
+                .map_err(|_| refused(WHAT, "the answer is not understood")),
+            408 | 429 | 500.. => Err(transient(
+                format!("{WHAT}: answered {}", answer.status.as_u16()),
+                answer.pause,
+            )),
             status => match serde_json::from_slice::<Refusal>(&answer.body) {
                 Ok(refusal) => Err(refused(WHAT, &refusal.error)),
                 Err(_) => Err(refused(WHAT, &format!("answered {status}"))),

@@ -18,7 +18,7 @@ async fn an_emoji_on_the_request_ends_the_work() {
     thread.react("ana", "octagonal_sign", On::Root).await.unwrap();
     thread.wait_for_words("ancelled").await.unwrap();
     assert!(begun.elapsed().as_secs() < 5, "the promise is five seconds");
-    assert_eq!(stage.sandboxes().await, Vec::<String>::new());
+    stage.wait_for_no_sandbox().await;
     assert_eq!(stage.task(&thread).await.state.name(), "canceled");
     assert!(stage.github.repository("acme/web").unwrap().pull_requests().is_empty());
     let calls = stage.models.request_count();

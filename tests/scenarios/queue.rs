@@ -11,7 +11,7 @@ async fn three_at_once_and_a_fourth_in_line() {
     for _ in 0..4 {
         threads.push(stage.mention(request).await);
     }
-    threads[3].wait_for_words("in line").await.unwrap();
+    threads[3].wait_for_words("In line").await.unwrap();
     stage.models.resume();
     for thread in &threads {
         stage.wait_for_state(thread, "awaiting_approval").await;

@@ -88,7 +88,7 @@ impl Task {
             plan: last.plan.clone(),
             changes: before.map(|before| plan::difference(&before.plan, &last.plan)).unwrap_or_default(),
             agent: self.terms.agent.clone(),
-            model: self.terms.model.clone(),
+            model: self.terms.model.clone().or_else(|| self.model.clone()),
             budget: self.terms.budget,
             decision,
             asks: self.request.author.clone(),
@@ -136,6 +136,13 @@ impl Task {
             elapsed_ms: self.run_ms,
             asks: self.request.author.clone(),
         })
+    }
+
+    /// How each requirement stands by the last proof; empty before there is one.
+    #[must_use]
+    pub fn judged(&self) -> Vec<crate::domain::proof::Judged> {
+        let both = self.specification.as_ref().zip(self.proof.as_ref());
+        both.map(|(specification, proof)| judge(specification, self.report.as_ref(), proof)).unwrap_or_default()
     }
 
     /// The card of the last result, where there is one.

@@ -303,7 +303,11 @@ impl Task {
         if self.state.is_over() {
             return Vec::new();
         }
-        self.fail(FailureText::GivenUp { effect: effect.to_owned(), reason: reason.to_owned() })
+        // A start that was given up may have left a container, and nobody would hear it.
+        let may_live = matches!(self.state, State::Planning { .. } | State::Preparing { .. } | State::Running { .. });
+        let mut effects = if may_live { vec![Effect::StopAll] } else { Vec::new() };
+        effects.extend(self.fail(FailureText::GivenUp { effect: effect.to_owned(), reason: reason.to_owned() }));
+        effects
     }
 
     pub(super) fn waited_too_long(&mut self) -> Vec<Effect> {

@@ -25,20 +25,45 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) async fn start() -> Self {
-        let world = World::start(LinearOptions { retries: Vec::new(), ..LinearOptions::default() }).await.expect("started");
+        let world = World::start(LinearOptions {
+            retries: Vec::new(),
+            ..LinearOptions::default()
+        })
+        .await
+        .expect("started");
         let (sender, webhooks) = mpsc::unbounded_channel();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        world.set_webhook_url(&format!("http://{}/", listener.local_addr().expect("bound")));
-        let take = async |State(sender): State<mpsc::UnboundedSender<(String, Bytes)>>, headers: HeaderMap, body: Bytes| {
-            let signature = headers.get("linear-signature").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
+        world.set_webhook_url(&format!(
+            "http://{}/",
+            listener.local_addr().expect("bound")
+        ));
+        let take = async |State(sender): State<mpsc::UnboundedSender<(String, Bytes)>>,
+                          headers: HeaderMap,
+                          body: Bytes| {
+            let signature = headers
+                .get("linear-signature")
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or_default();
             let _ = sender.send((signature.to_owned(), body));
         };
         let router = Router::new().route("/", post(take)).with_state(sender);
         tokio::spawn(async move { axum::serve(listener, router).await });
         let options = LinearOptions::default();
-        let config = LinearConfig { client_id: options.client_id, client_secret: options.client_secret, webhook_secret: options.webhook_secret, api_url: world.api_url() };
+        let config = LinearConfig {
+            client_id: options.client_id,
+            client_secret: options.client_secret,
+            webhook_secret: options.webhook_secret,
+            api_url: world.api_url(),
+        };
         let linear = Linear::new(&config).expect("set up");
-        Self { world, linear, config, webhooks }
+        Self {
+            world,
+            linear,
+            config,
+            webhooks,
+        }
     }
 
     /// The client of a process that was started again.
@@ -48,13 +73,20 @@ impl Bench {
 
     /// A client with a wrong secret.
     pub(super) fn impostor(&self) -> Linear {
-        Linear::new(&LinearConfig { client_secret: SecretString::from("canary"), ..self.config.clone() }).expect("set up")
+        Linear::new(&LinearConfig {
+            client_secret: SecretString::from("canary"),
+            ..self.config.clone()
+        })
+        .expect("set up")
     }
 
     /// The next webhook, checked, with its key and what it means.
     pub(super) async fn next(&mut self) -> (String, Incoming) {
-        let waited = tokio::time::timeout(std::time::Duration::from_secs(10), self.webhooks.recv()).await;
-        let (signature, body) = waited.expect("a webhook in time").expect("the receiver lives");
+        let waited =
+            tokio::time::timeout(std::time::Duration::from_secs(10), self.webhooks.recv()).await;
+        let (signature, body) = waited
+            .expect("a webhook in time")
+            .expect("the receiver lives");
         let now = Timestamp(jiff::Timestamp::now().as_millisecond());
         verify(&self.config.webhook_secret, &signature, &body, now).expect("it is Linear's");
         let payload: Value = serde_json::from_slice(&body).expect("JSON");
@@ -66,7 +98,14 @@ impl Bench {
 
     /// Ana delegates an issue.
     pub(super) fn delegated(&self) -> (Session, ConversationId) {
-        let issue = self.world.create_issue("ana", "Offset is ignored", "When limit is over 100. repo=acme/web").expect("created");
+        let issue = self
+            .world
+            .create_issue(
+                "ana",
+                "Offset is ignored",
+                "When limit is over 100. repo=acme/web",
+            )
+            .expect("created");
         let session = self.world.delegate("ana", &issue).expect("delegated");
         let conversation = ids::conversation(session.id());
         (session, conversation)
@@ -80,11 +119,22 @@ impl Bench {
 /// What the agent said that no other activity took the place of: kind and words.
 pub(super) fn said(session: &Session) -> Vec<(&'static str, String)> {
     let by_agent = |one: &Activity| !one.replaced && !matches!(one.content, Content::Prompt { .. });
-    session.activities().into_iter().filter(by_agent).map(|one| (one.content.kind(), one.content.text())).collect()
+    session
+        .activities()
+        .into_iter()
+        .filter(by_agent)
+        .map(|one| (one.content.kind(), one.content.text()))
+        .collect()
 }
 
 fn words(markdown: &str, kind: WordsKind, controls: Vec<Control>) -> Words {
-    Words { markdown: markdown.to_owned(), fallback: markdown.split(':').next().unwrap_or_default().to_owned(), mentions: None, controls, kind }
+    Words {
+        markdown: markdown.to_owned(),
+        fallback: markdown.split(':').next().unwrap_or_default().to_owned(),
+        mentions: None,
+        controls,
+        kind,
+    }
 }
 
 /// A status at the step of this number, of three; at the end, with all of them done.
@@ -95,20 +145,45 @@ pub(super) fn status(markdown: &str, at: usize) -> Words {
             std::cmp::Ordering::Equal => StepStanding::Active,
             std::cmp::Ordering::Greater => StepStanding::Pending,
         };
-        Step { title: title.to_owned(), standing }
+        Step {
+            title: title.to_owned(),
+            standing,
+        }
     };
-    let steps = vec![step(0, "Write a plan"), step(1, "Do the work"), step(2, "Publish the result")];
-    let open = Control::Open { label: "Task page".to_owned(), url: "https://deckhand.example.com/tasks/abc123".to_owned() };
-    words(markdown, WordsKind::Status { steps }, vec![Control::Cancel, open])
+    let steps = vec![
+        step(0, "Write a plan"),
+        step(1, "Do the work"),
+        step(2, "Publish the result"),
+    ];
+    let open = Control::Open {
+        label: "Task page".to_owned(),
+        url: "https://deckhand.example.com/tasks/abc123".to_owned(),
+    };
+    words(
+        markdown,
+        WordsKind::Status { steps },
+        vec![Control::Cancel, open],
+    )
 }
 
 pub(super) fn plan(markdown: &str) -> Words {
-    let controls = vec![Control::Approve { revision: 1 }, Control::Edit { revision: 1 }, Control::ChangeRepository, Control::Cancel];
+    let controls = vec![
+        Control::Approve { revision: 1 },
+        Control::Edit { revision: 1 },
+        Control::ChangeRepository,
+        Control::Cancel,
+    ];
     words(markdown, WordsKind::Decision, controls)
 }
 
 pub(super) fn question(markdown: &str, choices: &[&str]) -> Words {
-    let controls = choices.iter().map(|choice| Control::Answer { question: 3, choice: (*choice).to_owned() }).collect();
+    let controls = choices
+        .iter()
+        .map(|choice| Control::Answer {
+            question: 3,
+            choice: (*choice).to_owned(),
+        })
+        .collect();
     words(markdown, WordsKind::Decision, controls)
 }
 
@@ -117,13 +192,26 @@ pub(super) fn note(markdown: &str) -> Words {
 }
 
 pub(super) fn result(markdown: &str) -> Words {
-    let open = |label: &str, url: &str| Control::Open { label: label.to_owned(), url: url.to_owned() };
-    let controls = vec![open("Open pull request", "https://github.example.com/acme/web/pull/1"), open("Task page", "https://deckhand.example.com/tasks/abc123")];
+    let open = |label: &str, url: &str| Control::Open {
+        label: label.to_owned(),
+        url: url.to_owned(),
+    };
+    let controls = vec![
+        open(
+            "Open pull request",
+            "https://github.example.com/acme/web/pull/1",
+        ),
+        open("Task page", "https://deckhand.example.com/tasks/abc123"),
+    ];
     words(markdown, WordsKind::Ending { well: true }, controls)
 }
 
 pub(super) fn failure(markdown: &str) -> Words {
-    words(markdown, WordsKind::Ending { well: false }, vec![Control::Retry, Control::Cancel])
+    words(
+        markdown,
+        WordsKind::Ending { well: false },
+        vec![Control::Retry, Control::Cancel],
+    )
 }
 
 pub(super) fn canceled(markdown: &str) -> Words {

@@ -15,19 +15,64 @@ use crate::{
 #[tokio::test]
 async fn a_conversation_is_read_in_order_with_its_authors_up_to_the_request() {
     let mut bench = Bench::start().await;
-    let issue = bench.world.create_issue("ana", "Offset is ignored", "When limit is over 100.").expect("created");
-    bench.world.comment("cleo", &issue, "I think it is the cache.").expect("written");
-    let session = bench.world.mention("ben", &issue, "@deckhand fix it").expect("mentioned");
-    bench.world.comment("cleo", &issue, "Said later.").expect("written");
-    let Incoming::Said { conversation, reference, by, text, .. } = bench.next().await.1 else { panic!("not said") };
+    let issue = bench
+        .world
+        .create_issue("ana", "Offset is ignored", "When limit is over 100.")
+        .expect("created");
+    bench
+        .world
+        .comment("cleo", &issue, "I think it is the cache.")
+        .expect("written");
+    let session = bench
+        .world
+        .mention("ben", &issue, "@deckhand fix it")
+        .expect("mentioned");
+    bench
+        .world
+        .comment("cleo", &issue, "Said later.")
+        .expect("written");
+    let Incoming::Said {
+        conversation,
+        reference,
+        by,
+        text,
+        ..
+    } = bench.next().await.1
+    else {
+        panic!("not said")
+    };
     assert_eq!(text, "fix it");
-    let lines = bench.linear.read_conversation(&conversation, &reference).await.expect("read");
-    let read: Vec<(&str, &str)> = lines.iter().map(|line| (line.author.name.as_str(), line.text.as_str())).collect();
+    let lines = bench
+        .linear
+        .read_conversation(&conversation, &reference)
+        .await
+        .expect("read");
+    let read: Vec<(&str, &str)> = lines
+        .iter()
+        .map(|line| (line.author.name.as_str(), line.text.as_str()))
+        .collect();
     let names: Vec<&str> = read.iter().map(|(name, _)| *name).collect();
-    assert_eq!(read.iter().map(|(_, text)| *text).collect::<Vec<_>>(), ["Offset is ignored\n\nWhen limit is over 100.", "I think it is the cache.", "@deckhand fix it"]);
-    assert!(names[0].starts_with("Ana") && names[1].starts_with("Cleo") && names[2].starts_with("Ben"), "{names:?}");
-    assert_eq!((&lines[2].reference, &lines[2].author.id), (&reference, &by.id));
-    assert!(lines.iter().all(|line| line.author.standing == Standing::Member));
+    assert_eq!(
+        read.iter().map(|(_, text)| *text).collect::<Vec<_>>(),
+        [
+            "Offset is ignored\n\nWhen limit is over 100.",
+            "I think it is the cache.",
+            "@deckhand fix it"
+        ]
+    );
+    assert!(
+        names[0].starts_with("Ana") && names[1].starts_with("Cleo") && names[2].starts_with("Ben"),
+        "{names:?}"
+    );
+    assert_eq!(
+        (&lines[2].reference, &lines[2].author.id),
+        (&reference, &by.id)
+    );
+    assert!(
+        lines
+            .iter()
+            .all(|line| line.author.standing == Standing::Member)
+    );
     assert_eq!(reference, ids::line(session.id()));
     bench.assert_clean();
 }
@@ -37,12 +82,34 @@ async fn what_is_said_in_the_session_is_read_once_and_the_bots_own_words_are_not
     let mut bench = Bench::start().await;
     let (session, conversation) = bench.delegated();
     bench.next().await;
-    bench.linear.say(&conversation, SLOT, None, &plan("The plan."), Attempt::First).await.expect("said");
+    bench
+        .linear
+        .say(
+            &conversation,
+            SLOT,
+            None,
+            &plan("The plan."),
+            Attempt::First,
+        )
+        .await
+        .expect("said");
     session.say("ana", "also rename it").expect("said");
-    let Incoming::Said { reference, .. } = bench.next().await.1 else { panic!("not said") };
-    let lines = bench.linear.read_conversation(&conversation, &reference).await.expect("read");
+    let Incoming::Said { reference, .. } = bench.next().await.1 else {
+        panic!("not said")
+    };
+    let lines = bench
+        .linear
+        .read_conversation(&conversation, &reference)
+        .await
+        .expect("read");
     let texts: Vec<&str> = lines.iter().map(|line| line.text.as_str()).collect();
-    assert_eq!(texts, ["Offset is ignored\n\nWhen limit is over 100. repo=acme/web", "also rename it"]);
+    assert_eq!(
+        texts,
+        [
+            "Offset is ignored\n\nWhen limit is over 100. repo=acme/web",
+            "also rename it"
+        ]
+    );
     bench.assert_clean();
 }
 
@@ -53,9 +120,18 @@ async fn a_person_is_looked_up_and_nobody_is_nobody() {
     let (_, opened) = bench.next().await;
     let author = opened.author().expect("somebody said it");
     let person = bench.linear.person(&author.id).await.expect("there");
-    assert_eq!((&person.id, person.standing, Some(&person.name)), (&author.id, Standing::Member, author.name.as_ref()));
-    let unknown = bench.linear.person(&ids::person("00000000-0000-4000-8000-000000000000")).await;
-    assert!(matches!(unknown, Err(SurfaceError::Permanent { .. })), "{unknown:?}");
+    assert_eq!(
+        (&person.id, person.standing, Some(&person.name)),
+        (&author.id, Standing::Member, author.name.as_ref())
+    );
+    let unknown = bench
+        .linear
+        .person(&ids::person("00000000-0000-4000-8000-000000000000"))
+        .await;
+    assert!(
+        matches!(unknown, Err(SurfaceError::Permanent { .. })),
+        "{unknown:?}"
+    );
     bench.assert_clean();
 }
 
@@ -63,8 +139,22 @@ async fn a_person_is_looked_up_and_nobody_is_nobody() {
 async fn a_session_has_a_page_and_the_doctor_hears_who_the_bot_is() {
     let bench = Bench::start().await;
     let (_, conversation) = bench.delegated();
-    assert!(bench.linear.permalink(&conversation).await.expect("there").starts_with("http"));
-    assert!(bench.linear.check().await.expect("signed in").starts_with("`Deckhand` in the workspace "));
+    assert!(
+        bench
+            .linear
+            .permalink(&conversation)
+            .await
+            .expect("there")
+            .starts_with("http")
+    );
+    assert!(
+        bench
+            .linear
+            .check()
+            .await
+            .expect("signed in")
+            .starts_with("`Deckhand` in the workspace ")
+    );
     bench.assert_clean();
 }
 
@@ -72,15 +162,40 @@ async fn a_session_has_a_page_and_the_doctor_hears_who_the_bot_is() {
 async fn a_file_is_read_with_the_token_and_only_from_linear() {
     let bench = Bench::start().await;
     let (_, conversation) = bench.delegated();
-    let picture = PictureFile { name: "after.png".to_owned(), title: "After".to_owned(), png: b"bytes".to_vec() };
-    bench.linear.show_pictures(&conversation, &[picture], Attempt::First).await.expect("shown");
-    let file = |handle: &str| FileRef { name: "after.png".to_owned(), media_type: "image/png".to_owned(), size_bytes: 0, handle: handle.to_owned() };
+    let picture = PictureFile {
+        name: "after.png".to_owned(),
+        title: "After".to_owned(),
+        png: b"bytes".to_vec(),
+    };
+    bench
+        .linear
+        .show_pictures(&conversation, &[picture], Attempt::First)
+        .await
+        .expect("shown");
+    let file = |handle: &str| FileRef {
+        name: "after.png".to_owned(),
+        media_type: "image/png".to_owned(),
+        size_bytes: 0,
+        handle: handle.to_owned(),
+    };
     let address = bench.world.uploads()[0].asset_url.clone();
-    assert_eq!(bench.linear.download(&file(&address), 100).await.expect("read"), b"bytes");
+    assert_eq!(
+        bench
+            .linear
+            .download(&file(&address), 100)
+            .await
+            .expect("read"),
+        b"bytes"
+    );
     let too_large = bench.linear.download(&file(&address), 4).await;
     assert!(matches!(too_large, Err(SurfaceError::Permanent { code, .. }) if code == "too_large"));
-    let elsewhere = bench.linear.download(&file("https://evil.example/after.png"), 100).await;
-    assert!(matches!(elsewhere, Err(SurfaceError::Permanent { code, .. }) if code == "not_at_linear"));
+    let elsewhere = bench
+        .linear
+        .download(&file("https://evil.example/after.png"), 100)
+        .await;
+    assert!(
+        matches!(elsewhere, Err(SurfaceError::Permanent { code, .. }) if code == "not_at_linear")
+    );
 }
 
 /// Without Linear's published schema the stand-in's own small one is what operations are held against.

@@ -16,11 +16,18 @@ use crate::{
 const PROGRESS: &str = "abc123:progress-0";
 
 async fn say(linear: &Linear, conversation: &ConversationId, slot: &str, words: &Words) -> LineRef {
-    linear.say(conversation, slot, None, words, Attempt::First).await.expect("said")
+    linear
+        .say(conversation, slot, None, words, Attempt::First)
+        .await
+        .expect("said")
 }
 
 fn picture(name: &str) -> PictureFile {
-    PictureFile { name: name.to_owned(), title: format!("The table, {name}"), png: b"\x89PNG not really".to_vec() }
+    PictureFile {
+        name: name.to_owned(),
+        title: format!("The table, {name}"),
+        png: b"\x89PNG not really".to_vec(),
+    }
 }
 
 #[tokio::test]
@@ -29,36 +36,124 @@ async fn a_delegated_issue_goes_its_whole_way() {
     let (session, conversation) = bench.delegated();
     let (key, opened) = bench.next().await;
     assert_eq!(key, format!("{}:created", session.id()));
-    assert!(matches!(opened, Incoming::Said { mentioned: true, ref text, .. } if text.starts_with("Offset is ignored\n\n")), "{opened:?}");
+    assert!(
+        matches!(opened, Incoming::Said { mentioned: true, ref text, .. } if text.starts_with("Offset is ignored\n\n")),
+        "{opened:?}"
+    );
 
     let linear = bench.linear.clone();
-    linear.mark(&conversation, Mark::Accepted).await.expect("marked");
-    let progress = say(&linear, &conversation, PROGRESS, &status("Writing a plan.", 0)).await;
+    linear
+        .mark(&conversation, Mark::Accepted)
+        .await
+        .expect("marked");
+    let progress = say(
+        &linear,
+        &conversation,
+        PROGRESS,
+        &status("Writing a plan.", 0),
+    )
+    .await;
     assert_eq!(session.state(), SessionState::Active);
-    assert_eq!(session.external_urls(), [("Task page".to_owned(), "https://deckhand.example.com/tasks/abc123".to_owned())]);
+    assert_eq!(
+        session.external_urls(),
+        [(
+            "Task page".to_owned(),
+            "https://deckhand.example.com/tasks/abc123".to_owned()
+        )]
+    );
 
     let card = say(&linear, &conversation, SLOT, &plan("The plan: 1. Fix it.")).await;
-    linear.say(&conversation, PROGRESS, Some(&progress), &status("The plan waits.", 0), Attempt::First).await.expect("nothing to say");
-    assert_eq!(session.state(), SessionState::AwaitingInput, "{}", session.render());
+    linear
+        .say(
+            &conversation,
+            PROGRESS,
+            Some(&progress),
+            &status("The plan waits.", 0),
+            Attempt::First,
+        )
+        .await
+        .expect("nothing to say");
+    assert_eq!(
+        session.state(),
+        SessionState::AwaitingInput,
+        "{}",
+        session.render()
+    );
 
     session.select("ana", "Approve").expect("offered");
-    assert!(matches!(bench.next().await.1, Incoming::Pressed { press: Press::Approve { revision: 1 }, .. }));
-    assert_eq!(linear.say(&conversation, SLOT, Some(&card), &note("Approved by Ana."), Attempt::First).await, Ok(card));
-    say(&linear, &conversation, "abc123:progress-1", &status("Working.", 1)).await;
-    linear.mark(&conversation, Mark::Working).await.expect("moved");
+    assert!(matches!(
+        bench.next().await.1,
+        Incoming::Pressed {
+            press: Press::Approve { revision: 1 },
+            ..
+        }
+    ));
+    assert_eq!(
+        linear
+            .say(
+                &conversation,
+                SLOT,
+                Some(&card),
+                &note("Approved by Ana."),
+                Attempt::First
+            )
+            .await,
+        Ok(card)
+    );
+    say(
+        &linear,
+        &conversation,
+        "abc123:progress-1",
+        &status("Working.", 1),
+    )
+    .await;
+    linear
+        .mark(&conversation, Mark::Working)
+        .await
+        .expect("moved");
     assert_eq!(session.state(), SessionState::Active);
-    assert_eq!(bench.world.issue("ENG-1").expect("there").state, "In Progress");
+    assert_eq!(
+        bench.world.issue("ENG-1").expect("there").state,
+        "In Progress"
+    );
 
-    linear.say(&conversation, "abc123:progress-1", Some(&progress), &status("Done.", 3), Attempt::First).await.expect("shown");
-    linear.show_pictures(&conversation, &[picture("before.png"), picture("after.png")], Attempt::First).await.expect("shown");
-    say(&linear, &conversation, "abc123:result-1", &result("Done: R1 is met.")).await;
+    linear
+        .say(
+            &conversation,
+            "abc123:progress-1",
+            Some(&progress),
+            &status("Done.", 3),
+            Attempt::First,
+        )
+        .await
+        .expect("shown");
+    linear
+        .show_pictures(
+            &conversation,
+            &[picture("before.png"), picture("after.png")],
+            Attempt::First,
+        )
+        .await
+        .expect("shown");
+    say(
+        &linear,
+        &conversation,
+        "abc123:result-1",
+        &result("Done: R1 is met."),
+    )
+    .await;
     assert_eq!(session.state(), SessionState::Complete);
     let statuses: Vec<String> = session.plan().into_iter().map(|step| step.status).collect();
     assert_eq!(statuses, ["completed", "completed", "completed"]);
     assert_eq!(session.external_urls().len(), 2);
     assert_eq!(bench.world.uploads().len(), 2);
     let kinds: Vec<&str> = said(&session).iter().map(|(kind, _)| *kind).collect();
-    assert_eq!(kinds, ["elicitation", "response", "response"], "{}", session.render());
+    assert_eq!(
+        kinds,
+        ["elicitation", "response", "response"],
+        "{}",
+        session.render()
+    );
     bench.assert_clean();
 }
 
@@ -67,13 +162,36 @@ async fn answers_to_choose_from_come_back_as_answers() {
     let mut bench = Bench::start().await;
     let (session, conversation) = bench.delegated();
     bench.next().await;
-    say(&bench.linear, &conversation, SLOT, &question("Which one?", &["npm test", "make: all"])).await;
+    say(
+        &bench.linear,
+        &conversation,
+        SLOT,
+        &question("Which one?", &["npm test", "make: all"]),
+    )
+    .await;
     session.select("ana", "make: all").expect("offered");
-    let Incoming::Pressed { press, .. } = bench.next().await.1 else { panic!("not pressed") };
-    assert_eq!(press, Press::Answer { question: 3, text: "make: all".to_owned() });
-    say(&bench.linear, &conversation, SLOT, &question("In your own words?", &[])).await;
+    let Incoming::Pressed { press, .. } = bench.next().await.1 else {
+        panic!("not pressed")
+    };
+    assert_eq!(
+        press,
+        Press::Answer {
+            question: 3,
+            text: "make: all".to_owned()
+        }
+    );
+    say(
+        &bench.linear,
+        &conversation,
+        SLOT,
+        &question("In your own words?", &[]),
+    )
+    .await;
     let last = session.activities().pop().expect("said");
-    assert_eq!((last.signal, session.state()), (None, SessionState::AwaitingInput));
+    assert_eq!(
+        (last.signal, session.state()),
+        (None, SessionState::AwaitingInput)
+    );
     bench.assert_clean();
 }
 
@@ -82,14 +200,38 @@ async fn a_stop_ends_in_a_response_and_a_failure_in_an_error() {
     let mut bench = Bench::start().await;
     let (session, conversation) = bench.delegated();
     bench.next().await;
-    say(&bench.linear, &conversation, PROGRESS, &status("Working.", 1)).await;
+    say(
+        &bench.linear,
+        &conversation,
+        PROGRESS,
+        &status("Working.", 1),
+    )
+    .await;
     session.stop("ana").expect("stopped");
     assert!(matches!(bench.next().await.1, Incoming::StopSignal { .. }));
-    say(&bench.linear, &conversation, "abc123:note-1", &canceled("Cancelled by Ana.")).await;
+    say(
+        &bench.linear,
+        &conversation,
+        "abc123:note-1",
+        &canceled("Cancelled by Ana."),
+    )
+    .await;
     assert_eq!(session.state(), SessionState::Complete);
-    say(&bench.linear, &conversation, "abc123:note-2", &failure("The agent failed.")).await;
+    say(
+        &bench.linear,
+        &conversation,
+        "abc123:note-2",
+        &failure("The agent failed."),
+    )
+    .await;
     assert_eq!(session.state(), SessionState::Error);
-    say(&bench.linear, &conversation, "abc123:progress-2", &status("Working again.", 1)).await;
+    say(
+        &bench.linear,
+        &conversation,
+        "abc123:progress-2",
+        &status("Working again.", 1),
+    )
+    .await;
     assert_eq!(session.state(), SessionState::Active);
     bench.assert_clean();
 }
@@ -102,17 +244,41 @@ async fn a_remark_leaves_the_session_as_it_stands() {
     let whisper = async |text: &str| {
         let person = PersonId("linear:whoever".to_owned());
         session.say("ana", "what now?").expect("said");
-        bench.linear.whisper(&conversation, &person, &note(text)).await.expect("said");
+        bench
+            .linear
+            .whisper(&conversation, &person, &note(text))
+            .await
+            .expect("said");
     };
-    bench.linear.whisper(&conversation, &PersonId("linear:whoever".to_owned()), &note("An automation may not start.")).await.expect("said");
+    bench
+        .linear
+        .whisper(
+            &conversation,
+            &PersonId("linear:whoever".to_owned()),
+            &note("An automation may not start."),
+        )
+        .await
+        .expect("said");
     assert_eq!(session.state(), SessionState::Complete);
-    say(&bench.linear, &conversation, PROGRESS, &status("Writing a plan.", 0)).await;
+    say(
+        &bench.linear,
+        &conversation,
+        PROGRESS,
+        &status("Writing a plan.", 0),
+    )
+    .await;
     whisper("A plan is being written.").await;
     assert_eq!(session.state(), SessionState::Active);
     say(&bench.linear, &conversation, SLOT, &plan("The plan.")).await;
     whisper("That is not the last revision.").await;
     assert_eq!(session.state(), SessionState::AwaitingInput);
-    say(&bench.linear, &conversation, "abc123:result-1", &result("Done.")).await;
+    say(
+        &bench.linear,
+        &conversation,
+        "abc123:result-1",
+        &result("Done."),
+    )
+    .await;
     whisper("There is nothing to cancel.").await;
     assert_eq!(session.state(), SessionState::Complete);
     bench.assert_clean();
@@ -131,7 +297,12 @@ async fn a_status_with_new_figures_only_is_not_said_at_once() {
     assert_eq!(activities(status("Working: 2 s", 1)).await, 1);
     assert_eq!(activities(status("Checking: 3 s", 1)).await, 2);
     assert_eq!(activities(status("Checking: 3 s", 2)).await, 3);
-    let asked = bench.world.operations().iter().filter(|operation| operation.field == "agentSessionUpdate").count();
+    let asked = bench
+        .world
+        .operations()
+        .iter()
+        .filter(|operation| operation.field == "agentSessionUpdate")
+        .count();
     assert_eq!(asked, 2, "the checklist is sent where it changes");
     bench.assert_clean();
 }
@@ -142,7 +313,13 @@ async fn after_a_restart_an_open_question_stays_open() {
     let (session, conversation) = bench.delegated();
     say(&bench.linear, &conversation, SLOT, &plan("The plan.")).await;
     let linear = bench.restarted();
-    say(&linear, &conversation, PROGRESS, &status("The plan waits.", 0)).await;
+    say(
+        &linear,
+        &conversation,
+        PROGRESS,
+        &status("The plan waits.", 0),
+    )
+    .await;
     assert_eq!(session.state(), SessionState::AwaitingInput);
     session.say("ana", "looks good").expect("said");
     say(&linear, &conversation, PROGRESS, &status("Working.", 1)).await;
@@ -154,11 +331,21 @@ async fn after_a_restart_an_open_question_stays_open() {
 #[tokio::test]
 async fn an_issue_that_nobody_asked_for_is_left_in_triage() {
     let bench = Bench::start().await;
-    let issue = bench.world.create_issue("ana", "Offset is ignored", "").expect("created");
+    let issue = bench
+        .world
+        .create_issue("ana", "Offset is ignored", "")
+        .expect("created");
     let before = bench.world.issue(&issue).expect("there").state;
-    let session = bench.world.delegate_by_automation(&issue).expect("delegated");
+    let session = bench
+        .world
+        .delegate_by_automation(&issue)
+        .expect("delegated");
     let conversation = crate::linear::ids::conversation(session.id());
-    bench.linear.mark(&conversation, Mark::Working).await.expect("nothing to do");
+    bench
+        .linear
+        .mark(&conversation, Mark::Working)
+        .await
+        .expect("nothing to do");
     assert_eq!(bench.world.issue(&issue).expect("there").state, before);
     bench.assert_clean();
 }
@@ -166,11 +353,24 @@ async fn an_issue_that_nobody_asked_for_is_left_in_triage() {
 #[tokio::test]
 async fn a_mentioned_bot_takes_an_issue_that_no_agent_has() {
     let bench = Bench::start().await;
-    let issue = bench.world.create_issue("ana", "Offset is ignored", "").expect("created");
-    let session = bench.world.mention("ben", &issue, "@deckhand fix it").expect("mentioned");
+    let issue = bench
+        .world
+        .create_issue("ana", "Offset is ignored", "")
+        .expect("created");
+    let session = bench
+        .world
+        .mention("ben", &issue, "@deckhand fix it")
+        .expect("mentioned");
     let conversation = crate::linear::ids::conversation(session.id());
-    bench.linear.mark(&conversation, Mark::Working).await.expect("moved");
+    bench
+        .linear
+        .mark(&conversation, Mark::Working)
+        .await
+        .expect("moved");
     let issue = bench.world.issue(&issue).expect("there");
-    assert_eq!((issue.state.as_str(), issue.delegate.as_deref()), ("In Progress", Some("deckhand")));
+    assert_eq!(
+        (issue.state.as_str(), issue.delegate.as_deref()),
+        ("In Progress", Some("deckhand"))
+    );
     bench.assert_clean();
 }

@@ -31,7 +31,18 @@ fn characters(value: &Value) -> usize {
 #[test]
 fn a_plan_has_its_mention_its_words_and_its_buttons() {
     let controls = vec![Control::Approve { revision: 2 }, Control::Open { label: "Task page".into(), url: "https://d.example/t".into() }];
-    insta::assert_snapshot!(message(&words_with(controls), Audience::Everybody), @r#"{"blocks":[{"text":{"text":"<@U1>","type":"mrkdwn"},"type":"section"},{"text":"**Plan**","type":"markdown"},{"elements":[{"action_id":"deckhand:approve:0","style":"primary","text":{"text":"Approve","type":"plain_text"},"type":"button","value":"{\"do\":\"approve\",\"revision\":2}"},{"action_id":"deckhand:open:1","text":{"text":"Task page","type":"plain_text"},"type":"button","url":"https://d.example/t"}],"type":"actions"}],"text":"A plan &amp; more"}"#);
+    let expected = json!({
+        "text": "A plan &amp; more",
+        "blocks": [
+            { "type": "section", "text": { "type": "mrkdwn", "text": "<@U1>" } },
+            { "type": "markdown", "text": "**Plan**" },
+            { "type": "actions", "elements": [
+                { "type": "button", "action_id": "deckhand:approve:0", "text": { "type": "plain_text", "text": "Approve" }, "style": "primary", "value": "{\"do\":\"approve\",\"revision\":2}" },
+                { "type": "button", "action_id": "deckhand:open:1", "text": { "type": "plain_text", "text": "Task page" }, "url": "https://d.example/t" },
+            ] },
+        ],
+    });
+    assert_eq!(message(&words_with(controls), Audience::Everybody), expected);
 }
 
 #[test]

@@ -150,7 +150,7 @@ fn a_proved_result_is_short() {
 
     2 of 2 checks passed in a clean container at `abcdef0123`.
 
-    2 files changed, 20 lines added, 1 removed · 3 min 12 s · $0.12
+    2 files changed, 20 lines added, 1 removed · agent time 3 min 12 s · $0.12
 
     Reply here to have something changed; it continues on the same branch.
     "#);
@@ -205,7 +205,7 @@ fn a_result_with_gaps_hides_none_of_them() {
 
     **`main` has moved since the plan was made, and the two collide** in `lib/users.js`. It cannot be merged before that is resolved.
 
-    2 files changed, 20 lines added, 1 removed · 3 min 12 s · cost unknown · sent back to the agent twice
+    2 files changed, 20 lines added, 1 removed · agent time 3 min 12 s · cost unknown · sent back to the agent twice
 
     Reply here to have something changed; it continues on the same branch.
     "#);

@@ -92,7 +92,7 @@ pub(crate) fn approved_task() -> Task {
 
 pub(crate) fn plan_card() -> PlanCard {
     let mut task = approved_task();
-    task.approval = None;
+    (task.approval, task.model) = (None, None);
     task.plan_card(Decision::Open).unwrap()
 }
 

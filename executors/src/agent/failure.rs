@@ -21,7 +21,7 @@ pub enum AgentFailure {
     /// Too many requests (429), after the agent's own retries.
     #[error("the model provider limits the rate of requests: {0}")]
     RateLimited(String),
-    /// The provider is overloaded (529, 503), after the agent's own retries.
+    /// The provider is overloaded or has an error of its own (529 and the other 5xx), after the agent's own retries.
     #[error("the model provider is overloaded: {0}")]
     Overloaded(String),
     /// What the agent says cannot be understood.
@@ -60,60 +60,28 @@ impl AgentFailure {
 
     /// Reads what an agent or a provider said about it. Credit comes before rate: providers send "no quota" as 429.
     pub(super) fn from_text(text: &str) -> Self {
-        let low = text.to_lowercase();
-        let says = |fragments: &[&str]| fragments.iter().any(|fragment| low.contains(fragment));
-        let has_status = |status: &str| low.split(|c: char| !c.is_alphanumeric()).any(|word| word == status);
-        let detail = shown(text);
-        if has_status("402") || says(&[
-            "credit balance",
-            "insufficient_quota",
-            "exceeded your current quota",
-            "out of credit",
-            "payment required",
-            "credits exhausted",
-            "billing",
-        ]) {
-            return Self::OutOfCredit(detail);
+        let detail = shown(&message_in(text));
+        match Kind::of(text) {
+            Kind::Credentials => Self::CredentialsRefused(detail),
+            Kind::Credit => Self::OutOfCredit(detail),
+            Kind::Rate => Self::RateLimited(detail),
+            Kind::Load => Self::Overloaded(detail),
+            Kind::Unknown => Self::Other(detail),
         }
-        if has_status("401") || says(&[
-            "unauthorized",
-            "authentication",
-            "authenticate",
-            "invalid api key",
-            "invalid x-api-key",
-            "api key not valid",
-            "incorrect api key",
-            "permission_error",
-        ]) {
-            return Self::CredentialsRefused(detail);
-        }
-        if has_status("429") || says(&[
-            "rate limit",
-            "rate_limit",
-            "ratelimit",
-            "too many requests",
-            "resource_exhausted",
-            "resource has been exhausted",
-        ]) {
-            return Self::RateLimited(detail);
-        }
-        if has_status("529") || has_status("503") || says(&["overloaded", "service unavailable"]) {
-            return Self::Overloaded(detail);
-        }
-        Self::Other(detail)
     }
 
-    /// Reads an error that an agent answered a prompt with.
+    /// Reads an error that an agent answered a request with.
     pub(super) fn from_error(error: &Error) -> Self {
         let data = error.data.as_ref().map(Value::to_string).unwrap_or_default();
-        let said = Self::from_text(&format!("{} {data}", error.message));
-        match (said, i32::from(error.code)) {
-            // -32000 is "authentication required"; -32002 is "resource not found".
-            (Self::Other(detail), 401 | 403 | -32000) => Self::CredentialsRefused(detail),
-            (Self::Other(detail), 402) => Self::OutOfCredit(detail),
-            (Self::Other(detail), 429) => Self::RateLimited(detail),
-            (Self::Other(detail), 503 | 529) => Self::Overloaded(detail),
-            (other, _) => other,
+        let detail = shown(&message_in(&error.message));
+        let told = Kind::of(&format!("{} {data}", error.message));
+        match (told, i32::from(error.code)) {
+            // -32000 is the protocol's "authentication required".
+            (Kind::Credentials, _) | (Kind::Unknown, 401 | 403 | -32000) => Self::CredentialsRefused(detail),
+            (Kind::Credit, _) | (Kind::Unknown, 402) => Self::OutOfCredit(detail),
+            (Kind::Rate, _) | (Kind::Unknown, 429) => Self::RateLimited(detail),
+            (Kind::Load, _) | (Kind::Unknown, 500..=599) => Self::Overloaded(detail),
+            (Kind::Unknown, _) => Self::Other(detail),
         }
     }
 
@@ -132,6 +100,89 @@ impl AgentFailure {
             (other, _) => other,
         }))
     }
+}
+
+/// What a text is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Credentials,
+    Credit,
+    Rate,
+    Load,
+    Unknown,
+}
+
+/// Statuses and fragments in lower case, as the providers and the agents put them; the first row that fits counts.
+const SIGNS: [(Kind, &[&str], &[&str]); 4] = [
+    (
+        Kind::Credit,
+        &["402"],
+        &[
+            "credit balance",
+            "insufficient_quota",
+            "exceeded your current quota",
+            "quota exceeded",
+            "out of credit",
+            "payment required",
+            "credits exhausted",
+            "billing",
+        ],
+    ),
+    (
+        Kind::Credentials,
+        &["401"],
+        &[
+            "unauthorized",
+            "authentication",
+            "authenticate",
+            "invalid api key",
+            "invalid x-api-key",
+            "api key not valid",
+            "incorrect api key",
+            "permission_error",
+        ],
+    ),
+    (
+        Kind::Rate,
+        &["429"],
+        &[
+            "rate limit",
+            "rate_limit",
+            "ratelimit",
+            "too many requests",
+            "resource_exhausted",
+            "resource has been exhausted",
+        ],
+    ),
+    (
+        Kind::Load,
+        &["500", "502", "503", "504", "529"],
+        &[
+            "overloaded",
+            "service unavailable",
+            "at capacity",
+            "high demand",
+            "internal server error",
+        ],
+    ),
+];
+
+impl Kind {
+    fn of(text: &str) -> Self {
+        let low = text.to_lowercase();
+        let words: Vec<&str> = low.split(|c: char| !c.is_alphanumeric()).collect();
+        let fits = |(_, statuses, fragments): &&(Self, &[&str], &[&str])| {
+            statuses.iter().any(|status| words.contains(status)) || fragments.iter().any(|fragment| low.contains(fragment))
+        };
+        SIGNS.iter().find(fits).map_or(Self::Unknown, |(kind, ..)| *kind)
+    }
+}
+
+/// The message in a provider's error, where an agent repeats that whole as JSON.
+fn message_in(text: &str) -> String {
+    let json: Option<Value> = serde_json::from_str(text).ok();
+    let message = json.as_ref().and_then(|json| json.pointer("/error/message")?.as_str());
+    message.unwrap_or(text).to_owned()
 }
 
 /// A failure that an agent reports beside the protocol.
@@ -189,6 +240,9 @@ mod tests {
             ("Authentication required", "key"),
             ("Overloaded", "load"),
             ("stream error: 529", "load"),
+            ("Selected model is at capacity. Please try a different model.", "load"),
+            ("Server error (500 Internal Server Error) at /v1/messages", "load"),
+            ("Quota exceeded. Check your plan and billing details.", "credit"),
             ("request req_4294011 has gone wrong", "other"),
             ("the disk is full", "other"),
         ];
@@ -208,6 +262,13 @@ mod tests {
         assert_eq!(name(&error(-32000, None)), "key");
         assert_eq!(name(&error(401, None)), "key");
         assert_eq!(name(&error(-32603, None)), "other");
+    }
+
+    #[test]
+    fn of_a_providers_error_in_json_only_the_message_is_shown() {
+        let error = Error::new(400, r#"{"error":{"code":400,"message":"API key not valid.","details":[{"x":"y"}]}}"#);
+        let expected = AgentFailure::CredentialsRefused("API key not valid.".into());
+        assert_eq!(AgentFailure::from_error(&error), expected);
     }
 
     #[test]

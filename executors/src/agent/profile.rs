@@ -173,11 +173,11 @@ pub(super) struct FailureMarks {
 }
 
 impl FailureMarks {
-    /// The message, where it is an error.
+    /// The error in a message that is one: its first paragraph without the prefix.
     pub(super) fn in_text<'a>(&self, message: &'a str) -> Option<&'a str> {
-        let begins = message.trim_start();
-        let marked = self.text_prefixes.iter().any(|prefix| begins.starts_with(prefix.as_str()));
-        marked.then_some(begins)
+        let begin = message.trim_start();
+        let error = self.text_prefixes.iter().find_map(|prefix| begin.strip_prefix(prefix.as_str()))?;
+        error.trim().split("\n\n").next()
     }
 }
 
@@ -219,7 +219,7 @@ pub struct AgentProfile {
     pub image: String,
     /// The command that speaks the Agent Client Protocol on its standard input and output.
     pub(super) command: Vec<String>,
-    /// A script for `sh` that runs in the home folder's favour before the agent starts; it has to bear being run again.
+    /// A script for `sh` that puts the home folder in order before the agent starts.
     #[serde(default)]
     pub(super) prepare: String,
     #[serde(default)]
@@ -394,7 +394,7 @@ default_model = "small"
     #[test]
     fn a_failures_mark_counts_at_the_beginning_only() {
         let marks = AgentProfile::load("goose").unwrap().failure;
-        assert!(marks.in_text("\nRan into this error: no").is_some());
+        assert_eq!(marks.in_text("\nRan into this error: no.\n\nPlease retry."), Some("no."));
         assert!(marks.in_text("I Ran into this error: no").is_none());
     }
 }

@@ -140,13 +140,26 @@ impl Stage {
         assert_eq!(self.slack.violations(), Vec::<String>::new());
         assert_eq!(self.github.violations(), Vec::<String>::new());
         assert_eq!(self.models.violations(), Vec::<String>::new());
-        assert_eq!(self.sandboxes().await, Vec::<String>::new());
+        self.wait_for_no_sandbox().await;
         for task in self.context.store.recent_tasks(None, 100).await.unwrap() {
             self.context.runs.release(&self.context, &task.id).await.unwrap();
         }
         self.stop.cancel();
         self.running.await.unwrap().unwrap();
         drop(self.folder);
+    }
+
+    /// Waits until the engine has no sandbox of this stage; a run's own goes within moments of its end.
+    pub async fn wait_for_no_sandbox(&self) {
+        let begun = std::time::Instant::now();
+        loop {
+            let left = self.sandboxes().await;
+            if left.is_empty() {
+                return;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(15), "these sandboxes are left: {left:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Waits until inbox and outbox are empty.

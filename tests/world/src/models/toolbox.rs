@@ -17,6 +17,12 @@ const SHELLS: [&str; 9] = [
     "exec",
 ];
 
+/// The tool that runs programs, from which all other tools are called (Codex with the models that it knows).
+const PROGRAM: &str = "exec";
+
+/// The name under which the session's tools are offered to agents.
+const SESSION_SERVER: &str = "deckhand";
+
 /// Longest time that a command may take before an agent gives its output back half done, in milliseconds.
 const COMMAND_WAIT_MS: u64 = 30_000;
 
@@ -35,7 +41,8 @@ pub(super) fn shell(dialogue: &Dialogue, command: &str) -> Option<ToolCall> {
     Some(ToolCall::new(tool, input))
 }
 
-/// A call of the session's tool of that name, or of the agent's search for tools where it hides them.
+/// A call of the session's tool of that name; by the agent's programs where tools are called from there, and by its
+/// search for tools where it hides them.
 pub(super) fn named(dialogue: &Dialogue, name: &str, arguments: &Value) -> Option<ToolCall> {
     let fits = |tool: &&OfferedTool| {
         tool.name
@@ -50,10 +57,14 @@ pub(super) fn named(dialogue: &Dialogue, name: &str, arguments: &Value) -> Optio
     if let Some(tool) = best {
         return Some(ToolCall::new(tool, CallInput::Json(arguments.clone())));
     }
-    let search = dialogue
-        .tools
-        .iter()
-        .find(|tool| tool.name == "ToolSearch")?;
+    let mut all = dialogue.tools.iter();
+    if let Some(program) = all.clone().find(|tool| tool.is_program()) {
+        let script = format!(
+            "const result = await tools.mcp__{SESSION_SERVER}__{name}({arguments}); text(JSON.stringify(result));"
+        );
+        return Some(ToolCall::new(program, CallInput::Freeform(script)));
+    }
+    let search = all.find(|tool| tool.name == "ToolSearch")?;
     let query = json!({"query": name, "max_results": 3});
     Some(ToolCall::new(search, CallInput::Json(query)))
 }
@@ -102,6 +113,12 @@ fn shell_arguments(schema: &Value, command: &str) -> Value {
         });
     }
     Value::Object(arguments)
+}
+
+impl OfferedTool {
+    fn is_program(&self) -> bool {
+        self.form == ToolForm::Freeform && self.name == PROGRAM
+    }
 }
 
 #[cfg(test)]
@@ -189,6 +206,22 @@ mod tests {
                 }
             );
         }
+    }
+
+    #[test]
+    fn a_session_tool_is_called_from_a_program_where_there_is_no_other_way() {
+        let program = OfferedTool {
+            form: ToolForm::Freeform,
+            ..OfferedTool::function("exec", Value::Null)
+        };
+        let call = named(
+            &offering(vec![program]),
+            "submit_plan",
+            &json!({"steps": []}),
+        )
+        .unwrap();
+        let script = "const result = await tools.mcp__deckhand__submit_plan({\"steps\":[]}); text(JSON.stringify(result));";
+        assert_eq!(call.input, CallInput::Freeform(script.to_owned()));
     }
 
     #[test]
