@@ -155,18 +155,23 @@ fn production_code_has_no_test_switch_and_no_gaps() {
 
 #[test]
 fn every_template_is_used() {
-    let code: String = rust_files("bot").iter().map(|path| fs::read_to_string(path).unwrap()).collect();
-    let templates: String = ["messages", "prompts", "pages"].iter().flat_map(|folder| fs::read_dir(root().join("templates").join(folder)).unwrap()).map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap()).collect();
-    let mut unused = Vec::new();
-    for folder in ["messages", "prompts", "pages"] {
-        for entry in fs::read_dir(root().join("templates").join(folder)).unwrap() {
-            let file = format!("{folder}/{}", entry.unwrap().file_name().to_str().unwrap());
-            if !code.contains(&file) && !templates.contains(&file) {
-                unused.push(file);
+    let mut templates = BTreeMap::new();
+    let mut folders = ["messages", "prompts", "pages"].map(|folder| root().join("templates").join(folder)).to_vec();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(root().join("templates")).unwrap().display().to_string();
+                templates.insert(name, fs::read_to_string(&path).unwrap());
             }
         }
     }
-    assert_eq!(unused, Vec::<String>::new());
+    let code: String = rust_files("bot").iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    let is_used = |name: &String| code.contains(name.as_str()) || templates.values().any(|text| text.contains(name.as_str()));
+    let unused: Vec<&String> = templates.keys().filter(|name| !is_used(name)).collect();
+    assert_eq!(unused, Vec::<&String>::new());
 }
 
 #[test]

@@ -96,11 +96,12 @@ pub struct Terms {
 }
 
 impl Fingerprint {
-    /// Computes the hash. The order of fields is part of it, so it is taken over the serialised form of the typed values.
+    /// Computes the hash over the serialised form of the typed values, whose fields keep the order of their declaration.
+    /// None where they cannot be serialised, which approves nothing.
     #[must_use]
-    pub fn of(specification: &Specification, plan: &Plan, terms: &Terms) -> Self {
-        let whole = serde_json::json!([specification, plan, terms]);
-        Self(hex::encode(Sha256::digest(whole.to_string().as_bytes())))
+    pub fn of(specification: &Specification, plan: &Plan, terms: &Terms) -> Option<Self> {
+        let whole = serde_json::to_vec(&(specification, plan, terms)).ok()?;
+        Some(Self(hex::encode(Sha256::digest(whole))))
     }
 }
 

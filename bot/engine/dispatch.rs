@@ -166,8 +166,8 @@ impl Dispatch {
             }
             Source::Github => match github::read(&delivery.body) {
                 Some(ended) => match self.store.task_of_branch(&ended.branch).await? {
-                    Some(stored) => self.handled(delivery, stored, Event::PullRequestEnded { merged: ended.merged, by: ended.by }, now).await,
-                    None => Ok(nothing(delivery)),
+                    Some(stored) if stored.task.repository() == Some(&ended.repository) => self.handled(delivery, stored, Event::PullRequestEnded { merged: ended.merged, by: ended.by }, now).await,
+                    Some(_) | None => Ok(nothing(delivery)),
                 },
                 None => Ok(nothing(delivery)),
             },

@@ -281,7 +281,7 @@ mod tests {
             assert_eq!(
                 said(&created_with(&json!({ "comment": { "body": body } }))).0,
                 expected
-            )
+            );
         };
         check("@deckhand fix it", "fix it");
         check(

@@ -6,8 +6,9 @@ mod puppet;
 use std::time::Duration;
 
 use deckhand_executors::agent::{
-    AgentEvent, AgentFailure, AgentProfile, AgentSession, AgentSessionId, Cost, HandoverTools, MicroDollars, PermissionAnswer,
-    PriceTable, PromptError, SessionOptions, SessionStart, Stop, Turn, TurnEnded,
+    AgentEvent, AgentFailure, AgentProfile, AgentSession, AgentSessionId, Cost, HandoverTools,
+    MicroDollars, PermissionAnswer, PriceTable, PromptError, SessionOptions, SessionStart, Stop,
+    Turn, TurnEnded,
 };
 use puppet::{Puppet, update};
 use serde_json::{Value, json};
@@ -52,7 +53,9 @@ async fn prompted(agent: &str) -> (AgentSession, Puppet) {
 async fn until_end(session: &mut AgentSession) -> Vec<AgentEvent> {
     let mut events = Vec::new();
     loop {
-        let event = tokio::time::timeout(Duration::from_secs(10), session.next_event()).await.expect("no event");
+        let event = tokio::time::timeout(Duration::from_secs(10), session.next_event())
+            .await
+            .expect("no event");
         let is_end = matches!(event, AgentEvent::TurnEnded(_) | AgentEvent::Ended { .. });
         events.push(event);
         if is_end {
@@ -82,9 +85,18 @@ async fn a_session_opens_with_the_tools_and_the_mode_of_its_agent() {
         },
     );
     let [initialize, new, mode] = heard;
-    assert_eq!((&initialize["id"], &initialize["method"]), (&json!(1), &json!("initialize")));
-    assert_eq!(initialize["params"]["clientCapabilities"]["session"], json!({"notices": {}}));
-    assert_eq!((&new["id"], &new["method"]), (&json!(2), &json!("session/new")));
+    assert_eq!(
+        (&initialize["id"], &initialize["method"]),
+        (&json!(1), &json!("initialize"))
+    );
+    assert_eq!(
+        initialize["params"]["clientCapabilities"]["session"],
+        json!({"notices": {}})
+    );
+    assert_eq!(
+        (&new["id"], &new["method"]),
+        (&json!(2), &json!("session/new"))
+    );
     assert_eq!(
         new["params"],
         json!({"cwd": "/work/repo", "mcpServers": [
@@ -103,7 +115,11 @@ async fn a_session_opens_with_the_tools_and_the_mode_of_its_agent() {
 async fn a_turn_becomes_text_tools_usage_and_an_end() {
     let (mut session, mut puppet) = prompted("claude").await;
     assert_eq!(session.turn(), Turn::Open);
-    puppet.says(&update(&json!({"sessionUpdate": "available_commands_update", "availableCommands": []}))).await;
+    puppet
+        .says(&update(
+            &json!({"sessionUpdate": "available_commands_update", "availableCommands": []}),
+        ))
+        .await;
     puppet.says(&update(&json!({"sessionUpdate": "agent_thought_chunk", "content": {"type": "text", "text": "Hm."}}))).await;
     puppet.text("I look.").await;
     puppet
@@ -116,7 +132,11 @@ async fn a_turn_becomes_text_tools_usage_and_an_end() {
         .says(&update(&json!({"sessionUpdate": "usage_update", "used": 10, "size": 100, "cost": {"amount": 0.02, "currency": "USD"}})))
         .await;
     puppet.says(&update(&json!({"sessionUpdate": "plan", "entries": [{"content": "Mend", "priority": "high", "status": "in_progress"}]}))).await;
-    puppet.says(&update(&json!({"sessionUpdate": "notice", "severity": "warning", "title": "Retrying"}))).await;
+    puppet
+        .says(&update(
+            &json!({"sessionUpdate": "notice", "severity": "warning", "title": "Retrying"}),
+        ))
+        .await;
     puppet.ends_turn(1, &json!({"stopReason": "end_turn", "usage": {"totalTokens": 9, "inputTokens": 4, "outputTokens": 5}})).await;
     let names: Vec<String> = until_end(&mut session)
         .await
@@ -125,11 +145,18 @@ async fn a_turn_becomes_text_tools_usage_and_an_end() {
             AgentEvent::Text(text) => format!("text {text}"),
             AgentEvent::Thought(text) => format!("thought {text}"),
             AgentEvent::ToolStarted(tool) => format!("started {:?}", tool.command),
-            AgentEvent::ToolEnded(tool) => format!("ended {:?} {}", tool.exit_status, tool.output_tail),
+            AgentEvent::ToolEnded(tool) => {
+                format!("ended {:?} {}", tool.exit_status, tool.output_tail)
+            }
             AgentEvent::PlanUpdated(steps) => format!("plan {}", steps[0].text),
             AgentEvent::Usage(usage) => format!("usage {:?}", usage.cost),
             AgentEvent::Notice(text) => format!("notice {text}"),
-            AgentEvent::TurnEnded(end) => format!("{:?} {:?} {}", end.stop, end.failure, end.usage.tokens.total()),
+            AgentEvent::TurnEnded(end) => format!(
+                "{:?} {:?} {}",
+                end.stop,
+                end.failure,
+                end.usage.tokens.total()
+            ),
             AgentEvent::Ended { .. } => String::from("gone"),
         })
         .collect();
@@ -154,50 +181,87 @@ async fn a_turn_becomes_text_tools_usage_and_an_end() {
 async fn a_second_prompt_waits_for_the_first_ones_answer() {
     let (mut session, mut puppet) = prompted("goose").await;
     assert_eq!(session.prompt("more").await, Err(PromptError::TurnOpen));
-    puppet.ends_turn(1, &json!({"stopReason": "end_turn"})).await;
+    puppet
+        .ends_turn(1, &json!({"stopReason": "end_turn"}))
+        .await;
     turn_end(&mut session).await;
     session.prompt("more").await.unwrap();
     let second = puppet.hears().await;
     assert_eq!(second["id"], 1002);
-    assert_eq!(second["params"]["prompt"], json!([{"type": "text", "text": "more"}]));
+    assert_eq!(
+        second["params"]["prompt"],
+        json!([{"type": "text", "text": "more"}])
+    );
 }
 
 #[tokio::test]
 async fn a_prompt_longer_than_a_mebibyte_is_refused() {
     let (mut session, _puppet) = opened("goose").await;
     let long = "x".repeat((1 << 20) + 1);
-    assert_eq!(session.prompt(&long).await, Err(PromptError::TooLong(long.len())));
+    assert_eq!(
+        session.prompt(&long).await,
+        Err(PromptError::TooLong(long.len()))
+    );
 }
 
 #[tokio::test]
 async fn nonsense_is_dropped_and_counted_and_unknown_requests_are_refused() {
     let (mut session, mut puppet) = prompted("goose").await;
-    puppet.raw(b"Loading...\n\x1b[31m\xff\xfe\n{\"half\": \n[]\n").await;
-    puppet.says(&update(&json!({"sessionUpdate": "from_the_future", "x": 1}))).await;
-    puppet.says(&update(&json!({"sessionUpdate": "tool_call", "toolCallId": 5}))).await;
-    puppet.says(&json!({"jsonrpc": "2.0", "method": "_auth/status_update", "params": {}})).await;
-    puppet.says(&json!({"jsonrpc": "2.0", "id": 77, "result": {}})).await;
+    puppet
+        .raw(b"Loading...\n\x1b[31m\xff\xfe\n{\"half\": \n[]\n")
+        .await;
+    puppet
+        .says(&update(
+            &json!({"sessionUpdate": "from_the_future", "x": 1}),
+        ))
+        .await;
+    puppet
+        .says(&update(
+            &json!({"sessionUpdate": "tool_call", "toolCallId": 5}),
+        ))
+        .await;
+    puppet
+        .says(&json!({"jsonrpc": "2.0", "method": "_auth/status_update", "params": {}}))
+        .await;
+    puppet
+        .says(&json!({"jsonrpc": "2.0", "id": 77, "result": {}}))
+        .await;
     puppet.says(&json!({"jsonrpc": "2.0", "id": "q", "method": "fs/write_text_file", "params": {"path": "/etc/x"}})).await;
     let (refused, event) = tokio::join!(puppet.hears(), async {
         tokio::time::timeout(Duration::from_millis(200), session.next_event()).await
     });
-    assert_eq!((&refused["id"], &refused["error"]["code"]), (&json!("q"), &json!(-32601)));
+    assert_eq!(
+        (&refused["id"], &refused["error"]["code"]),
+        (&json!("q"), &json!(-32601))
+    );
     assert!(event.is_err(), "{event:?}");
-    puppet.ends_turn(1, &json!({"stopReason": "because_of_the_future"})).await;
-    assert_eq!(turn_end(&mut session).await.stop, Stop::Unknown("because_of_the_future".into()));
+    puppet
+        .ends_turn(1, &json!({"stopReason": "because_of_the_future"}))
+        .await;
+    assert_eq!(
+        turn_end(&mut session).await.stop,
+        Stop::Unknown("because_of_the_future".into())
+    );
     assert_eq!(session.dropped_lines(), 4);
 }
 
 #[tokio::test]
 async fn permission_is_answered_by_the_kind_of_the_option() {
     let ask = |kinds: &[&str]| {
-        let option = |kind: &&str| json!({"optionId": format!("id-{kind}"), "name": kind, "kind": kind});
+        let option =
+            |kind: &&str| json!({"optionId": format!("id-{kind}"), "name": kind, "kind": kind});
         json!({"jsonrpc": "2.0", "id": 0, "method": "session/request_permission", "params": {
             "sessionId": "s-1", "toolCall": {"toolCallId": "t"}, "options": kinds.iter().map(option).collect::<Vec<_>>()}})
     };
     let table = [
-        (&["reject_once", "allow_always", "allow_once"][..], json!({"outcome": "selected", "optionId": "id-allow_once"})),
-        (&["reject_once", "allow_always"][..], json!({"outcome": "selected", "optionId": "id-allow_always"})),
+        (
+            &["reject_once", "allow_always", "allow_once"][..],
+            json!({"outcome": "selected", "optionId": "id-allow_once"}),
+        ),
+        (
+            &["reject_once", "allow_always"][..],
+            json!({"outcome": "selected", "optionId": "id-allow_always"}),
+        ),
         (&["reject_once"][..], json!({"outcome": "cancelled"})),
     ];
     let (mut session, mut puppet) = prompted("gemini").await;
@@ -207,7 +271,10 @@ async fn permission_is_answered_by_the_kind_of_the_option() {
             answer = puppet.hears() => answer,
             event = session.next_event() => panic!("{event:?}"),
         };
-        assert_eq!(answer, json!({"jsonrpc": "2.0", "id": 0, "result": {"outcome": outcome}}));
+        assert_eq!(
+            answer,
+            json!({"jsonrpc": "2.0", "id": 0, "result": {"outcome": outcome}})
+        );
     }
 }
 
@@ -220,7 +287,11 @@ async fn a_line_of_seventeen_mebibytes_ends_the_session_with_a_reason() {
         }
     });
     let events = until_end(&mut session).await;
-    let Some(AgentEvent::Ended { failure: Some(AgentFailure::ProtocolBroken(reason)), .. }) = events.last() else {
+    let Some(AgentEvent::Ended {
+        failure: Some(AgentFailure::ProtocolBroken(reason)),
+        ..
+    }) = events.last()
+    else {
         panic!("{events:?}");
     };
     assert_eq!(reason, "one line of more than 16 MiB");
@@ -239,7 +310,13 @@ async fn a_hundred_megabytes_of_nonsense_end_the_session_and_are_not_kept() {
     });
     let events = until_end(&mut session).await;
     assert!(
-        matches!(&events[..], [AgentEvent::Ended { failure: Some(AgentFailure::ProtocolBroken(_)), .. }]),
+        matches!(
+            &events[..],
+            [AgentEvent::Ended {
+                failure: Some(AgentFailure::ProtocolBroken(_)),
+                ..
+            }]
+        ),
         "{events:?}"
     );
     feeding.abort();
@@ -253,7 +330,10 @@ async fn a_process_that_dies_in_its_work_leaves_the_end_of_its_errors() {
     drop(puppet);
     let events = until_end(&mut session).await;
     assert_eq!(events[0], AgentEvent::Text("I be".into()));
-    let gone = AgentEvent::Ended { failure: None, errors_tail: "panic: out of cheese".into() };
+    let gone = AgentEvent::Ended {
+        failure: None,
+        errors_tail: "panic: out of cheese".into(),
+    };
     assert_eq!(events[1], gone);
     assert_eq!(session.next_event().await, gone, "the end does not go away");
 }
@@ -264,19 +344,37 @@ async fn a_program_that_ends_at_once_did_not_start() {
     puppet.complains("node: not found").await;
     drop(puppet);
     let profile = AgentProfile::load("claude").unwrap();
-    let failure = AgentSession::open(attachment, &profile, options(SessionStart::New)).await.err().unwrap();
-    let AgentFailure::StartFailed { reason, errors_tail } = failure else {
+    let failure = AgentSession::open(attachment, &profile, options(SessionStart::New))
+        .await
+        .err()
+        .unwrap();
+    let AgentFailure::StartFailed {
+        reason,
+        errors_tail,
+    } = failure
+    else {
         panic!("{failure:?}");
     };
-    assert_eq!((reason.as_str(), errors_tail.as_str()), ("its program ended", "node: not found"));
+    assert_eq!(
+        (reason.as_str(), errors_tail.as_str()),
+        ("its program ended", "node: not found")
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_program_that_says_nothing_did_not_start() {
     let (attachment, puppet) = Puppet::new();
     let profile = AgentProfile::load("codex").unwrap();
-    let failure = AgentSession::open(attachment, &profile, options(SessionStart::New)).await.err().unwrap();
-    assert!(failure.to_string().contains("no answer to initialize in 60 s"), "{failure}");
+    let failure = AgentSession::open(attachment, &profile, options(SessionStart::New))
+        .await
+        .err()
+        .unwrap();
+    assert!(
+        failure
+            .to_string()
+            .contains("no answer to initialize in 60 s"),
+        "{failure}"
+    );
     drop(puppet);
 }
 
@@ -284,30 +382,43 @@ async fn a_program_that_says_nothing_did_not_start() {
 async fn a_session_that_the_agent_has_forgotten_is_told_apart_from_a_failed_start() {
     let (attachment, mut puppet) = Puppet::new();
     let profile = AgentProfile::load("codex").unwrap();
-    let (session, ()) = tokio::join!(AgentSession::open(attachment, &profile, options(earlier())), async {
-        puppet.answers(json!({})).await;
-        let resume = puppet.hears().await;
-        assert_eq!(resume["method"], "session/resume");
-        assert_eq!(resume["params"]["sessionId"], "s-1");
-        puppet.says(&json!({"jsonrpc": "2.0", "id": 2, "error": {"code": -32002, "message": "Resource not found"}})).await;
-    });
-    assert_eq!(session.err(), Some(AgentFailure::SessionLost("Resource not found".into())));
+    let (session, ()) = tokio::join!(
+        AgentSession::open(attachment, &profile, options(earlier())),
+        async {
+            puppet.answers(json!({})).await;
+            let resume = puppet.hears().await;
+            assert_eq!(resume["method"], "session/resume");
+            assert_eq!(resume["params"]["sessionId"], "s-1");
+            puppet.says(&json!({"jsonrpc": "2.0", "id": 2, "error": {"code": -32002, "message": "Resource not found"}})).await;
+        }
+    );
+    assert_eq!(
+        session.err(),
+        Some(AgentFailure::SessionLost("Resource not found".into()))
+    );
 }
 
 #[tokio::test]
 async fn an_old_conversation_that_is_told_again_is_no_news() {
     let (attachment, mut puppet) = Puppet::new();
     let profile = AgentProfile::load("gemini").unwrap();
-    let (session, ()) = tokio::join!(AgentSession::open(attachment, &profile, options(earlier())), async {
-        puppet.answers(json!({})).await;
-        assert_eq!(puppet.hears().await["method"], "session/load");
-        puppet.text("long ago").await;
-        puppet.says(&json!({"jsonrpc": "2.0", "id": 2, "result": {}})).await;
-        assert_eq!(puppet.hears().await["method"], "session/set_mode");
-        puppet.text("[MODE_UPDATE] yolo").await;
-        puppet.says(&json!({"jsonrpc": "2.0", "id": 3, "result": {}})).await;
-        puppet.text("still long ago").await;
-    });
+    let (session, ()) = tokio::join!(
+        AgentSession::open(attachment, &profile, options(earlier())),
+        async {
+            puppet.answers(json!({})).await;
+            assert_eq!(puppet.hears().await["method"], "session/load");
+            puppet.text("long ago").await;
+            puppet
+                .says(&json!({"jsonrpc": "2.0", "id": 2, "result": {}}))
+                .await;
+            assert_eq!(puppet.hears().await["method"], "session/set_mode");
+            puppet.text("[MODE_UPDATE] yolo").await;
+            puppet
+                .says(&json!({"jsonrpc": "2.0", "id": 3, "result": {}}))
+                .await;
+            puppet.text("still long ago").await;
+        }
+    );
     let mut session = session.unwrap();
     assert_eq!(session.turn(), Turn::Waiting);
     session.prompt("go on").await.unwrap();
@@ -324,92 +435,129 @@ async fn cancelling_is_a_notification_and_its_end_is_no_failure() {
         heard = puppet.hears() => heard,
         event = session.next_event() => panic!("{event:?}"),
     };
-    assert_eq!(cancel, json!({"jsonrpc": "2.0", "method": "session/cancel", "params": {"sessionId": "s-1"}}));
-    puppet.ends_turn(1, &json!({"stopReason": "cancelled", "usage": null})).await;
+    assert_eq!(
+        cancel,
+        json!({"jsonrpc": "2.0", "method": "session/cancel", "params": {"sessionId": "s-1"}})
+    );
+    puppet
+        .ends_turn(1, &json!({"stopReason": "cancelled", "usage": null}))
+        .await;
     let end = turn_end(&mut session).await;
     assert_eq!((end.stop, end.failure), (Stop::Cancelled, None));
 }
 
-/// How each agent tells that its model refuses, and what we make of it.
-#[tokio::test]
-async fn no_agents_way_of_hiding_a_failure_is_taken_for_an_end() {
-    type IsRight = fn(&AgentFailure) -> bool;
-    let system_error = update(&json!({"sessionUpdate": "session_info_update", "_meta": {"codex": {"threadStatus": {"type": "systemError"}}}}));
-    let text = |text: &str| update(&json!({"sessionUpdate": "agent_message_chunk", "content": {"type": "text", "text": text}}));
-    let result = |result: Value| json!({"jsonrpc": "2.0", "id": 1001, "result": result});
-    let error = |error: Value| json!({"jsonrpc": "2.0", "id": 1001, "error": error});
-    let table: Vec<(&str, Vec<Value>, IsRight)> = vec![
-        (
-            "claude",
-            vec![
-                text("API Error: 401"),
-                error(json!({"code": -32000, "message": "Authentication required"})),
-            ],
-            |failure| matches!(failure, AgentFailure::CredentialsRefused(_)),
-        ),
-        (
-            "claude",
-            vec![result(json!({"stopReason": "end_turn", "usage": {"inputTokens": 0, "outputTokens": 0, "totalTokens": 0},
-                "_meta": {"jetbrains": {"air": {"sessionFailure": {"category": "limit", "severity": "error", "title": "API Error: Request rejected (429)"}}}}}))],
-            |failure| matches!(failure, AgentFailure::RateLimited(_)),
-        ),
-        (
-            "codex",
-            vec![
-                system_error.clone(),
-                text("exceeded retry limit, last status: 429 Too Many Requests"),
-                result(json!({"stopReason": "end_turn", "usage": null,
-                    "_meta": {"jetbrains": {"air": {"sessionFailure": {"category": "limit", "severity": "error", "title": "last status: 429"}}}}})),
-            ],
-            |failure| matches!(failure, AgentFailure::RateLimited(_)),
-        ),
-        (
-            "codex",
-            vec![text("quota: insufficient_quota"), system_error, result(json!({"stopReason": "end_turn", "usage": null}))],
-            |failure| matches!(failure, AgentFailure::OutOfCredit(_)),
-        ),
-        (
-            "codex",
-            vec![result(json!({"stopReason": "end_turn", "usage": null}))],
-            |failure| matches!(failure, AgentFailure::Other(_)),
-        ),
-        (
-            "goose",
-            vec![
-                text("Ran into this error: Rate limit exceeded: slow"),
-                text(" down.\n\nPlease retry"),
-                result(json!({"stopReason": "end_turn"})),
-            ],
-            |failure| matches!(failure, AgentFailure::RateLimited(_)),
-        ),
-        (
-            "gemini",
-            vec![error(json!({"code": 401, "message": "{\"type\":\"error\"}"}))],
-            |failure| matches!(failure, AgentFailure::CredentialsRefused(_)),
-        ),
-        (
-            "opencode",
-            vec![error(json!({"code": -32603, "message": "Internal error: Overloaded", "data": {"errorName": "APIError"}}))],
-            |failure| matches!(failure, AgentFailure::Overloaded(_)),
-        ),
-    ];
-    for (agent, lines, is_right) in table {
-        let (mut session, mut puppet) = prompted(agent).await;
-        for line in &lines {
-            puppet.says(line).await;
-        }
-        let end = turn_end(&mut session).await;
-        assert!(end.failure.as_ref().is_some_and(is_right), "{agent}: {:?} for {lines:?}", end.failure);
+/// What an agent answers a prompt with, and what is made of it.
+async fn failure_after(agent: &str, said: &[Value]) -> AgentFailure {
+    let (mut session, mut puppet) = prompted(agent).await;
+    for line in said {
+        puppet.says(line).await;
     }
+    turn_end(&mut session)
+        .await
+        .failure
+        .unwrap_or_else(|| panic!("{agent}: nothing in {said:?}"))
+}
+
+fn says(text: &str) -> Value {
+    update(
+        &json!({"sessionUpdate": "agent_message_chunk", "content": {"type": "text", "text": text}}),
+    )
+}
+
+fn answers(result: &Value) -> Value {
+    json!({"jsonrpc": "2.0", "id": 1001, "result": result})
+}
+
+fn refuses(error: &Value) -> Value {
+    json!({"jsonrpc": "2.0", "id": 1001, "error": error})
+}
+
+/// What the two adapters put into an answer for a client that asks for failures.
+fn session_failure(title: &str) -> Value {
+    json!({"jetbrains": {"air": {"sessionFailure": {"category": "limit", "severity": "error", "title": title}}}})
+}
+
+#[tokio::test]
+async fn claudes_failures_are_an_error_or_beside_an_ordinary_end() {
+    let refused = refuses(&json!({"code": -32000, "message": "Authentication required"}));
+    let failure = failure_after("claude", &[says("API Error: 401"), refused]).await;
+    assert!(
+        matches!(failure, AgentFailure::CredentialsRefused(_)),
+        "{failure}"
+    );
+    let ended = answers(
+        &json!({"stopReason": "end_turn", "_meta": session_failure("Request rejected (429)"),
+        "usage": {"inputTokens": 0, "outputTokens": 0, "totalTokens": 0}}),
+    );
+    let failure = failure_after("claude", &[ended]).await;
+    assert!(matches!(failure, AgentFailure::RateLimited(_)), "{failure}");
+}
+
+#[tokio::test]
+async fn codexs_failures_are_beside_an_ordinary_end_or_a_missing_count() {
+    let broken = update(&json!({"sessionUpdate": "session_info_update",
+        "_meta": {"codex": {"threadStatus": {"type": "systemError"}}}}));
+    let uncounted = answers(&json!({"stopReason": "end_turn", "usage": null}));
+    let told = answers(
+        &json!({"stopReason": "end_turn", "usage": null, "_meta": session_failure("last status: 429")}),
+    );
+    let failure = failure_after(
+        "codex",
+        &[broken.clone(), says("exceeded retry limit"), told],
+    )
+    .await;
+    assert!(matches!(failure, AgentFailure::RateLimited(_)), "{failure}");
+    let failure = failure_after(
+        "codex",
+        &[says("insufficient_quota"), broken, uncounted.clone()],
+    )
+    .await;
+    assert!(matches!(failure, AgentFailure::OutOfCredit(_)), "{failure}");
+    let failure = failure_after("codex", &[uncounted]).await;
+    assert!(matches!(failure, AgentFailure::Other(_)), "{failure}");
+}
+
+#[tokio::test]
+async fn gooses_failures_are_what_it_says_at_an_ordinary_end() {
+    let said = [
+        says("Ran into this error: Rate limit exceeded: slow"),
+        says(" down.\n\nPlease retry if you like."),
+    ];
+    let ended = answers(&json!({"stopReason": "end_turn"}));
+    let failure = failure_after("goose", &[&said[..], &[ended]].concat()).await;
+    assert_eq!(
+        failure,
+        AgentFailure::RateLimited("Rate limit exceeded: slow down.".into())
+    );
+}
+
+#[tokio::test]
+async fn geminis_and_opencodes_failures_are_errors_of_their_own_codes() {
+    let failure = failure_after("gemini", &[refuses(&json!({"code": 401, "message": "{}"}))]).await;
+    assert!(
+        matches!(failure, AgentFailure::CredentialsRefused(_)),
+        "{failure}"
+    );
+    let refused = refuses(
+        &json!({"code": -32603, "message": "Internal error: Overloaded", "data": {"errorName": "APIError"}}),
+    );
+    let failure = failure_after("opencode", &[refused]).await;
+    assert!(matches!(failure, AgentFailure::Overloaded(_)), "{failure}");
 }
 
 #[tokio::test]
 async fn words_about_an_error_are_no_failure_where_work_follows() {
     let (mut session, mut puppet) = prompted("goose").await;
     puppet.text("Ran into this error: no such file.").await;
-    puppet.says(&update(&json!({"sessionUpdate": "tool_call", "toolCallId": "t", "title": "write · a"}))).await;
+    puppet
+        .says(&update(
+            &json!({"sessionUpdate": "tool_call", "toolCallId": "t", "title": "write · a"}),
+        ))
+        .await;
     puppet.text("Mended.").await;
-    puppet.ends_turn(1, &json!({"stopReason": "end_turn"})).await;
+    puppet
+        .ends_turn(1, &json!({"stopReason": "end_turn"}))
+        .await;
     assert_eq!(turn_end(&mut session).await.failure, None);
 }
 
@@ -437,7 +585,9 @@ async fn a_new_owner_hears_what_came_after_the_stored_point_and_nothing_twice() 
     let attachment = puppet.attach_again().await;
     let profile = AgentProfile::load("claude").unwrap();
     let point = serde_json::from_str(&point).unwrap();
-    let mut session = AgentSession::reopen(attachment, &profile, point, None).await.unwrap();
+    let mut session = AgentSession::reopen(attachment, &profile, point, None)
+        .await
+        .unwrap();
     assert_eq!(session.turn(), Turn::Open);
     assert_eq!(session.prompt("again").await, Err(PromptError::TurnOpen));
     assert_eq!(session.usage().cost, Cost::Reported(MicroDollars(500_000)));
@@ -462,11 +612,16 @@ async fn a_prompt_that_the_point_does_not_know_of_is_noticed_by_its_effects() {
     puppet.text("I begin.").await;
     let attachment = puppet.attach_again().await;
     let profile = AgentProfile::load("codex").unwrap();
-    let mut session = AgentSession::reopen(attachment, &profile, point, None).await.unwrap();
+    let mut session = AgentSession::reopen(attachment, &profile, point, None)
+        .await
+        .unwrap();
     assert_eq!(session.turn(), Turn::Waiting);
     session.settle(Duration::from_millis(50)).await;
     assert_eq!(session.turn(), Turn::Open);
-    assert_eq!(session.next_event().await, AgentEvent::Text("I begin.".into()));
+    assert_eq!(
+        session.next_event().await,
+        AgentEvent::Text("I begin.".into())
+    );
     puppet.ends_turn(1, &json!({"stopReason": "end_turn", "usage": {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2}})).await;
     assert_eq!(turn_end(&mut session).await.failure, None);
 }
@@ -477,10 +632,19 @@ async fn a_point_does_not_pass_events_that_wait() {
     puppet
         .says(&update(&json!({"sessionUpdate": "tool_call_update", "toolCallId": "g", "status": "completed", "title": "x", "kind": "read"})))
         .await;
-    assert!(matches!(session.next_event().await, AgentEvent::ToolStarted(_)));
+    assert!(matches!(
+        session.next_event().await,
+        AgentEvent::ToolStarted(_)
+    ));
     let between = session.resume_point().position;
-    assert!(matches!(session.next_event().await, AgentEvent::ToolEnded(_)));
-    assert!(session.resume_point().position > between, "one line gave both");
+    assert!(matches!(
+        session.next_event().await,
+        AgentEvent::ToolEnded(_)
+    ));
+    assert!(
+        session.resume_point().position > between,
+        "one line gave both"
+    );
 }
 
 #[tokio::test]
@@ -492,6 +656,12 @@ async fn an_earlier_output_that_is_gone_is_a_clear_failure() {
     puppet.text("hello").await;
     drop(puppet);
     let profile = AgentProfile::load("goose").unwrap();
-    let failure = AgentSession::reopen(attachment, &profile, point, None).await.err().unwrap();
-    assert!(matches!(failure, AgentFailure::ProtocolBroken(_)), "{failure}");
+    let failure = AgentSession::reopen(attachment, &profile, point, None)
+        .await
+        .err()
+        .unwrap();
+    assert!(
+        matches!(failure, AgentFailure::ProtocolBroken(_)),
+        "{failure}"
+    );
 }

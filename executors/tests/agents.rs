@@ -9,7 +9,7 @@ use deckhand_executors::{
     sandbox::{Access, Executor as _},
 };
 use deckhand_world::models::{Phase, Script, Turn as Act};
-use stage::Stage;
+use stage::{Heard, Run, Stage};
 
 /// A script that plans, works, and can tell in a follow-up what it was asked at the beginning of its session.
 fn script() -> Script {
@@ -19,46 +19,97 @@ fn script() -> Script {
             Act::shell("echo 'Changed again.' >> README.md && git commit -qam 'Change it again'"),
             Act::decide(|scene| {
                 let remembers = scene.opening.contains("the lighthouse");
-                Act::say(if remembers { "I remember." } else { "Who are you?" })
+                Act::say(if remembers {
+                    "I remember."
+                } else {
+                    "Who are you?"
+                })
             }),
         ],
     )
 }
 
+/// Has a prompt answered, and expects no failure.
+async fn answered(run: &mut Run, session: &mut AgentSession, prompt: &str) -> Heard {
+    session.prompt(prompt).await.unwrap();
+    let heard = run.turn(session).await;
+    assert_eq!(
+        (&heard.end.stop, &heard.end.failure),
+        (&Stop::EndTurn, &None),
+        "{heard:?}"
+    );
+    heard
+}
+
+async fn plans(stage: &Stage) {
+    let mut run = stage.run("plan", Access::ReadOnly).await;
+    let mut session = run.open(SessionStart::New).await;
+    let request =
+        "Deckhand phase: plan\nThe offset of /api/v2/users is ignored when limit is over 100.";
+    let heard = answered(&mut run, &mut session, request).await;
+    assert_eq!(
+        run.tools_called(),
+        ["submit_specification", "submit_plan"],
+        "{heard:?}"
+    );
+    assert_eq!(
+        run.shell("git status --porcelain; git log --oneline | wc -l")
+            .await
+            .trim(),
+        "1"
+    );
+    run.end().await;
+}
+
+/// Does the work, and gives what a later run needs to go on.
+async fn works(stage: &Stage, prompt: &str) -> SessionStart {
+    let mut run = stage.run("work", Access::ReadWrite).await;
+    let mut session = run.open(SessionStart::New).await;
+    let heard = answered(&mut run, &mut session, prompt).await;
+    assert_eq!(run.tools_called(), ["report_requirements"], "{heard:?}");
+    assert!(
+        heard
+            .commands
+            .iter()
+            .any(|command| command.contains("node --test")),
+        "{heard:?}"
+    );
+    assert!(heard.end.usage.tokens.total() > 0, "{heard:?}");
+    assert!(
+        !run.shell("git diff --stat HEAD~1 -- lib/users.js")
+            .await
+            .is_empty()
+    );
+    run.end().await;
+    SessionStart::Continue {
+        session: session.session_id().clone(),
+        cost_before: session.session_cost().unwrap_or_default(),
+    }
+}
+
+async fn goes_on(stage: &Stage, start: SessionStart) {
+    let mut run = stage.run("follow-up", Access::ReadWrite).await;
+    let mut session = run.open(start).await;
+    let heard = answered(
+        &mut run,
+        &mut session,
+        "Deckhand phase: follow_up\nChange it again.",
+    )
+    .await;
+    assert!(heard.text.contains("I remember."), "{heard:?}");
+    assert_eq!(
+        run.shell("git log -1 --format=%s").await.trim(),
+        "Change it again"
+    );
+    run.end().await;
+}
+
 /// Plays a whole task with one agent.
 async fn plays_a_task(agent: &str, provider: ModelProvider) {
     let stage = Stage::set(agent, provider, script()).await;
-
-    let mut run = stage.run("plan", Access::ReadOnly).await;
-    let mut planning = run.open(SessionStart::New).await;
-    planning.prompt("Deckhand phase: plan\nThe offset of /api/v2/users is ignored when limit is over 100.").await.unwrap();
-    let heard = run.turn(&mut planning).await;
-    assert_eq!((&heard.end.stop, &heard.end.failure), (&Stop::EndTurn, &None), "{heard:?}");
-    assert_eq!(run.tools_called(), ["submit_specification", "submit_plan"], "{heard:?}");
-    run.end().await;
-
-    let mut run = stage.run("work", Access::ReadWrite).await;
-    assert_eq!(run.shell("git status --porcelain; git log --oneline | wc -l").await.trim(), "1");
-    let mut working = run.open(SessionStart::New).await;
-    working.prompt("Deckhand phase: work\nThink of the lighthouse.").await.unwrap();
-    let heard = run.turn(&mut working).await;
-    assert_eq!((&heard.end.stop, &heard.end.failure), (&Stop::EndTurn, &None), "{heard:?}");
-    assert_eq!(run.tools_called(), ["report_requirements"], "{heard:?}");
-    assert!(heard.commands.iter().any(|command| command.contains("node --test")), "{heard:?}");
-    assert!(heard.end.usage.tokens.total() > 0, "{heard:?}");
-    assert!(!run.shell("git diff --stat HEAD~1 -- lib/users.js").await.is_empty());
-    let session = working.session_id().clone();
-    let cost_before = working.session_cost().unwrap_or_default();
-    run.end().await;
-
-    let mut run = stage.run("follow-up", Access::ReadWrite).await;
-    let mut going_on = run.open(SessionStart::Continue { session, cost_before }).await;
-    going_on.prompt("Deckhand phase: follow_up\nChange it again.").await.unwrap();
-    let heard = run.turn(&mut going_on).await;
-    assert_eq!((&heard.end.stop, &heard.end.failure), (&Stop::EndTurn, &None), "{heard:?}");
-    assert!(heard.text.contains("I remember."), "{heard:?}");
-    assert_eq!(run.shell("git log -1 --format=%s").await.trim(), "Change it again");
-    run.end().await;
+    plans(&stage).await;
+    let start = works(&stage, "Deckhand phase: work\nThink of the lighthouse.").await;
+    goes_on(&stage, start).await;
     stage.strike().await;
 }
 
@@ -88,28 +139,16 @@ async fn opencode_plays_a_whole_task() {
 }
 
 #[tokio::test]
-async fn goose_speaks_the_other_providers_formats_too() {
-    for provider in [ModelProvider::OpenaiChat, ModelProvider::Gemini] {
-        let stage = Stage::set("goose-formats", provider, script()).await;
-        let mut run = stage.run("work", Access::ReadWrite).await;
-        let mut session = run.open(SessionStart::New).await;
-        session.prompt("Deckhand phase: work\nMend it.").await.unwrap();
-        let heard = run.turn(&mut session).await;
-        assert_eq!((&heard.end.failure, run.tools_called()), (&None, vec!["report_requirements".into()]), "{heard:?}");
-        run.end().await;
-        stage.strike().await;
-    }
+async fn goose_speaks_chat_completions_too() {
+    let stage = Stage::set("goose-chat", ModelProvider::OpenaiChat, script()).await;
+    works(&stage, "Deckhand phase: work\nMend it.").await;
+    stage.strike().await;
 }
 
 #[tokio::test]
 async fn opencode_speaks_chat_completions_too() {
     let stage = Stage::set("opencode-chat", ModelProvider::OpenaiChat, script()).await;
-    let mut run = stage.run("work", Access::ReadWrite).await;
-    let mut session = run.open(SessionStart::New).await;
-    session.prompt("Deckhand phase: work\nMend it.").await.unwrap();
-    let heard = run.turn(&mut session).await;
-    assert_eq!((&heard.end.failure, run.tools_called()), (&None, vec!["report_requirements".into()]), "{heard:?}");
-    run.end().await;
+    works(&stage, "Deckhand phase: work\nMend it.").await;
     stage.strike().await;
 }
 
@@ -118,7 +157,10 @@ async fn a_new_owner_goes_on_with_an_agent_that_is_at_work() {
     let stage = Stage::set("goose-owners", ModelProvider::Anthropic, script()).await;
     let mut run = stage.run("work", Access::ReadWrite).await;
     let mut session = run.open(SessionStart::New).await;
-    session.prompt("Deckhand phase: work\nMend it.").await.unwrap();
+    session
+        .prompt("Deckhand phase: work\nMend it.")
+        .await
+        .unwrap();
     let first = loop {
         match session.next_event().await {
             AgentEvent::ToolEnded(tool) => break tool.command,
@@ -130,10 +172,16 @@ async fn a_new_owner_goes_on_with_an_agent_that_is_at_work() {
     drop(session);
 
     let attachment = stage.executor.attach(&run.name).await.unwrap();
-    let mut session = AgentSession::reopen(attachment, &stage.profile, point, None).await.unwrap();
+    let mut session = AgentSession::reopen(attachment, &stage.profile, point, None)
+        .await
+        .unwrap();
     assert_eq!(session.turn(), Turn::Open);
     let heard = run.turn(&mut session).await;
-    assert_eq!((&heard.end.stop, &heard.end.failure), (&Stop::EndTurn, &None), "{heard:?}");
+    assert_eq!(
+        (&heard.end.stop, &heard.end.failure),
+        (&Stop::EndTurn, &None),
+        "{heard:?}"
+    );
     assert!(!heard.commands.contains(&first.unwrap()), "{heard:?}");
     assert_eq!(run.tools_called(), ["report_requirements"]);
     run.end().await;
@@ -142,10 +190,18 @@ async fn a_new_owner_goes_on_with_an_agent_that_is_at_work() {
 
 #[tokio::test]
 async fn what_a_script_writes_while_planning_meets_the_read_only_mount() {
-    let stage = Stage::set("goose-walls", ModelProvider::Anthropic, Script::writes_while_planning()).await;
+    let stage = Stage::set(
+        "goose-walls",
+        ModelProvider::Anthropic,
+        Script::writes_while_planning(),
+    )
+    .await;
     let mut run = stage.run("plan", Access::ReadOnly).await;
     let mut session = run.open(SessionStart::New).await;
-    session.prompt("Deckhand phase: plan\nMend it.").await.unwrap();
+    session
+        .prompt("Deckhand phase: plan\nMend it.")
+        .await
+        .unwrap();
     run.turn(&mut session).await;
     assert_eq!(run.shell("git status --porcelain").await, "");
     run.end().await;
@@ -154,12 +210,55 @@ async fn what_a_script_writes_while_planning_meets_the_read_only_mount() {
 
 /// Prompts an agent whose model refuses, and gives what is made of it.
 async fn failure_of(agent: &str, provider: ModelProvider, script: Script) -> Option<AgentFailure> {
-    let stage = Stage::set(&format!("{agent}-fails"), provider, script).await;
+    let name = format!("{agent}-{}", script.name().replace('_', "-"));
+    let stage = Stage::set(&name, provider, script).await;
     let mut run = stage.run("work", Access::ReadWrite).await;
     let mut session = run.open(SessionStart::New).await;
-    session.prompt("Deckhand phase: work\nMend it.").await.unwrap();
+    session
+        .prompt("Deckhand phase: work\nMend it.")
+        .await
+        .unwrap();
     let heard = run.turn(&mut session).await;
     run.end().await;
     stage.strike().await;
     heard.end.failure
+}
+
+#[tokio::test]
+async fn a_refusing_model_is_no_end_though_goose_says_so() {
+    let provider = ModelProvider::Anthropic;
+    let failure = failure_of("goose", provider, Script::unauthorized()).await;
+    assert!(
+        matches!(failure, Some(AgentFailure::CredentialsRefused(_))),
+        "{failure:?}"
+    );
+    let failure = failure_of("goose", provider, Script::out_of_credit()).await;
+    assert!(
+        matches!(failure, Some(AgentFailure::OutOfCredit(_))),
+        "{failure:?}"
+    );
+    let failure = failure_of("goose", provider, Script::rate_limited()).await;
+    assert!(
+        matches!(failure, Some(AgentFailure::RateLimited(_))),
+        "{failure:?}"
+    );
+    let failure = failure_of("goose", provider, Script::overloaded()).await;
+    assert!(
+        matches!(failure, Some(AgentFailure::Overloaded(_))),
+        "{failure:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_refusing_model_is_no_end_though_codex_says_so() {
+    let failure = failure_of(
+        "codex",
+        ModelProvider::OpenaiResponses,
+        Script::rate_limited(),
+    )
+    .await;
+    assert!(
+        matches!(failure, Some(AgentFailure::RateLimited(_))),
+        "{failure:?}"
+    );
 }

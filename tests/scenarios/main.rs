@@ -10,5 +10,6 @@ mod harness;
 mod bad_input;
 mod cancel;
 mod following;
+mod linear;
 mod main_job;
 mod queue;

@@ -225,7 +225,7 @@ impl Task {
     #[must_use]
     pub fn fingerprint(&self, plan: &super::plan::Plan) -> Option<Fingerprint> {
         let specification = self.whole_specification()?;
-        Some(Fingerprint::of(&specification, plan, &self.terms))
+        Fingerprint::of(&specification, plan, &self.terms)
     }
 
     /// The specification with its context, once draft and workplace are known.

@@ -1,6 +1,6 @@
 //! What is said, and how the session stands afterwards.
 
-use deckhand_world::linear::SessionState;
+use deckhand_world::linear::{Session, SessionState};
 
 use super::bench::{Bench, SLOT, canceled, failure, note, plan, question, result, said, status};
 use crate::{
@@ -30,45 +30,62 @@ fn picture(name: &str) -> PictureFile {
     }
 }
 
-#[tokio::test]
-async fn a_delegated_issue_goes_its_whole_way() {
-    let mut bench = Bench::start().await;
+/// A session that waits at its plan: the references of status and plan are what was said first.
+async fn at_the_plan(bench: &mut Bench) -> (Session, ConversationId, [LineRef; 2]) {
     let (session, conversation) = bench.delegated();
-    let (key, opened) = bench.next().await;
-    assert_eq!(key, format!("{}:created", session.id()));
-    assert!(
-        matches!(opened, Incoming::Said { mentioned: true, ref text, .. } if text.starts_with("Offset is ignored\n\n")),
-        "{opened:?}"
-    );
-
-    let linear = bench.linear.clone();
-    linear
-        .mark(&conversation, Mark::Accepted)
-        .await
-        .expect("marked");
+    bench.next().await;
+    let linear = &bench.linear;
     let progress = say(
-        &linear,
+        linear,
         &conversation,
         PROGRESS,
         &status("Writing a plan.", 0),
     )
     .await;
-    assert_eq!(session.state(), SessionState::Active);
-    assert_eq!(
-        session.external_urls(),
-        [(
-            "Task page".to_owned(),
-            "https://deckhand.example.com/tasks/abc123".to_owned()
-        )]
-    );
+    let card = say(linear, &conversation, SLOT, &plan("The plan: 1. Fix it.")).await;
+    (session, conversation, [progress, card])
+}
 
-    let card = say(&linear, &conversation, SLOT, &plan("The plan: 1. Fix it.")).await;
+#[tokio::test]
+async fn a_delegated_issue_is_answered_with_a_thought_and_a_link() {
+    let mut bench = Bench::start().await;
+    let (session, conversation) = bench.delegated();
+    let (key, opened) = bench.next().await;
+    assert_eq!(key, format!("{}:created", session.id()));
+    let Incoming::Said {
+        text,
+        mentioned: true,
+        ..
+    } = opened
+    else {
+        panic!("not said: {opened:?}")
+    };
+    assert!(text.starts_with("Offset is ignored\n\n"), "{text}");
+    let words = status("Reading.", 0);
+    bench
+        .linear
+        .mark(&conversation, Mark::Accepted)
+        .await
+        .expect("marked");
+    say(&bench.linear, &conversation, PROGRESS, &words).await;
+    assert_eq!(session.state(), SessionState::Active);
+    let (label, _) = session.external_urls().remove(0);
+    assert_eq!(label, "Task page");
+    bench.assert_clean();
+}
+
+#[tokio::test]
+async fn a_plan_waits_until_its_choice_comes_back_as_an_approval() {
+    let mut bench = Bench::start().await;
+    let (session, conversation, [progress, card]) = at_the_plan(&mut bench).await;
+    let linear = bench.linear.clone();
+    let waits = status("The plan waits.", 0);
     linear
         .say(
             &conversation,
             PROGRESS,
             Some(&progress),
-            &status("The plan waits.", 0),
+            &waits,
             Attempt::First,
         )
         .await
@@ -81,25 +98,16 @@ async fn a_delegated_issue_goes_its_whole_way() {
     );
 
     session.select("ana", "Approve").expect("offered");
-    assert!(matches!(
-        bench.next().await.1,
-        Incoming::Pressed {
-            press: Press::Approve { revision: 1 },
-            ..
-        }
-    ));
-    assert_eq!(
-        linear
-            .say(
-                &conversation,
-                SLOT,
-                Some(&card),
-                &note("Approved by Ana."),
-                Attempt::First
-            )
-            .await,
-        Ok(card)
-    );
+    let Incoming::Pressed { press, .. } = bench.next().await.1 else {
+        panic!("not pressed")
+    };
+    assert_eq!(press, Press::Approve { revision: 1 });
+    let decided = note("Approved by Ana.");
+    let again = linear
+        .say(&conversation, SLOT, Some(&card), &decided, Attempt::First)
+        .await;
+    assert_eq!(again, Ok(card));
+
     say(
         &linear,
         &conversation,
@@ -116,23 +124,28 @@ async fn a_delegated_issue_goes_its_whole_way() {
         bench.world.issue("ENG-1").expect("there").state,
         "In Progress"
     );
+    bench.assert_clean();
+}
 
+#[tokio::test]
+async fn a_result_completes_the_session_with_pictures_checklist_and_links() {
+    let mut bench = Bench::start().await;
+    let (session, conversation, [progress, _]) = at_the_plan(&mut bench).await;
+    let linear = bench.linear.clone();
+    let over = status("Done.", 3);
     linear
         .say(
             &conversation,
-            "abc123:progress-1",
+            PROGRESS,
             Some(&progress),
-            &status("Done.", 3),
+            &over,
             Attempt::First,
         )
         .await
         .expect("shown");
+    let pictures = [picture("before.png"), picture("after.png")];
     linear
-        .show_pictures(
-            &conversation,
-            &[picture("before.png"), picture("after.png")],
-            Attempt::First,
-        )
+        .show_pictures(&conversation, &pictures, Attempt::First)
         .await
         .expect("shown");
     say(
@@ -143,10 +156,15 @@ async fn a_delegated_issue_goes_its_whole_way() {
     )
     .await;
     assert_eq!(session.state(), SessionState::Complete);
-    let statuses: Vec<String> = session.plan().into_iter().map(|step| step.status).collect();
-    assert_eq!(statuses, ["completed", "completed", "completed"]);
-    assert_eq!(session.external_urls().len(), 2);
-    assert_eq!(bench.world.uploads().len(), 2);
+    assert!(
+        session.plan().iter().all(|step| step.status == "completed"),
+        "{}",
+        session.render()
+    );
+    assert_eq!(
+        (session.external_urls().len(), bench.world.uploads().len()),
+        (2, 2)
+    );
     let kinds: Vec<&str> = said(&session).iter().map(|(kind, _)| *kind).collect();
     assert_eq!(
         kinds,

@@ -15,6 +15,10 @@ use crate::sandbox::Attachment;
 /// How much an agent may say that is no protocol, in bytes, before it is given up.
 const NOISE_LIMIT_BYTES: u64 = 64 * 1024 * 1024;
 
+/// How much an agent may say in all, in bytes. The engine keeps a little more than twice as much, in its own framing; beyond
+/// that a later owner would not hear the beginning any more.
+const OUTPUT_LIMIT_BYTES: u64 = 160 * 1024 * 1024;
+
 /// How much of the end of the standard error is kept, in bytes.
 const ERRORS_TAIL_BYTES: usize = 4 * 1024;
 
@@ -112,13 +116,22 @@ impl Connection {
     }
 
     fn understand(&mut self, line: &[u8]) -> Step {
+        if self.position() > OUTPUT_LIMIT_BYTES {
+            return Step::Broken(format!(
+                "more than {} MiB in one session",
+                OUTPUT_LIMIT_BYTES >> 20
+            ));
+        }
         if let Some(message) = Incoming::parse(line) {
             return Step::Said(message);
         }
         self.noise_lines += 1;
         self.noise_bytes += line.len() as u64 + 1;
         if self.noise_bytes > NOISE_LIMIT_BYTES {
-            return Step::Broken(format!("more than {} MiB that is no message", NOISE_LIMIT_BYTES >> 20));
+            return Step::Broken(format!(
+                "more than {} MiB that is no message",
+                NOISE_LIMIT_BYTES >> 20
+            ));
         }
         Step::Moved
     }

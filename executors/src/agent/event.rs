@@ -11,7 +11,12 @@ pub struct AgentSessionId(pub String);
 
 impl fmt::Debug for AgentSessionId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tail_start = self.0.char_indices().rev().nth(3).map_or(0, |(index, _)| index);
+        let tail_start = self
+            .0
+            .char_indices()
+            .rev()
+            .nth(3)
+            .map_or(0, |(index, _)| index);
         write!(formatter, "AgentSessionId(…{})", &self.0[tail_start..])
     }
 }
@@ -153,11 +158,19 @@ pub enum AgentEvent {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
     use super::*;
 
     #[test]
     fn a_session_id_shows_only_its_end() {
-        assert_eq!(format!("{:?}", AgentSessionId("ses_e05391744".into())), "AgentSessionId(…1744)");
-        assert_eq!(format!("{:?}", AgentSessionId("ab".into())), "AgentSessionId(…ab)");
+        assert_eq!(
+            format!("{:?}", AgentSessionId("ses_e05391744".into())),
+            "AgentSessionId(…1744)"
+        );
+        assert_eq!(
+            format!("{:?}", AgentSessionId("ab".into())),
+            "AgentSessionId(…ab)"
+        );
     }
 }

@@ -7,7 +7,16 @@ use serde_json::Value;
 const DETAIL_LIMIT: usize = 300;
 
 /// How keys of the model providers and of GitHub and Slack begin. Providers repeat parts of a refused key in their errors.
-const KEY_BEGINNINGS: [&str; 8] = ["sk-", "AIza", "ghp_", "ghs_", "github_pat_", "xoxb-", "xoxp-", "Bearer"];
+const KEY_BEGINNINGS: [&str; 8] = [
+    "sk-",
+    "AIza",
+    "ghp_",
+    "ghs_",
+    "github_pat_",
+    "xoxb-",
+    "xoxp-",
+    "Bearer",
+];
 
 /// What went wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -72,12 +81,18 @@ impl AgentFailure {
 
     /// Reads an error that an agent answered a request with.
     pub(super) fn from_error(error: &Error) -> Self {
-        let data = error.data.as_ref().map(Value::to_string).unwrap_or_default();
+        let data = error
+            .data
+            .as_ref()
+            .map(Value::to_string)
+            .unwrap_or_default();
         let detail = shown(&message_in(&error.message));
         let told = Kind::of(&format!("{} {data}", error.message));
         match (told, i32::from(error.code)) {
             // -32000 is the protocol's "authentication required".
-            (Kind::Credentials, _) | (Kind::Unknown, 401 | 403 | -32000) => Self::CredentialsRefused(detail),
+            (Kind::Credentials, _) | (Kind::Unknown, 401 | 403 | -32000) => {
+                Self::CredentialsRefused(detail)
+            }
             (Kind::Credit, _) | (Kind::Unknown, 402) => Self::OutOfCredit(detail),
             (Kind::Rate, _) | (Kind::Unknown, 429) => Self::RateLimited(detail),
             (Kind::Load, _) | (Kind::Unknown, 500..=599) => Self::Overloaded(detail),
@@ -87,18 +102,30 @@ impl AgentFailure {
 
     /// Reads the structured failure that two of the adapters add where a client asks for it
     /// (`_meta.jetbrains.air.sessionFailure`): a warning is a retry, an error is the end.
-    pub(super) fn from_meta(meta: Option<&serde_json::Map<String, Value>>) -> Option<ReportedFailure> {
+    pub(super) fn from_meta(
+        meta: Option<&serde_json::Map<String, Value>>,
+    ) -> Option<ReportedFailure> {
         let failure = meta?.get("jetbrains")?.get("air")?.get("sessionFailure")?;
-        let title = failure.get("title").and_then(Value::as_str).unwrap_or_default();
+        let title = failure
+            .get("title")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         if failure.get("severity").and_then(Value::as_str) != Some("error") {
             return Some(ReportedFailure::Warning(shown(title)));
         }
-        let category = failure.get("category").and_then(Value::as_str).unwrap_or_default();
-        Some(ReportedFailure::Fatal(match (Self::from_text(title), category) {
-            (Self::Other(detail), "limit") => Self::RateLimited(detail),
-            (Self::Other(detail), "auth" | "authentication") => Self::CredentialsRefused(detail),
-            (other, _) => other,
-        }))
+        let category = failure
+            .get("category")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        Some(ReportedFailure::Fatal(
+            match (Self::from_text(title), category) {
+                (Self::Other(detail), "limit") => Self::RateLimited(detail),
+                (Self::Other(detail), "auth" | "authentication") => {
+                    Self::CredentialsRefused(detail)
+                }
+                (other, _) => other,
+            },
+        ))
     }
 }
 
@@ -172,16 +199,22 @@ impl Kind {
         let low = text.to_lowercase();
         let words: Vec<&str> = low.split(|c: char| !c.is_alphanumeric()).collect();
         let fits = |(_, statuses, fragments): &&(Self, &[&str], &[&str])| {
-            statuses.iter().any(|status| words.contains(status)) || fragments.iter().any(|fragment| low.contains(fragment))
+            statuses.iter().any(|status| words.contains(status))
+                || fragments.iter().any(|fragment| low.contains(fragment))
         };
-        SIGNS.iter().find(fits).map_or(Self::Unknown, |(kind, ..)| *kind)
+        SIGNS
+            .iter()
+            .find(fits)
+            .map_or(Self::Unknown, |(kind, ..)| *kind)
     }
 }
 
 /// The message in a provider's error, where an agent repeats that whole as JSON.
 fn message_in(text: &str) -> String {
     let json: Option<Value> = serde_json::from_str(text).ok();
-    let message = json.as_ref().and_then(|json| json.pointer("/error/message")?.as_str());
+    let message = json
+        .as_ref()
+        .and_then(|json| json.pointer("/error/message")?.as_str());
     message.unwrap_or(text).to_owned()
 }
 
@@ -199,7 +232,9 @@ pub(super) fn shown(text: &str) -> String {
     let mut words = Vec::new();
     for word in text.split_whitespace() {
         let bare = word.trim_start_matches(|c: char| !c.is_alphanumeric());
-        let is_key = KEY_BEGINNINGS.iter().any(|beginning| bare.starts_with(beginning));
+        let is_key = KEY_BEGINNINGS
+            .iter()
+            .any(|beginning| bare.starts_with(beginning));
         words.push(if is_key { "[key]" } else { word });
     }
     let joined = words.join(" ");
@@ -211,6 +246,8 @@ pub(super) fn shown(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
     use super::*;
     use serde_json::json;
 
@@ -230,19 +267,43 @@ mod tests {
     #[test]
     fn what_providers_say_is_told_apart() {
         let table = [
-            ("exceeded retry limit, last status: 429 Too Many Requests", "rate"),
-            ("Ran into this error: Rate limit exceeded: slow down.", "rate"),
+            (
+                "exceeded retry limit, last status: 429 Too Many Requests",
+                "rate",
+            ),
+            (
+                "Ran into this error: Rate limit exceeded: slow down.",
+                "rate",
+            ),
             ("API Error: Request rejected (429) · slow down", "rate"),
-            ("You exceeded your current quota, please check your plan and billing details (429)", "credit"),
-            ("Your credit balance is too low to access the Anthropic API.", "credit"),
-            ("unexpected status 401 Unauthorized: invalid x-api-key", "key"),
+            (
+                "You exceeded your current quota, please check your plan and billing details (429)",
+                "credit",
+            ),
+            (
+                "Your credit balance is too low to access the Anthropic API.",
+                "credit",
+            ),
+            (
+                "unexpected status 401 Unauthorized: invalid x-api-key",
+                "key",
+            ),
             ("API key not valid. Please pass a valid API key.", "key"),
             ("Authentication required", "key"),
             ("Overloaded", "load"),
             ("stream error: 529", "load"),
-            ("Selected model is at capacity. Please try a different model.", "load"),
-            ("Server error (500 Internal Server Error) at /v1/messages", "load"),
-            ("Quota exceeded. Check your plan and billing details.", "credit"),
+            (
+                "Selected model is at capacity. Please try a different model.",
+                "load",
+            ),
+            (
+                "Server error (500 Internal Server Error) at /v1/messages",
+                "load",
+            ),
+            (
+                "Quota exceeded. Check your plan and billing details.",
+                "credit",
+            ),
             ("request req_4294011 has gone wrong", "other"),
             ("the disk is full", "other"),
         ];
@@ -258,7 +319,10 @@ mod tests {
             error.data = data;
             AgentFailure::from_error(&error)
         };
-        assert_eq!(name(&error(-32603, Some(json!({"errorKind": "rate_limit"})))), "rate");
+        assert_eq!(
+            name(&error(-32603, Some(json!({"errorKind": "rate_limit"})))),
+            "rate"
+        );
         assert_eq!(name(&error(-32000, None)), "key");
         assert_eq!(name(&error(401, None)), "key");
         assert_eq!(name(&error(-32603, None)), "other");
@@ -266,7 +330,10 @@ mod tests {
 
     #[test]
     fn of_a_providers_error_in_json_only_the_message_is_shown() {
-        let error = Error::new(400, r#"{"error":{"code":400,"message":"API key not valid.","details":[{"x":"y"}]}}"#);
+        let error = Error::new(
+            400,
+            r#"{"error":{"code":400,"message":"API key not valid.","details":[{"x":"y"}]}}"#,
+        );
         let expected = AgentFailure::CredentialsRefused("API key not valid.".into());
         assert_eq!(AgentFailure::from_error(&error), expected);
     }
@@ -280,9 +347,14 @@ mod tests {
         };
         assert_eq!(
             meta("error"),
-            Some(ReportedFailure::Fatal(AgentFailure::RateLimited("Try later".into())))
+            Some(ReportedFailure::Fatal(AgentFailure::RateLimited(
+                "Try later".into()
+            )))
         );
-        assert_eq!(meta("warning"), Some(ReportedFailure::Warning("Try later".into())));
+        assert_eq!(
+            meta("warning"),
+            Some(ReportedFailure::Warning("Try later".into()))
+        );
         assert_eq!(AgentFailure::from_meta(None), None);
     }
 
@@ -290,7 +362,10 @@ mod tests {
     fn a_key_in_an_error_is_not_repeated() {
         let text = "401: Incorrect API key provided: sk-abc***xyz.\nSee (AIzaSyD) or Bearer";
         let failure = AgentFailure::from_text(text).to_string();
-        assert!(!failure.contains("sk-abc") && !failure.contains("AIza"), "{failure}");
+        assert!(
+            !failure.contains("sk-abc") && !failure.contains("AIza"),
+            "{failure}"
+        );
         assert!(!failure.contains('\n'));
         assert!(shown(&"long ".repeat(200)).chars().count() <= DETAIL_LIMIT + 1);
     }

@@ -14,8 +14,8 @@ use std::{
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation, ListToolsResult,
-        PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
+        CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation,
+        ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
     },
     serve_server,
     service::RequestContext,
@@ -51,7 +51,7 @@ const CONNECTION_LIMIT: usize = 16;
 const SOCKET_PATH_LIMIT_BYTES: usize = 107;
 
 /// How long a call may take to be answered.
-const ANSWER_WAIT: Duration = Duration::from_secs(60);
+const ANSWER_WAIT: Duration = Duration::from_mins(1);
 
 /// A tool that a session offers.
 #[derive(Clone, Debug, PartialEq)]
@@ -112,7 +112,10 @@ impl Handover {
         if path.as_os_str().len() > SOCKET_PATH_LIMIT_BYTES {
             return Err(HandoverError::PathTooLong(path));
         }
-        let tools = tools.into_iter().map(offered).collect::<Result<Vec<_>, _>>()?;
+        let tools = tools
+            .into_iter()
+            .map(offered)
+            .collect::<Result<Vec<_>, _>>()?;
         let listener = listen(&path).map_err(|source| HandoverError::Socket {
             path: path.clone(),
             source,
@@ -180,14 +183,17 @@ async fn serve(listener: UnixListener, server: Server) {
 
 async fn talk(stream: UnixStream, server: Server) {
     let (read, write) = stream.into_split();
-    let transport = AsyncRwTransport::<RoleServer, _, _>::new(read, write).with_max_line_length(MESSAGE_LIMIT_BYTES);
+    let transport = AsyncRwTransport::<RoleServer, _, _>::new(read, write)
+        .with_max_line_length(MESSAGE_LIMIT_BYTES);
     match serve_server(server, transport).await {
         Ok(running) => {
             if let Err(error) = running.waiting().await {
                 tracing::warn!(%error, "serving an agent's tools broke off");
             }
         }
-        Err(error) => tracing::debug!(%error, "an agent's connection for its tools ended before it began"),
+        Err(error) => {
+            tracing::debug!(%error, "an agent's connection for its tools ended before it began");
+        }
     }
 }
 
@@ -223,7 +229,9 @@ impl Server {
         });
         match result.await {
             Ok(Some(answer)) => answer,
-            Ok(None) | Err(_) => Err(String::from("This could not be taken now. Call the tool again with the same arguments.")),
+            Ok(None) | Err(_) => Err(String::from(
+                "This could not be taken now. Call the tool again with the same arguments.",
+            )),
         }
     }
 }

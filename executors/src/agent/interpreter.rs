@@ -3,7 +3,8 @@
 
 use agent_client_protocol_schema::v1::{
     ContentBlock, ContentChunk, Error, PermissionOptionKind, Plan, PlanEntryStatus, PromptResponse,
-    RequestPermissionOutcome, RequestPermissionRequest, RequestPermissionResponse, SelectedPermissionOutcome, SessionUpdate,
+    RequestPermissionOutcome, RequestPermissionRequest, RequestPermissionResponse,
+    SelectedPermissionOutcome, SessionUpdate,
 };
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
@@ -90,7 +91,11 @@ struct UpdateMeta {
 }
 
 impl Interpreter {
-    pub(super) fn new(permissions: PermissionAnswer, marks: FailureMarks, meter: UsageMeter) -> Self {
+    pub(super) fn new(
+        permissions: PermissionAnswer,
+        marks: FailureMarks,
+        meter: UsageMeter,
+    ) -> Self {
         Self {
             stage: Stage::Opening,
             permissions,
@@ -139,7 +144,11 @@ impl Interpreter {
                     "session/update" => self.updated(&params),
                     _ => Vec::new(),
                 };
-                let events = if self.stage == Stage::Live { events } else { Vec::new() };
+                let events = if self.stage == Stage::Live {
+                    events
+                } else {
+                    Vec::new()
+                };
                 Heard {
                     events,
                     ..Heard::default()
@@ -187,7 +196,11 @@ impl Interpreter {
         }
         self.answered = prompt;
         let events = self.end_turn(result);
-        let events = if self.stage == Stage::Live { events } else { Vec::new() };
+        let events = if self.stage == Stage::Live {
+            events
+        } else {
+            Vec::new()
+        };
         Heard {
             events,
             ..Heard::default()
@@ -212,7 +225,11 @@ impl Interpreter {
             }
         };
         let usage = self.meter.usage();
-        events.push(AgentEvent::TurnEnded(TurnEnded { stop, failure, usage }));
+        events.push(AgentEvent::TurnEnded(TurnEnded {
+            stop,
+            failure,
+            usage,
+        }));
         events
     }
 
@@ -237,23 +254,24 @@ impl Interpreter {
             // The type knows no other reasons, and the rest is to be read all the same.
             value["stopReason"] = Value::from("end_turn");
         }
-        let meta_failure = match serde_json::from_value::<PromptResponse>(value) {
-            Ok(response) => {
-                self.meter.end_turn(&response);
-                AgentFailure::from_meta(response.meta.as_ref())
-            }
-            Err(_) => {
-                self.meter.fail_turn();
-                None
-            }
-        };
-        let failure = match meta_failure {
+        let response: Option<PromptResponse> = serde_json::from_value(value).ok();
+        match &response {
+            Some(response) => self.meter.end_turn(response),
+            None => self.meter.fail_turn(),
+        }
+        let meta = response.and_then(|response| response.meta);
+        let failure = match AgentFailure::from_meta(meta.as_ref()) {
             Some(ReportedFailure::Fatal(failure)) => Some(failure),
             Some(ReportedFailure::Warning(_)) | None => reported
                 .or_else(|| self.marks.in_text(message).map(AgentFailure::from_text))
                 .or_else(|| {
-                    let lacks_usage = self.marks.missing_usage && !has_usage && stop == Stop::EndTurn;
-                    lacks_usage.then(|| AgentFailure::Other(String::from("the turn ended without any use of the model")))
+                    let lacks_usage =
+                        self.marks.missing_usage && !has_usage && stop == Stop::EndTurn;
+                    lacks_usage.then(|| {
+                        AgentFailure::Other(String::from(
+                            "the turn ended without any use of the model",
+                        ))
+                    })
                 }),
         };
         let failure = failure.filter(|_| stop != Stop::Cancelled);
@@ -319,7 +337,9 @@ impl Interpreter {
         let Ok(UpdateMeta { meta: Some(meta) }) = serde_json::from_str(raw.get()) else {
             return Vec::new();
         };
-        let status = meta.get("codex").and_then(|codex| codex.get("threadStatus")?.get("type")?.as_str());
+        let status = meta
+            .get("codex")
+            .and_then(|codex| codex.get("threadStatus")?.get("type")?.as_str());
         if status == Some("systemError") && self.reported.is_none() {
             self.reported = Some(AgentFailure::from_text(if self.message.is_empty() {
                 "the agent reports an error of its system"
@@ -339,10 +359,19 @@ impl Interpreter {
 }
 
 /// Answers by an option's kind; its identifier and place differ from agent to agent.
-fn decide(answer: PermissionAnswer, request: &RequestPermissionRequest) -> RequestPermissionOutcome {
+fn decide(
+    answer: PermissionAnswer,
+    request: &RequestPermissionRequest,
+) -> RequestPermissionOutcome {
     let wanted = match answer {
-        PermissionAnswer::Allow => [PermissionOptionKind::AllowOnce, PermissionOptionKind::AllowAlways],
-        PermissionAnswer::Reject => [PermissionOptionKind::RejectOnce, PermissionOptionKind::RejectAlways],
+        PermissionAnswer::Allow => [
+            PermissionOptionKind::AllowOnce,
+            PermissionOptionKind::AllowAlways,
+        ],
+        PermissionAnswer::Reject => [
+            PermissionOptionKind::RejectOnce,
+            PermissionOptionKind::RejectAlways,
+        ],
     };
     let option = wanted
         .iter()
@@ -368,5 +397,9 @@ fn steps_of(plan: Plan) -> Vec<PlanStep> {
             _ => StepProgress::Pending,
         },
     };
-    plan.entries.into_iter().take(PLAN_STEP_LIMIT).map(step).collect()
+    plan.entries
+        .into_iter()
+        .take(PLAN_STEP_LIMIT)
+        .map(step)
+        .collect()
 }

@@ -65,12 +65,20 @@ pub fn sandbox_environment() -> BTreeMap<String, String> {
 
 impl AgentProfile {
     /// What starts the agent with this provider, and with this model or its own choice.
-    pub fn launch(&self, provider: ModelProvider, model: Option<&ModelName>) -> Result<Launch, ProfileError> {
+    pub fn launch(
+        &self,
+        provider: ModelProvider,
+        model: Option<&ModelName>,
+    ) -> Result<Launch, ProfileError> {
         let traits = self.provider(provider)?;
         self.launch_with(traits, model.unwrap_or(&traits.default_model))
     }
 
-    pub(super) fn launch_with(&self, provider: &ProviderTraits, model: &ModelName) -> Result<Launch, ProfileError> {
+    pub(super) fn launch_with(
+        &self,
+        provider: &ProviderTraits,
+        model: &ModelName,
+    ) -> Result<Launch, ProfileError> {
         let fill = |text: &str| self.fill(text, model);
         let mut environment = sandbox_environment();
         for (name, value) in self.environment.iter().chain(&provider.environment) {
@@ -105,7 +113,10 @@ impl AgentProfile {
             None => Ok(filled),
             Some((_, rest)) => Err(ProfileError::Wrong {
                 agent: self.name.clone(),
-                reason: format!("nothing fills ${{{}", rest.chars().take(20).collect::<String>()),
+                reason: format!(
+                    "nothing fills ${{{}",
+                    rest.chars().take(20).collect::<String>()
+                ),
             }),
         }
     }
@@ -113,6 +124,8 @@ impl AgentProfile {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
     use super::*;
 
     /// Runs a launch's preparation with a command of the test's in place of the agent.
@@ -126,7 +139,11 @@ mod tests {
             .env("HOME", home)
             .output()
             .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).unwrap()
     }
 
@@ -139,9 +156,19 @@ mod tests {
                 assert_eq!(launch.command[..3], [SHIM, "run", "--"]);
                 let run = format!("/opt/agents/{}/run", profile.name);
                 assert!(launch.command.contains(&run), "{launch:?}");
-                let texts: Vec<&String> = launch.command.iter().chain(launch.environment.values()).collect();
-                assert!(texts.iter().any(|text| text.contains("some-model")), "{launch:?}");
-                assert!(texts.iter().any(|text| text.contains(PLACEHOLDER_KEY)), "{launch:?}");
+                let texts: Vec<&String> = launch
+                    .command
+                    .iter()
+                    .chain(launch.environment.values())
+                    .collect();
+                assert!(
+                    texts.iter().any(|text| text.contains("some-model")),
+                    "{launch:?}"
+                );
+                assert!(
+                    texts.iter().any(|text| text.contains(PLACEHOLDER_KEY)),
+                    "{launch:?}"
+                );
                 let base = format!("{EGRESS_ADDRESS}/{}", provider.egress_prefix());
                 assert!(texts.iter().any(|text| text.contains(&base)), "{launch:?}");
                 assert_eq!(launch.environment["HTTPS_PROXY"], EGRESS_ADDRESS);
@@ -154,12 +181,20 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let profile = AgentProfile::load("codex").unwrap();
         let model = ModelName::try_from(String::from("m-1")).unwrap();
-        let launch = profile.launch(ModelProvider::OpenaiResponses, Some(&model)).unwrap();
-        assert_eq!(start_with(home.path(), &launch, &["echo", "a b", "$HOME"]), "a b $HOME\n");
+        let launch = profile
+            .launch(ModelProvider::OpenaiResponses, Some(&model))
+            .unwrap();
+        assert_eq!(
+            start_with(home.path(), &launch, &["echo", "a b", "$HOME"]),
+            "a b $HOME\n"
+        );
         let written = std::fs::read_to_string(home.path().join(".codex/config.toml")).unwrap();
         let config: toml::Table = toml::from_str(&written).unwrap();
         assert_eq!(config["model"].as_str(), Some("m-1"));
-        assert_eq!(config["model_providers"]["deckhand"]["wire_api"].as_str(), Some("responses"));
+        assert_eq!(
+            config["model_providers"]["deckhand"]["wire_api"].as_str(),
+            Some("responses")
+        );
     }
 
     #[test]
@@ -167,19 +202,31 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let chats = home.path().join(".gemini/tmp/repo/chats");
         std::fs::create_dir_all(&chats).unwrap();
-        let launch = AgentProfile::load("gemini").unwrap().launch(ModelProvider::Gemini, None).unwrap();
-        let (now, moved) = ("session-2026-11-21T01-03-9cd03b84.jsonl", "session-1970-01-01T00-00-9cd03b84.jsonl");
+        let launch = AgentProfile::load("gemini")
+            .unwrap()
+            .launch(ModelProvider::Gemini, None)
+            .unwrap();
+        let (now, moved) = (
+            "session-2026-11-21T01-03-9cd03b84.jsonl",
+            "session-1970-01-01T00-00-9cd03b84.jsonl",
+        );
         std::fs::write(chats.join(now), "the conversation").unwrap();
         start_with(home.path(), &launch, &["true"]);
         std::fs::write(chats.join(now), "what the next start leaves").unwrap();
         start_with(home.path(), &launch, &["true"]);
-        assert_eq!(std::fs::read_to_string(chats.join(moved)).unwrap(), "the conversation");
+        assert_eq!(
+            std::fs::read_to_string(chats.join(moved)).unwrap(),
+            "the conversation"
+        );
     }
 
     #[test]
     fn a_provider_that_an_agent_does_not_speak_is_refused() {
         let codex = AgentProfile::load("codex").unwrap();
         let refused = codex.launch(ModelProvider::OpenaiChat, None);
-        assert!(matches!(refused, Err(ProfileError::ProviderNotSupported { .. })), "{refused:?}");
+        assert!(
+            matches!(refused, Err(ProfileError::ProviderNotSupported { .. })),
+            "{refused:?}"
+        );
     }
 }

@@ -14,7 +14,10 @@ pub(super) enum Incoming {
         params: Box<RawValue>,
     },
     /// It tells something.
-    Notification { method: String, params: Box<RawValue> },
+    Notification {
+        method: String,
+        params: Box<RawValue>,
+    },
     /// It answers a request of ours.
     Response {
         id: RequestId,
@@ -33,7 +36,9 @@ struct Envelope {
 }
 
 /// Keeps an id of `null` apart from none at all.
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<RequestId>, D::Error> {
+fn present<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<RequestId>, D::Error> {
     RequestId::deserialize(deserializer).map(Some)
 }
 
@@ -87,6 +92,8 @@ fn line(message: &Value) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
     use super::*;
 
     #[test]
@@ -99,11 +106,23 @@ mod tests {
         };
         let table = [
             (r#"{"jsonrpc":"2.0","id":"a","method":"m"}"#, "request a m"),
-            (r#"{"jsonrpc":"2.0","id":0,"method":"m","params":{}}"#, "request 0 m"),
-            (r#"{"jsonrpc":"2.0","method":"m","params":{}}"#, "notification m"),
+            (
+                r#"{"jsonrpc":"2.0","id":0,"method":"m","params":{}}"#,
+                "request 0 m",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","method":"m","params":{}}"#,
+                "notification m",
+            ),
             (r#"{"jsonrpc":"2.0","id":3,"result":{}}"#, "response 3 true"),
-            (r#"{"jsonrpc":"2.0","id":3,"result":null}"#, "response 3 true"),
-            (r#"{"jsonrpc":"2.0","id":3,"error":{"code":-32000,"message":"x"}}"#, "response 3 false"),
+            (
+                r#"{"jsonrpc":"2.0","id":3,"result":null}"#,
+                "response 3 true",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":3,"error":{"code":-32000,"message":"x"}}"#,
+                "response 3 false",
+            ),
             (r#"{"level":"info","text":"starting"}"#, "nothing"),
             ("Loaded cached credentials.", "nothing"),
             ("[1,2]", "nothing"),

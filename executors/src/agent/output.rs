@@ -67,7 +67,9 @@ impl<R: AsyncRead + Unpin> OutputLines<R> {
     }
 
     fn take_line(&mut self) -> Option<Vec<u8>> {
-        let found = self.buffer[self.searched..].iter().position(|byte| *byte == b'\n');
+        let found = self.buffer[self.searched..]
+            .iter()
+            .position(|byte| *byte == b'\n');
         let Some(offset) = found else {
             self.searched = self.buffer.len();
             return None;
@@ -86,6 +88,8 @@ impl<R: AsyncRead + Unpin> OutputLines<R> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
     use super::*;
 
     #[tokio::test]

@@ -11,7 +11,17 @@ const TOKENS_PER_PRICE: u128 = 1_000_000;
 
 /// An amount of money: millionths of a US dollar.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
 )]
 #[serde(transparent)]
 pub struct MicroDollars(pub u64);
@@ -122,7 +132,11 @@ impl PriceTable {
     /// Reads a table: `[[price]]` entries with `prefix`, `input`, `cached_input`, `cache_write`, `output`.
     pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
         let file: File = toml::from_str(text)?;
-        let by_prefix = file.price.into_iter().map(|entry| (entry.prefix, entry.price)).collect();
+        let by_prefix = file
+            .price
+            .into_iter()
+            .map(|entry| (entry.prefix, entry.price))
+            .collect();
         Ok(Self { by_prefix })
     }
 
@@ -148,6 +162,8 @@ impl PriceTable {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
     use super::*;
 
     #[test]
@@ -155,7 +171,10 @@ mod tests {
         let table = PriceTable::built_in();
         assert_eq!(table.of("gpt-5-mini-2025").unwrap().output, 2_000_000);
         assert_eq!(table.of("gpt-5.1").unwrap().output, 10_000_000);
-        assert_eq!(table.of("anthropic/claude-opus-5-5").unwrap().input, 5_000_000);
+        assert_eq!(
+            table.of("anthropic/claude-opus-5-5").unwrap().input,
+            5_000_000
+        );
         assert_eq!(table.of("scripted-large"), None);
     }
 
@@ -184,7 +203,10 @@ mod tests {
         assert_eq!(MicroDollars(0).to_string(), "$0.00");
         assert_eq!(MicroDollars(1).to_string(), "$0.01");
         assert_eq!(MicroDollars(12_340_000).to_string(), "$12.34");
-        assert_eq!(MicroDollars::from_dollars(0.006_768), Some(MicroDollars(6768)));
+        assert_eq!(
+            MicroDollars::from_dollars(0.006_768),
+            Some(MicroDollars(6768))
+        );
         for no_amount in [-1.0, f64::NAN, f64::INFINITY] {
             assert_eq!(MicroDollars::from_dollars(no_amount), None);
         }

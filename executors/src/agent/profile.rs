@@ -41,7 +41,9 @@ impl TryFrom<String> for AgentName {
     type Error = ProfileError;
 
     fn try_from(name: String) -> Result<Self, ProfileError> {
-        let fits = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+        let fits = name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
         if fits && !name.is_empty() && name.len() <= NAME_LIMIT {
             Ok(Self(name))
         } else {
@@ -96,7 +98,9 @@ impl From<ModelName> for String {
 }
 
 /// A wire format of a model provider.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, serde::Serialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, serde::Serialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum ModelProvider {
     /// Anthropic Messages.
@@ -176,7 +180,10 @@ impl FailureMarks {
     /// The error in a message that is one: its first paragraph without the prefix.
     pub(super) fn in_text<'a>(&self, message: &'a str) -> Option<&'a str> {
         let begin = message.trim_start();
-        let error = self.text_prefixes.iter().find_map(|prefix| begin.strip_prefix(prefix.as_str()))?;
+        let error = self
+            .text_prefixes
+            .iter()
+            .find_map(|prefix| begin.strip_prefix(prefix.as_str()))?;
         error.trim().split("\n\n").next()
     }
 }
@@ -240,7 +247,9 @@ pub enum ProfileError {
     #[error("there is no agent {0}; there are {known}", known = names().join(", "))]
     UnknownAgent(String),
     /// A name that cannot be one.
-    #[error("{0:?} cannot be a name: letters, digits and . _ : / @ - only, beginning with a letter or digit")]
+    #[error(
+        "{0:?} cannot be a name: letters, digits and . _ : / @ - only, beginning with a letter or digit"
+    )]
     BadName(String),
     /// The file cannot be read.
     #[error("the profile cannot be read: {0}")]
@@ -293,10 +302,17 @@ impl AgentProfile {
         if profile.providers.is_empty() {
             return Err(wrong(String::from("it has no provider")));
         }
-        for file in profile.providers.iter().flat_map(|provider| &provider.home_files) {
+        for file in profile
+            .providers
+            .iter()
+            .flat_map(|provider| &provider.home_files)
+        {
             let stays_inside = |part: &str| !part.is_empty() && part != "." && part != "..";
             if !file.path.split('/').all(stays_inside) {
-                return Err(wrong(format!("{:?} is no path under the home folder", file.path)));
+                return Err(wrong(format!(
+                    "{:?} is no path under the home folder",
+                    file.path
+                )));
             }
         }
         for provider in &profile.providers {
@@ -308,7 +324,10 @@ impl AgentProfile {
     /// The providers that it works with, the best one first.
     #[must_use]
     pub fn providers(&self) -> Vec<ModelProvider> {
-        self.providers.iter().map(|traits| traits.provider).collect()
+        self.providers
+            .iter()
+            .map(|traits| traits.provider)
+            .collect()
     }
 
     /// The model that it uses with a provider where nothing else is said.
@@ -316,8 +335,14 @@ impl AgentProfile {
         self.provider(provider).map(|traits| &traits.default_model)
     }
 
-    pub(super) fn provider(&self, provider: ModelProvider) -> Result<&ProviderTraits, ProfileError> {
-        let found = self.providers.iter().find(|traits| traits.provider == provider);
+    pub(super) fn provider(
+        &self,
+        provider: ModelProvider,
+    ) -> Result<&ProviderTraits, ProfileError> {
+        let found = self
+            .providers
+            .iter()
+            .find(|traits| traits.provider == provider);
         found.ok_or_else(|| ProfileError::ProviderNotSupported {
             agent: self.name.clone(),
             provider,
@@ -333,6 +358,8 @@ impl AgentProfile {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
     use super::*;
 
     const OWN: &str = r#"
@@ -358,23 +385,38 @@ default_model = "small"
         assert_eq!(names, ["claude", "codex", "gemini", "goose", "opencode"]);
         for profile in &all {
             assert_eq!(profile.image, format!("deckhand-sandbox:{}", profile.name));
-            assert_eq!(AgentProfile::load(profile.name.as_str()).unwrap().title, profile.title);
+            assert_eq!(
+                AgentProfile::load(profile.name.as_str()).unwrap().title,
+                profile.title
+            );
         }
     }
 
     #[test]
     fn an_unknown_agent_is_answered_with_those_that_there_are() {
         let error = AgentProfile::load("cursor").unwrap_err().to_string();
-        assert_eq!(error, "there is no agent cursor; there are claude, codex, gemini, goose, opencode");
+        assert_eq!(
+            error,
+            "there is no agent cursor; there are claude, codex, gemini, goose, opencode"
+        );
     }
 
     #[test]
     fn a_profile_of_ones_own_is_read_and_its_mistakes_are_named() {
         let profile = AgentProfile::parse(OWN).unwrap();
         assert_eq!(profile.providers(), [ModelProvider::OpenaiChat]);
-        assert_eq!(profile.default_model(ModelProvider::OpenaiChat).unwrap().as_str(), "small");
+        assert_eq!(
+            profile
+                .default_model(ModelProvider::OpenaiChat)
+                .unwrap()
+                .as_str(),
+            "small"
+        );
         assert!(refusal(&OWN.replace("${model}", "${mod}")).contains("nothing fills ${mod}"));
-        assert!(refusal(&OWN.replace("[\"/opt/mine\", \"--model\", \"${model}\"]", "[]")).contains("no command"));
+        assert!(
+            refusal(&OWN.replace("[\"/opt/mine\", \"--model\", \"${model}\"]", "[]"))
+                .contains("no command")
+        );
         assert!(refusal(&OWN.replace("image", "picture")).contains("picture"));
         assert!(refusal(&OWN.replace("small", "$(reboot)")).contains("cannot be a name"));
         let outside = format!("{OWN}[[provider.home_files]]\npath = \"../x\"\ntext = \"\"\n");
@@ -383,10 +425,26 @@ default_model = "small"
 
     #[test]
     fn a_models_name_cannot_leave_the_place_that_it_is_written_to() {
-        for good in ["claude-opus-5-5", "qwen/qwen3:32b", "gpt-6.1-sol", "model@2026", "a_b"] {
+        for good in [
+            "claude-opus-5-5",
+            "qwen/qwen3:32b",
+            "gpt-6.1-sol",
+            "model@2026",
+            "a_b",
+        ] {
             assert!(ModelName::try_from(String::from(good)).is_ok(), "{good}");
         }
-        for bad in ["", "-m", "a b", "a\"b", "a\nb", "${key}", "a'b", "a\\b", &"x".repeat(200)] {
+        for bad in [
+            "",
+            "-m",
+            "a b",
+            "a\"b",
+            "a\nb",
+            "${key}",
+            "a'b",
+            "a\\b",
+            &"x".repeat(200),
+        ] {
             assert!(ModelName::try_from(String::from(bad)).is_err(), "{bad}");
         }
     }
@@ -394,7 +452,10 @@ default_model = "small"
     #[test]
     fn a_failures_mark_counts_at_the_beginning_only() {
         let marks = AgentProfile::load("goose").unwrap().failure;
-        assert_eq!(marks.in_text("\nRan into this error: no.\n\nPlease retry."), Some("no."));
+        assert_eq!(
+            marks.in_text("\nRan into this error: no.\n\nPlease retry."),
+            Some("no.")
+        );
         assert!(marks.in_text("I Ran into this error: no").is_none());
     }
 }

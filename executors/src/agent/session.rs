@@ -2,42 +2,33 @@
 
 use std::collections::VecDeque;
 
-use agent_client_protocol_schema::v1::Error;
-use serde_json::{Value, json, value::RawValue};
+use serde_json::json;
 use tokio::time::{Duration, Instant, timeout, timeout_at};
 
 use super::{
     connection::{Connection, Step},
     event::{AgentEvent, AgentSessionId},
     failure::AgentFailure,
-    handover::{SERVER_NAME, SHIM_ARGUMENT},
     interpreter::{Interpreter, PROMPT_REQUESTS, PermissionAnswer, Stage},
-    launch::SHIM,
     message,
+    opening::Opening,
     price::{MicroDollars, Price},
-    profile::{AgentProfile, ResumeMethod, WorkMode},
+    profile::AgentProfile,
     usage::{Usage, UsageMeter},
 };
 use crate::sandbox::Attachment;
 
-/// How long an agent may take for each request of the opening. The slowest one needs 7 s on a busy machine.
-const OPENING_WAIT: Duration = Duration::from_secs(60);
-
 /// How long an agent may leave a prompt unread.
-const SENDING_WAIT: Duration = Duration::from_secs(60);
+const SENDING_WAIT: Duration = Duration::from_mins(1);
 
 /// How long the output of an earlier owner's time may take to come again.
-const REPLAY_WAIT: Duration = Duration::from_secs(120);
+const REPLAY_WAIT: Duration = Duration::from_mins(2);
 
 /// Longest prompt, in bytes.
 pub const PROMPT_LIMIT_BYTES: usize = 1024 * 1024;
 
 /// Most events that wait for [`AgentSession::next_event`] before nothing more is read.
 const EVENT_LIMIT: usize = 4_096;
-
-const INITIALIZE: i64 = 1;
-const SESSION: i64 = 2;
-const MODE: i64 = 3;
 
 /// Which conversation a session is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,7 +135,10 @@ impl AgentSession {
     ) -> Result<Self, AgentFailure> {
         let (start, cost_before) = match options.start.clone() {
             SessionStart::New => (None, MicroDollars::default()),
-            SessionStart::Continue { session, cost_before } => (Some(session), cost_before),
+            SessionStart::Continue {
+                session,
+                cost_before,
+            } => (Some(session), cost_before),
         };
         let meter = UsageMeter::new(profile.tokens, options.price, cost_before);
         let mut opening = Opening {
@@ -152,9 +146,14 @@ impl AgentSession {
             interpreter: Interpreter::new(options.permissions, profile.failure.clone(), meter),
         };
         opening.introduce().await?;
-        let session = opening.choose_conversation(profile, &options, start).await?;
+        let session = opening
+            .choose_conversation(profile, &options, start)
+            .await?;
         opening.set_mode(profile, &session).await?;
-        let Opening { connection, mut interpreter } = opening;
+        let Opening {
+            connection,
+            mut interpreter,
+        } = opening;
         interpreter.stage = Stage::Live;
         let handled = connection.position();
         let mut opened = Self {
@@ -201,14 +200,18 @@ impl AgentSession {
         let deadline = Instant::now() + REPLAY_WAIT;
         while session.connection.position() < point.position {
             let Ok(step) = timeout_at(deadline, session.connection.step()).await else {
-                return Err(AgentFailure::ProtocolBroken(String::from("its earlier output does not come again")));
+                return Err(AgentFailure::ProtocolBroken(String::from(
+                    "its earlier output does not come again",
+                )));
             };
             match step {
                 // The earlier owner has answered what was asked then.
                 Step::Said(message) => drop(session.interpreter.hear(message)),
                 Step::Moved => {}
                 Step::Ended => {
-                    return Err(AgentFailure::ProtocolBroken(String::from("its earlier output is not there any more")));
+                    return Err(AgentFailure::ProtocolBroken(String::from(
+                        "its earlier output is not there any more",
+                    )));
                 }
                 Step::Broken(reason) => return Err(AgentFailure::ProtocolBroken(reason)),
             }
@@ -229,7 +232,11 @@ impl AgentSession {
     pub fn resume_point(&self) -> ResumePoint {
         ResumePoint {
             session: self.session.clone(),
-            position: if self.is_even() { self.connection.position() } else { self.handled },
+            position: if self.is_even() {
+                self.connection.position()
+            } else {
+                self.handled
+            },
             prompts: self.prompts,
             permissions: self.permissions,
             cost_before: self.cost_before,
@@ -281,7 +288,8 @@ impl AgentSession {
         self.prompts = self.interpreter.answered() + 1;
         let params = json!({"sessionId": self.session, "prompt": [{"type": "text", "text": text}]});
         let id = PROMPT_REQUESTS + i64::from(self.prompts);
-        self.connection.send(&message::request(id, "session/prompt", &params));
+        self.connection
+            .send(&message::request(id, "session/prompt", &params));
         let sent = timeout(SENDING_WAIT, async {
             while self.connection.has_unsent() && self.end.is_none() {
                 self.step().await;
@@ -297,7 +305,8 @@ impl AgentSession {
     /// what it runs may go on, so whoever cancels for good stops the sandbox.
     pub fn cancel(&mut self) {
         let params = json!({"sessionId": self.session});
-        self.connection.send(&message::notification("session/cancel", &params));
+        self.connection
+            .send(&message::notification("session/cancel", &params));
     }
 
     /// Waits for the next thing that the agent does. After [`AgentEvent::Ended`] it gives the same again.
@@ -351,144 +360,9 @@ impl AgentSession {
             Step::Broken(reason) => Some(AgentFailure::ProtocolBroken(reason)),
         };
         let errors_tail = self.connection.errors_tail().await;
-        self.end = Some(AgentEvent::Ended { failure, errors_tail });
-    }
-}
-
-/// A session that has no conversation yet.
-struct Opening {
-    connection: Connection,
-    interpreter: Interpreter,
-}
-
-impl Opening {
-    async fn introduce(&mut self) -> Result<(), AgentFailure> {
-        let params = json!({
-            "protocolVersion": 1,
-            "clientInfo": {"name": "deckhand", "version": env!("CARGO_PKG_VERSION")},
-            "clientCapabilities": {
-                "fs": {"readTextFile": false, "writeTextFile": false},
-                "terminal": false,
-                // Warnings come apart from what the agent says.
-                "session": {"notices": {}},
-                // Two adapters tell failures in a structured way to a client that asks so.
-                "_meta": {"jetbrains": {"air": {"version": 1, "capabilities": ["sessionFailure"]}}},
-            },
+        self.end = Some(AgentEvent::Ended {
+            failure,
+            errors_tail,
         });
-        let answer = self.ask(INITIALIZE, "initialize", &params).await?;
-        match answer {
-            Ok(_) => Ok(()),
-            Err(error) => Err(self.start_failed(&error).await),
-        }
     }
-
-    async fn choose_conversation(
-        &mut self,
-        profile: &AgentProfile,
-        options: &SessionOptions,
-        earlier: Option<AgentSessionId>,
-    ) -> Result<AgentSessionId, AgentFailure> {
-        let servers = match options.tools {
-            HandoverTools::Offered => json!([{
-                "name": SERVER_NAME, "command": SHIM, "args": [SHIM_ARGUMENT], "env": [],
-            }]),
-            HandoverTools::None => json!([]),
-        };
-        let mut params = json!({"cwd": options.working_directory, "mcpServers": servers});
-        let Some(session) = earlier else {
-            let answer = self.ask(SESSION, "session/new", &params).await?;
-            return match answer {
-                Ok(body) => session_in(&body),
-                Err(error) => Err(self.start_failed(&error).await),
-            };
-        };
-        let method = match profile.session.resume {
-            ResumeMethod::Resume => "session/resume",
-            ResumeMethod::Load => "session/load",
-            ResumeMethod::None => {
-                let reason = format!("{} cannot go on with a session", profile.title);
-                return Err(AgentFailure::SessionLost(reason));
-            }
-        };
-        params["sessionId"] = json!(session);
-        match self.ask(SESSION, method, &params).await? {
-            Ok(_) => Ok(session),
-            Err(error) => Err(match AgentFailure::from_error(&error) {
-                AgentFailure::Other(detail) => AgentFailure::SessionLost(detail),
-                known => known,
-            }),
-        }
-    }
-
-    async fn set_mode(&mut self, profile: &AgentProfile, session: &AgentSessionId) -> Result<(), AgentFailure> {
-        let answer = match &profile.session.mode {
-            WorkMode::Environment => return Ok(()),
-            WorkMode::ConfigOption { id, value } => {
-                let params = json!({"sessionId": session, "configId": id, "value": value});
-                self.ask(MODE, "session/set_config_option", &params).await?
-            }
-            WorkMode::SetMode { value } => {
-                let params = json!({"sessionId": session, "modeId": value});
-                self.ask(MODE, "session/set_mode", &params).await?
-            }
-        };
-        match answer {
-            Ok(_) => Ok(()),
-            Err(error) => Err(self.start_failed(&error).await),
-        }
-    }
-
-    async fn ask(
-        &mut self,
-        id: i64,
-        method: &str,
-        params: &Value,
-    ) -> Result<Result<Box<RawValue>, Error>, AgentFailure> {
-        self.connection.send(&message::request(id, method, params));
-        let deadline = Instant::now() + OPENING_WAIT;
-        loop {
-            let reason = match timeout_at(deadline, self.connection.step()).await {
-                Ok(Step::Said(said)) => {
-                    let heard = self.interpreter.hear(said);
-                    if let Some(reply) = heard.reply {
-                        self.connection.send(&reply);
-                    }
-                    match heard.answered {
-                        Some((answered, result)) if answered == id => return Ok(result),
-                        Some(_) | None => continue,
-                    }
-                }
-                Ok(Step::Moved) => continue,
-                Ok(Step::Ended) => String::from("its program ended"),
-                Ok(Step::Broken(reason)) => return Err(AgentFailure::ProtocolBroken(reason)),
-                Err(_) => format!("no answer to {method} in {} s", OPENING_WAIT.as_secs()),
-            };
-            return Err(AgentFailure::StartFailed {
-                reason,
-                errors_tail: self.connection.errors_tail().await,
-            });
-        }
-    }
-
-    async fn start_failed(&mut self, error: &Error) -> AgentFailure {
-        match AgentFailure::from_error(error) {
-            AgentFailure::Other(reason) => AgentFailure::StartFailed {
-                reason,
-                errors_tail: self.connection.errors_so_far(),
-            },
-            known => known,
-        }
-    }
-}
-
-fn session_in(body: &RawValue) -> Result<AgentSessionId, AgentFailure> {
-    #[derive(serde::Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct NewSession {
-        session_id: AgentSessionId,
-    }
-    let found: Result<NewSession, _> = serde_json::from_str(body.get());
-    found.map(|new| new.session_id).map_err(|_| {
-        AgentFailure::ProtocolBroken(String::from("its answer to session/new names no session"))
-    })
 }

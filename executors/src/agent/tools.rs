@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use agent_client_protocol_schema::v1::{
-    ContentBlock, ToolCall, ToolCallContent, ToolCallStatus, ToolCallUpdate, ToolCallUpdateFields, ToolKind,
+    ContentBlock, ToolCall, ToolCallContent, ToolCallStatus, ToolCallUpdate, ToolCallUpdateFields,
+    ToolKind,
 };
 use serde_json::{Map, Value};
 
@@ -135,7 +136,9 @@ impl OpenTools {
 impl Use {
     fn take(&mut self, fields: ToolCallUpdateFields, meta: Option<&Map<String, Value>>) {
         let goose = meta.and_then(|meta| meta.get("goose")?.get("toolCall")?.get("toolName"));
-        let named = fields.name.or_else(|| goose.and_then(Value::as_str).map(str::to_owned));
+        let named = fields
+            .name
+            .or_else(|| goose.and_then(Value::as_str).map(str::to_owned));
         self.tool = named.or_else(|| self.tool.take());
         if let Some(kind) = fields.kind {
             self.kind = kind;
@@ -159,13 +162,14 @@ impl Use {
         let delta = meta.and_then(|meta| meta.get("terminal_output_delta")?.get("data")?.as_str());
         if let Some(delta) = delta {
             self.output.push_str(delta);
-        } else if let Some(text) = output_in(fields.content.as_deref(), fields.raw_output.as_ref()) {
+        } else if let Some(text) = output_in(fields.content.as_deref(), fields.raw_output.as_ref())
+        {
             self.output = text;
         }
         self.output = tail(&self.output, OUTPUT_TAIL_BYTES);
         // Claude Code tells a status only where it is not 0.
-        let claude_is_content =
-            fields.status == Some(ToolCallStatus::Completed) && meta.is_some_and(|meta| meta.contains_key("claudeCode"));
+        let claude_is_content = fields.status == Some(ToolCallStatus::Completed)
+            && meta.is_some_and(|meta| meta.contains_key("claudeCode"));
         let told = exit_status_in(meta, fields.raw_output.as_ref());
         self.exit_status = told.or(claude_is_content.then_some(0)).or(self.exit_status);
     }
@@ -177,7 +181,11 @@ impl Use {
             ToolKind::Read | ToolKind::Search => ToolUse::Read,
             ToolKind::Edit | ToolKind::Delete | ToolKind::Move => ToolUse::Edit,
             ToolKind::Fetch => ToolUse::Fetch,
-            _ => match self.tool.as_deref().map(|tool| tool.rsplit("__").next().unwrap_or(tool)) {
+            _ => match self
+                .tool
+                .as_deref()
+                .map(|tool| tool.rsplit("__").next().unwrap_or(tool))
+            {
                 Some(tool) if SHELLS.contains(&tool) => ToolUse::Command,
                 Some("edit" | "write" | "text_editor") => ToolUse::Edit,
                 Some("read" | "tree") => ToolUse::Read,
@@ -214,7 +222,9 @@ fn command_in(input: &Value) -> Option<String> {
             // A shell's own words are no news: `bash -lc X` is X.
             let words: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
             match words.as_slice() {
-                [_, flag, script] if flag.starts_with('-') && flag.ends_with('c') => Some((*script).to_owned()),
+                [_, flag, script] if flag.starts_with('-') && flag.ends_with('c') => {
+                    Some((*script).to_owned())
+                }
                 words => Some(words.join(" ")),
             }
         }
@@ -242,7 +252,9 @@ fn output_in(content: Option<&[ToolCallContent]>, raw: Option<&Value>) -> Option
 
 /// Claude Code's adapter wraps output as Markdown.
 fn unfenced(text: &str) -> &str {
-    let inner = text.strip_prefix("```").and_then(|rest| rest.strip_suffix("```"));
+    let inner = text
+        .strip_prefix("```")
+        .and_then(|rest| rest.strip_suffix("```"));
     let body = inner.and_then(|inner| inner.split_once('\n'));
     body.map_or(text, |(_, body)| body)
 }
@@ -251,7 +263,9 @@ fn exit_status_in(meta: Option<&Map<String, Value>>, raw: Option<&Value>) -> Opt
     let codex = meta.and_then(|meta| meta.get("terminal_exit")?.get("exit_code")?.as_i64());
     let raw = || {
         let raw = raw?;
-        let opencode = raw.get("metadata").and_then(|metadata| metadata.get("exit"));
+        let opencode = raw
+            .get("metadata")
+            .and_then(|metadata| metadata.get("exit"));
         let other = || raw.get("exit_code").or_else(|| raw.get("exitCode"));
         opencode.or_else(other)?.as_i64()
     };
@@ -267,7 +281,9 @@ fn exit_status_said(output: &str) -> Option<i64> {
         let rest = low
             .strip_prefix("exit code")
             .or_else(|| low.strip_prefix("command exited with code"))?;
-        rest.trim_matches(|c: char| c == ':' || c == '.' || c.is_whitespace()).parse().ok()
+        rest.trim_matches(|c: char| c == ':' || c == '.' || c.is_whitespace())
+            .parse()
+            .ok()
     })
 }
 
@@ -288,6 +304,8 @@ fn tail(text: &str, limit: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
     use super::*;
     use agent_client_protocol_schema::v1::SessionUpdate;
     use serde_json::json;
@@ -330,7 +348,10 @@ mod tests {
         assert_eq!(started(&events[0]).command.as_deref(), Some("npm test"));
         assert_eq!(started(&events[0]).kind, ToolUse::Command);
         let end = ended(&events[1]);
-        assert_eq!((end.outcome, end.exit_status), (ToolOutcome::Failed, Some(3)));
+        assert_eq!(
+            (end.outcome, end.exit_status),
+            (ToolOutcome::Failed, Some(3))
+        );
         assert_eq!(end.output_tail, "Exit code 3\nno\n");
     }
 
@@ -342,7 +363,13 @@ mod tests {
             json!({"sessionUpdate": "tool_call_update", "toolCallId": "c", "status": "completed", "_meta": {"terminal_output_delta": {"data": "b\n"}, "terminal_exit": {"exit_code": 0}}}),
         ]);
         assert_eq!(started(&events[0]).command.as_deref(), Some("ls"));
-        assert_eq!((ended(&events[1]).exit_status, ended(&events[1]).output_tail.as_str()), (Some(0), "a\nb\n"));
+        assert_eq!(
+            (
+                ended(&events[1]).exit_status,
+                ended(&events[1]).output_tail.as_str()
+            ),
+            (Some(0), "a\nb\n")
+        );
     }
 
     #[test]
@@ -350,7 +377,13 @@ mod tests {
         let events = play(&[
             json!({"sessionUpdate": "tool_call", "toolCallId": "c", "kind": "execute", "title": "mcp.deckhand.submit_plan", "status": "in_progress", "rawInput": {"server": "deckhand", "tool": "submit_plan", "arguments": {}}}),
         ]);
-        assert_eq!((started(&events[0]).kind, started(&events[0]).command.as_deref()), (ToolUse::Other, None));
+        assert_eq!(
+            (
+                started(&events[0]).kind,
+                started(&events[0]).command.as_deref()
+            ),
+            (ToolUse::Other, None)
+        );
     }
 
     #[test]
@@ -374,7 +407,13 @@ mod tests {
             json!({"sessionUpdate": "tool_call", "toolCallId": "2", "title": "write · a", "rawInput": {"path": "a"}, "_meta": meta("write")}),
             json!({"sessionUpdate": "tool_call_update", "toolCallId": "1", "status": "completed", "content": [{"type": "content", "content": {"type": "text", "text": "made"}}]}),
         ]);
-        assert_eq!((started(&events[0]).kind, started(&events[0]).command.as_deref()), (ToolUse::Command, Some("make")));
+        assert_eq!(
+            (
+                started(&events[0]).kind,
+                started(&events[0]).command.as_deref()
+            ),
+            (ToolUse::Command, Some("make"))
+        );
         assert_eq!(started(&events[1]).kind, ToolUse::Edit);
         assert_eq!(ended(&events[2]).output_tail, "made");
     }
@@ -394,7 +433,10 @@ mod tests {
     fn what_a_turn_leaves_open_is_ended_with_it() {
         let mut tools = OpenTools::default();
         let call = json!({"toolCallId": "x", "title": "sleep 99", "kind": "execute", "rawInput": {"command": "sleep 99"}});
-        assert_eq!(tools.announce(serde_json::from_value(call).unwrap()).len(), 1);
+        assert_eq!(
+            tools.announce(serde_json::from_value(call).unwrap()).len(),
+            1
+        );
         assert_eq!(ended(&tools.end_all()[0]).outcome, ToolOutcome::Failed);
         assert!(tools.end_all().is_empty());
     }

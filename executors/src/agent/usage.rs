@@ -112,7 +112,11 @@ pub(super) struct UsageMeter {
 }
 
 impl UsageMeter {
-    pub(super) fn new(report: TokenReport, price: Option<Price>, cost_before: MicroDollars) -> Self {
+    pub(super) fn new(
+        report: TokenReport,
+        price: Option<Price>,
+        cost_before: MicroDollars,
+    ) -> Self {
         Self {
             report,
             price,
@@ -147,10 +151,10 @@ impl UsageMeter {
             self.context = update.used;
         }
         let told = update.cost.as_ref().filter(|cost| cost.currency == "USD");
-        if let Some(total) = told.and_then(|cost| MicroDollars::from_dollars(cost.amount)) {
-            if self.session_cost.replace(total) != Some(total) {
-                self.unreported = Tokens::default();
-            }
+        let total = told.and_then(|cost| MicroDollars::from_dollars(cost.amount));
+        if total.is_some() && total != self.session_cost {
+            self.session_cost = total;
+            self.unreported = Tokens::default();
         }
         self.usage() != before
     }
@@ -203,7 +207,10 @@ impl UsageMeter {
         if self.unreported == Tokens::default() {
             return Some(Cost::Reported(run));
         }
-        let rest = self.price.map(|price| price.of(&self.unreported)).unwrap_or_default();
+        let rest = self
+            .price
+            .map(|price| price.of(&self.unreported))
+            .unwrap_or_default();
         Some(Cost::Estimated(run + rest))
     }
 
@@ -211,7 +218,9 @@ impl UsageMeter {
         match self.price {
             None if tokens.total() == 0 => Cost::Priced(MicroDollars::default()),
             None => Cost::Unknown,
-            Some(price) if self.exact && self.estimate == Tokens::default() => Cost::Priced(price.of(tokens)),
+            Some(price) if self.exact && self.estimate == Tokens::default() => {
+                Cost::Priced(price.of(tokens))
+            }
             Some(price) => Cost::Estimated(price.of(tokens)),
         }
     }
@@ -238,6 +247,8 @@ fn from_quota(meta: &Map<String, Value>) -> Option<Tokens> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
     use super::*;
     use serde_json::json;
 
@@ -266,12 +277,23 @@ mod tests {
         let estimated = meter.usage();
         assert_eq!(
             estimated.tokens,
-            Tokens { input: 80, cached_input: 100, cache_write: 0, output: 80 }
+            Tokens {
+                input: 80,
+                cached_input: 100,
+                cache_write: 0,
+                output: 80
+            }
         );
-        assert_eq!(estimated.cost, Cost::Estimated(MicroDollars(160 + 100 + 800)));
+        assert_eq!(
+            estimated.cost,
+            Cost::Estimated(MicroDollars(160 + 100 + 800))
+        );
         meter.end_turn(&response(json!({"stopReason": "end_turn", "usage": {
             "totalTokens": 160, "inputTokens": 50, "outputTokens": 10, "cachedReadTokens": 100}})));
-        assert_eq!(meter.usage().cost, Cost::Priced(MicroDollars(100 + 100 + 100)));
+        assert_eq!(
+            meter.usage().cost,
+            Cost::Priced(MicroDollars(100 + 100 + 100))
+        );
         assert_eq!(meter.usage().tokens.total(), 160);
     }
 
@@ -292,7 +314,10 @@ mod tests {
         meter.fail_turn();
         assert_eq!(meter.usage().cost, Cost::Reported(MicroDollars(500_000)));
         meter.update(&update(30, None));
-        assert_eq!(meter.usage().cost, Cost::Estimated(MicroDollars(500_000 + 20 + 10 + 100)));
+        assert_eq!(
+            meter.usage().cost,
+            Cost::Estimated(MicroDollars(500_000 + 20 + 10 + 100))
+        );
     }
 
     #[test]
@@ -325,9 +350,14 @@ mod tests {
     #[test]
     fn geminis_count_is_in_its_quota() {
         let mut meter = UsageMeter::new(TokenReport::Quota, Some(PRICE), MicroDollars(0));
-        meter.end_turn(&response(json!({"stopReason": "end_turn", "_meta": {"quota": {
-            "token_count": {"input_tokens": 3702, "output_tokens": 168}}}})));
-        assert_eq!((meter.usage().tokens.input, meter.usage().tokens.output), (3702, 168));
+        meter.end_turn(&response(
+            json!({"stopReason": "end_turn", "_meta": {"quota": {
+            "token_count": {"input_tokens": 3702, "output_tokens": 168}}}}),
+        ));
+        assert_eq!(
+            (meter.usage().tokens.input, meter.usage().tokens.output),
+            (3702, 168)
+        );
     }
 
     #[test]

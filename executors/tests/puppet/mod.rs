@@ -21,7 +21,12 @@ pub fn update(update: &Value) -> Value {
     json!({"jsonrpc": "2.0", "method": "session/update", "params": {"sessionId": "s-1", "update": update}})
 }
 
-fn streams() -> (Attachment, Lines<BufReader<DuplexStream>>, DuplexStream, DuplexStream) {
+fn streams() -> (
+    Attachment,
+    Lines<BufReader<DuplexStream>>,
+    DuplexStream,
+    DuplexStream,
+) {
     let (input, inner_input) = duplex(PIPE_BYTES);
     let (output, inner_output) = duplex(PIPE_BYTES);
     let (errors, inner_errors) = duplex(PIPE_BYTES);
@@ -30,7 +35,12 @@ fn streams() -> (Attachment, Lines<BufReader<DuplexStream>>, DuplexStream, Duple
         output: Box::new(output),
         errors: Box::new(errors),
     };
-    (attachment, BufReader::new(inner_input).lines(), inner_output, inner_errors)
+    (
+        attachment,
+        BufReader::new(inner_input).lines(),
+        inner_output,
+        inner_errors,
+    )
 }
 
 impl Puppet {
@@ -56,7 +66,12 @@ impl Puppet {
 
     /// The next message that it is sent.
     pub async fn hears(&mut self) -> Value {
-        let line = self.input.next_line().await.unwrap().expect("the client is gone");
+        let line = self
+            .input
+            .next_line()
+            .await
+            .unwrap()
+            .expect("the client is gone");
         serde_json::from_str(&line).unwrap()
     }
 
@@ -82,19 +97,24 @@ impl Puppet {
     /// Hears a request and answers it.
     pub async fn answers(&mut self, result: Value) -> Value {
         let request = self.hears().await;
-        self.says(&json!({"jsonrpc": "2.0", "id": request["id"], "result": result})).await;
+        self.says(&json!({"jsonrpc": "2.0", "id": request["id"], "result": result}))
+            .await;
         request
     }
 
     pub async fn ends_turn(&mut self, prompt: i64, result: &Value) {
-        self.says(&json!({"jsonrpc": "2.0", "id": 1000 + prompt, "result": result})).await;
+        self.says(&json!({"jsonrpc": "2.0", "id": 1000 + prompt, "result": result}))
+            .await;
     }
 
     /// Plays the opening of a new session, as this agent has it.
     pub async fn open_new(&mut self, agent: &str) {
         self.answers(json!({"protocolVersion": 1})).await;
         self.answers(json!({"sessionId": "s-1"})).await;
-        let sets_a_mode = matches!(AgentProfile::load(agent).unwrap().name.as_str(), "claude" | "gemini");
+        let sets_a_mode = matches!(
+            AgentProfile::load(agent).unwrap().name.as_str(),
+            "claude" | "gemini"
+        );
         if sets_a_mode {
             self.answers(json!({})).await;
         }

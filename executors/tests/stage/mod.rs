@@ -9,8 +9,8 @@ use std::{
 
 use deckhand_executors::{
     agent::{
-        AgentEvent, AgentProfile, AgentSession, Handover, HandoverTools, ModelName, ModelProvider, PermissionAnswer,
-        SessionOptions, SessionStart, ToolDescription, TurnEnded,
+        AgentEvent, AgentProfile, AgentSession, Handover, HandoverTools, ModelName, ModelProvider,
+        PermissionAnswer, SessionOptions, SessionStart, ToolDescription, TurnEnded,
     },
     docker::DockerExecutor,
     egress::{ApiKey, BaseAddress, EgressHandle, EgressPolicy, EgressProxy, Phase, Way},
@@ -63,8 +63,15 @@ impl Stage {
         let agent = name.split('-').next().unwrap();
         let profile = AgentProfile::load(agent).unwrap();
         let executor = Arc::new(DockerExecutor::connect("agents-test", None).unwrap());
-        let present = executor.has_image(&profile.image).await.expect("no container engine answers");
-        assert!(present, "the image {} is missing: script/setup builds it", profile.image);
+        let present = executor
+            .has_image(&profile.image)
+            .await
+            .expect("no container engine answers");
+        assert!(
+            present,
+            "the image {} is missing: script/setup builds it",
+            profile.image
+        );
         let options = ModelsOptions {
             default_script: script,
             ..ModelsOptions::new(KEY)
@@ -134,7 +141,10 @@ impl Stage {
             }
         }
         for purpose in ["work", "home"] {
-            self.executor.remove_volume(&self.volume(purpose)).await.unwrap();
+            self.executor
+                .remove_volume(&self.volume(purpose))
+                .await
+                .unwrap();
         }
     }
 
@@ -181,17 +191,33 @@ impl Stage {
         // Nobody reads the log; a full one drops.
         let (log, _records) = mpsc::channel(1);
         let proxy = EgressProxy::new(Way::Direct).unwrap();
-        proxy.open(folder, EgressPolicy::default(), bases.into(), Phase::Work, log).unwrap()
+        proxy
+            .open(
+                folder,
+                EgressPolicy::default(),
+                bases.into(),
+                Phase::Work,
+                log,
+            )
+            .unwrap()
     }
 
     /// Puts the demo's repository into the work volume.
     async fn plant_repository(&self) {
         let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/world/fixtures/web");
-        let tar = Command::new("tar").arg("-C").arg(fixture).args(["-c", "."]).output().unwrap();
+        let tar = Command::new("tar")
+            .arg("-C")
+            .arg(fixture)
+            .args(["-c", "."])
+            .output()
+            .unwrap();
         assert!(tar.status.success());
         let name = self.sandbox("plant");
         let command = ["sleep", "600"].map(str::to_owned).into();
-        self.executor.start(&self.spec(name.clone(), self.profile.image.clone(), command)).await.unwrap();
+        self.executor
+            .start(&self.spec(name.clone(), self.profile.image.clone(), command))
+            .await
+            .unwrap();
         // In the repository, as the preparation of a task has it: Gemini CLI hides the system's settings from git.
         let script = "tar -x && git init -q && git config user.name a && git config user.email a@b.invalid \
             && git add -A && git commit -qm 'Begin'";
@@ -256,13 +282,18 @@ impl Run {
     }
 }
 
-async fn shell(executor: &DockerExecutor, name: &SandboxName, script: &str, input: Vec<u8>) -> String {
+async fn shell(
+    executor: &DockerExecutor,
+    name: &SandboxName,
+    script: &str,
+    input: Vec<u8>,
+) -> String {
     let exec = Exec {
         command: ["sh", "-c", script].map(str::to_owned).into(),
         environment: std::collections::BTreeMap::new(),
         working_directory: "/work/repo".into(),
         input,
-        timeout: Duration::from_secs(60),
+        timeout: Duration::from_mins(1),
         output_limit_bytes: 64 * 1024,
     };
     let output = executor.exec(name, exec).await.unwrap();
@@ -278,7 +309,13 @@ fn open_handover(folder: &Path, called: Arc<Mutex<Vec<String>>>) -> Handover {
         description: format!("Hands over by {name}."),
         schema: json!({"type": "object", "additionalProperties": true}),
     };
-    let tools = ["submit_specification", "submit_plan", "ask_person", "report_requirements"].map(tool);
+    let tools = [
+        "submit_specification",
+        "submit_plan",
+        "ask_person",
+        "report_requirements",
+    ]
+    .map(tool);
     let (sender, mut calls) = mpsc::channel::<deckhand_executors::agent::HandoverCall>(4);
     tokio::spawn(async move {
         while let Some(call) = calls.recv().await {

@@ -1,5 +1,10 @@
 //! The stage: a world with a bot in it, and the questions that a story asks.
 
+pub mod asking;
+pub mod engine;
+pub mod remote;
+pub mod scripts;
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -11,15 +16,15 @@ use deckhand::{
     app::App,
     clock::Clock,
     config::Config,
-    domain::{TaskId, task::Task},
     engine::Context,
 };
 use deckhand_world::{
-    github::{Github, GithubOptions},
+    github::{AppOptions, Github, GithubOptions},
+    linear::{Linear, LinearOptions},
     models::{Models, ModelsOptions},
     slack::{Slack, SlackOptions, Thread},
 };
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +34,20 @@ pub const CHANNEL: &str = "eng";
 pub const PATIENCE: Duration = Duration::from_secs(120);
 /// The key of the model providers; it must never be seen in a sandbox.
 pub const MODEL_KEY: &str = "sk-canary-model-key-that-never-enters-a-sandbox";
+/// The bot's token at Slack.
+pub const SLACK_TOKEN: &str = "xoxb-canary";
+/// What Slack signs its requests with.
+pub const SIGNING_SECRET: &str = "signing-secret";
+/// The token at GitHub.
+pub const GITHUB_TOKEN: &str = "ghp_canary";
+/// What GitHub signs its webhooks with.
+pub const GITHUB_WEBHOOK_SECRET: &str = "github-webhook-secret";
+/// What a story usually asks for.
+pub const REQUEST: &str = "The offset parameter of /api/v2/users is ignored when limit is over 100. repo=acme/web";
+/// The pause between two looks at the database, which rings no bell for tests.
+pub const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// The number of the App in stories about one.
+const APP_ID: u64 = 77;
 
 static ONCE: Once = Once::new();
 
@@ -37,8 +56,11 @@ pub struct Stage {
     pub slack: Slack,
     pub github: Github,
     pub models: Models,
+    /// Linear, in stories that are told there.
+    pub linear: Option<Linear>,
     pub context: Context,
     pub clock: Clock,
+    _sweep: engine::Sweep,
     variables: BTreeMap<String, String>,
     file: String,
     stop: CancellationToken,
@@ -53,6 +75,42 @@ pub struct Props {
     pub settings: Vec<(&'static str, String)>,
     /// The text of `deckhand.toml`.
     pub file: String,
+    /// How the bot signs in at GitHub.
+    pub sign_in: SignIn,
+    /// Whether there is a Linear.
+    pub linear: Beside,
+    /// Whether the sandbox's image is there.
+    pub image: Image,
+}
+
+/// How the bot signs in at GitHub.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub enum SignIn {
+    /// With ana's token.
+    #[default]
+    Token,
+    /// As an App that is installed on every repository of the story.
+    App,
+}
+
+/// Whether a platform is there beside Slack.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub enum Beside {
+    /// It is not.
+    #[default]
+    Absent,
+    /// It is.
+    Present,
+}
+
+/// Whether the sandbox's image is there.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub enum Image {
+    /// It has to be.
+    #[default]
+    Needed,
+    /// The story is about what happens without it.
+    Missing,
 }
 
 impl Stage {
@@ -70,19 +128,29 @@ impl Stage {
         });
         // Short, because sockets below it have short paths.
         let folder = tempfile::Builder::new().prefix("dh-").tempdir_in("/tmp").unwrap();
-        let secret = |text: &str| SecretString::from(text.to_owned());
-        let slack_options = SlackOptions { signing_secret: secret("signing-secret"), bot_token: secret("xoxb-canary"), port: 0, methods_dir: None };
+        let slack_options = SlackOptions { signing_secret: secret(SIGNING_SECRET), bot_token: secret(SLACK_TOKEN), port: 0, methods_dir: None };
         let slack = Slack::start(slack_options).await.unwrap();
-        let github_options = GithubOptions { port: 0, token: Some(secret("ghp_canary")), app: None, webhook_secret: secret("github-webhook-secret") };
+        let (github_options, sign_in) = sign_in(props.sign_in);
         let github = Github::start(github_options).await.unwrap();
         github.seed("acme/web", &fixture("web")).await.unwrap();
         let models = Models::start(ModelsOptions::new(MODEL_KEY)).await.unwrap();
+        let linear = match props.linear {
+            Beside::Absent => None,
+            Beside::Present => Some(Linear::start(LinearOptions::default()).await.unwrap()),
+        };
         let mut variables = variables(&slack, &github, &models, folder.path());
+        variables.extend(sign_in);
+        if let Some(linear) = &linear {
+            let client = [("LINEAR_CLIENT_ID", "linear-client"), ("LINEAR_CLIENT_SECRET", "linear-client-secret"), ("LINEAR_WEBHOOK_SECRET", "linear-webhook-secret")];
+            variables.extend(client.map(|(name, value)| (name.to_owned(), value.to_owned())));
+            variables.insert("LINEAR_API_URL".to_owned(), linear.api_url());
+        }
         for (name, value) in props.settings {
             variables.insert(name.to_owned(), value);
         }
-        let (context, running, stop, clock) = start(&variables, &props.file, &slack, &github).await;
-        Self { slack, github, models, context, clock, variables, file: props.file, stop, running, folder }
+        let sweep = engine::Sweep::of(&variables["DECKHAND_INSTANCE"]);
+        let (context, running, stop, clock) = start(&variables, &props.file, props.image, (&slack, &github, linear.as_ref())).await;
+        Self { slack, github, models, linear, context, clock, _sweep: sweep, variables, file: props.file, stop, running, folder }
     }
 
     /// Ana mentions the bot in the channel.
@@ -90,44 +158,12 @@ impl Stage {
         self.slack.mention("ana", CHANNEL, text).await.unwrap().with_patience(PATIENCE)
     }
 
-    /// The task of a thread.
-    pub async fn task(&self, thread: &Thread) -> Task {
-        let conversation = deckhand::slack::ids::conversation("T0ACME", thread.channel().as_str(), Some(thread.root().as_str()));
-        let begun = std::time::Instant::now();
-        loop {
-            if let Some(stored) = self.context.store.task_of(&conversation).await.unwrap() {
-                return stored.task;
-            }
-            assert!(begun.elapsed() < PATIENCE, "the thread has no task\n{}", thread.render());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    /// Waits until the task of a thread stands so.
-    pub async fn wait_for_state(&self, thread: &Thread, state: &str) -> Task {
-        let begun = std::time::Instant::now();
-        loop {
-            let task = self.task(thread).await;
-            if task.state.name() == state {
-                return task;
-            }
-            assert!(begun.elapsed() < PATIENCE, "the task is {:?}, not {state}\n{}", task.state, thread.render());
-            // The state is in the database, which rings no bell for tests.
-            tokio::task::yield_now().await;
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    /// The names of the sandboxes that the engine has of this stage.
-    pub async fn sandboxes(&self) -> Vec<String> {
-        self.context.executor.list().await.unwrap().into_iter().map(|sandbox| sandbox.name.0).collect()
-    }
-
     /// Stops the bot as a signal does, and starts another one on the same data.
     pub async fn restart(&mut self) {
         self.stop.cancel();
         (&mut self.running).await.unwrap().unwrap();
-        let (context, running, stop, clock) = start(&self.variables, &self.file, &self.slack, &self.github).await;
+        let world = (&self.slack, &self.github, self.linear.as_ref());
+        let (context, running, stop, clock) = start(&self.variables, &self.file, Image::Missing, world).await;
         self.context = context;
         self.running = running;
         self.stop = stop;
@@ -140,6 +176,7 @@ impl Stage {
         assert_eq!(self.slack.violations(), Vec::<String>::new());
         assert_eq!(self.github.violations(), Vec::<String>::new());
         assert_eq!(self.models.violations(), Vec::<String>::new());
+        assert_eq!(self.linear.as_ref().map(Linear::violations).unwrap_or_default(), Vec::<String>::new());
         self.wait_for_no_sandbox().await;
         for task in self.context.store.recent_tasks(None, 100).await.unwrap() {
             self.context.runs.release(&self.context, &task.id).await.unwrap();
@@ -148,51 +185,44 @@ impl Stage {
         self.running.await.unwrap().unwrap();
         drop(self.folder);
     }
+}
 
-    /// Waits until the engine has no sandbox of this stage; a run's own goes within moments of its end.
-    pub async fn wait_for_no_sandbox(&self) {
-        let begun = std::time::Instant::now();
-        loop {
-            let left = self.sandboxes().await;
-            if left.is_empty() {
-                return;
-            }
-            assert!(begun.elapsed() < Duration::from_secs(15), "these sandboxes are left: {left:?}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
+/// How GitHub lets the bot in, and the settings for it.
+fn sign_in(how: SignIn) -> (GithubOptions, Vec<(String, String)>) {
+    let options = GithubOptions { port: 0, token: Some(secret(GITHUB_TOKEN)), app: None, webhook_secret: secret(GITHUB_WEBHOOK_SECRET) };
+    match how {
+        SignIn::Token => (options, vec![("GITHUB_TOKEN".to_owned(), GITHUB_TOKEN.to_owned())]),
+        SignIn::App => {
+            let app = AppOptions::generate(APP_ID).unwrap();
+            let key = app.key.private_key_pem().unwrap().expose_secret().to_owned();
+            let settings = [("GITHUB_APP_ID", APP_ID.to_string()), ("GITHUB_APP_PRIVATE_KEY", key)];
+            (GithubOptions { app: Some(app), ..options }, settings.map(|(name, value)| (name.to_owned(), value)).into())
         }
-    }
-
-    /// Waits until inbox and outbox are empty.
-    pub async fn settle(&self) {
-        let begun = std::time::Instant::now();
-        loop {
-            let (inbox, _) = self.context.store.inbox_depth().await.unwrap();
-            let (outbox, _) = self.context.store.outbox_depth().await.unwrap();
-            if inbox == 0 && outbox == 0 {
-                return;
-            }
-            assert!(begun.elapsed() < PATIENCE, "{inbox} deliveries and {outbox} effects are left");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    /// Everything that the bot wrote into a task's log, as text.
-    pub async fn log(&self, task: &TaskId) -> String {
-        let lines = self.context.store.log_after(task, "", 5_000).await.unwrap();
-        lines.iter().map(|line| format!("{} {} {}", line.run, line.kind, line.body)).collect::<Vec<_>>().join("\n")
     }
 }
 
-async fn start(variables: &BTreeMap<String, String>, file: &str, slack: &Slack, github: &Github) -> (Context, JoinHandle<anyhow::Result<()>>, CancellationToken, Clock) {
+fn secret(text: &str) -> SecretString {
+    SecretString::from(text.to_owned())
+}
+
+/// The platforms that a bot is started beside.
+type World<'a> = (&'a Slack, &'a Github, Option<&'a Linear>);
+
+async fn start(variables: &BTreeMap<String, String>, file: &str, image: Image, (slack, github, linear): World<'_>) -> (Context, JoinHandle<anyhow::Result<()>>, CancellationToken, Clock) {
     let config = Config::from_parts(variables, file, "deckhand.toml").unwrap();
     let clock = Clock::default();
     let app = App::build(config, clock.clone()).await.unwrap();
     let address = format!("http://{}", app.address().unwrap());
-    let image = format!("{}goose", variables.get("DECKHAND_IMAGE_PREFIX").map_or("deckhand-sandbox:", String::as_str));
-    let present = app.context().executor.has_image(&image).await.expect("the container engine answers; `script/setup goose` starts it");
-    assert!(present, "the image {image} is not there; `script/setup goose` makes it");
+    if image == Image::Needed {
+        let name = format!("{}goose", variables.get("DECKHAND_IMAGE_PREFIX").map_or("deckhand-sandbox:", String::as_str));
+        let present = app.context().executor.has_image(&name).await.expect("the container engine answers; `script/setup goose` starts it");
+        assert!(present, "the image {name} is not there; `script/setup goose` makes it");
+    }
     slack.set_app_urls(&format!("{address}/slack/events"), &format!("{address}/slack/interactions"), &format!("{address}/slack/commands"));
     github.set_webhook_url(&format!("{address}/github/webhooks"));
+    if let Some(linear) = linear {
+        linear.set_webhook_url(&format!("{address}/linear/webhooks"));
+    }
     let context = app.context().clone();
     let stop = CancellationToken::new();
     let running = tokio::spawn(app.run(stop.clone()));
@@ -206,11 +236,10 @@ fn variables(slack: &Slack, github: &Github, models: &Models, folder: &Path) -> 
         ("DECKHAND_DATA_DIR", folder.join("d").display().to_string()),
         ("DECKHAND_INSTANCE", instance),
         ("DECKHAND_AGENT", "goose".to_owned()),
-        ("SLACK_BOT_TOKEN", "xoxb-canary".to_owned()),
-        ("SLACK_SIGNING_SECRET", "signing-secret".to_owned()),
+        ("SLACK_BOT_TOKEN", SLACK_TOKEN.to_owned()),
+        ("SLACK_SIGNING_SECRET", SIGNING_SECRET.to_owned()),
         ("SLACK_API_URL", slack.api_url()),
-        ("GITHUB_TOKEN", "ghp_canary".to_owned()),
-        ("GITHUB_WEBHOOK_SECRET", "github-webhook-secret".to_owned()),
+        ("GITHUB_WEBHOOK_SECRET", GITHUB_WEBHOOK_SECRET.to_owned()),
         ("GITHUB_API_URL", github.api_url()),
         ("GITHUB_URL", github.web_url()),
         ("ANTHROPIC_API_KEY", MODEL_KEY.to_owned()),

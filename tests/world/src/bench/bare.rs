@@ -29,7 +29,7 @@ const LINE_MAX_BYTES: u64 = 16 << 20;
 
 /// What the bare things cost.
 pub struct Bare {
-    /// `docker run` of the image with the same hardening, running `true`.
+    /// `docker run` of the image with the same hardening, until a program in it says its first word.
     pub container: Series,
     /// `git clone --local` of the mirror.
     pub clone: Series,
@@ -169,13 +169,28 @@ async fn volumes(place: &Place) -> anyhow::Result<Vec<String>> {
     Ok(mounts)
 }
 
+/// From `docker run` to the first byte of the program in the container; its removal is not waited for in the time.
 async fn container(likeness: &Likeness, mounts: &[String]) -> anyhow::Result<Duration> {
     let begun = Instant::now();
-    let mut arguments = vec!["run", "--rm", "--network=none"];
-    arguments.extend(likeness.hardening.iter().chain(mounts).map(String::as_str));
-    arguments.extend(["--entrypoint=true", &likeness.image]);
-    docker(&arguments).await?;
-    Ok(begun.elapsed())
+    let mut child = Command::new("docker")
+        .args(["run", "--rm", "--network=none"])
+        .args(likeness.hardening.iter().chain(mounts))
+        .args(["--entrypoint=echo", &likeness.image, "started"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()?;
+    let mut output = BufReader::new(child.stdout.take().context("no output")?);
+    let mut line = String::new();
+    output.read_line(&mut line).await?;
+    let took = begun.elapsed();
+    ensure!(
+        child.wait().await?.success() && line == "started\n",
+        "`docker run` does not run {}",
+        likeness.image
+    );
+    Ok(took)
 }
 
 async fn clone(place: &Place) -> anyhow::Result<Duration> {

@@ -119,7 +119,7 @@ impl Report {
         put(
             &mut table,
             format_args!(
-                "  bare: container {container:.1} (docker run … true), clone {clone:.1} (git clone --local), agent {agent:.1}"
+                "  bare: container {container:.1} (docker run until its first word), clone {clone:.1} (git clone --local), agent {agent:.1}"
             ),
         );
         put(

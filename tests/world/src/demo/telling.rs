@@ -1,6 +1,7 @@
 //! Tells a thread in a terminal as it grows: each message once, and of each edit only what is new in it.
 
 use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
 
 use deckhand_world::slack::{Message, Slack, Thread};
 use tokio::task::JoinHandle;
@@ -24,11 +25,12 @@ impl Telling {
         Self(tokio::spawn(async move {
             let mut changes = slack.changes();
             let mut told = HashMap::new();
+            let begun = Instant::now();
             loop {
                 changes.mark_unchanged();
                 for message in thread.messages() {
                     let earlier: &mut Told = told.entry(message.ts.clone()).or_default();
-                    for line in news(&slack, &message, earlier) {
+                    for line in news(&slack, &message, earlier, begun.elapsed()) {
                         let _ = super::say(&line);
                     }
                 }
@@ -47,7 +49,7 @@ impl Drop for Telling {
 }
 
 /// The lines of a message that were not told yet.
-fn news(slack: &Slack, message: &Message, told: &mut Told) -> Vec<String> {
+fn news(slack: &Slack, message: &Message, told: &mut Told, since: Duration) -> Vec<String> {
     let is_first = told.lines.is_empty();
     let words = with_names(slack, &message.plain_text());
     let fresh: Vec<&str> = words
@@ -58,10 +60,12 @@ fn news(slack: &Slack, message: &Message, told: &mut Told) -> Vec<String> {
     if !fresh.is_empty() {
         let author = author(slack, message);
         if is_first {
-            news.push(format!("\n{author}:"));
+            news.push(format!("\n{author}, at {:.1} s:", since.as_secs_f64()));
             news.extend(words.lines().map(|line| format!("  {line}")));
         } else {
-            news.extend(fresh.iter().map(|line| format!("  ~ {author}: {line}")));
+            let at = since.as_secs_f64();
+            let told = |line: &&str| format!("  ~ {at:.1} s {author}: {line}");
+            news.extend(fresh.iter().map(told));
         }
     }
     let files = message.files.iter().skip(told.files);
