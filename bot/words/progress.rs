@@ -33,7 +33,8 @@ impl<'a> ProgressView<'a> {
         }
         if !self.progress.spent.is_empty() {
             let spent = spent(self.progress.spent);
-            facts.push(if self.progress.spent.cost.is_some() { format!("{spent} so far") } else { spent });
+            // A status says what is known; that a price is not known stands in the result.
+            facts.extend(self.progress.spent.cost.map(|_| format!("{spent} so far")));
         }
         facts
     }
@@ -56,14 +57,18 @@ fn live_facts(live: &Live) -> Vec<String> {
     if let Some((done, all)) = live.steps {
         facts.push(format!("step {} of {all}", done.saturating_add(1).min(all)));
     }
-    facts.push(duration(live.elapsed_ms));
+    if live.elapsed_ms >= NOTICEABLE_MS {
+        facts.push(format!("for {}", duration(live.elapsed_ms)));
+    }
     if let Some(command) = live.last_command.as_deref().filter(|command| !command.trim().is_empty()) {
         facts.push(format!("last command {}", super::tame::code(&crate::domain::clip(command, COMMAND_MAX_CHARS))));
     }
-    facts.push(format!("heard {} ago", duration(live.heartbeat_age_ms)));
+    facts.push(if live.heartbeat_age_ms < NOTICEABLE_MS { "heard just now".to_owned() } else { format!("heard {} ago", duration(live.heartbeat_age_ms)) });
     facts
 }
 
+/// What is shorter is no news, in milliseconds.
+const NOTICEABLE_MS: i64 = 2_000;
 /// The longest command in a status line, in characters; the whole one is on the task page.
 const COMMAND_MAX_CHARS: usize = 80;
 

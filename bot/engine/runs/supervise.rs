@@ -295,10 +295,10 @@ impl Watcher<'_> {
         let answer = tools::take(&mut prepared.ending, &call.tool, call.arguments);
         self.log(LogKind::Tool, &json!({"tool": call.tool, "taken": answer.is_ok(), "answer": answer.clone().unwrap_or_else(|error| error)})).await;
         self.reporter.step(match call.tool.as_str() {
-            "submit_specification" => "has written the specification",
-            "submit_plan" => "has written the plan",
-            "ask_person" => "has a question",
-            _ => "has reported on the requirements",
+            "submit_specification" => "The specification is written.",
+            "submit_plan" => "The plan is written.",
+            "ask_person" => "The agent has a question.",
+            _ => "The agent has reported on the requirements.",
         });
         mark(self.context, self.task, self.run, resume_of(prepared)).await;
         // An agent that is gone needs no answer.

@@ -58,7 +58,7 @@ impl<'a> Reporter<'a> {
             Assignment::Work | Assignment::Answer { .. } | Assignment::FollowUp { .. } => Phase::Working,
         };
         let base = Progress { phase, live: None, ..task.progress_now() };
-        let news = News { step: "is reading".to_owned(), command: None, spent: task.usage, steps: None };
+        let news = News { step: String::new(), command: None, spent: task.usage, steps: None };
         let (newest, receiver) = watch::channel(None);
         let saying = tokio::spawn(say(context.clone(), task.clone(), receiver));
         Self { context, started, news, said: None, heard: Instant::now(), newest, base, saying }
