@@ -47,18 +47,38 @@ pub struct App {
 impl App {
     /// Opens the database, the surfaces, the forge and the engine, and binds the address.
     pub async fn build(mut config: Config, clock: Clock) -> anyhow::Result<Self> {
-        tokio::fs::create_dir_all(&config.data_dir).await.with_context(|| format!("cannot make the data folder {}", config.data_dir.display()))?;
+        tokio::fs::create_dir_all(&config.data_dir)
+            .await
+            .with_context(|| {
+                format!("cannot make the data folder {}", config.data_dir.display())
+            })?;
         if config.secret.is_none() {
             config.secret = Some(own_secret(&config.data_dir).await?);
         }
-        let listener = TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}", config.listen))?;
         config.bound_to(listener.local_addr()?);
         let config = Arc::new(config);
-        let executor = DockerExecutor::connect(&config.instance, config.sandbox.docker_host.as_deref()).context("the container engine cannot be reached")?;
-        let slack = config.slack.as_ref().map(|slack| Slack::new(&slack.api_url, slack.bot_token.clone())).transpose().context("the Slack side cannot be set up")?;
-        let linear = config.linear.as_ref().map(Linear::new).transpose().context("the Linear side cannot be set up")?;
+        let executor =
+            DockerExecutor::connect(&config.instance, config.sandbox.docker_host.as_deref())
+                .context("the container engine cannot be reached")?;
+        let slack = config
+            .slack
+            .as_ref()
+            .map(|slack| Slack::new(&slack.api_url, slack.bot_token.clone()))
+            .transpose()
+            .context("the Slack side cannot be set up")?;
+        let linear = config
+            .linear
+            .as_ref()
+            .map(Linear::new)
+            .transpose()
+            .context("the Linear side cannot be set up")?;
         let context = Context {
-            store: Store::open(&config.database_url).await.context("the database cannot be opened")?,
+            store: Store::open(&config.database_url)
+                .await
+                .context("the database cannot be opened")?,
             surfaces: Surfaces::new(slack, linear),
             github: Github::new(&config.github).context("the GitHub side cannot be set up")?,
             executor: Arc::new(executor),
@@ -70,7 +90,12 @@ impl App {
             wake: Wake::default(),
             config,
         };
-        Ok(Self { context, listener, metrics: recorder(), health: Health::default() })
+        Ok(Self {
+            context,
+            listener,
+            metrics: recorder(),
+            health: Health::default(),
+        })
     }
 
     /// The address that it is bound to.
@@ -86,8 +111,17 @@ impl App {
 
     /// Runs until `stop`, then finishes what is in hand. Runs of agents go on in their containers.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let Self { context, listener, metrics, health } = self;
-        context.runs.take_up(&context).await.context("runs of an earlier process cannot be taken up")?;
+        let Self {
+            context,
+            listener,
+            metrics,
+            health,
+        } = self;
+        context
+            .runs
+            .take_up(&context)
+            .await
+            .context("runs of an earlier process cannot be taken up")?;
         let mut workers = JoinSet::new();
         workers.spawn(dispatch(context.clone(), stop.clone()));
         workers.spawn(Deliver::new(context.clone()).run(stop.clone()));
@@ -103,10 +137,17 @@ impl App {
         };
         info!(address = %listener.local_addr()?, "the doors are open");
         let closing = stop.clone();
-        let server = tokio::spawn(async move { axum::serve(listener, web::router(web)).with_graceful_shutdown(async move { closing.cancelled().await }).await });
+        let server = tokio::spawn(async move {
+            axum::serve(listener, web::router(web))
+                .with_graceful_shutdown(async move { closing.cancelled().await })
+                .await
+        });
         stop.cancelled().await;
         health.drain();
-        let ended = tokio::time::timeout(SHUTDOWN_WITHIN, async { while workers.join_next().await.is_some() {} }).await;
+        let ended = tokio::time::timeout(SHUTDOWN_WITHIN, async {
+            while workers.join_next().await.is_some() {}
+        })
+        .await;
         server.abort();
         if ended.is_err() {
             info!("what is still in hand is left to the next start");
@@ -133,7 +174,10 @@ async fn dispatch(context: Context, stop: CancellationToken) {
                 () = stop.cancelled() => {}
             },
             Err(error) => {
-                error!(error = &error as &dyn std::error::Error, "a delivery could not be handled");
+                error!(
+                    error = &error as &dyn std::error::Error,
+                    "a delivery could not be handled"
+                );
                 tokio::time::sleep(POLL).await;
             }
         }
@@ -173,10 +217,17 @@ async fn own_secret(data_dir: &Path) -> anyhow::Result<SecretString> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(error).context("the link secret cannot be read"),
     }
-    let fresh = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+    let fresh = format!(
+        "{}{}",
+        uuid::Uuid::new_v4().simple(),
+        uuid::Uuid::new_v4().simple()
+    );
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);
-    let mut file = options.open(&path).context("the link secret cannot be stored")?;
-    std::io::Write::write_all(&mut file, fresh.as_bytes()).context("the link secret cannot be stored")?;
+    let mut file = options
+        .open(&path)
+        .context("the link secret cannot be stored")?;
+    std::io::Write::write_all(&mut file, fresh.as_bytes())
+        .context("the link secret cannot be stored")?;
     Ok(SecretString::from(fresh))
 }

@@ -76,7 +76,10 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // Two libraries bring a TLS provider each; the process has to choose one before the first connection.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into()),
     };
@@ -139,7 +142,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 
 async fn signal() {
     use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return;
+    };
     tokio::select! {
         _ = terminate.recv() => {}
         _ = tokio::signal::ctrl_c() => {}
@@ -162,22 +167,41 @@ async fn task(config: &Config, verb: TaskVerb) -> anyhow::Result<()> {
     match verb {
         TaskVerb::List => {
             for task in store.recent_tasks(None, LIST_MAX).await? {
-                say(&format!("{}  {:<17} {}", task.id, task.state.name(), task.title()));
+                say(&format!(
+                    "{}  {:<17} {}",
+                    task.id,
+                    task.state.name(),
+                    task.title()
+                ));
             }
         }
         TaskVerb::Show { id } => {
-            let stored = store.task(&TaskId(id)).await?.context("there is no such task")?;
+            let stored = store
+                .task(&TaskId(id))
+                .await?
+                .context("there is no such task")?;
             let mut shown = serde_json::to_value(&stored.task)?;
             shown["requirements"] = serde_json::to_value(stored.task.judged())?;
             shown["page"] = links::task_url(&config.with_own_secret(), &stored.task.id).into();
             say(&serde_json::to_string_pretty(&shown)?);
         }
         TaskVerb::Cancel { id } => {
-            let stored = store.task(&TaskId(id)).await?.context("there is no such task")?;
+            let stored = store
+                .task(&TaskId(id))
+                .await?
+                .context("there is no such task")?;
             let by = std::env::var("USER").unwrap_or_else(|_| "an operator".to_owned());
-            let body = serde_json::to_value(Order::Cancel { task: stored.task.id.clone(), by })?;
+            let body = serde_json::to_value(Order::Cancel {
+                task: stored.task.id.clone(),
+                by,
+            })?;
             let key = format!("cancel:{}:{}", stored.task.id, crate::store::fresh_id());
-            let delivery = NewDelivery { source: Source::CommandLine, key, conversation: stored.task.conversation.0, body };
+            let delivery = NewDelivery {
+                source: Source::CommandLine,
+                key,
+                conversation: stored.task.conversation.0,
+                body,
+            };
             store.accept(&delivery, Clock::default().now()).await?;
             say("asked; the server ends it within a second");
         }

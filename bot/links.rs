@@ -12,7 +12,11 @@ const SIGNATURE_DIGITS: usize = 32;
 /// The address of a task's page.
 #[must_use]
 pub fn task_url(config: &Config, task: &TaskId) -> String {
-    format!("{}/tasks/{task}?key={}", config.public_url, signature(config, task))
+    format!(
+        "{}/tasks/{task}?key={}",
+        config.public_url,
+        signature(config, task)
+    )
 }
 
 /// Whether the key of a link is the one that was given out for this task.
@@ -20,20 +24,37 @@ pub fn task_url(config: &Config, task: &TaskId) -> String {
 pub fn is_signed(config: &Config, task: &TaskId, key: &str) -> bool {
     let expected = signature(config, task);
     // Both have the same length, and every digit is looked at.
-    expected.len() == key.len() && expected.bytes().zip(key.bytes()).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
+    expected.len() == key.len()
+        && expected
+            .bytes()
+            .zip(key.bytes())
+            .fold(0, |differs, (a, b)| differs | (a ^ b))
+            == 0
 }
 
 fn signature(config: &Config, task: &TaskId) -> String {
-    let key = config.secret.as_ref().map_or("", |secret| secret.expose_secret());
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.as_bytes()) else { return String::new() };
+    let key = config
+        .secret
+        .as_ref()
+        .map_or("", |secret| secret.expose_secret());
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.as_bytes()) else {
+        return String::new();
+    };
     mac.update(b"task page:");
     mac.update(task.0.as_bytes());
     let digits = hex::encode(mac.finalize().into_bytes());
-    digits.get(..SIGNATURE_DIGITS).unwrap_or_default().to_owned()
+    digits
+        .get(..SIGNATURE_DIGITS)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// The address of a picture of a task.
 #[must_use]
 pub fn artifact_url(config: &Config, task: &TaskId, name: &str) -> String {
-    format!("{}/tasks/{task}/artifacts/{name}?key={}", config.public_url, signature(config, task))
+    format!(
+        "{}/tasks/{task}/artifacts/{name}?key={}",
+        config.public_url,
+        signature(config, task)
+    )
 }

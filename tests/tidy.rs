@@ -1,6 +1,10 @@
 //! The code's own rules, as tests: floors, sizes, words in templates, documents that agree with the code.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a rule that cannot be read is broken")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a rule that cannot be read is broken"
+)]
 
 use std::{
     collections::BTreeMap,
@@ -48,7 +52,10 @@ fn production(path: &Path) -> String {
 
 fn is_test(path: &Path) -> bool {
     let name = name(path);
-    name.contains("/tests/") || name.ends_with("/tests.rs") || name.ends_with("/walk.rs") || name.ends_with("/samples.rs")
+    name.contains("/tests/")
+        || name.ends_with("/tests.rs")
+        || name.ends_with("/walk.rs")
+        || name.ends_with("/samples.rs")
 }
 
 #[test]
@@ -74,13 +81,25 @@ fn modules_use_only_lower_floors() {
     let mut broken = Vec::new();
     for path in rust_files("bot").into_iter().filter(|path| !is_test(path)) {
         let file = name(&path);
-        let own = file.trim_start_matches("bot/").split(['/', '.']).next().unwrap().to_owned();
-        let Some(floor) = floors.get(own.as_str()) else { continue };
+        let own = file
+            .trim_start_matches("bot/")
+            .split(['/', '.'])
+            .next()
+            .unwrap()
+            .to_owned();
+        let Some(floor) = floors.get(own.as_str()) else {
+            continue;
+        };
         for used in floors.keys().filter(|used| **used != own) {
             let text = production(&path);
-            let uses = text.lines().any(|line| !line.trim_start().starts_with("//") && (line.contains(&format!("crate::{used}::")) || line.trim_start().starts_with(&format!("{used}::"))));
+            let uses = text.lines().any(|line| {
+                !line.trim_start().starts_with("//")
+                    && (line.contains(&format!("crate::{used}::"))
+                        || line.trim_start().starts_with(&format!("{used}::")))
+            });
             let is_stranger = strangers.contains(&own.as_str()) && strangers.contains(used);
-            if uses && (floors[used] > *floor || is_stranger || (own == "web" && *used == "engine")) {
+            if uses && (floors[used] > *floor || is_stranger || (own == "web" && *used == "engine"))
+            {
                 broken.push(format!("{file} uses {used}"));
             }
         }
@@ -90,11 +109,30 @@ fn modules_use_only_lower_floors() {
 
 #[test]
 fn the_domain_does_no_input_or_output_and_knows_no_platform() {
-    let forbidden = ["tokio", "std::fs", "std::env", "std::net", "SystemTime", "Instant::now", "async fn", "reqwest", "sqlx", "slack", "linear", "uuid"];
+    let forbidden = [
+        "tokio",
+        "std::fs",
+        "std::env",
+        "std::net",
+        "SystemTime",
+        "Instant::now",
+        "async fn",
+        "reqwest",
+        "sqlx",
+        "slack",
+        "linear",
+        "uuid",
+    ];
     let mut broken = Vec::new();
     for path in rust_files("bot/domain") {
-        for line in production(&path).lines().filter(|line| !line.trim_start().starts_with("//")) {
-            for word in forbidden.iter().filter(|word| line.to_lowercase().contains(&word.to_lowercase())) {
+        for line in production(&path)
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+        {
+            for word in forbidden
+                .iter()
+                .filter(|word| line.to_lowercase().contains(&word.to_lowercase()))
+            {
                 broken.push(format!("{}: {word}: {}", name(&path), line.trim()));
             }
         }
@@ -121,7 +159,10 @@ fn only_the_store_has_sql_and_only_the_settings_read_the_environment() {
 #[test]
 fn files_are_small_and_say_what_they_are_for() {
     let mut broken = Vec::new();
-    for path in ["bot", "executors", "tests/world/src"].iter().flat_map(|folder| rust_files(folder)) {
+    for path in ["bot", "executors", "tests/world/src"]
+        .iter()
+        .flat_map(|folder| rust_files(folder))
+    {
         let text = fs::read_to_string(&path).unwrap();
         if !text.starts_with("//!") {
             broken.push(format!("{} does not say what it is for", name(&path)));
@@ -143,8 +184,18 @@ fn files_are_small_and_say_what_they_are_for() {
 #[test]
 fn production_code_has_no_test_switch_and_no_gaps() {
     let mut broken = Vec::new();
-    for path in rust_files("bot").into_iter().chain(rust_files("executors")).filter(|path| !is_test(path)) {
-        for word in ["todo!(", "unimplemented!(", "cfg(not(test))", "cfg!(test)", "dbg!("] {
+    for path in rust_files("bot")
+        .into_iter()
+        .chain(rust_files("executors"))
+        .filter(|path| !is_test(path))
+    {
+        for word in [
+            "todo!(",
+            "unimplemented!(",
+            "cfg(not(test))",
+            "cfg!(test)",
+            "dbg!(",
+        ] {
             if production(&path).contains(word) {
                 broken.push(format!("{}: {word}", name(&path)));
             }
@@ -156,20 +207,31 @@ fn production_code_has_no_test_switch_and_no_gaps() {
 #[test]
 fn every_template_is_used() {
     let mut templates = BTreeMap::new();
-    let mut folders = ["messages", "prompts", "pages"].map(|folder| root().join("templates").join(folder)).to_vec();
+    let mut folders = ["messages", "prompts", "pages"]
+        .map(|folder| root().join("templates").join(folder))
+        .to_vec();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
             } else {
-                let name = path.strip_prefix(root().join("templates")).unwrap().display().to_string();
+                let name = path
+                    .strip_prefix(root().join("templates"))
+                    .unwrap()
+                    .display()
+                    .to_string();
                 templates.insert(name, fs::read_to_string(&path).unwrap());
             }
         }
     }
-    let code: String = rust_files("bot").iter().map(|path| fs::read_to_string(path).unwrap()).collect();
-    let is_used = |name: &String| code.contains(name.as_str()) || templates.values().any(|text| text.contains(name.as_str()));
+    let code: String = rust_files("bot")
+        .iter()
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    let is_used = |name: &String| {
+        code.contains(name.as_str()) || templates.values().any(|text| text.contains(name.as_str()))
+    };
     let unused: Vec<&String> = templates.keys().filter(|name| !is_used(name)).collect();
     assert_eq!(unused, Vec::<&String>::new());
 }
@@ -177,11 +239,21 @@ fn every_template_is_used() {
 #[test]
 fn the_reference_of_settings_is_the_codes_own() {
     let written = fs::read_to_string(root().join("docs/settings.md")).unwrap();
-    assert_eq!(written.trim(), deckhand::config::reference().trim(), "write it again: deckhand config --reference > docs/settings.md");
+    assert_eq!(
+        written.trim(),
+        deckhand::config::reference().trim(),
+        "write it again: deckhand config --reference > docs/settings.md"
+    );
 }
 
 #[test]
 fn the_documents_keep_their_size() {
-    let lines = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap().lines().count();
-    assert!(lines <= ARCHITECTURE_LINES_MAX, "ARCHITECTURE.md has {lines} lines");
+    let lines = fs::read_to_string(root().join("ARCHITECTURE.md"))
+        .unwrap()
+        .lines()
+        .count();
+    assert!(
+        lines <= ARCHITECTURE_LINES_MAX,
+        "ARCHITECTURE.md has {lines} lines"
+    );
 }

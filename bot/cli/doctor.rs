@@ -23,13 +23,30 @@ struct Finding {
 /// Looks at everything. The exit status says whether all is well.
 pub(super) async fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let mut findings = vec![
-        Finding { about: "git", outcome: mirror::host_git().await.map_err(|error| format!("{error}. Install git 2.38 or newer.")) },
-        Finding { about: "database", outcome: database(config).await },
+        Finding {
+            about: "git",
+            outcome: mirror::host_git()
+                .await
+                .map_err(|error| format!("{error}. Install git 2.38 or newer.")),
+        },
+        Finding {
+            about: "database",
+            outcome: database(config).await,
+        },
     ];
     findings.extend(engine(config).await);
-    findings.push(Finding { about: "slack", outcome: slack(config).await });
-    findings.push(Finding { about: "linear", outcome: linear(config).await });
-    findings.push(Finding { about: "github", outcome: github(config).await });
+    findings.push(Finding {
+        about: "slack",
+        outcome: slack(config).await,
+    });
+    findings.push(Finding {
+        about: "linear",
+        outcome: linear(config).await,
+    });
+    findings.push(Finding {
+        about: "github",
+        outcome: github(config).await,
+    });
     let all_well = findings.iter().all(|finding| finding.outcome.is_ok());
     for finding in findings {
         match finding.outcome {
@@ -37,75 +54,151 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<ExitCode> {
             Err(text) => say(&format!("missing  {:<9} {text}", finding.about)),
         }
     }
-    Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if all_well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 async fn database(config: &Config) -> Result<String, String> {
-    tokio::fs::create_dir_all(&config.data_dir).await.map_err(|error| format!("the data folder cannot be made: {error}. Set DECKHAND_DATA_DIR."))?;
-    let store = Store::open_beside(&config.database_url).await.map_err(|error| format!("{error}. Check DECKHAND_DATABASE_URL."))?;
-    let (inbox, _) = store.inbox_depth().await.map_err(|error| error.to_string())?;
-    let (outbox, oldest) = store.outbox_depth().await.map_err(|error| error.to_string())?;
-    let age = oldest.map_or(0, |oldest| crate::clock::Clock::default().now().milliseconds_since(oldest) / 1_000);
+    tokio::fs::create_dir_all(&config.data_dir)
+        .await
+        .map_err(|error| {
+            format!("the data folder cannot be made: {error}. Set DECKHAND_DATA_DIR.")
+        })?;
+    let store = Store::open_beside(&config.database_url)
+        .await
+        .map_err(|error| format!("{error}. Check DECKHAND_DATABASE_URL."))?;
+    let (inbox, _) = store
+        .inbox_depth()
+        .await
+        .map_err(|error| error.to_string())?;
+    let (outbox, oldest) = store
+        .outbox_depth()
+        .await
+        .map_err(|error| error.to_string())?;
+    let age = oldest.map_or(0, |oldest| {
+        crate::clock::Clock::default()
+            .now()
+            .milliseconds_since(oldest)
+            / 1_000
+    });
     store.close().await;
-    Ok(format!("{inbox} deliveries and {outbox} effects wait, the oldest effect for {age} s"))
+    Ok(format!(
+        "{inbox} deliveries and {outbox} effects wait, the oldest effect for {age} s"
+    ))
 }
 
 async fn engine(config: &Config) -> Vec<Finding> {
-    let executor = match DockerExecutor::connect(&config.instance, config.sandbox.docker_host.as_deref()) {
+    let executor = match DockerExecutor::connect(
+        &config.instance,
+        config.sandbox.docker_host.as_deref(),
+    ) {
         Ok(executor) => executor,
         Err(error) => {
-            let outcome = Err(format!("{error}. Start Docker, or set DECKHAND_DOCKER_HOST. `script/setup` installs it."));
-            return vec![Finding { about: "engine", outcome }];
+            let outcome = Err(format!(
+                "{error}. Start Docker, or set DECKHAND_DOCKER_HOST. `script/setup` installs it."
+            ));
+            return vec![Finding {
+                about: "engine",
+                outcome,
+            }];
         }
     };
-    let mut findings = vec![Finding { about: "engine", outcome: executor.describe().await.map_err(|error| error.to_string()) }];
+    let mut findings = vec![Finding {
+        about: "engine",
+        outcome: executor.describe().await.map_err(|error| error.to_string()),
+    }];
     let agents = match Agents::new(config) {
         Ok(agents) => agents,
         Err(error) => {
-            findings.push(Finding { about: "agents", outcome: Err(error.to_string()) });
+            findings.push(Finding {
+                about: "agents",
+                outcome: Err(error.to_string()),
+            });
             return findings;
         }
     };
     let usable = agents.usable();
     let default = agents.default_name();
     let outcome = if usable.iter().any(|name| name == default) {
-        Ok(format!("{} can work; {default} does where none is named", usable.join(", ")))
+        Ok(format!(
+            "{} can work; {default} does where none is named",
+            usable.join(", ")
+        ))
     } else {
-        Err(format!("{default} has no key of a provider that it speaks to. Set ANTHROPIC_API_KEY, OPENAI_API_KEY or GEMINI_API_KEY."))
+        Err(format!(
+            "{default} has no key of a provider that it speaks to. Set ANTHROPIC_API_KEY, OPENAI_API_KEY or GEMINI_API_KEY."
+        ))
     };
-    findings.push(Finding { about: "agents", outcome });
+    findings.push(Finding {
+        about: "agents",
+        outcome,
+    });
     let image = format!("{}{default}", config.image_prefix);
     let outcome = match executor.has_image(&image).await {
         Ok(true) => Ok(format!("{image} is present")),
-        Ok(false) => Err(format!("{image} is not there. Run `script/setup {default}`.")),
+        Ok(false) => Err(format!(
+            "{image} is not there. Run `script/setup {default}`."
+        )),
         Err(error) => Err(error.to_string()),
     };
-    findings.push(Finding { about: "image", outcome });
+    findings.push(Finding {
+        about: "image",
+        outcome,
+    });
     findings
 }
 
 async fn slack(config: &Config) -> Result<String, String> {
-    let Some(settings) = &config.slack else { return Ok("not set up (SLACK_BOT_TOKEN)".to_owned()) };
-    let slack = Slack::new(&settings.api_url, settings.bot_token.clone()).map_err(|error| error.to_string())?;
-    let me = slack.identity().await.map_err(|error| format!("{error}. Check SLACK_BOT_TOKEN and SLACK_API_URL."))?;
-    let granted = slack.granted_scopes().await.map_err(|error| error.to_string())?;
-    let lacking: Vec<&str> = slack::manifest::SCOPES.iter().copied().filter(|scope| !granted.iter().any(|granted| granted == scope)).collect();
+    let Some(settings) = &config.slack else {
+        return Ok("not set up (SLACK_BOT_TOKEN)".to_owned());
+    };
+    let slack = Slack::new(&settings.api_url, settings.bot_token.clone())
+        .map_err(|error| error.to_string())?;
+    let me = slack
+        .identity()
+        .await
+        .map_err(|error| format!("{error}. Check SLACK_BOT_TOKEN and SLACK_API_URL."))?;
+    let granted = slack
+        .granted_scopes()
+        .await
+        .map_err(|error| error.to_string())?;
+    let lacking: Vec<&str> = slack::manifest::SCOPES
+        .iter()
+        .copied()
+        .filter(|scope| !granted.iter().any(|granted| granted == scope))
+        .collect();
     if granted.is_empty() || lacking.is_empty() {
         return Ok(format!("{} in {}", me.user_name, me.team_name));
     }
-    Err(format!("these scopes are missing: {}. Add them to the app and install it again.", lacking.join(", ")))
+    Err(format!(
+        "these scopes are missing: {}. Add them to the app and install it again.",
+        lacking.join(", ")
+    ))
 }
 
 async fn linear(config: &Config) -> Result<String, String> {
-    let Some(settings) = &config.linear else { return Ok("not set up (LINEAR_CLIENT_ID)".to_owned()) };
+    let Some(settings) = &config.linear else {
+        return Ok("not set up (LINEAR_CLIENT_ID)".to_owned());
+    };
     let linear = Linear::new(settings).map_err(|error| error.to_string())?;
-    linear.check().await.map_err(|error| format!("{error}. Check LINEAR_CLIENT_ID, LINEAR_CLIENT_SECRET and LINEAR_API_URL."))
+    linear.check().await.map_err(|error| {
+        format!("{error}. Check LINEAR_CLIENT_ID, LINEAR_CLIENT_SECRET and LINEAR_API_URL.")
+    })
 }
 
 async fn github(config: &Config) -> Result<String, String> {
     if matches!(config.github.sign_in, GithubSignIn::None) {
-        return Ok("not set up (GITHUB_APP_ID or GITHUB_TOKEN); branches are pushed to plain remotes only".to_owned());
+        return Ok(
+            "not set up (GITHUB_APP_ID or GITHUB_TOKEN); branches are pushed to plain remotes only"
+                .to_owned(),
+        );
     }
     let github = Github::new(&config.github).map_err(|error| error.to_string())?;
-    github.check().await.map_err(|error| format!("{error}. Check the App or token, and GITHUB_API_URL."))
+    github
+        .check()
+        .await
+        .map_err(|error| format!("{error}. Check the App or token, and GITHUB_API_URL."))
 }

@@ -208,20 +208,41 @@ impl Config {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(ConfigError::File { file: path.display().to_string(), problem: error.to_string() }),
+            Err(error) => {
+                return Err(ConfigError::File {
+                    file: path.display().to_string(),
+                    problem: error.to_string(),
+                });
+            }
         };
-        Self::from_parts(&std::env::vars().collect(), &text, &path.display().to_string())
+        Self::from_parts(
+            &std::env::vars().collect(),
+            &text,
+            &path.display().to_string(),
+        )
     }
 
     /// Builds the settings from variables and the text of a file; variables win.
-    pub fn from_parts(variables: &BTreeMap<String, String>, text: &str, file: &str) -> Result<Self, ConfigError> {
+    pub fn from_parts(
+        variables: &BTreeMap<String, String>,
+        text: &str,
+        file: &str,
+    ) -> Result<Self, ConfigError> {
         let values = Values::collect(variables, text, file)?;
         let listen: SocketAddr = values.parse("DECKHAND_LISTEN")?;
         let data_dir = std::path::absolute(values.text("DECKHAND_DATA_DIR"))
             .map_err(|_| values.problem("DECKHAND_DATA_DIR", "is no path"))?;
-        let public_url = values.given("DECKHAND_PUBLIC_URL").unwrap_or_else(|| format!("http://{listen}"));
-        let database_url = values.given("DECKHAND_DATABASE_URL").unwrap_or_else(|| format!("sqlite:{}", data_dir.join("deckhand.sqlite").display()));
-        let minutes = |name| values.parse::<u64>(name).map(|minutes| Duration::from_secs(minutes.clamp(1, 100_000) * 60));
+        let public_url = values
+            .given("DECKHAND_PUBLIC_URL")
+            .unwrap_or_else(|| format!("http://{listen}"));
+        let database_url = values
+            .given("DECKHAND_DATABASE_URL")
+            .unwrap_or_else(|| format!("sqlite:{}", data_dir.join("deckhand.sqlite").display()));
+        let minutes = |name| {
+            values
+                .parse::<u64>(name)
+                .map(|minutes| Duration::from_secs(minutes.clamp(1, 100_000) * 60))
+        };
         Ok(Self {
             listen,
             public_url: public_url.trim_end_matches('/').to_owned(),
@@ -241,24 +262,38 @@ impl Config {
             sandbox: SandboxConfig {
                 docker_host: values.given("DECKHAND_DOCKER_HOST"),
                 runtime: values.given("DECKHAND_RUNTIME"),
-                memory_bytes: values.parse::<u64>("DECKHAND_SANDBOX_MEMORY_MB")?.clamp(256, 1 << 20) << 20,
-                processors: values.parse::<f64>("DECKHAND_SANDBOX_PROCESSORS")?.clamp(0.1, 1024.0),
+                memory_bytes: values
+                    .parse::<u64>("DECKHAND_SANDBOX_MEMORY_MB")?
+                    .clamp(256, 1 << 20)
+                    << 20,
+                processors: values
+                    .parse::<f64>("DECKHAND_SANDBOX_PROCESSORS")?
+                    .clamp(0.1, 1024.0),
                 registry_hosts: values.list("DECKHAND_REGISTRY_HOSTS"),
                 upstream_proxy: values.given("DECKHAND_UPSTREAM_PROXY"),
             },
             limits: Limits {
-                parallel_tasks: values.parse::<u32>("DECKHAND_PARALLEL_TASKS")?.clamp(1, 1000),
+                parallel_tasks: values
+                    .parse::<u32>("DECKHAND_PARALLEL_TASKS")?
+                    .clamp(1, 1000),
                 task: Ceilings {
                     spend: MicroDollars::from_dollars(values.parse("DECKHAND_SPEND_DOLLARS")?),
-                    run_ms: i64::try_from(minutes("DECKHAND_RUN_MINUTES")?.as_millis()).unwrap_or(i64::MAX),
+                    run_ms: i64::try_from(minutes("DECKHAND_RUN_MINUTES")?.as_millis())
+                        .unwrap_or(i64::MAX),
                     rework_rounds: values.parse("DECKHAND_REWORK_ROUNDS")?,
                 },
                 silence: minutes("DECKHAND_SILENCE_MINUTES")?,
                 check: minutes("DECKHAND_CHECK_MINUTES")?,
-                wait: Duration::from_secs(values.parse::<u64>("DECKHAND_WAIT_DAYS")?.clamp(1, 3650) * 86_400),
+                wait: Duration::from_secs(
+                    values.parse::<u64>("DECKHAND_WAIT_DAYS")?.clamp(1, 3650) * 86_400,
+                ),
             },
             policy: Policy {
-                people: values.list("DECKHAND_PEOPLE").into_iter().map(PersonId).collect(),
+                people: values
+                    .list("DECKHAND_PEOPLE")
+                    .into_iter()
+                    .map(PersonId)
+                    .collect(),
                 second_person_approves: values.parse("DECKHAND_SECOND_PERSON")?,
             },
             repositories: values.repositories,
@@ -276,39 +311,68 @@ impl Config {
     /// The settings in force, secrets masked, from the process's environment and the file at `path`.
     pub fn show(path: &Path) -> Result<String, ConfigError> {
         let text = std::fs::read_to_string(path).unwrap_or_default();
-        describe(&std::env::vars().collect(), &text, &path.display().to_string())
+        describe(
+            &std::env::vars().collect(),
+            &text,
+            &path.display().to_string(),
+        )
     }
 
     /// The same settings with the link key that a server keeps in its data folder, where none is set.
     #[must_use]
     pub fn with_own_secret(&self) -> Self {
-        let own = || std::fs::read_to_string(self.data_dir.join("secret")).ok().map(|text| SecretString::from(text.trim().to_owned()));
-        Self { secret: self.secret.clone().or_else(own), ..self.clone() }
+        let own = || {
+            std::fs::read_to_string(self.data_dir.join("secret"))
+                .ok()
+                .map(|text| SecretString::from(text.trim().to_owned()))
+        };
+        Self {
+            secret: self.secret.clone().or_else(own),
+            ..self.clone()
+        }
     }
 
     /// The settings of a repository, where it has some.
     #[must_use]
     pub fn repository(&self, name: &RepositoryName) -> Option<&RepositoryConfig> {
-        self.repositories.iter().find(|repository| repository.name.0.eq_ignore_ascii_case(&name.0))
+        self.repositories
+            .iter()
+            .find(|repository| repository.name.0.eq_ignore_ascii_case(&name.0))
     }
 
     /// Every secret that is held, for the redactor.
     #[must_use]
     pub fn secrets(&self) -> Vec<SecretString> {
-        let slack = self.slack.iter().flat_map(|slack| [&slack.bot_token, &slack.signing_secret]);
-        let linear = self.linear.iter().flat_map(|linear| [&linear.client_secret, &linear.webhook_secret]);
+        let slack = self
+            .slack
+            .iter()
+            .flat_map(|slack| [&slack.bot_token, &slack.signing_secret]);
+        let linear = self
+            .linear
+            .iter()
+            .flat_map(|linear| [&linear.client_secret, &linear.webhook_secret]);
         let github = match &self.github.sign_in {
             GithubSignIn::App { key, .. } => Some(key),
             GithubSignIn::Token(token) => Some(token),
             GithubSignIn::None => None,
         };
-        let all = slack.chain(linear).chain(github).chain(&self.github.webhook_secret).chain(&self.secret);
-        all.chain(self.providers.values().map(|provider| &provider.key)).cloned().collect()
+        let all = slack
+            .chain(linear)
+            .chain(github)
+            .chain(&self.github.webhook_secret)
+            .chain(&self.secret);
+        all.chain(self.providers.values().map(|provider| &provider.key))
+            .cloned()
+            .collect()
     }
 }
 
 /// Prints every setting with its value in force, secrets masked.
-pub fn describe(variables: &BTreeMap<String, String>, text: &str, file: &str) -> Result<String, ConfigError> {
+pub fn describe(
+    variables: &BTreeMap<String, String>,
+    text: &str,
+    file: &str,
+) -> Result<String, ConfigError> {
     let values = Values::collect(variables, text, file)?;
     let mut lines = Vec::new();
     for setting in SETTINGS {
@@ -326,11 +390,24 @@ pub fn describe(variables: &BTreeMap<String, String>, text: &str, file: &str) ->
 /// The reference of every setting, in Markdown.
 #[must_use]
 pub fn reference() -> String {
-    let mut text = String::from("# Settings\n\nGenerated from the code by `deckhand config --reference`. The environment wins over `deckhand.toml`.\n\n| variable | key in `deckhand.toml` | default | for |\n| --- | --- | --- | --- |\n");
+    let mut text = String::from(
+        "# Settings\n\nGenerated from the code by `deckhand config --reference`. The environment wins over `deckhand.toml`.\n\n| variable | key in `deckhand.toml` | default | for |\n| --- | --- | --- | --- |\n",
+    );
     for setting in SETTINGS {
-        let default = if setting.default.is_empty() { "—".to_owned() } else { format!("`{}`", setting.default) };
-        let secret = if setting.exposure == Exposure::Secret { " Secret." } else { "" };
-        text.push_str(&format!("| `{}` | `{}` | {default} | {}{secret} |\n", setting.variable, setting.key, setting.about));
+        let default = if setting.default.is_empty() {
+            "—".to_owned()
+        } else {
+            format!("`{}`", setting.default)
+        };
+        let secret = if setting.exposure == Exposure::Secret {
+            " Secret."
+        } else {
+            ""
+        };
+        text.push_str(&format!(
+            "| `{}` | `{}` | {default} | {}{secret} |\n",
+            setting.variable, setting.key, setting.about
+        ));
     }
     text.push_str(
         "\n## Repositories\n\nEach `[[repository]]` in `deckhand.toml` has `name` (`owner/name`), and where wanted `url` (any address that git takes, for remotes without a forge), `setup` (a command that makes a fresh checkout usable) and `places` (channels or teams whose tasks mean this repository).\n",
@@ -345,31 +422,60 @@ struct Values {
 }
 
 impl Values {
-    fn collect(variables: &BTreeMap<String, String>, text: &str, file: &str) -> Result<Self, ConfigError> {
-        let fault = |problem: String| ConfigError::File { file: file.to_owned(), problem };
-        let mut table: toml::Table = text.parse().map_err(|error: toml::de::Error| fault(error.message().to_owned()))?;
-        let repositories = table.remove("repository").map_or(Ok(Vec::new()), |value| value.try_into().map_err(|error: toml::de::Error| fault(error.message().to_owned())))?;
+    fn collect(
+        variables: &BTreeMap<String, String>,
+        text: &str,
+        file: &str,
+    ) -> Result<Self, ConfigError> {
+        let fault = |problem: String| ConfigError::File {
+            file: file.to_owned(),
+            problem,
+        };
+        let mut table: toml::Table = text
+            .parse()
+            .map_err(|error: toml::de::Error| fault(error.message().to_owned()))?;
+        let repositories = table.remove("repository").map_or(Ok(Vec::new()), |value| {
+            value
+                .try_into()
+                .map_err(|error: toml::de::Error| fault(error.message().to_owned()))
+        })?;
         let mut in_file = BTreeMap::new();
         flatten("", &table, &mut in_file);
-        if let Some(unknown) = in_file.keys().find(|key| !SETTINGS.iter().any(|setting| setting.key == key.as_str())) {
+        if let Some(unknown) = in_file
+            .keys()
+            .find(|key| !SETTINGS.iter().any(|setting| setting.key == key.as_str()))
+        {
             return Err(fault(format!("`{unknown}` is no setting")));
         }
         let by_variable = SETTINGS
             .iter()
             .map(|setting| {
-                let value = variables.get(setting.variable).filter(|value| !value.is_empty()).or_else(|| in_file.get(setting.key));
-                (setting.variable, value.cloned().unwrap_or_else(|| setting.default.to_owned()))
+                let value = variables
+                    .get(setting.variable)
+                    .filter(|value| !value.is_empty())
+                    .or_else(|| in_file.get(setting.key));
+                (
+                    setting.variable,
+                    value.cloned().unwrap_or_else(|| setting.default.to_owned()),
+                )
             })
             .collect();
-        Ok(Self { by_variable, repositories })
+        Ok(Self {
+            by_variable,
+            repositories,
+        })
     }
 
     fn text(&self, variable: &str) -> &str {
-        self.by_variable.get(variable).map_or("", |value| value.trim())
+        self.by_variable
+            .get(variable)
+            .map_or("", |value| value.trim())
     }
 
     fn given(&self, variable: &str) -> Option<String> {
-        Some(self.text(variable)).filter(|value| !value.is_empty()).map(str::to_owned)
+        Some(self.text(variable))
+            .filter(|value| !value.is_empty())
+            .map(str::to_owned)
     }
 
     fn secret(&self, variable: &str) -> Option<SecretString> {
@@ -377,20 +483,39 @@ impl Values {
     }
 
     fn list(&self, variable: &str) -> Vec<String> {
-        self.text(variable).split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+        self.text(variable)
+            .split(',')
+            .map(str::trim)
+            .filter(|item| !item.is_empty())
+            .map(str::to_owned)
+            .collect()
     }
 
     fn parse<T: FromStr>(&self, variable: &'static str) -> Result<T, ConfigError> {
-        self.text(variable).parse().map_err(|_| self.problem(variable, &format!("does not read as {}", kind_of::<T>())))
+        self.text(variable)
+            .parse()
+            .map_err(|_| self.problem(variable, &format!("does not read as {}", kind_of::<T>())))
     }
 
     fn problem(&self, variable: &'static str, problem: &str) -> ConfigError {
-        let key = SETTINGS.iter().find(|setting| setting.variable == variable).map_or("", |setting| setting.key);
-        ConfigError::Value { variable, key, problem: problem.to_owned() }
+        let key = SETTINGS
+            .iter()
+            .find(|setting| setting.variable == variable)
+            .map_or("", |setting| setting.key);
+        ConfigError::Value {
+            variable,
+            key,
+            problem: problem.to_owned(),
+        }
     }
 
     fn needed(&self, variable: &'static str, because: &str) -> Result<SecretString, ConfigError> {
-        self.secret(variable).ok_or_else(|| self.problem(variable, &format!("is missing; {because} is set, which needs it")))
+        self.secret(variable).ok_or_else(|| {
+            self.problem(
+                variable,
+                &format!("is missing; {because} is set, which needs it"),
+            )
+        })
     }
 
     fn address(&self, variable: &'static str) -> String {
@@ -398,13 +523,21 @@ impl Values {
     }
 
     fn slack(&self) -> Result<Option<SlackConfig>, ConfigError> {
-        let Some(bot_token) = self.secret("SLACK_BOT_TOKEN") else { return Ok(None) };
+        let Some(bot_token) = self.secret("SLACK_BOT_TOKEN") else {
+            return Ok(None);
+        };
         let signing_secret = self.needed("SLACK_SIGNING_SECRET", "SLACK_BOT_TOKEN")?;
-        Ok(Some(SlackConfig { bot_token, signing_secret, api_url: self.address("SLACK_API_URL") }))
+        Ok(Some(SlackConfig {
+            bot_token,
+            signing_secret,
+            api_url: self.address("SLACK_API_URL"),
+        }))
     }
 
     fn linear(&self) -> Result<Option<LinearConfig>, ConfigError> {
-        let Some(client_id) = self.given("LINEAR_CLIENT_ID") else { return Ok(None) };
+        let Some(client_id) = self.given("LINEAR_CLIENT_ID") else {
+            return Ok(None);
+        };
         Ok(Some(LinearConfig {
             client_id,
             client_secret: self.needed("LINEAR_CLIENT_SECRET", "LINEAR_CLIENT_ID")?,
@@ -420,11 +553,20 @@ impl Values {
                 key
             } else {
                 let read = std::fs::read_to_string(key.expose_secret());
-                SecretString::from(read.map_err(|error| self.problem("GITHUB_APP_PRIVATE_KEY", &format!("is neither PEM text nor a readable file: {}", error.kind())))?)
+                SecretString::from(read.map_err(|error| {
+                    self.problem(
+                        "GITHUB_APP_PRIVATE_KEY",
+                        &format!("is neither PEM text nor a readable file: {}", error.kind()),
+                    )
+                })?)
             };
-            GithubSignIn::App { id: self.parse("GITHUB_APP_ID")?, key }
+            GithubSignIn::App {
+                id: self.parse("GITHUB_APP_ID")?,
+                key,
+            }
         } else {
-            self.secret("GITHUB_TOKEN").map_or(GithubSignIn::None, GithubSignIn::Token)
+            self.secret("GITHUB_TOKEN")
+                .map_or(GithubSignIn::None, GithubSignIn::Token)
         };
         Ok(GithubConfig {
             sign_in,
@@ -441,7 +583,15 @@ impl Values {
             ("gemini", "GEMINI_API_KEY", "GOOGLE_GEMINI_BASE_URL"),
         ]
         .into_iter()
-        .filter_map(|(name, key, base)| Some((name, Provider { key: self.secret(key)?, base_url: self.address(base) })))
+        .filter_map(|(name, key, base)| {
+            Some((
+                name,
+                Provider {
+                    key: self.secret(key)?,
+                    base_url: self.address(base),
+                },
+            ))
+        })
         .collect()
     }
 }
@@ -456,15 +606,28 @@ fn kind_of<T>() -> &'static str {
 
 fn flatten(prefix: &str, table: &toml::Table, into: &mut BTreeMap<String, String>) {
     for (key, value) in table {
-        let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        let path = if prefix.is_empty() {
+            key.clone()
+        } else {
+            format!("{prefix}.{key}")
+        };
         match value {
             toml::Value::Table(inner) => flatten(&path, inner, into),
             toml::Value::String(text) => drop(into.insert(path, text.clone())),
             toml::Value::Array(items) => {
-                let items: Vec<String> = items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect();
+                let items: Vec<String> = items
+                    .iter()
+                    .map(|item| {
+                        item.as_str()
+                            .map_or_else(|| item.to_string(), str::to_owned)
+                    })
+                    .collect();
                 into.insert(path, items.join(","));
             }
-            toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) | toml::Value::Datetime(_) => drop(into.insert(path, value.to_string())),
+            toml::Value::Integer(_)
+            | toml::Value::Float(_)
+            | toml::Value::Boolean(_)
+            | toml::Value::Datetime(_) => drop(into.insert(path, value.to_string())),
         }
     }
 }
@@ -474,7 +637,10 @@ mod tests {
     use super::*;
 
     fn load(variables: &[(&str, &str)], text: &str) -> Result<Config, ConfigError> {
-        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let variables = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
         Config::from_parts(&variables, text, FILE)
     }
 
@@ -488,15 +654,23 @@ mod tests {
 
     #[test]
     fn the_environment_wins_over_the_file() {
-        let config = load(&[("DECKHAND_PARALLEL_TASKS", "7")], "[limits]\nparallel_tasks = 5\nrun_minutes = 2\n").expect("valid");
+        let config = load(
+            &[("DECKHAND_PARALLEL_TASKS", "7")],
+            "[limits]\nparallel_tasks = 5\nrun_minutes = 2\n",
+        )
+        .expect("valid");
         assert_eq!(config.limits.parallel_tasks, 7);
         assert_eq!(config.limits.task.run_ms, 120_000);
     }
 
     #[test]
     fn a_mistake_is_named_without_its_value() {
-        let error = load(&[("SLACK_BOT_TOKEN", "xoxb-canary")], "").expect_err("the signing secret is missing");
-        assert!(error.to_string().contains("SLACK_SIGNING_SECRET") && !error.to_string().contains("canary"));
+        let error = load(&[("SLACK_BOT_TOKEN", "xoxb-canary")], "")
+            .expect_err("the signing secret is missing");
+        assert!(
+            error.to_string().contains("SLACK_SIGNING_SECRET")
+                && !error.to_string().contains("canary")
+        );
         let error = load(&[], "colour = 1").expect_err("unknown");
         assert_eq!(error.to_string(), "deckhand.toml: `colour` is no setting");
     }

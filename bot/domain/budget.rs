@@ -3,13 +3,18 @@
 use serde::{Deserialize, Serialize};
 
 /// Money in millionths of a US dollar.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct MicroDollars(pub i64);
 
 impl MicroDollars {
     /// From whole and fractional dollars, rounded.
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "clamped to a range that an i64 holds exactly")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "clamped to a range that an i64 holds exactly"
+    )]
     pub fn from_dollars(dollars: f64) -> Self {
         Self((dollars.clamp(0.0, 1e9) * 1e6).round() as i64)
     }
@@ -52,7 +57,11 @@ impl Usage {
             (None, Some(b)) if self.is_empty() => Some(b),
             (Some(_) | None, None) | (None, Some(_)) => None,
         };
-        Self { input_tokens: self.input_tokens + other.input_tokens, output_tokens: self.output_tokens + other.output_tokens, cost }
+        Self {
+            input_tokens: self.input_tokens + other.input_tokens,
+            output_tokens: self.output_tokens + other.output_tokens,
+            cost,
+        }
     }
 
     /// Whether nothing was used.
@@ -79,8 +88,15 @@ mod tests {
 
     #[test]
     fn an_unpriced_part_makes_the_sum_unknown() {
-        let priced = Usage { input_tokens: 1, output_tokens: 1, cost: Some(MicroDollars(5)) };
-        let unpriced = Usage { cost: None, ..priced };
+        let priced = Usage {
+            input_tokens: 1,
+            output_tokens: 1,
+            cost: Some(MicroDollars(5)),
+        };
+        let unpriced = Usage {
+            cost: None,
+            ..priced
+        };
         assert_eq!(priced.plus(unpriced).cost, None);
         assert_eq!(priced.plus(Usage::default()).cost, Some(MicroDollars(5)));
     }

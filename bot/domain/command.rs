@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use super::specification::RepositoryName;
 
 /// Keys that a request may set, as people write them.
-pub const OPTION_KEYS: [&str; 9] = ["repo", "branch", "model", "agent", "expert", "attempts", "budget", "plan", "pr"];
+pub const OPTION_KEYS: [&str; 9] = [
+    "repo", "branch", "model", "agent", "expert", "attempts", "budget", "plan", "pr",
+];
 
 /// What a request sets for itself.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -85,7 +87,12 @@ pub fn parse(text: &str) -> (Command, Options) {
 fn parse_words(text: &str) -> Command {
     let plain = text.trim_end_matches(['.', '!', ' ']).to_lowercase();
     let lower = text.to_lowercase();
-    let after = |prefix: &str| text.get(prefix.len()..).unwrap_or_default().trim().to_owned();
+    let after = |prefix: &str| {
+        text.get(prefix.len()..)
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    };
     if lower.starts_with("!aside") || lower.starts_with("(aside)") {
         return Command::Aside;
     }
@@ -114,12 +121,39 @@ fn parse_words(text: &str) -> Command {
 #[must_use]
 pub fn is_approval(plain: &str) -> bool {
     const SENTENCES: [&str; 20] = [
-        "approve", "approved", "i approve", "looks good", "looks good to me", "lgtm", "go ahead", "go", "ship it", "do it", "yes", "yes please", "ok",
-        "okay", "sounds good", "please go ahead", "perfect", "great", "👍", "✅",
+        "approve",
+        "approved",
+        "i approve",
+        "looks good",
+        "looks good to me",
+        "lgtm",
+        "go ahead",
+        "go",
+        "ship it",
+        "do it",
+        "yes",
+        "yes please",
+        "ok",
+        "okay",
+        "sounds good",
+        "please go ahead",
+        "perfect",
+        "great",
+        "👍",
+        "✅",
     ];
     let plain = plain.trim().trim_end_matches(['.', '!']);
-    let plain = plain.strip_suffix(", thanks").or_else(|| plain.strip_suffix(" thanks")).unwrap_or(plain);
-    SENTENCES.contains(&plain) || SENTENCES.iter().any(|a| plain.strip_prefix(a).and_then(|rest| rest.strip_prefix(", ")).is_some_and(|rest| SENTENCES.contains(&rest)))
+    let plain = plain
+        .strip_suffix(", thanks")
+        .or_else(|| plain.strip_suffix(" thanks"))
+        .unwrap_or(plain);
+    SENTENCES.contains(&plain)
+        || SENTENCES.iter().any(|a| {
+            plain
+                .strip_prefix(a)
+                .and_then(|rest| rest.strip_prefix(", "))
+                .is_some_and(|rest| SENTENCES.contains(&rest))
+        })
 }
 
 fn split_options(text: &str) -> (Options, String) {
@@ -131,7 +165,11 @@ fn split_options(text: &str) -> (Options, String) {
         for word in line.split_whitespace() {
             let opens = word.starts_with('[') && word.contains('=');
             in_brackets |= opens;
-            let bare = if in_brackets { word.trim_start_matches('[').trim_end_matches([']', ',']) } else { word.trim_end_matches([',', ';']) };
+            let bare = if in_brackets {
+                word.trim_start_matches('[').trim_end_matches([']', ','])
+            } else {
+                word.trim_end_matches([',', ';'])
+            };
             let taken = take_option(&mut options, bare, in_brackets);
             if in_brackets && word.trim_end_matches(',').ends_with(']') {
                 in_brackets = false;
@@ -147,25 +185,49 @@ fn split_options(text: &str) -> (Options, String) {
 
 /// Takes `word` as an option where it is one. Words such as `offset=150` are the person's own and stay.
 fn take_option(options: &mut Options, word: &str, in_brackets: bool) -> bool {
-    let Some((key, value)) = word.split_once('=') else { return false };
+    let Some((key, value)) = word.split_once('=') else {
+        return false;
+    };
     let value = value.trim_matches(['"', '\'', '`']);
     let key = key.to_lowercase();
-    let unknown = |options: &mut Options, hint: String| options.unknown.push(UnknownOption { written: word.to_owned(), hint });
+    let unknown = |options: &mut Options, hint: String| {
+        options.unknown.push(UnknownOption {
+            written: word.to_owned(),
+            hint,
+        })
+    };
     match key.as_str() {
         "repo" | "repository" => match parse_repository(value) {
             Some(name) => options.repository = Some(name),
-            None => unknown(options, "a repository is written `repo=owner/name`".to_owned()),
+            None => unknown(
+                options,
+                "a repository is written `repo=owner/name`".to_owned(),
+            ),
         },
         "branch" | "base" => options.branch = Some(value.to_owned()),
         "model" => options.model = Some(value.to_owned()),
         "agent" => options.agent = Some(value.to_lowercase()),
         "budget" => match value.trim_start_matches('$').parse::<f64>() {
-            Ok(dollars) if dollars > 0.0 && dollars.is_finite() => options.budget_dollars = Some(dollars),
-            Ok(_) | Err(_) => unknown(options, "a budget is written in dollars: `budget=5`".to_owned()),
+            Ok(dollars) if dollars > 0.0 && dollars.is_finite() => {
+                options.budget_dollars = Some(dollars)
+            }
+            Ok(_) | Err(_) => unknown(
+                options,
+                "a budget is written in dollars: `budget=5`".to_owned(),
+            ),
         },
         "pr" if value == "draft" => options.draft = true,
-        "pr" | "plan" | "expert" | "attempts" => unknown(options, format!("`{key}` does not take `{value}` here; the task goes on without it")),
-        _ if in_brackets => unknown(options, format!("known options are {}", OPTION_KEYS.map(|known| format!("`{known}=`")).join(", "))),
+        "pr" | "plan" | "expert" | "attempts" => unknown(
+            options,
+            format!("`{key}` does not take `{value}` here; the task goes on without it"),
+        ),
+        _ if in_brackets => unknown(
+            options,
+            format!(
+                "known options are {}",
+                OPTION_KEYS.map(|known| format!("`{known}=`")).join(", ")
+            ),
+        ),
         _ => match OPTION_KEYS.iter().find(|known| is_near(known, &key)) {
             Some(near) => unknown(options, format!("did you mean `{near}=`?")),
             None => return false,
@@ -179,11 +241,24 @@ fn take_option(options: &mut Options, word: &str, in_brackets: bool) -> bool {
 pub fn parse_repository(text: &str) -> Option<RepositoryName> {
     let text = text.trim().trim_matches(['<', '>', '`', '.', ',']);
     let text = text.split('|').next().unwrap_or(text);
-    let path = text.split_once("://").map_or(text, |(_, rest)| rest.split_once('/').map_or("", |(_, path)| path));
-    let mut parts = path.trim_end_matches('/').trim_end_matches(".git").split('/');
+    let path = text.split_once("://").map_or(text, |(_, rest)| {
+        rest.split_once('/').map_or("", |(_, path)| path)
+    });
+    let mut parts = path
+        .trim_end_matches('/')
+        .trim_end_matches(".git")
+        .split('/');
     let (owner, name) = (parts.next()?, parts.next()?);
-    let fine = |part: &str| !part.is_empty() && part.len() <= 100 && !part.starts_with(['.', '-']) && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
-    (fine(owner) && fine(name) && parts.next().is_none()).then(|| RepositoryName(format!("{owner}/{name}")))
+    let fine = |part: &str| {
+        !part.is_empty()
+            && part.len() <= 100
+            && !part.starts_with(['.', '-'])
+            && part
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    };
+    (fine(owner) && fine(name) && parts.next().is_none())
+        .then(|| RepositoryName(format!("{owner}/{name}")))
 }
 
 /// Whether two words differ by one letter dropped, added, changed or two swapped.
@@ -193,8 +268,17 @@ fn is_near(known: &str, written: &str) -> bool {
         return false;
     }
     let front = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
-    let back = a.iter().rev().zip(b.iter().rev()).take_while(|(x, y)| x == y).count();
-    let swapped = a.len() == b.len() && front + 2 + back >= a.len() && front + 1 < a.len() && a[front] == b[front + 1] && a[front + 1] == b[front];
+    let back = a
+        .iter()
+        .rev()
+        .zip(b.iter().rev())
+        .take_while(|(x, y)| x == y)
+        .count();
+    let swapped = a.len() == b.len()
+        && front + 2 + back >= a.len()
+        && front + 1 < a.len()
+        && a[front] == b[front + 1]
+        && a[front + 1] == b[front];
     front + back + 1 >= a.len().max(b.len()) || swapped
 }
 
@@ -210,19 +294,32 @@ mod tests {
     fn a_verb_is_a_verb_only_when_it_is_the_whole_message() {
         assert_eq!(command("stop"), Command::Stop);
         assert_eq!(command("Stop!"), Command::Stop);
-        assert_eq!(command("stop the flaky test"), Command::Words("stop the flaky test".into()));
+        assert_eq!(
+            command("stop the flaky test"),
+            Command::Words("stop the flaky test".into())
+        );
         assert_eq!(command("looks good"), Command::Approve);
         assert_eq!(command("LGTM, thanks"), Command::Approve);
-        assert_eq!(command("looks good but rename it"), Command::Words("looks good but rename it".into()));
-        assert_eq!(command("now: use the other file"), Command::Now("use the other file".into()));
+        assert_eq!(
+            command("looks good but rename it"),
+            Command::Words("looks good but rename it".into())
+        );
+        assert_eq!(
+            command("now: use the other file"),
+            Command::Now("use the other file".into())
+        );
         assert_eq!(command("(aside) lunch?"), Command::Aside);
         assert_eq!(command("  "), Command::Empty);
     }
 
     #[test]
     fn options_are_taken_from_anywhere_and_other_words_stay() {
-        let (command, options) = parse("the offset=150 parameter is ignored [repo=acme/web, branch=dev] budget=2.5");
-        assert_eq!(command, Command::Words("the offset=150 parameter is ignored".into()));
+        let (command, options) =
+            parse("the offset=150 parameter is ignored [repo=acme/web, branch=dev] budget=2.5");
+        assert_eq!(
+            command,
+            Command::Words("the offset=150 parameter is ignored".into())
+        );
         assert_eq!(options.repository, Some(RepositoryName("acme/web".into())));
         assert_eq!(options.branch.as_deref(), Some("dev"));
         assert_eq!(options.budget_dollars, Some(2.5));
@@ -232,13 +329,23 @@ mod tests {
     #[test]
     fn an_option_that_does_not_exist_gets_a_hint() {
         let (_, options) = parse("fix it [colour=red] brnach=x repo=nonsense");
-        let written: Vec<&str> = options.unknown.iter().map(|unknown| unknown.written.as_str()).collect();
+        let written: Vec<&str> = options
+            .unknown
+            .iter()
+            .map(|unknown| unknown.written.as_str())
+            .collect();
         assert_eq!(written, ["colour=red", "brnach=x", "repo=nonsense"]);
     }
 
     #[test]
     fn repositories_are_read_out_of_addresses() {
-        let check = |text: &str, expected: Option<&str>| assert_eq!(parse_repository(text).map(|name| name.0).as_deref(), expected, "{text}");
+        let check = |text: &str, expected: Option<&str>| {
+            assert_eq!(
+                parse_repository(text).map(|name| name.0).as_deref(),
+                expected,
+                "{text}"
+            )
+        };
         check("acme/web", Some("acme/web"));
         check("<https://git.example.com/acme/web.git>", Some("acme/web"));
         check("acme", None);

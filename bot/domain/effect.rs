@@ -197,7 +197,11 @@ impl Effect {
         match self {
             Self::Say { .. } | Self::Whisper { .. } | Self::ShowPictures { .. } => Lane::Talk,
             Self::Mark { .. } | Self::Hear { .. } => Lane::Marks,
-            Self::Gather | Self::StartRun { .. } | Self::Prove { .. } | Self::Publish { .. } | Self::Release => Lane::Work,
+            Self::Gather
+            | Self::StartRun { .. }
+            | Self::Prove { .. }
+            | Self::Publish { .. }
+            | Self::Release => Lane::Work,
             Self::Steer { .. } | Self::OpenForm { .. } | Self::StopAll => Lane::Control,
         }
     }

@@ -392,6 +392,10 @@ impl Event {
     /// The line that asks, where the event is a person's sentence.
     #[must_use]
     pub fn line(&self) -> Option<&LineRef> {
-        if let Self::Said { line, .. } = self { Some(&line.reference) } else { None }
+        if let Self::Said { line, .. } = self {
+            Some(&line.reference)
+        } else {
+            None
+        }
     }
 }

@@ -124,9 +124,10 @@ impl Incoming {
     #[must_use]
     pub const fn conversation(&self) -> Option<&ConversationId> {
         match self {
-            Self::Said { conversation, .. } | Self::Pressed { conversation, .. } | Self::StopSignal { conversation, .. } | Self::Asked { conversation, .. } => {
-                Some(conversation)
-            }
+            Self::Said { conversation, .. }
+            | Self::Pressed { conversation, .. }
+            | Self::StopSignal { conversation, .. }
+            | Self::Asked { conversation, .. } => Some(conversation),
             Self::Reacted { .. } | Self::Nothing => None,
         }
     }
@@ -135,7 +136,11 @@ impl Incoming {
     #[must_use]
     pub const fn author(&self) -> Option<&Author> {
         match self {
-            Self::Said { by, .. } | Self::Reacted { by, .. } | Self::Pressed { by, .. } | Self::StopSignal { by, .. } | Self::Asked { by, .. } => Some(by),
+            Self::Said { by, .. }
+            | Self::Reacted { by, .. }
+            | Self::Pressed { by, .. }
+            | Self::StopSignal { by, .. }
+            | Self::Asked { by, .. } => Some(by),
             Self::Nothing => None,
         }
     }

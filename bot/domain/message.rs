@@ -6,7 +6,7 @@ use super::{
     budget::{MicroDollars, Usage},
     command::UnknownOption,
     conversation::{Person, Road},
-    event::{BaseStanding, PublishProblem, Publication, RunFailure, WorkplaceProblem},
+    event::{BaseStanding, Publication, PublishProblem, RunFailure, WorkplaceProblem},
     plan::{ListDifference, Plan},
     policy::{Act, Refusal},
     proof::{ChangedFile, CheckResult, Judged, Picture, Weakening},

@@ -13,17 +13,17 @@
 //! - [`message`]: everything that is ever said, as data
 //! - [`task`]: the machine that turns events into effects
 
-pub mod conversation;
-pub mod command;
-pub mod specification;
-pub mod plan;
-pub mod proof;
-pub mod policy;
 pub mod budget;
-pub mod incoming;
-pub mod event;
+pub mod command;
+pub mod conversation;
 pub mod effect;
+pub mod event;
+pub mod incoming;
 pub mod message;
+pub mod plan;
+pub mod policy;
+pub mod proof;
+pub mod specification;
 pub mod task;
 
 use serde::{Deserialize, Serialize};

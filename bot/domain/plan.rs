@@ -53,14 +53,28 @@ impl Plan {
         if self.steps.is_empty() {
             return Err("a plan has at least one step".into());
         }
-        let lists = [&self.steps, &self.files, &self.checks, &self.risks, &self.network];
+        let lists = [
+            &self.steps,
+            &self.files,
+            &self.checks,
+            &self.risks,
+            &self.network,
+        ];
         if lists.iter().any(|list| list.len() > ENTRIES_MAX) {
-            return Err(format!("no list of the plan may have more than {ENTRIES_MAX} entries"));
+            return Err(format!(
+                "no list of the plan may have more than {ENTRIES_MAX} entries"
+            ));
         }
-        if lists.iter().flat_map(|list| list.iter()).any(|text| text.chars().count() > 600) {
+        if lists
+            .iter()
+            .flat_map(|list| list.iter())
+            .any(|text| text.chars().count() > 600)
+        {
             return Err("no entry of the plan may be longer than 600 characters".into());
         }
-        if self.cost_usd.is_some_and(|cost| !(cost.low >= 0.0 && cost.low <= cost.high && cost.high < 100_000.0)) {
+        if self.cost_usd.is_some_and(|cost| {
+            !(cost.low >= 0.0 && cost.low <= cost.high && cost.high < 100_000.0)
+        }) {
             return Err("cost_usd needs 0 <= low <= high".into());
         }
         Ok(self)
@@ -147,8 +161,16 @@ pub fn difference(before: &Plan, after: &Plan) -> Vec<ListDifference> {
         .into_iter()
         .map(|(name, old, new)| ListDifference {
             list: name.to_owned(),
-            removed: old.iter().filter(|entry| !new.contains(entry)).cloned().collect(),
-            added: new.iter().filter(|entry| !old.contains(entry)).cloned().collect(),
+            removed: old
+                .iter()
+                .filter(|entry| !new.contains(entry))
+                .cloned()
+                .collect(),
+            added: new
+                .iter()
+                .filter(|entry| !old.contains(entry))
+                .cloned()
+                .collect(),
         })
         .filter(|change| !change.removed.is_empty() || !change.added.is_empty())
         .collect()

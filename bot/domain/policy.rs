@@ -49,7 +49,9 @@ impl Policy {
     pub fn allows(&self, act: Act, person: &Person, requester: &PersonId) -> Result<(), Refusal> {
         match person.standing {
             Standing::Member => {}
-            Standing::Guest | Standing::Outsider | Standing::Bot | Standing::Unknown => return Err(Refusal::NotAMember),
+            Standing::Guest | Standing::Outsider | Standing::Bot | Standing::Unknown => {
+                return Err(Refusal::NotAMember);
+            }
         }
         if !self.people.is_empty() && !self.people.contains(&person.id) {
             return Err(Refusal::NotListed);
@@ -95,30 +97,77 @@ mod tests {
     use super::*;
 
     fn person(standing: Standing) -> Person {
-        Person { id: PersonId("p".into()), name: "ana".into(), standing }
+        Person {
+            id: PersonId("p".into()),
+            name: "ana".into(),
+            standing,
+        }
     }
 
     #[test]
     fn only_members_act() {
         let policy = Policy::default();
-        assert_eq!(policy.allows(Act::Approve, &person(Standing::Member), &PersonId("p".into())), Ok(()));
-        for standing in [Standing::Guest, Standing::Outsider, Standing::Bot, Standing::Unknown] {
-            assert_eq!(policy.allows(Act::Approve, &person(standing), &PersonId("p".into())), Err(Refusal::NotAMember));
+        assert_eq!(
+            policy.allows(
+                Act::Approve,
+                &person(Standing::Member),
+                &PersonId("p".into())
+            ),
+            Ok(())
+        );
+        for standing in [
+            Standing::Guest,
+            Standing::Outsider,
+            Standing::Bot,
+            Standing::Unknown,
+        ] {
+            assert_eq!(
+                policy.allows(Act::Approve, &person(standing), &PersonId("p".into())),
+                Err(Refusal::NotAMember)
+            );
         }
     }
 
     #[test]
     fn nobody_approves_their_own_task_where_a_second_person_has_to() {
-        let policy = Policy { second_person_approves: true, ..Policy::default() };
-        assert_eq!(policy.allows(Act::Approve, &person(Standing::Member), &PersonId("p".into())), Err(Refusal::OwnRequest));
-        assert_eq!(policy.allows(Act::Cancel, &person(Standing::Member), &PersonId("p".into())), Ok(()));
+        let policy = Policy {
+            second_person_approves: true,
+            ..Policy::default()
+        };
+        assert_eq!(
+            policy.allows(
+                Act::Approve,
+                &person(Standing::Member),
+                &PersonId("p".into())
+            ),
+            Err(Refusal::OwnRequest)
+        );
+        assert_eq!(
+            policy.allows(
+                Act::Cancel,
+                &person(Standing::Member),
+                &PersonId("p".into())
+            ),
+            Ok(())
+        );
     }
 
     #[test]
     fn between_two_repositories_it_asks() {
-        let names: Vec<RepositoryName> = ["a/a", "b/b"].map(|name| RepositoryName(name.into())).into();
-        assert_eq!(choose_repository(None, None, None, &names), RepositoryChoice::Ask(names.clone()));
-        assert_eq!(choose_repository(None, None, None, &names[..1]), RepositoryChoice::Chosen(names[0].clone()));
-        assert_eq!(choose_repository(None, Some(&names[1]), Some(&names[0]), &names), RepositoryChoice::Chosen(names[1].clone()));
+        let names: Vec<RepositoryName> = ["a/a", "b/b"]
+            .map(|name| RepositoryName(name.into()))
+            .into();
+        assert_eq!(
+            choose_repository(None, None, None, &names),
+            RepositoryChoice::Ask(names.clone())
+        );
+        assert_eq!(
+            choose_repository(None, None, None, &names[..1]),
+            RepositoryChoice::Chosen(names[0].clone())
+        );
+        assert_eq!(
+            choose_repository(None, Some(&names[1]), Some(&names[0]), &names),
+            RepositoryChoice::Chosen(names[1].clone())
+        );
     }
 }

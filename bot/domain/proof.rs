@@ -151,14 +151,27 @@ pub struct Proof {
 
 /// Judges each requirement by what the host saw. The agent's report only adds commands to run and words for what no command decides.
 #[must_use]
-pub fn judge(specification: &SpecificationDraft, report: Option<&Report>, proof: &Proof) -> Vec<Judged> {
+pub fn judge(
+    specification: &SpecificationDraft,
+    report: Option<&Report>,
+    proof: &Proof,
+) -> Vec<Judged> {
     specification
         .requirements
         .iter()
         .map(|requirement| {
-            let reported = report.and_then(|report| report.requirements.iter().find(|entry| entry.id == requirement.id));
-            let command = requirement.check.as_ref().or_else(|| reported.and_then(|entry| entry.check.as_ref()));
-            let result = command.and_then(|command| proof.checks.iter().find(|check| &check.command == command));
+            let reported = report.and_then(|report| {
+                report
+                    .requirements
+                    .iter()
+                    .find(|entry| entry.id == requirement.id)
+            });
+            let command = requirement
+                .check
+                .as_ref()
+                .or_else(|| reported.and_then(|entry| entry.check.as_ref()));
+            let result = command
+                .and_then(|command| proof.checks.iter().find(|check| &check.command == command));
             let (verdict, evidence) = match result {
                 Some(check) => judge_check(check, &proof.weakenings),
                 None => (Verdict::NotChecked, unchecked_evidence(reported)),
@@ -175,39 +188,77 @@ pub fn judge(specification: &SpecificationDraft, report: Option<&Report>, proof:
 
 fn unchecked_evidence(reported: Option<&ReportedRequirement>) -> String {
     match reported {
-        Some(entry) if !entry.evidence.trim().is_empty() => format!("no command decides this; the agent says: {}", entry.evidence.trim()),
+        Some(entry) if !entry.evidence.trim().is_empty() => format!(
+            "no command decides this; the agent says: {}",
+            entry.evidence.trim()
+        ),
         Some(_) | None => "no command decides this".to_owned(),
     }
 }
 
 fn judge_check(check: &CheckResult, weakenings: &[Weakening]) -> (Verdict, String) {
-    if weakenings.iter().any(|weakening| weakening.command.as_deref().is_some_and(|weak| check.command.contains(weak))) {
-        return (Verdict::NotChecked, format!("`{}` was made trivial by this change, so its success shows nothing", check.command));
+    if weakenings.iter().any(|weakening| {
+        weakening
+            .command
+            .as_deref()
+            .is_some_and(|weak| check.command.contains(weak))
+    }) {
+        return (
+            Verdict::NotChecked,
+            format!(
+                "`{}` was made trivial by this change, so its success shows nothing",
+                check.command
+            ),
+        );
     }
     match &check.outcome {
         CheckOutcome::Passed => {
             let before = match &check.before {
-                Some(CheckOutcome::Failed { .. } | CheckOutcome::TimedOut) => "; it failed before the change",
+                Some(CheckOutcome::Failed { .. } | CheckOutcome::TimedOut) => {
+                    "; it failed before the change"
+                }
                 Some(CheckOutcome::Passed) => "; it passed before the change too",
                 Some(CheckOutcome::CouldNotRun { .. }) | None => "",
             };
             (Verdict::Met, format!("`{}` passed{before}", check.command))
         }
-        CheckOutcome::Failed { status } => (Verdict::NotMet, format!("`{}` failed with status {status}: {}", check.command, last_line(&check.tail))),
-        CheckOutcome::TimedOut => (Verdict::NotMet, format!("`{}` did not end in time", check.command)),
-        CheckOutcome::CouldNotRun { reason } => (Verdict::NotChecked, format!("`{}` could not be run: {reason}", check.command)),
+        CheckOutcome::Failed { status } => (
+            Verdict::NotMet,
+            format!(
+                "`{}` failed with status {status}: {}",
+                check.command,
+                last_line(&check.tail)
+            ),
+        ),
+        CheckOutcome::TimedOut => (
+            Verdict::NotMet,
+            format!("`{}` did not end in time", check.command),
+        ),
+        CheckOutcome::CouldNotRun { reason } => (
+            Verdict::NotChecked,
+            format!("`{}` could not be run: {reason}", check.command),
+        ),
     }
 }
 
 fn last_line(tail: &str) -> &str {
-    tail.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or("it wrote nothing")
+    tail.lines()
+        .rev()
+        .map(str::trim)
+        .find(|line| !line.is_empty())
+        .unwrap_or("it wrote nothing")
 }
 
 impl Proof {
     /// Whether something that the host ran says that the work is not done.
     #[must_use]
     pub fn refutes(&self, judged: &[Judged]) -> bool {
-        let failed = |check: &CheckResult| matches!(check.outcome, CheckOutcome::Failed { .. } | CheckOutcome::TimedOut);
+        let failed = |check: &CheckResult| {
+            matches!(
+                check.outcome,
+                CheckOutcome::Failed { .. } | CheckOutcome::TimedOut
+            )
+        };
         judged.iter().any(|one| one.verdict == Verdict::NotMet) || self.checks.iter().any(failed)
     }
 
@@ -215,7 +266,10 @@ impl Proof {
     #[must_use]
     pub fn is_whole(&self, judged: &[Judged]) -> bool {
         judged.iter().all(|one| one.verdict == Verdict::Met)
-            && self.checks.iter().all(|check| check.outcome == CheckOutcome::Passed)
+            && self
+                .checks
+                .iter()
+                .all(|check| check.outcome == CheckOutcome::Passed)
             && self.weakenings.is_empty()
     }
 }
@@ -226,7 +280,11 @@ mod tests {
     use crate::domain::specification::Requirement;
 
     fn specification() -> SpecificationDraft {
-        let requirement = |id: &str, check: Option<&str>| Requirement { id: id.into(), text: id.into(), check: check.map(Into::into) };
+        let requirement = |id: &str, check: Option<&str>| Requirement {
+            id: id.into(),
+            text: id.into(),
+            check: check.map(Into::into),
+        };
         SpecificationDraft {
             title: "t".into(),
             goal: "g".into(),
@@ -240,8 +298,21 @@ mod tests {
     }
 
     fn proof(outcome: CheckOutcome, weakenings: Vec<Weakening>) -> Proof {
-        let check = CheckResult { command: "npm test".into(), outcome, before: None, tail: "1 failed\n".into(), elapsed_ms: 1 };
-        Proof { commit: CommitId("c".into()), checks: vec![check], weakenings, pictures: vec![], files: vec![], notices: vec![] }
+        let check = CheckResult {
+            command: "npm test".into(),
+            outcome,
+            before: None,
+            tail: "1 failed\n".into(),
+            elapsed_ms: 1,
+        };
+        Proof {
+            commit: CommitId("c".into()),
+            checks: vec![check],
+            weakenings,
+            pictures: vec![],
+            files: vec![],
+            notices: vec![],
+        }
     }
 
     #[test]
@@ -249,19 +320,43 @@ mod tests {
         let report = Report {
             summary: "all done".into(),
             requirements: ["R1", "R2"]
-                .map(|id| ReportedRequirement { id: id.into(), status: Verdict::Met, evidence: "trust me".into(), check: None })
+                .map(|id| ReportedRequirement {
+                    id: id.into(),
+                    status: Verdict::Met,
+                    evidence: "trust me".into(),
+                    check: None,
+                })
                 .into(),
             not_done: vec![],
         };
-        let judged = judge(&specification(), Some(&report), &proof(CheckOutcome::Failed { status: 1 }, vec![]));
-        assert_eq!(judged.iter().map(|one| one.verdict).collect::<Vec<_>>(), [Verdict::NotMet, Verdict::NotChecked]);
-        assert_eq!(judged[0].evidence, "`npm test` failed with status 1: 1 failed");
+        let judged = judge(
+            &specification(),
+            Some(&report),
+            &proof(CheckOutcome::Failed { status: 1 }, vec![]),
+        );
+        assert_eq!(
+            judged.iter().map(|one| one.verdict).collect::<Vec<_>>(),
+            [Verdict::NotMet, Verdict::NotChecked]
+        );
+        assert_eq!(
+            judged[0].evidence,
+            "`npm test` failed with status 1: 1 failed"
+        );
     }
 
     #[test]
     fn a_command_that_was_made_trivial_shows_nothing() {
-        let weakening = Weakening { path: "package.json".into(), what: "made trivial".into(), excerpt: "true".into(), command: Some("npm test".into()) };
-        let judged = judge(&specification(), None, &proof(CheckOutcome::Passed, vec![weakening]));
+        let weakening = Weakening {
+            path: "package.json".into(),
+            what: "made trivial".into(),
+            excerpt: "true".into(),
+            command: Some("npm test".into()),
+        };
+        let judged = judge(
+            &specification(),
+            None,
+            &proof(CheckOutcome::Passed, vec![weakening]),
+        );
         assert_eq!(judged[0].verdict, Verdict::NotChecked);
     }
 }

@@ -111,22 +111,39 @@ impl SpecificationDraft {
             return Err("title and goal must not be empty".into());
         }
         if self.requirements.is_empty() || self.requirements.len() > REQUIREMENTS_MAX {
-            return Err(format!("give between 1 and {REQUIREMENTS_MAX} requirements"));
+            return Err(format!(
+                "give between 1 and {REQUIREMENTS_MAX} requirements"
+            ));
         }
         if self.checks.len() > CHECKS_MAX {
             return Err(format!("give at most {CHECKS_MAX} checks"));
         }
-        let texts = self.checks.iter().chain(&self.out_of_scope).chain([&self.title, &self.goal]);
-        let requirement_texts = self.requirements.iter().flat_map(|r| std::iter::once(&r.text).chain(r.check.as_ref()));
-        if texts.chain(requirement_texts).any(|text| text.chars().count() > FIELD_MAX_CHARS) {
-            return Err(format!("no field may be longer than {FIELD_MAX_CHARS} characters"));
+        let texts = self
+            .checks
+            .iter()
+            .chain(&self.out_of_scope)
+            .chain([&self.title, &self.goal]);
+        let requirement_texts = self
+            .requirements
+            .iter()
+            .flat_map(|r| std::iter::once(&r.text).chain(r.check.as_ref()));
+        if texts
+            .chain(requirement_texts)
+            .any(|text| text.chars().count() > FIELD_MAX_CHARS)
+        {
+            return Err(format!(
+                "no field may be longer than {FIELD_MAX_CHARS} characters"
+            ));
         }
         if self.pages.iter().any(|page| !page.path.starts_with('/')) {
             return Err("a page's path starts with /".into());
         }
         for (index, requirement) in self.requirements.iter_mut().enumerate() {
             requirement.id = format!("R{}", index + 1);
-            requirement.check = requirement.check.take().filter(|check| !check.trim().is_empty());
+            requirement.check = requirement
+                .check
+                .take()
+                .filter(|check| !check.trim().is_empty());
         }
         self.checks.retain(|check| !check.trim().is_empty());
         self.pages.truncate(PAGES_MAX);
@@ -138,7 +155,11 @@ impl SpecificationDraft {
     #[must_use]
     pub fn all_checks(&self) -> Vec<String> {
         let mut all: Vec<String> = Vec::new();
-        for check in self.checks.iter().chain(self.requirements.iter().filter_map(|r| r.check.as_ref())) {
+        for check in self
+            .checks
+            .iter()
+            .chain(self.requirements.iter().filter_map(|r| r.check.as_ref()))
+        {
             if !all.contains(check) {
                 all.push(check.clone());
             }
@@ -160,8 +181,28 @@ impl SpecificationDraft {
 #[must_use]
 pub fn checks_named(request: &str) -> Vec<String> {
     const TOOLS: [&str; 22] = [
-        "npm", "npx", "yarn", "pnpm", "node", "bun", "deno", "cargo", "make", "just", "pytest", "python", "python3", "tox", "go", "mvn",
-        "gradle", "./gradlew", "bundle", "rake", "dotnet", "bash",
+        "npm",
+        "npx",
+        "yarn",
+        "pnpm",
+        "node",
+        "bun",
+        "deno",
+        "cargo",
+        "make",
+        "just",
+        "pytest",
+        "python",
+        "python3",
+        "tox",
+        "go",
+        "mvn",
+        "gradle",
+        "./gradlew",
+        "bundle",
+        "rake",
+        "dotnet",
+        "bash",
     ];
     let mut found = Vec::new();
     for candidate in request.split('`').skip(1).step_by(2) {
@@ -175,10 +216,22 @@ pub fn checks_named(request: &str) -> Vec<String> {
     for (index, word) in words.iter().enumerate() {
         let next = words.get(index + 1).copied().unwrap_or_default();
         if word.eq_ignore_ascii_case("run") && TOOLS.contains(&next) {
-            let command: Vec<&str> = words[index + 1..].iter().copied().take_while(|w| is_command_word(w)).take(4).collect();
-            let ends_sentence = command.iter().position(|w| w.ends_with(['.', ',', ';', ')']));
+            let command: Vec<&str> = words[index + 1..]
+                .iter()
+                .copied()
+                .take_while(|w| is_command_word(w))
+                .take(4)
+                .collect();
+            let ends_sentence = command
+                .iter()
+                .position(|w| w.ends_with(['.', ',', ';', ')']));
             let command = &command[..ends_sentence.map_or(command.len(), |at| at + 1)];
-            found.push(command.join(" ").trim_end_matches(['.', ',', ';', ')']).to_owned());
+            found.push(
+                command
+                    .join(" ")
+                    .trim_end_matches(['.', ',', ';', ')'])
+                    .to_owned(),
+            );
         }
     }
     found.dedup();
@@ -187,7 +240,21 @@ pub fn checks_named(request: &str) -> Vec<String> {
 }
 
 fn is_command_word(word: &str) -> bool {
-    !matches!(word, "and" | "then" | "before" | "after" | "to" | "so" | "in" | "for" | "when" | "with" | "please" | "on")
+    !matches!(
+        word,
+        "and"
+            | "then"
+            | "before"
+            | "after"
+            | "to"
+            | "so"
+            | "in"
+            | "for"
+            | "when"
+            | "with"
+            | "please"
+            | "on"
+    )
 }
 
 #[cfg(test)]
@@ -196,9 +263,13 @@ mod tests {
 
     #[test]
     fn commands_named_in_the_request_are_found() {
-        let check = |text: &str, expected: &[&str]| assert_eq!(checks_named(text), expected, "{text}");
+        let check =
+            |text: &str, expected: &[&str]| assert_eq!(checks_named(text), expected, "{text}");
         check("Fix it and run npm test.", &["npm test"]);
-        check("Fix it; `cargo test --workspace` has to pass", &["cargo test --workspace"]);
+        check(
+            "Fix it; `cargo test --workspace` has to pass",
+            &["cargo test --workspace"],
+        );
         check("run make check and then tell me", &["make check"]);
         check("the `offset` parameter is ignored", &[]);
         check("users run into this daily", &[]);
@@ -209,7 +280,11 @@ mod tests {
         let draft = SpecificationDraft {
             title: "Fix".into(),
             goal: "It works".into(),
-            requirements: vec![Requirement { id: "x".into(), text: "a".into(), check: Some(" ".into()) }],
+            requirements: vec![Requirement {
+                id: "x".into(),
+                text: "a".into(),
+                check: Some(" ".into()),
+            }],
             checks: vec![String::new()],
             out_of_scope: vec![],
             pages: vec![],
@@ -217,7 +292,14 @@ mod tests {
             setup: None,
         };
         let accepted = draft.accept().expect("it is valid");
-        assert_eq!(accepted.requirements[0], Requirement { id: "R1".into(), text: "a".into(), check: None });
+        assert_eq!(
+            accepted.requirements[0],
+            Requirement {
+                id: "R1".into(),
+                text: "a".into(),
+                check: None
+            }
+        );
         assert!(accepted.checks.is_empty());
     }
 }

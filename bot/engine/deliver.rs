@@ -16,14 +16,19 @@ use crate::{
     clock::Clock,
     domain::{
         TaskId,
-        effect::{Effect, FormRequest, Lane, Mark, Slot},
         conversation::{ConversationId, LineRef},
+        effect::{Effect, FormRequest, Lane, Mark, Slot},
         event::Event,
         message::{Decision, Message},
         task::{State, Task},
     },
     links,
-    store::{StoreError, outbox::Claimed, posts::{Post, REQUEST_SLOT}, tasks::Stored},
+    store::{
+        StoreError,
+        outbox::Claimed,
+        posts::{Post, REQUEST_SLOT},
+        tasks::Stored,
+    },
     surface::{Attempt, Form},
     wake, words,
 };
@@ -54,7 +59,11 @@ impl Deliver {
     /// Puts it together.
     #[must_use]
     pub fn new(context: Context) -> Self {
-        Self { context, places: Arc::new(Semaphore::new(AT_ONCE_MAX)), in_hand: Arc::default() }
+        Self {
+            context,
+            places: Arc::new(Semaphore::new(AT_ONCE_MAX)),
+            in_hand: Arc::default(),
+        }
     }
 
     /// Does effects until `stop`, then finishes what is in hand.
@@ -62,7 +71,9 @@ impl Deliver {
         let mut in_hand = JoinSet::new();
         while !stop.is_cancelled() {
             while in_hand.try_join_next().is_some() {}
-            let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { break };
+            let Ok(place) = Arc::clone(&self.places).acquire_owned().await else {
+                break;
+            };
             match self.context.store.claim_effect(self.clock().now()).await {
                 Ok(Some(claimed)) => {
                     let deliver = self.clone();
@@ -80,7 +91,10 @@ impl Deliver {
                     }
                 }
                 Err(error) => {
-                    error!(error = &error as &dyn std::error::Error, "the outbox cannot be read");
+                    error!(
+                        error = &error as &dyn std::error::Error,
+                        "the outbox cannot be read"
+                    );
                     tokio::time::sleep(wake::POLL).await;
                 }
             }
@@ -90,9 +104,15 @@ impl Deliver {
 
     /// Messages in hand are finished; work goes on in its container and is taken up again at the next start.
     async fn finish(&self, mut in_hand: JoinSet<()>) {
-        let drained = tokio::time::timeout(Duration::from_secs(5), async { while in_hand.join_next().await.is_some() {} }).await;
+        let drained = tokio::time::timeout(Duration::from_secs(5), async {
+            while in_hand.join_next().await.is_some() {}
+        })
+        .await;
         if drained.is_err() {
-            info!(open = in_hand.len(), "work in hand is left to the next start");
+            info!(
+                open = in_hand.len(),
+                "work in hand is left to the next start"
+            );
         }
     }
 
@@ -106,36 +126,77 @@ impl Deliver {
         let now = self.clock().now();
         let result = match outcome {
             Ok(()) => {
-                metrics::counter!("deckhand_effects_total", "effect" => name, "result" => "done").increment(1);
+                metrics::counter!("deckhand_effects_total", "effect" => name, "result" => "done")
+                    .increment(1);
                 self.context.store.effect_done(&claimed.id, now).await
             }
-            Err(Fault::Transient { what, retry_after }) if claimed.attempts < attempts_max(&claimed.effect) => {
-                metrics::counter!("deckhand_effects_total", "effect" => name, "result" => "again").increment(1);
-                let pause = retry_after.unwrap_or_else(|| pause_before_try(claimed.attempts)).min(PAUSE_MAX);
-                info!(effect = name, task = claimed.task.as_ref().map(|task| task.0.as_str()), what, ?pause, "an effect is tried again later");
-                self.context.store.postpone_effect(&claimed.id, self.clock().later(pause), &what).await
+            Err(Fault::Transient { what, retry_after })
+                if claimed.attempts < attempts_max(&claimed.effect) =>
+            {
+                metrics::counter!("deckhand_effects_total", "effect" => name, "result" => "again")
+                    .increment(1);
+                let pause = retry_after
+                    .unwrap_or_else(|| pause_before_try(claimed.attempts))
+                    .min(PAUSE_MAX);
+                info!(
+                    effect = name,
+                    task = claimed.task.as_ref().map(|task| task.0.as_str()),
+                    what,
+                    ?pause,
+                    "an effect is tried again later"
+                );
+                self.context
+                    .store
+                    .postpone_effect(&claimed.id, self.clock().later(pause), &what)
+                    .await
             }
             Err(Fault::Transient { what, .. } | Fault::Permanent { what }) => {
-                metrics::counter!("deckhand_effects_total", "effect" => name, "result" => "dead").increment(1);
-                warn!(effect = name, task = claimed.task.as_ref().map(|task| task.0.as_str()), what, "an effect is given up");
+                metrics::counter!("deckhand_effects_total", "effect" => name, "result" => "dead")
+                    .increment(1);
+                warn!(
+                    effect = name,
+                    task = claimed.task.as_ref().map(|task| task.0.as_str()),
+                    what,
+                    "an effect is given up"
+                );
                 self.give_up(&claimed, &what).await
             }
         };
         if let Err(error) = result {
-            error!(effect = name, error = &error as &dyn std::error::Error, "the end of an effect could not be stored");
+            error!(
+                effect = name,
+                error = &error as &dyn std::error::Error,
+                "the end of an effect could not be stored"
+            );
         }
     }
 
     async fn give_up(&self, claimed: &Claimed, what: &str) -> Result<(), StoreError> {
-        self.context.store.bury_effect(&claimed.id, self.clock().now(), what).await?;
-        let Some(task) = &claimed.task else { return Ok(()) };
+        self.context
+            .store
+            .bury_effect(&claimed.id, self.clock().now(), what)
+            .await?;
+        let Some(task) = &claimed.task else {
+            return Ok(());
+        };
         // A message that cannot be said is the operator's to see; telling the task would only make another message.
         if claimed.effect.lane() != Lane::Work || matches!(claimed.effect, Effect::Release) {
             return Ok(());
         }
-        let Some(stored) = self.context.store.task(task).await? else { return Ok(()) };
-        let event = Event::EffectGivenUp { effect: in_words(&claimed.effect).to_owned(), reason: what.to_owned() };
-        self.context.accept(&work_delivery(&stored.task, format!("given-up:{}", claimed.id), event)).await
+        let Some(stored) = self.context.store.task(task).await? else {
+            return Ok(());
+        };
+        let event = Event::EffectGivenUp {
+            effect: in_words(&claimed.effect).to_owned(),
+            reason: what.to_owned(),
+        };
+        self.context
+            .accept(&work_delivery(
+                &stored.task,
+                format!("given-up:{}", claimed.id),
+                event,
+            ))
+            .await
     }
 
     /// Boxed: the compiler cannot see through all of it at once that it may move between threads.
@@ -144,15 +205,26 @@ impl Deliver {
     }
 
     async fn act_now(&self, claimed: &Claimed) -> Result<(), Fault> {
-        let attempt = if claimed.attempts > 1 { Attempt::Repeated } else { Attempt::First };
+        let attempt = if claimed.attempts > 1 {
+            Attempt::Repeated
+        } else {
+            Attempt::First
+        };
         let conversation = &claimed.conversation;
         match &claimed.effect {
             Effect::Whisper { to, message } => {
                 let words = self.words(message, claimed.task.as_ref())?;
-                Ok(self.context.surfaces.whisper(conversation, &to.id, &words).await?)
+                Ok(self
+                    .context
+                    .surfaces
+                    .whisper(conversation, &to.id, &words)
+                    .await?)
             }
             Effect::Hear { line } => Ok(self.context.surfaces.hear(conversation, line).await?),
-            Effect::Say { slot, message } => self.say(conversation, self.owner(claimed)?, slot, message, attempt).await,
+            Effect::Say { slot, message } => {
+                self.say(conversation, self.owner(claimed)?, slot, message, attempt)
+                    .await
+            }
             Effect::Mark { mark } => self.mark(conversation, self.owner(claimed)?, *mark).await,
             Effect::OpenForm { trigger, form } => self.open_form(claimed, trigger, *form).await,
             Effect::Steer { run, text } => {
@@ -161,11 +233,25 @@ impl Deliver {
             }
             Effect::StopAll => self.stop_all(claimed).await,
             Effect::ShowPictures { run } => {
-                let pictures = super::artifacts::pictures_of(&self.context, self.owner(claimed)?, *run).await?;
-                Ok(self.context.surfaces.show_pictures(conversation, &pictures, attempt).await?)
+                let pictures =
+                    super::artifacts::pictures_of(&self.context, self.owner(claimed)?, *run)
+                        .await?;
+                Ok(self
+                    .context
+                    .surfaces
+                    .show_pictures(conversation, &pictures, attempt)
+                    .await?)
             }
-            Effect::Release => self.context.runs.release(&self.context, self.owner(claimed)?).await,
-            Effect::Gather | Effect::StartRun { .. } | Effect::Prove { .. } | Effect::Publish { .. } => self.work(claimed).await,
+            Effect::Release => {
+                self.context
+                    .runs
+                    .release(&self.context, self.owner(claimed)?)
+                    .await
+            }
+            Effect::Gather
+            | Effect::StartRun { .. }
+            | Effect::Prove { .. }
+            | Effect::Publish { .. } => self.work(claimed).await,
         }
     }
 
@@ -174,7 +260,9 @@ impl Deliver {
         let id = self.owner(claimed)?;
         let token = CancellationToken::new();
         self.register(id, &token);
-        let Some(stored) = self.context.store.task(id).await? else { return Ok(()) };
+        let Some(stored) = self.context.store.task(id).await? else {
+            return Ok(());
+        };
         if matches!(stored.task.state, State::Canceled { .. }) {
             return Ok(());
         }
@@ -185,7 +273,11 @@ impl Deliver {
         }
     }
 
-    fn do_work<'a>(&'a self, claimed: &'a Claimed, stored: Stored) -> BoxFuture<'a, Result<(), Fault>> {
+    fn do_work<'a>(
+        &'a self,
+        claimed: &'a Claimed,
+        stored: Stored,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(self.do_work_now(claimed, stored))
     }
 
@@ -194,16 +286,24 @@ impl Deliver {
         match &claimed.effect {
             Effect::Gather => {
                 let event = super::gather::gather(&self.context, &task).await?;
-                self.tell(&task, format!("gathered:{}", claimed.id), event).await
+                self.tell(&task, format!("gathered:{}", claimed.id), event)
+                    .await
             }
-            Effect::StartRun { run, assignment } if task.state.live_run() == Some(*run) => self.context.runs.start(&self.context, &task, *run, assignment).await,
+            Effect::StartRun { run, assignment } if task.state.live_run() == Some(*run) => {
+                self.context
+                    .runs
+                    .start(&self.context, &task, *run, assignment)
+                    .await
+            }
             Effect::Prove { run, commit } if task.state.live_run() == Some(*run) => {
                 let event = super::prove::prove(&self.context, &task, *run, commit).await?;
-                self.tell(&task, format!("proved:{}", claimed.id), event).await
+                self.tell(&task, format!("proved:{}", claimed.id), event)
+                    .await
             }
             Effect::Publish { run, commit } if task.state.live_run() == Some(*run) => {
                 let event = super::publish::publish(&self.context, &task, *run, commit).await?;
-                self.tell(&task, format!("published:{}", claimed.id), event).await
+                self.tell(&task, format!("published:{}", claimed.id), event)
+                    .await
             }
             // The task has gone on without it.
             Effect::StartRun { .. } | Effect::Prove { .. } | Effect::Publish { .. } => Ok(()),
@@ -220,48 +320,112 @@ impl Deliver {
     }
 
     async fn tell(&self, task: &Task, key: String, event: Event) -> Result<(), Fault> {
-        Ok(self.context.accept(&work_delivery(task, key, event)).await?)
+        Ok(self
+            .context
+            .accept(&work_delivery(task, key, event))
+            .await?)
     }
 
-    async fn say(&self, conversation: &ConversationId, task: &TaskId, slot: &Slot, message: &Message, attempt: Attempt) -> Result<(), Fault> {
+    async fn say(
+        &self,
+        conversation: &ConversationId,
+        task: &TaskId,
+        slot: &Slot,
+        message: &Message,
+        attempt: Attempt,
+    ) -> Result<(), Fault> {
         let words = self.words(message, Some(task))?;
-        let post = Post { conversation: conversation.clone(), slot: slot.to_string(), task: task.clone() };
+        let post = Post {
+            conversation: conversation.clone(),
+            slot: slot.to_string(),
+            task: task.clone(),
+        };
         let standing = self.context.store.find_post(&post).await?;
         let key = format!("{task}:{slot}");
-        let reference = self.context.surfaces.say(conversation, &key, standing.as_ref(), &words, attempt).await?;
+        let reference = self
+            .context
+            .surfaces
+            .say(conversation, &key, standing.as_ref(), &words, attempt)
+            .await?;
         if standing.as_ref() != Some(&reference) {
             self.context.store.remember_post(&post, &reference).await?;
         }
         Ok(())
     }
 
-    async fn mark(&self, conversation: &ConversationId, task: &TaskId, mark: Mark) -> Result<(), Fault> {
-        let post = Post { conversation: conversation.clone(), slot: REQUEST_SLOT.to_owned(), task: task.clone() };
-        let Some(request) = self.context.store.find_post(&post).await? else { return Ok(()) };
-        Ok(self.context.surfaces.mark(conversation, &request, mark).await?)
+    async fn mark(
+        &self,
+        conversation: &ConversationId,
+        task: &TaskId,
+        mark: Mark,
+    ) -> Result<(), Fault> {
+        let post = Post {
+            conversation: conversation.clone(),
+            slot: REQUEST_SLOT.to_owned(),
+            task: task.clone(),
+        };
+        let Some(request) = self.context.store.find_post(&post).await? else {
+            return Ok(());
+        };
+        Ok(self
+            .context
+            .surfaces
+            .mark(conversation, &request, mark)
+            .await?)
     }
 
-    async fn open_form(&self, claimed: &Claimed, trigger: &str, form: FormRequest) -> Result<(), Fault> {
-        let Some(stored) = self.context.store.task(self.owner(claimed)?).await? else { return Ok(()) };
+    async fn open_form(
+        &self,
+        claimed: &Claimed,
+        trigger: &str,
+        form: FormRequest,
+    ) -> Result<(), Fault> {
+        let Some(stored) = self.context.store.task(self.owner(claimed)?).await? else {
+            return Ok(());
+        };
         let form = match form {
             FormRequest::Correction { revision } => {
-                let Some(card) = stored.task.plan_card(Decision::Open) else { return Ok(()) };
-                Form::Correction { revision, plan: words::plan_text(&card).map_err(Fault::of_words)? }
+                let Some(card) = stored.task.plan_card(Decision::Open) else {
+                    return Ok(());
+                };
+                Form::Correction {
+                    revision,
+                    plan: words::plan_text(&card).map_err(Fault::of_words)?,
+                }
             }
-            FormRequest::Repository => Form::Repository { known: super::gather::known_names(&self.context).await },
+            FormRequest::Repository => Form::Repository {
+                known: super::gather::known_names(&self.context).await,
+            },
         };
-        Ok(self.context.surfaces.open_form(&claimed.conversation, trigger, &form).await?)
+        Ok(self
+            .context
+            .surfaces
+            .open_form(&claimed.conversation, trigger, &form)
+            .await?)
     }
 
     async fn stop_all(&self, claimed: &Claimed) -> Result<(), Fault> {
         let id = self.owner(claimed)?;
-        if let Some(token) = self.in_hand.lock().ok().and_then(|mut in_hand| in_hand.remove(id)) {
+        if let Some(token) = self
+            .in_hand
+            .lock()
+            .ok()
+            .and_then(|mut in_hand| in_hand.remove(id))
+        {
             token.cancel();
         }
-        let stopped = tokio::time::timeout(STOP_WITHIN, self.context.runs.stop(&self.context, id)).await;
+        let stopped =
+            tokio::time::timeout(STOP_WITHIN, self.context.runs.stop(&self.context, id)).await;
         let confirmed = matches!(stopped, Ok(Ok(())));
-        let Some(stored) = self.context.store.task(id).await? else { return Ok(()) };
-        self.tell(&stored.task, format!("stopped:{}", claimed.id), Event::Stopped { confirmed }).await
+        let Some(stored) = self.context.store.task(id).await? else {
+            return Ok(());
+        };
+        self.tell(
+            &stored.task,
+            format!("stopped:{}", claimed.id),
+            Event::Stopped { confirmed },
+        )
+        .await
     }
 
     fn register(&self, task: &TaskId, token: &CancellationToken) {
@@ -271,14 +435,26 @@ impl Deliver {
         }
     }
 
-    fn words(&self, message: &Message, task: Option<&TaskId>) -> Result<crate::surface::Words, Fault> {
-        let task_url = task.map_or_else(|| self.context.config.public_url.clone(), |task| links::task_url(&self.context.config, task));
+    fn words(
+        &self,
+        message: &Message,
+        task: Option<&TaskId>,
+    ) -> Result<crate::surface::Words, Fault> {
+        let task_url = task.map_or_else(
+            || self.context.config.public_url.clone(),
+            |task| links::task_url(&self.context.config, task),
+        );
         words::render(message, &words::Links { task_url }).map_err(Fault::of_words)
     }
 
-    #[expect(clippy::unused_self, reason = "reads like its siblings where it is called")]
+    #[expect(
+        clippy::unused_self,
+        reason = "reads like its siblings where it is called"
+    )]
     fn owner<'a>(&self, claimed: &'a Claimed) -> Result<&'a TaskId, Fault> {
-        claimed.task.as_ref().ok_or_else(|| Fault::Permanent { what: "an effect without a task".to_owned() })
+        claimed.task.as_ref().ok_or_else(|| Fault::Permanent {
+            what: "an effect without a task".to_owned(),
+        })
     }
 }
 
@@ -289,7 +465,10 @@ pub(super) fn request_of(task: &Task) -> &LineRef {
 
 fn attempts_max(effect: &Effect) -> i64 {
     match effect {
-        Effect::Mark { .. } | Effect::Hear { .. } | Effect::OpenForm { .. } | Effect::ShowPictures { .. } => DECORATION_ATTEMPTS_MAX,
+        Effect::Mark { .. }
+        | Effect::Hear { .. }
+        | Effect::OpenForm { .. }
+        | Effect::ShowPictures { .. } => DECORATION_ATTEMPTS_MAX,
         Effect::Say { .. } | Effect::Whisper { .. } => TALK_ATTEMPTS_MAX,
         Effect::Gather
         | Effect::StartRun { .. }

@@ -19,14 +19,20 @@ const NEAR_MAX: usize = 5;
 
 /// Reads what a task needs to know before anybody can plan it.
 pub async fn gather(context: &Context, task: &Task) -> Result<Event, Fault> {
-    let lines = context.surfaces.read_conversation(&task.conversation, &task.request.reference).await?;
+    let lines = context
+        .surfaces
+        .read_conversation(&task.conversation, &task.request.reference)
+        .await?;
     let workplace = match workplace(context, task).await {
         Ok(workplace) => Ok(workplace),
         Err(Trouble::Problem(problem)) => Err(problem),
         Err(Trouble::Fault(fault)) => return Err(fault),
     };
     // The request itself is no context of itself.
-    let context = lines.into_iter().filter(|line| line.reference != task.request.reference).collect();
+    let context = lines
+        .into_iter()
+        .filter(|line| line.reference != task.request.reference)
+        .collect();
     Ok(Event::Gathered { context, workplace })
 }
 
@@ -44,11 +50,18 @@ pub struct Ground {
 pub async fn ground(context: &Context, repository: &RepositoryName) -> Result<Ground, GroundError> {
     let (url, credential) = address(context, repository).await?;
     let mirror = context.mirrors.refresh(&url, credential.as_ref()).await?;
-    Ok(Ground { url, credential, mirror })
+    Ok(Ground {
+        url,
+        credential,
+        mirror,
+    })
 }
 
 /// The host's copy as it is, without asking the remote.
-pub async fn known_ground(context: &Context, repository: &RepositoryName) -> Result<Mirror, GroundError> {
+pub async fn known_ground(
+    context: &Context,
+    repository: &RepositoryName,
+) -> Result<Mirror, GroundError> {
     let url = url_of(context, repository)?;
     Ok(context.mirrors.open(&url).await?)
 }
@@ -71,28 +84,54 @@ impl From<GroundError> for Fault {
     fn from(error: GroundError) -> Self {
         match error {
             GroundError::Forge(error) => error.into(),
-            GroundError::Mirror(MirrorError::Unreachable(_) | MirrorError::TooSlow) => Self::transient(error),
+            GroundError::Mirror(MirrorError::Unreachable(_) | MirrorError::TooSlow) => {
+                Self::transient(error)
+            }
             GroundError::Mirror(_) | GroundError::Address(_) => Self::permanent(error),
         }
     }
 }
 
 fn url_of(context: &Context, repository: &RepositoryName) -> Result<RepositoryUrl, GroundError> {
-    let own = context.config.repository(repository).and_then(|settings| settings.url.clone());
+    let own = context
+        .config
+        .repository(repository)
+        .and_then(|settings| settings.url.clone());
     let url = own.unwrap_or_else(|| context.github.clone_url(repository));
     RepositoryUrl::parse(&url).map_err(|error| GroundError::Address(error.to_string()))
 }
 
-async fn address(context: &Context, repository: &RepositoryName) -> Result<(RepositoryUrl, Option<deckhand_executors::mirror::Credential>), GroundError> {
+async fn address(
+    context: &Context,
+    repository: &RepositoryName,
+) -> Result<
+    (
+        RepositoryUrl,
+        Option<deckhand_executors::mirror::Credential>,
+    ),
+    GroundError,
+> {
     let url = url_of(context, repository)?;
-    let is_plain = context.config.repository(repository).is_some_and(|settings| settings.url.is_some());
-    let credential = if is_plain { None } else { context.github.credential(repository).await? };
+    let is_plain = context
+        .config
+        .repository(repository)
+        .is_some_and(|settings| settings.url.is_some());
+    let credential = if is_plain {
+        None
+    } else {
+        context.github.credential(repository).await?
+    };
     Ok((url, credential))
 }
 
 /// The repositories in reach: those of the settings, then those of the forge. An outage of the forge only makes the list shorter.
 pub async fn known(context: &Context) -> Vec<RepositoryName> {
-    let mut known: Vec<RepositoryName> = context.config.repositories.iter().map(|repository| repository.name.clone()).collect();
+    let mut known: Vec<RepositoryName> = context
+        .config
+        .repositories
+        .iter()
+        .map(|repository| repository.name.clone())
+        .collect();
     for name in context.github.repositories().await.unwrap_or_default() {
         if !known.contains(&name) {
             known.push(name);
@@ -103,7 +142,11 @@ pub async fn known(context: &Context) -> Vec<RepositoryName> {
 
 /// The same, as words.
 pub async fn known_names(context: &Context) -> Vec<String> {
-    known(context).await.into_iter().map(|name| name.0).collect()
+    known(context)
+        .await
+        .into_iter()
+        .map(|name| name.0)
+        .collect()
 }
 
 enum Trouble {
@@ -113,27 +156,44 @@ enum Trouble {
 
 async fn workplace(context: &Context, task: &Task) -> Result<Workplace, Trouble> {
     if context.agents.find(&task.terms.agent).is_none() {
-        return Err(Trouble::Problem(WorkplaceProblem::NoSuchAgent { agent: task.terms.agent.clone(), known: context.agents.usable() }));
+        return Err(Trouble::Problem(WorkplaceProblem::NoSuchAgent {
+            agent: task.terms.agent.clone(),
+            known: context.agents.usable(),
+        }));
     }
     let repository = match &task.options.repository {
         Some(named) => named.clone(),
         // Only where nothing names it is the forge asked for all that are in reach.
         None => match choose_repository(None, None, None, &known(context).await) {
             RepositoryChoice::Chosen(repository) => repository,
-            RepositoryChoice::Ask(known) => return Err(Trouble::Problem(WorkplaceProblem::Unclear { known })),
+            RepositoryChoice::Ask(known) => {
+                return Err(Trouble::Problem(WorkplaceProblem::Unclear { known }));
+            }
         },
     };
     let ground = match ground(context, &repository).await {
         Ok(ground) => ground,
         Err(error) => return Err(trouble(context, error, &repository).await),
     };
-    let base_branch = task.options.branch.clone().unwrap_or_else(|| ground.mirror.default_branch().as_str().to_owned());
+    let base_branch = task
+        .options
+        .branch
+        .clone()
+        .unwrap_or_else(|| ground.mirror.default_branch().as_str().to_owned());
     let base_commit = match ground.mirror.resolve(&base_branch).await {
         Ok(commit) => commit,
         Err(error) => return Err(trouble(context, error.into(), &repository).await),
     };
-    let setup = context.config.repository(&repository).and_then(|settings| settings.setup.clone());
-    Ok(Workplace { repository, base_branch, base_commit: CommitId(base_commit.as_str().to_owned()), setup })
+    let setup = context
+        .config
+        .repository(&repository)
+        .and_then(|settings| settings.setup.clone());
+    Ok(Workplace {
+        repository,
+        base_branch,
+        base_commit: CommitId(base_commit.as_str().to_owned()),
+        setup,
+    })
 }
 
 async fn trouble(context: &Context, error: GroundError, repository: &RepositoryName) -> Trouble {
@@ -147,9 +207,14 @@ async fn trouble(context: &Context, error: GroundError, repository: &RepositoryN
         }
         GroundError::Mirror(MirrorError::Empty) => WorkplaceProblem::Empty { repository },
         GroundError::Mirror(MirrorError::NoSuchBranch { branch, known }) => {
-            WorkplaceProblem::NoSuchBranch { repository, branch, near: known.iter().map(BranchName::to_string).collect() }
+            WorkplaceProblem::NoSuchBranch {
+                repository,
+                branch,
+                near: known.iter().map(BranchName::to_string).collect(),
+            }
         }
-        error @ (GroundError::Forge(ForgeError::Transient { .. }) | GroundError::Mirror(MirrorError::Unreachable(_))) => return Trouble::Fault(error.into()),
+        error @ (GroundError::Forge(ForgeError::Transient { .. })
+        | GroundError::Mirror(MirrorError::Unreachable(_))) => return Trouble::Fault(error.into()),
         error @ GroundError::Mirror(MirrorError::TooSlow | MirrorError::Other(_)) => {
             let reason = error.to_string();
             WorkplaceProblem::Unreachable { repository, reason }
@@ -159,8 +224,16 @@ async fn trouble(context: &Context, error: GroundError, repository: &RepositoryN
 
 /// Repositories of the same name or owner first.
 fn nearest(wanted: &RepositoryName, known: &[RepositoryName]) -> Vec<RepositoryName> {
-    let part = |name: &RepositoryName, index: usize| name.0.split('/').nth(index).unwrap_or_default().to_lowercase();
+    let part = |name: &RepositoryName, index: usize| {
+        name.0
+            .split('/')
+            .nth(index)
+            .unwrap_or_default()
+            .to_lowercase()
+    };
     let mut sorted: Vec<&RepositoryName> = known.iter().collect();
-    sorted.sort_by_key(|name| u8::from(part(name, 1) != part(wanted, 1)) * 2 + u8::from(part(name, 0) != part(wanted, 0)));
+    sorted.sort_by_key(|name| {
+        u8::from(part(name, 1) != part(wanted, 1)) * 2 + u8::from(part(name, 0) != part(wanted, 0))
+    });
     sorted.into_iter().take(NEAR_MAX).cloned().collect()
 }

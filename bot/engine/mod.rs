@@ -70,7 +70,10 @@ impl Context {
     /// The folder of a task's quarantined commits.
     #[must_use]
     pub fn quarantine_path(&self, task: &TaskId) -> PathBuf {
-        self.config.data_dir.join("quarantine").join(format!("{task}.git"))
+        self.config
+            .data_dir
+            .join("quarantine")
+            .join(format!("{task}.git"))
     }
 }
 
@@ -93,11 +96,16 @@ pub enum Fault {
 
 impl Fault {
     fn transient(what: impl ToString) -> Self {
-        Self::Transient { what: what.to_string(), retry_after: None }
+        Self::Transient {
+            what: what.to_string(),
+            retry_after: None,
+        }
     }
 
     fn permanent(what: impl ToString) -> Self {
-        Self::Permanent { what: what.to_string() }
+        Self::Permanent {
+            what: what.to_string(),
+        }
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "it is passed as a function")]
@@ -110,7 +118,9 @@ impl From<SurfaceError> for Fault {
     fn from(error: SurfaceError) -> Self {
         match error {
             SurfaceError::Transient { what, retry_after } => Self::Transient { what, retry_after },
-            SurfaceError::Permanent { what, code } => Self::Permanent { what: format!("{what}: {code}") },
+            SurfaceError::Permanent { what, code } => Self::Permanent {
+                what: format!("{what}: {code}"),
+            },
         }
     }
 }
@@ -125,7 +135,9 @@ impl From<ForgeError> for Fault {
     fn from(error: ForgeError) -> Self {
         match error {
             ForgeError::Transient { what, retry_after } => Self::Transient { what, retry_after },
-            ForgeError::NotFound { what } | ForgeError::Refused { what, .. } => Self::Permanent { what },
+            ForgeError::NotFound { what } | ForgeError::Refused { what, .. } => {
+                Self::Permanent { what }
+            }
         }
     }
 }
@@ -142,7 +154,8 @@ impl From<deckhand_executors::ExecutorError> for Fault {
 
 /// Half a second, then double each time, with a quarter of chance so that many do not come back at once.
 fn pause_before_try(attempts: i64) -> Duration {
-    let doubled = Duration::from_millis(500) * 2_u32.pow(u32::try_from(attempts.clamp(1, 12) - 1).unwrap_or(0));
+    let doubled = Duration::from_millis(500)
+        * 2_u32.pow(u32::try_from(attempts.clamp(1, 12) - 1).unwrap_or(0));
     let chance = u32::from(uuid::Uuid::new_v4().as_bytes()[0]);
     doubled + doubled / 4 * chance / 256
 }

@@ -3,7 +3,10 @@
 use deckhand_executors::{
     broker::Quarantine,
     mirror::CommitId as GitCommit,
-    proof::{self, Check, CheckId, CheckStatus, Comparison, Moment, Page, PictureOutcome, ProofError, ProofReport, ProofSandbox, ProofSpec, Setup, StartCommand, weakening::WeakeningKind},
+    proof::{
+        self, Check, CheckId, CheckStatus, Comparison, Moment, Page, PictureOutcome, ProofError,
+        ProofReport, ProofSandbox, ProofSpec, Setup, StartCommand, weakening::WeakeningKind,
+    },
 };
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -25,19 +28,32 @@ const TAIL_MAX_BYTES: usize = 2_000;
 const STEPS_MAX: usize = 256;
 
 /// Proves the commit of a run.
-pub async fn prove(context: &Context, task: &Task, run: RunNumber, commit: &CommitId) -> Result<Event, Fault> {
+pub async fn prove(
+    context: &Context,
+    task: &Task,
+    run: RunNumber,
+    commit: &CommitId,
+) -> Result<Event, Fault> {
     let failed = |reason: String| Ok(Event::ProofFailed { run, reason });
     let (Some(workplace), Some(specification)) = (&task.workplace, &task.specification) else {
         return failed("the task has no specification".to_owned());
     };
     let mirror = gather::known_ground(context, &workplace.repository).await?;
-    let quarantine = Quarantine::open(context.quarantine_path(&task.id), mirror.path()).await.map_err(Fault::transient)?;
-    let (Ok(head), Ok(base)) = (GitCommit::parse(&commit.0), GitCommit::parse(&workplace.base_commit.0)) else {
+    let quarantine = Quarantine::open(context.quarantine_path(&task.id), mirror.path())
+        .await
+        .map_err(Fault::transient)?;
+    let (Ok(head), Ok(base)) = (
+        GitCommit::parse(&commit.0),
+        GitCommit::parse(&workplace.base_commit.0),
+    ) else {
         return failed("a commit's name cannot be read".to_owned());
     };
     let commands = commands_of(task);
     let timeout = context.config.limits.check;
-    let setup = specification.setup.clone().or_else(|| workplace.setup.clone());
+    let setup = specification
+        .setup
+        .clone()
+        .or_else(|| workplace.setup.clone());
     let name = proof::sandbox_name(&task.id.0, &head);
     let network = match &setup {
         Some(_) => Some(runs::setup_network(context, task, "proof").await?),
@@ -58,16 +74,37 @@ pub async fn prove(context: &Context, task: &Task, run: RunNumber, commit: &Comm
         commit: head.clone(),
         base: base.clone(),
         setup: setup.map(|command| Setup { command, timeout }),
-        checks: commands.iter().enumerate().map(|(index, command)| Check { id: CheckId(format!("C{}", index + 1)), command: command.clone(), timeout }).collect(),
+        checks: commands
+            .iter()
+            .enumerate()
+            .map(|(index, command)| Check {
+                id: CheckId(format!("C{}", index + 1)),
+                command: command.clone(),
+                timeout,
+            })
+            .collect(),
         comparison: Comparison::Run,
-        start: specification.start.as_ref().map(|start| StartCommand { command: start.command.clone(), port: start.port }),
-        pages: specification.pages.iter().map(|page| Page { path: page.path.clone(), title: page.title.clone() }).collect(),
+        start: specification.start.as_ref().map(|start| StartCommand {
+            command: start.command.clone(),
+            port: start.port,
+        }),
+        pages: specification
+            .pages
+            .iter()
+            .map(|page| Page {
+                path: page.path.clone(),
+                title: page.title.clone(),
+            })
+            .collect(),
     };
     let (steps, mut told) = mpsc::channel(STEPS_MAX);
     let watched = async {
         while let Some(step) = told.recv().await {
             let body = json!({"proof": format!("{step:?}")});
-            let _ = context.store.log_run(&task.id, run, LogKind::Host, &body, context.clock.now()).await;
+            let _ = context
+                .store
+                .log_run(&task.id, run, LogKind::Host, &body, context.clock.now())
+                .await;
         }
     };
     let proving = async {
@@ -78,10 +115,16 @@ pub async fn prove(context: &Context, task: &Task, run: RunNumber, commit: &Comm
     let (report, ()) = tokio::join!(proving, watched);
     match report {
         Ok(report) => {
-            let files = quarantine.files(&base, &head).await.map_err(Fault::transient)?;
+            let files = quarantine
+                .files(&base, &head)
+                .await
+                .map_err(Fault::transient)?;
             let mut proof = keep(context, task, run, commit, report).await?;
             proof.files = files.iter().map(changed_file).collect();
-            Ok(Event::Proved { run, proof: Box::new(proof) })
+            Ok(Event::Proved {
+                run,
+                proof: Box::new(proof),
+            })
         }
         Err(ProofError::Sandbox(error)) => Err(error.into()),
         Err(error) => failed(error.to_string()),
@@ -90,10 +133,22 @@ pub async fn prove(context: &Context, task: &Task, run: RunNumber, commit: &Comm
 
 /// What the specification asks for, and what the agent's report adds for requirements that have no command.
 fn commands_of(task: &Task) -> Vec<String> {
-    let mut commands = task.specification.as_ref().map(crate::domain::specification::SpecificationDraft::all_checks).unwrap_or_default();
-    let reported = task.report.iter().flat_map(|report| report.requirements.iter().filter_map(|entry| entry.check.clone()));
+    let mut commands = task
+        .specification
+        .as_ref()
+        .map(crate::domain::specification::SpecificationDraft::all_checks)
+        .unwrap_or_default();
+    let reported = task.report.iter().flat_map(|report| {
+        report
+            .requirements
+            .iter()
+            .filter_map(|entry| entry.check.clone())
+    });
     for command in reported {
-        if commands.len() < 2 * crate::domain::specification::CHECKS_MAX && !command.trim().is_empty() && !commands.contains(&command) {
+        if commands.len() < 2 * crate::domain::specification::CHECKS_MAX
+            && !command.trim().is_empty()
+            && !commands.contains(&command)
+        {
             commands.push(command);
         }
     }
@@ -105,16 +160,36 @@ pub(super) fn changed_file(change: &deckhand_executors::broker::FileChange) -> C
         deckhand_executors::broker::Lines::Text { added, removed } => (added, removed),
         deckhand_executors::broker::Lines::Binary => (0, 0),
     };
-    ChangedFile { path: change.path.clone(), added, removed }
+    ChangedFile {
+        path: change.path.clone(),
+        added,
+        removed,
+    }
 }
 
-async fn keep(context: &Context, task: &Task, run: RunNumber, commit: &CommitId, report: ProofReport) -> Result<Proof, Fault> {
+async fn keep(
+    context: &Context,
+    task: &Task,
+    run: RunNumber,
+    commit: &CommitId,
+    report: ProofReport,
+) -> Result<Proof, Fault> {
     let mut notices = Vec::new();
-    if let Some(setup) = report.setup.as_ref().filter(|setup| setup.status != CheckStatus::Passed) {
-        notices.push(format!("The setup `{}` did not pass, so no check could run.", setup.command));
+    if let Some(setup) = report
+        .setup
+        .as_ref()
+        .filter(|setup| setup.status != CheckStatus::Passed)
+    {
+        notices.push(format!(
+            "The setup `{}` did not pass, so no check could run.",
+            setup.command
+        ));
     }
     if !report.files_changed_by_checks.is_empty() {
-        notices.push(format!("The checks changed files of the commit while they ran: {}.", report.files_changed_by_checks.join(", ")));
+        notices.push(format!(
+            "The checks changed files of the commit while they ran: {}.",
+            report.files_changed_by_checks.join(", ")
+        ));
     }
     let mut pictures = Vec::new();
     for (index, picture) in report.pictures.into_iter().enumerate() {
@@ -130,13 +205,22 @@ async fn keep(context: &Context, task: &Task, run: RunNumber, commit: &CommitId,
             }
             PictureOutcome::Missing { reason } => (None, Some(reason)),
         };
-        pictures.push(Picture { title: picture.page.title, moment: moment.to_owned(), artifact, reason });
+        pictures.push(Picture {
+            title: picture.page.title,
+            moment: moment.to_owned(),
+            artifact,
+            reason,
+        });
     }
     let checks: Vec<CheckResult> = report
         .checks
         .into_iter()
         .map(|check| {
-            let before = report.base_checks.iter().find(|base| base.id == check.id).map(|base| outcome(&base.status));
+            let before = report
+                .base_checks
+                .iter()
+                .find(|base| base.id == check.id)
+                .map(|base| outcome(&base.status));
             CheckResult {
                 outcome: outcome(&check.status),
                 before,
@@ -147,26 +231,49 @@ async fn keep(context: &Context, task: &Task, run: RunNumber, commit: &CommitId,
         })
         .collect();
     for check in &checks {
-        let status = if let CheckOutcome::Failed { status } = check.outcome { Some(status) } else { None };
+        let status = if let CheckOutcome::Failed { status } = check.outcome {
+            Some(status)
+        } else {
+            None
+        };
         let body = json!({"command": check.command, "proof": true, "passed": check.outcome == CheckOutcome::Passed, "status": status, "tail": check.tail});
-        context.store.log_run(&task.id, run, LogKind::Command, &body, context.clock.now()).await?;
+        context
+            .store
+            .log_run(&task.id, run, LogKind::Command, &body, context.clock.now())
+            .await?;
     }
     let weakenings = report
         .weakenings
         .into_iter()
-        .map(|weakening| Weakening { what: in_words(&weakening.kind), command: command_of(&weakening), path: weakening.path, excerpt: weakening.excerpt })
+        .map(|weakening| Weakening {
+            what: in_words(&weakening.kind),
+            command: command_of(&weakening),
+            path: weakening.path,
+            excerpt: weakening.excerpt,
+        })
         .collect();
-    Ok(Proof { commit: commit.clone(), checks, weakenings, pictures, files: Vec::new(), notices })
+    Ok(Proof {
+        commit: commit.clone(),
+        checks,
+        weakenings,
+        pictures,
+        files: Vec::new(),
+        notices,
+    })
 }
 
 /// What was done to a test, as people are told.
 fn in_words(kind: &WeakeningKind) -> String {
     match kind {
-        WeakeningKind::TestFileDeleted { tests } => format!("the file is gone, and {tests} tests with it"),
+        WeakeningKind::TestFileDeleted { tests } => {
+            format!("the file is gone, and {tests} tests with it")
+        }
         WeakeningKind::TestRemoved { name } => format!("the test “{name}” is gone"),
         WeakeningKind::AssertionsRemoved { count } => format!("a test has {count} assertions less"),
         WeakeningKind::TestSkipped => "a test is skipped now".to_owned(),
-        WeakeningKind::OthersLeftOut => "one test runs alone now, and leaves the others out".to_owned(),
+        WeakeningKind::OthersLeftOut => {
+            "one test runs alone now, and leaves the others out".to_owned()
+        }
         WeakeningKind::AssertionMadeTrivial => "an assertion cannot fail any more".to_owned(),
         WeakeningKind::CheckMadeTrivial => "a check cannot fail any more".to_owned(),
         WeakeningKind::CheckNarrowed => "a check leaves something out now".to_owned(),
@@ -181,9 +288,16 @@ fn command_of(weakening: &deckhand_executors::proof::weakening::Weakening) -> Op
     }
     if weakening.path.ends_with("package.json") {
         let name = weakening.excerpt.split('"').nth(1)?;
-        return Some(if name == "test" { "npm test".to_owned() } else { format!("npm run {name}") });
+        return Some(if name == "test" {
+            "npm test".to_owned()
+        } else {
+            format!("npm run {name}")
+        });
     }
-    weakening.path.ends_with("akefile").then(|| "make ".to_owned())
+    weakening
+        .path
+        .ends_with("akefile")
+        .then(|| "make ".to_owned())
 }
 
 fn outcome(status: &CheckStatus) -> CheckOutcome {
@@ -191,12 +305,16 @@ fn outcome(status: &CheckStatus) -> CheckOutcome {
         CheckStatus::Passed => CheckOutcome::Passed,
         CheckStatus::Failed { exit } => CheckOutcome::Failed { status: *exit },
         CheckStatus::TimedOut => CheckOutcome::TimedOut,
-        CheckStatus::CouldNotRun { reason } => CheckOutcome::CouldNotRun { reason: reason.clone() },
+        CheckStatus::CouldNotRun { reason } => CheckOutcome::CouldNotRun {
+            reason: reason.clone(),
+        },
     }
 }
 
 fn tail(text: &str) -> String {
     let from = text.len().saturating_sub(TAIL_MAX_BYTES);
-    let from = (from..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+    let from = (from..text.len())
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(text.len());
     text[from..].to_owned()
 }

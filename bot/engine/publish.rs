@@ -9,7 +9,7 @@ use super::{Context, Fault, gather};
 use crate::{
     domain::{
         CommitId, RunNumber,
-        event::{BaseStanding, Event, PublishProblem, Publication, PullRequest},
+        event::{BaseStanding, Event, Publication, PublishProblem, PullRequest},
         specification::Workplace,
         task::Task,
     },
@@ -22,55 +22,106 @@ use crate::{
 const COMMANDS_MAX: usize = 100;
 
 /// Publishes the commit of a run.
-pub async fn publish(context: &Context, task: &Task, run: RunNumber, commit: &CommitId) -> Result<Event, Fault> {
+pub async fn publish(
+    context: &Context,
+    task: &Task,
+    run: RunNumber,
+    commit: &CommitId,
+) -> Result<Event, Fault> {
     let refused = |problem| Ok(Event::PublishRefused { run, problem });
-    let Some(workplace) = &task.workplace else { return refused(PublishProblem::ApprovalVoid) };
+    let Some(workplace) = &task.workplace else {
+        return refused(PublishProblem::ApprovalVoid);
+    };
     // What was approved has to be what is published, and what was proved has to be what is pushed.
     if !task.approval_holds() || task.proof.as_ref().map(|proof| &proof.commit) != Some(commit) {
         return refused(PublishProblem::ApprovalVoid);
     }
     let ground = gather::ground(context, &workplace.repository).await?;
-    let quarantine = Quarantine::open(context.quarantine_path(&task.id), ground.mirror.path()).await.map_err(Fault::transient)?;
+    let quarantine = Quarantine::open(context.quarantine_path(&task.id), ground.mirror.path())
+        .await
+        .map_err(Fault::transient)?;
     let branch = task.branch();
-    let (Ok(head), Ok(branch_name)) = (GitCommit::parse(&commit.0), BranchName::parse(&branch)) else {
-        return Err(Fault::permanent("the branch or the commit has no usable name"));
+    let (Ok(head), Ok(branch_name)) = (GitCommit::parse(&commit.0), BranchName::parse(&branch))
+    else {
+        return Err(Fault::permanent(
+            "the branch or the commit has no usable name",
+        ));
     };
     let expected = match &task.pushed {
         Some(pushed) => RemoteBranch::At(GitCommit::parse(&pushed.0).map_err(Fault::permanent)?),
         None => RemoteBranch::Absent,
     };
     let base = base_standing(&ground.mirror, &quarantine, workplace, &head).await?;
-    match quarantine.push(&ground.url, ground.credential.as_ref(), &head, &branch_name, &expected).await {
+    match quarantine
+        .push(
+            &ground.url,
+            ground.credential.as_ref(),
+            &head,
+            &branch_name,
+            &expected,
+        )
+        .await
+    {
         Ok(()) => {}
-        Err(PushError::Refused { reason }) => return refused(PublishProblem::Refused { reason: reason.join("\n") }),
+        Err(PushError::Refused { reason }) => {
+            return refused(PublishProblem::Refused {
+                reason: reason.join("\n"),
+            });
+        }
         Err(PushError::Moved) => return refused(PublishProblem::BranchMoved),
         Err(PushError::AccessRefused { .. }) => return refused(PublishProblem::NoAccess),
         Err(error @ PushError::Unreachable(_)) => return Err(Fault::transient(error)),
         Err(error @ PushError::Other(_)) => return Err(Fault::permanent(error)),
     }
-    let is_plain = context.config.repository(&workplace.repository).is_some_and(|settings| settings.url.is_some());
+    let is_plain = context
+        .config
+        .repository(&workplace.repository)
+        .is_some_and(|settings| settings.url.is_some());
     let pull_request = if is_plain || !context.github.is_forge() {
         None
     } else {
         match propose(context, task, commit, &branch, workplace).await {
             Ok(pull_request) => Some(pull_request),
-            Err(Proposal::Refused(reason)) => return refused(PublishProblem::PullRequestRefused { reason }),
+            Err(Proposal::Refused(reason)) => {
+                return refused(PublishProblem::PullRequestRefused { reason });
+            }
             Err(Proposal::Fault(fault)) => return Err(fault),
         }
     };
-    Ok(Event::Published { run, publication: Publication { commit: commit.clone(), branch, pull_request, base } })
+    Ok(Event::Published {
+        run,
+        publication: Publication {
+            commit: commit.clone(),
+            branch,
+            pull_request,
+            base,
+        },
+    })
 }
 
-async fn base_standing(mirror: &Mirror, quarantine: &Quarantine, workplace: &Workplace, head: &GitCommit) -> Result<BaseStanding, Fault> {
+async fn base_standing(
+    mirror: &Mirror,
+    quarantine: &Quarantine,
+    workplace: &Workplace,
+    head: &GitCommit,
+) -> Result<BaseStanding, Fault> {
     // A base branch that is gone collides with nothing; the pull request will say what it can be merged into.
-    let Ok(tip) = mirror.resolve(&workplace.base_branch).await else { return Ok(BaseStanding::Moved) };
+    let Ok(tip) = mirror.resolve(&workplace.base_branch).await else {
+        return Ok(BaseStanding::Moved);
+    };
     if tip.as_str() == workplace.base_commit.0 {
         return Ok(BaseStanding::Same);
     }
-    Ok(match quarantine.merges_cleanly(&tip, head).await.map_err(Fault::transient)? {
-        Merge::Clean => BaseStanding::Moved,
-        Merge::Conflicts { paths } => BaseStanding::Conflicts { files: paths },
-    })
+    Ok(
+        match quarantine
+            .merges_cleanly(&tip, head)
+            .await
+            .map_err(Fault::transient)?
+        {
+            Merge::Clean => BaseStanding::Moved,
+            Merge::Conflicts { paths } => BaseStanding::Conflicts { files: paths },
+        },
+    )
 }
 
 enum Proposal {
@@ -93,8 +144,16 @@ impl From<Fault> for Proposal {
     }
 }
 
-async fn propose(context: &Context, task: &Task, commit: &CommitId, branch: &str, workplace: &Workplace) -> Result<PullRequest, Proposal> {
-    let card = task.result_of(commit).ok_or_else(|| Fault::permanent("there is no proof to show"))?;
+async fn propose(
+    context: &Context,
+    task: &Task,
+    commit: &CommitId,
+    branch: &str,
+    workplace: &Workplace,
+) -> Result<PullRequest, Proposal> {
+    let card = task
+        .result_of(commit)
+        .ok_or_else(|| Fault::permanent("there is no proof to show"))?;
     let commands = commands_of(context, task).await?;
     let task_url = links::task_url(&context.config, &task.id);
     let pictures: Vec<PictureLink> = card
@@ -102,14 +161,27 @@ async fn propose(context: &Context, task: &Task, commit: &CommitId, branch: &str
         .iter()
         .filter_map(|picture| {
             let name = picture.artifact.as_ref()?;
-            Some(PictureLink { title: format!("{} — {}", picture.title, picture.moment), url: links::artifact_url(&context.config, &task.id, name) })
+            Some(PictureLink {
+                title: format!("{} — {}", picture.title, picture.moment),
+                url: links::artifact_url(&context.config, &task.id, name),
+            })
         })
         .collect();
-    let extra = PullRequestExtra { commands: &commands, pictures: &pictures, task_url: &task_url };
+    let extra = PullRequestExtra {
+        commands: &commands,
+        pictures: &pictures,
+        task_url: &task_url,
+    };
     let body = words::pull_request_body(task, &card, &extra).map_err(Fault::of_words)?;
-    let found = context.github.pull_request_of(&workplace.repository, branch).await?;
+    let found = context
+        .github
+        .pull_request_of(&workplace.repository, branch)
+        .await?;
     if let Some(found) = found {
-        context.github.update_pull_request(&workplace.repository, found.number, &card.title, &body).await?;
+        context
+            .github
+            .update_pull_request(&workplace.repository, found.number, &card.title, &body)
+            .await?;
         return Ok(found);
     }
     let new = NewPullRequest {
@@ -119,7 +191,10 @@ async fn propose(context: &Context, task: &Task, commit: &CommitId, branch: &str
         base: workplace.base_branch.clone(),
         draft: task.options.draft || !card.whole,
     };
-    Ok(context.github.open_pull_request(&workplace.repository, &new).await?)
+    Ok(context
+        .github
+        .open_pull_request(&workplace.repository, &new)
+        .await?)
 }
 
 async fn commands_of(context: &Context, task: &Task) -> Result<Vec<CommandLine>, Fault> {
@@ -130,8 +205,13 @@ async fn commands_of(context: &Context, task: &Task) -> Result<Vec<CommandLine>,
         let Some(last) = lines.last() else { break };
         after.clone_from(&last.id);
         for line in lines.iter().filter(|line| line.kind == "command") {
-            let Some(command) = line.body.get("command").and_then(serde_json::Value::as_str) else { continue };
-            commands.push(CommandLine { command: command.to_owned(), status: line.body.get("status").and_then(serde_json::Value::as_i64) });
+            let Some(command) = line.body.get("command").and_then(serde_json::Value::as_str) else {
+                continue;
+            };
+            commands.push(CommandLine {
+                command: command.to_owned(),
+                status: line.body.get("status").and_then(serde_json::Value::as_i64),
+            });
         }
     }
     let over = commands.len().saturating_sub(COMMANDS_MAX);

@@ -27,7 +27,13 @@ pub async fn run(context: Context, stop: CancellationToken) {
 /// One round.
 pub async fn step(context: &Context) -> Result<(), Fault> {
     for sandbox in context.executor.list().await? {
-        let Some(task) = sandbox.labels.get("deckhand.task").map(|id| TaskId(id.clone())) else { continue };
+        let Some(task) = sandbox
+            .labels
+            .get("deckhand.task")
+            .map(|id| TaskId(id.clone()))
+        else {
+            continue;
+        };
         let stored = context.store.task(&task).await?;
         let is_used = stored.is_some_and(|stored| stored.task.state.holds_slot());
         if !is_used {
@@ -38,10 +44,15 @@ pub async fn step(context: &Context) -> Result<(), Fault> {
     let longest = i64::try_from(context.config.limits.wait.as_millis()).unwrap_or(i64::MAX);
     for state in ["awaiting_approval", "awaiting_input"] {
         for stored in context.store.tasks_in(state).await? {
-            let waited = context.clock.now().milliseconds_since(stored.task.changed_at);
+            let waited = context
+                .clock
+                .now()
+                .milliseconds_since(stored.task.changed_at);
             if waited > longest {
                 let key = format!("waited:{}:{}", stored.task.id, stored.version);
-                context.accept(&work_delivery(&stored.task, key, Event::WaitedTooLong)).await?;
+                context
+                    .accept(&work_delivery(&stored.task, key, Event::WaitedTooLong))
+                    .await?;
             }
         }
     }

@@ -17,11 +17,17 @@ impl Agents {
         let profiles = AgentProfile::all()?
             .into_iter()
             .map(|profile| {
-                let provider = profile.providers().into_iter().find(|provider| config.providers.contains_key(provider.egress_prefix()));
+                let provider = profile
+                    .providers()
+                    .into_iter()
+                    .find(|provider| config.providers.contains_key(provider.egress_prefix()));
                 (profile, provider)
             })
             .collect();
-        let default = config.agent.clone().unwrap_or_else(|| default_name(config).to_owned());
+        let default = config
+            .agent
+            .clone()
+            .unwrap_or_else(|| default_name(config).to_owned());
         Ok(Self { profiles, default })
     }
 
@@ -34,20 +40,33 @@ impl Agents {
     /// The profile of an agent and the provider that it will speak to; none where it is unknown or no key fits.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<(&AgentProfile, ModelProvider)> {
-        let (profile, provider) = self.profiles.iter().find(|(profile, _)| profile.name.as_str() == name)?;
+        let (profile, provider) = self
+            .profiles
+            .iter()
+            .find(|(profile, _)| profile.name.as_str() == name)?;
         provider.map(|provider| (profile, provider))
     }
 
     /// The names of every agent that could work now.
     #[must_use]
     pub fn usable(&self) -> Vec<String> {
-        self.profiles.iter().filter(|(_, provider)| provider.is_some()).map(|(profile, _)| profile.name.as_str().to_owned()).collect()
+        self.profiles
+            .iter()
+            .filter(|(_, provider)| provider.is_some())
+            .map(|(profile, _)| profile.name.as_str().to_owned())
+            .collect()
     }
 }
 
 /// Each provider's own agent where only its key is set; goose, which speaks to all of them, where nothing says otherwise.
 fn default_name(config: &Config) -> &'static str {
-    match config.providers.keys().copied().collect::<Vec<_>>().as_slice() {
+    match config
+        .providers
+        .keys()
+        .copied()
+        .collect::<Vec<_>>()
+        .as_slice()
+    {
         ["anthropic"] => "claude",
         ["openai"] => "codex",
         ["gemini"] => "gemini",

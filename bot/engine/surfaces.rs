@@ -43,7 +43,12 @@ impl Surfaces {
     /// Puts them together.
     #[must_use]
     pub fn new(slack: Option<Slack>, linear: Option<Linear>) -> Self {
-        Self { slack, linear, slack_identity: Arc::default(), people: Arc::default() }
+        Self {
+            slack,
+            linear,
+            slack_identity: Arc::default(),
+            people: Arc::default(),
+        }
     }
 
     /// Slack, where it is set up.
@@ -60,16 +65,32 @@ impl Surfaces {
 
     /// Who the bot is in Slack; asked once.
     pub async fn slack_identity(&self) -> Result<Option<slack::Identity>, SurfaceError> {
-        let Some(slack) = &self.slack else { return Ok(None) };
-        self.slack_identity.get_or_try_init(|| slack.identity()).await.cloned().map(Some)
+        let Some(slack) = &self.slack else {
+            return Ok(None);
+        };
+        self.slack_identity
+            .get_or_try_init(|| slack.identity())
+            .await
+            .cloned()
+            .map(Some)
     }
 
     /// Looks a person up, and believes the answer for a minute.
     pub async fn person(&self, author: &Author) -> Result<Person, SurfaceError> {
         if let (Some(name), Some(standing)) = (&author.name, author.standing) {
-            return Ok(Person { id: author.id.clone(), name: name.clone(), standing });
+            return Ok(Person {
+                id: author.id.clone(),
+                name: name.clone(),
+                standing,
+            });
         }
-        if let Some((person, _)) = self.people.lock().await.get(&author.id).filter(|(_, since)| since.elapsed() < PERSON_KEPT) {
+        if let Some((person, _)) = self
+            .people
+            .lock()
+            .await
+            .get(&author.id)
+            .filter(|(_, since)| since.elapsed() < PERSON_KEPT)
+        {
             return Ok(person.clone());
         }
         let found = match self.surface(&author.id.0)? {
@@ -80,7 +101,11 @@ impl Surfaces {
             Ok(person) => person,
             Err(error @ SurfaceError::Transient { .. }) => return Err(error),
             // Nobody that the surface does not know may decide anything.
-            Err(SurfaceError::Permanent { .. }) => Person { id: author.id.clone(), name: "somebody".to_owned(), standing: Standing::Unknown },
+            Err(SurfaceError::Permanent { .. }) => Person {
+                id: author.id.clone(),
+                name: "somebody".to_owned(),
+                standing: Standing::Unknown,
+            },
         };
         if let Some(standing) = author.standing {
             person.standing = standing;
@@ -94,15 +119,35 @@ impl Surfaces {
     }
 
     /// Says something, or edits what stands in the slot.
-    pub async fn say(&self, conversation: &ConversationId, slot: &str, standing: Option<&LineRef>, words: &Words, attempt: Attempt) -> Result<LineRef, SurfaceError> {
+    pub async fn say(
+        &self,
+        conversation: &ConversationId,
+        slot: &str,
+        standing: Option<&LineRef>,
+        words: &Words,
+        attempt: Attempt,
+    ) -> Result<LineRef, SurfaceError> {
         match self.surface(&conversation.0)? {
-            Surface::Slack(slack) => slack.say(conversation, slot, standing, words, attempt).await,
-            Surface::Linear(linear) => linear.say(conversation, slot, standing, words, attempt).await,
+            Surface::Slack(slack) => {
+                slack
+                    .say(conversation, slot, standing, words, attempt)
+                    .await
+            }
+            Surface::Linear(linear) => {
+                linear
+                    .say(conversation, slot, standing, words, attempt)
+                    .await
+            }
         }
     }
 
     /// Says something that one person sees.
-    pub async fn whisper(&self, conversation: &ConversationId, person: &PersonId, words: &Words) -> Result<(), SurfaceError> {
+    pub async fn whisper(
+        &self,
+        conversation: &ConversationId,
+        person: &PersonId,
+        words: &Words,
+    ) -> Result<(), SurfaceError> {
         match self.surface(&conversation.0)? {
             Surface::Slack(slack) => slack.whisper(conversation, person, words).await,
             Surface::Linear(linear) => linear.whisper(conversation, person, words).await,
@@ -110,7 +155,12 @@ impl Surfaces {
     }
 
     /// Sets the status emoji on the request.
-    pub async fn mark(&self, conversation: &ConversationId, request: &LineRef, mark: Mark) -> Result<(), SurfaceError> {
+    pub async fn mark(
+        &self,
+        conversation: &ConversationId,
+        request: &LineRef,
+        mark: Mark,
+    ) -> Result<(), SurfaceError> {
         match self.surface(&conversation.0)? {
             Surface::Slack(slack) => slack.mark(request, mark).await,
             Surface::Linear(linear) => linear.mark(conversation, mark).await,
@@ -118,7 +168,11 @@ impl Surfaces {
     }
 
     /// Shows that a reply was heard.
-    pub async fn hear(&self, conversation: &ConversationId, line: &LineRef) -> Result<(), SurfaceError> {
+    pub async fn hear(
+        &self,
+        conversation: &ConversationId,
+        line: &LineRef,
+    ) -> Result<(), SurfaceError> {
         match self.surface(&conversation.0)? {
             Surface::Slack(slack) => slack.hear(line).await,
             Surface::Linear(linear) => linear.hear(conversation, line).await,
@@ -126,7 +180,12 @@ impl Surfaces {
     }
 
     /// Posts pictures.
-    pub async fn show_pictures(&self, conversation: &ConversationId, pictures: &[PictureFile], attempt: Attempt) -> Result<(), SurfaceError> {
+    pub async fn show_pictures(
+        &self,
+        conversation: &ConversationId,
+        pictures: &[PictureFile],
+        attempt: Attempt,
+    ) -> Result<(), SurfaceError> {
         match self.surface(&conversation.0)? {
             Surface::Slack(slack) => slack.show_pictures(conversation, pictures, attempt).await,
             Surface::Linear(linear) => linear.show_pictures(conversation, pictures, attempt).await,
@@ -134,7 +193,12 @@ impl Surfaces {
     }
 
     /// Opens a form. Linear has none, and never gives the permission to open one.
-    pub async fn open_form(&self, conversation: &ConversationId, trigger: &str, form: &Form) -> Result<(), SurfaceError> {
+    pub async fn open_form(
+        &self,
+        conversation: &ConversationId,
+        trigger: &str,
+        form: &Form,
+    ) -> Result<(), SurfaceError> {
         match self.surface(&conversation.0)? {
             Surface::Slack(slack) => slack.open_form(trigger, conversation, form).await,
             Surface::Linear(_) => Ok(()),
@@ -142,7 +206,11 @@ impl Surfaces {
     }
 
     /// What was said in the conversation, oldest first.
-    pub async fn read_conversation(&self, conversation: &ConversationId, until: &LineRef) -> Result<Vec<Line>, SurfaceError> {
+    pub async fn read_conversation(
+        &self,
+        conversation: &ConversationId,
+        until: &LineRef,
+    ) -> Result<Vec<Line>, SurfaceError> {
         match self.surface(&conversation.0)? {
             Surface::Slack(slack) => slack.read_conversation(conversation, until).await,
             Surface::Linear(linear) => linear.read_conversation(conversation, until).await,
@@ -150,7 +218,12 @@ impl Surfaces {
     }
 
     /// The bytes of a file that hung on a line.
-    pub async fn download(&self, conversation: &ConversationId, file: &FileRef, limit_bytes: u64) -> Result<Vec<u8>, SurfaceError> {
+    pub async fn download(
+        &self,
+        conversation: &ConversationId,
+        file: &FileRef,
+        limit_bytes: u64,
+    ) -> Result<Vec<u8>, SurfaceError> {
         match self.surface(&conversation.0)? {
             Surface::Slack(slack) => slack.download(file, limit_bytes).await,
             Surface::Linear(linear) => linear.download(file, limit_bytes).await,
@@ -173,6 +246,9 @@ impl Surfaces {
             Some("linear") => self.linear.as_ref().map(Surface::Linear),
             Some(_) | None => None,
         };
-        found.ok_or_else(|| SurfaceError::Permanent { what: "finding the surface of a conversation".to_owned(), code: "not_set_up".to_owned() })
+        found.ok_or_else(|| SurfaceError::Permanent {
+            what: "finding the surface of a conversation".to_owned(),
+            code: "not_set_up".to_owned(),
+        })
     }
 }

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use deckhand_executors::egress::{AllowedHost, ApiKey, BaseAddress, EgressError, EgressHandle, EgressPolicy, EgressProxy, EgressRecord, Phase, Reach, Way};
+use deckhand_executors::egress::{
+    AllowedHost, ApiKey, BaseAddress, EgressError, EgressHandle, EgressPolicy, EgressProxy,
+    EgressRecord, Phase, Reach, Way,
+};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -23,14 +26,36 @@ impl WayOut {
             Some(address) => Way::proxy(address)?,
             None => Way::Direct,
         };
-        let setup = config.sandbox.registry_hosts.iter().map(|host| AllowedHost::parse(host, Reach::House)).collect::<Result<_, _>>()?;
-        let bases = config.providers.iter().map(|(name, provider)| base_address(name, provider)).collect::<Result<_, _>>()?;
-        Ok(Self { proxy: EgressProxy::new(way)?, policy: EgressPolicy { setup, work: Vec::new() }, bases })
+        let setup = config
+            .sandbox
+            .registry_hosts
+            .iter()
+            .map(|host| AllowedHost::parse(host, Reach::House))
+            .collect::<Result<_, _>>()?;
+        let bases = config
+            .providers
+            .iter()
+            .map(|(name, provider)| base_address(name, provider))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            proxy: EgressProxy::new(way)?,
+            policy: EgressPolicy {
+                setup,
+                work: Vec::new(),
+            },
+            bases,
+        })
     }
 
     /// Opens it for one sandbox, in a folder that the sandbox sees.
-    pub fn open(&self, folder: &Path, phase: Phase, log: mpsc::Sender<EgressRecord>) -> Result<EgressHandle, EgressError> {
-        self.proxy.open(folder, self.policy.clone(), self.bases.clone(), phase, log)
+    pub fn open(
+        &self,
+        folder: &Path,
+        phase: Phase,
+        log: mpsc::Sender<EgressRecord>,
+    ) -> Result<EgressHandle, EgressError> {
+        self.proxy
+            .open(folder, self.policy.clone(), self.bases.clone(), phase, log)
     }
 }
 

@@ -9,7 +9,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use slack_morphism::{
-    SlackApiToken, SlackApiTokenValue, SlackClient, errors::SlackClientError, hyper_tokio::SlackClientHyperConnector,
+    SlackApiToken, SlackApiTokenValue, SlackClient, errors::SlackClientError,
+    hyper_tokio::SlackClientHyperConnector,
 };
 
 use super::limits::{CALL_TIMEOUT, CONNECT_TIMEOUT};
@@ -45,7 +46,10 @@ impl Api {
     /// Prepares calls to the API at `url`, which has no slash at its end. The process needs a default provider of rustls.
     pub(super) fn new(url: &str, token: SecretString) -> Result<Self, SurfaceError> {
         let url = url.trim_end_matches('/').to_owned();
-        let unusable = |code: &str| SurfaceError::Permanent { what: "preparing calls to Slack".to_owned(), code: code.to_owned() };
+        let unusable = |code: &str| SurfaceError::Permanent {
+            what: "preparing calls to Slack".to_owned(),
+            code: code.to_owned(),
+        };
         reqwest::Url::parse(&url).map_err(|_| unusable("the address of the API is none"))?;
         let connector = HttpsConnectorBuilder::new()
             .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
@@ -59,28 +63,58 @@ impl Api {
             .connect_timeout(CONNECT_TIMEOUT)
             .build()
             .map_err(|_| unusable("the HTTP client cannot be built"))?;
-        let client = SlackClient::new(Connector::with_connector(connector).with_slack_api_url(&url));
-        Ok(Self { client: Arc::new(client), http, url, token })
+        let client =
+            SlackClient::new(Connector::with_connector(connector).with_slack_api_url(&url));
+        Ok(Self {
+            client: Arc::new(client),
+            http,
+            url,
+            token,
+        })
     }
 
     /// Calls a method that writes.
-    pub(super) async fn post(&self, method: &'static str, arguments: &Value) -> Result<Value, SurfaceError> {
+    pub(super) async fn post(
+        &self,
+        method: &'static str,
+        arguments: &Value,
+    ) -> Result<Value, SurfaceError> {
         let token = self.token();
         let session = self.client.open_session(&token);
-        let answer = tokio::time::timeout(CALL_TIMEOUT, session.http_session_api.http_post::<Value, Value>(method, arguments, None)).await;
+        let answer = tokio::time::timeout(
+            CALL_TIMEOUT,
+            session
+                .http_session_api
+                .http_post::<Value, Value>(method, arguments, None),
+        )
+        .await;
         Self::settle(method, answer)
     }
 
     /// Calls a method that reads; most of these take no JSON.
-    pub(super) async fn get(&self, method: &'static str, arguments: &[(&str, &str)]) -> Result<Value, SurfaceError> {
+    pub(super) async fn get(
+        &self,
+        method: &'static str,
+        arguments: &[(&str, &str)],
+    ) -> Result<Value, SurfaceError> {
         let token = self.token();
         let session = self.client.open_session(&token);
-        let arguments: Vec<(&str, Option<&str>)> = arguments.iter().map(|(name, value)| (*name, Some(*value))).collect();
-        let answer = tokio::time::timeout(CALL_TIMEOUT, session.http_session_api.http_get(method, &arguments, None)).await;
+        let arguments: Vec<(&str, Option<&str>)> = arguments
+            .iter()
+            .map(|(name, value)| (*name, Some(*value)))
+            .collect();
+        let answer = tokio::time::timeout(
+            CALL_TIMEOUT,
+            session.http_session_api.http_get(method, &arguments, None),
+        )
+        .await;
         Self::settle(method, answer)
     }
 
-    fn settle(method: &'static str, answer: Result<Result<Value, SlackClientError>, tokio::time::error::Elapsed>) -> Result<Value, SurfaceError> {
+    fn settle(
+        method: &'static str,
+        answer: Result<Result<Value, SlackClientError>, tokio::time::error::Elapsed>,
+    ) -> Result<Value, SurfaceError> {
         match answer {
             Ok(Ok(value)) if value["ok"] == true => Ok(value),
             Ok(Ok(_)) => Err(transient(method, "gave an answer that is none", None)),
@@ -92,14 +126,34 @@ impl Api {
     /// The rights of the token, which stand only in a header of the answer.
     pub(super) async fn granted_scopes(&self) -> Result<Vec<String>, SurfaceError> {
         const METHOD: &str = "auth.test";
-        let request = self.http.post(format!("{}/{METHOD}", self.url)).bearer_auth(self.token.expose_secret()).timeout(CALL_TIMEOUT);
-        let answer = request.send().await.map_err(|_| transient(METHOD, "cannot be reached", None))?;
-        let scopes = answer.headers().get("x-oauth-scopes").and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-        let body: Value = answer.json().await.map_err(|_| transient(METHOD, "gave an answer that is none", None))?;
+        let request = self
+            .http
+            .post(format!("{}/{METHOD}", self.url))
+            .bearer_auth(self.token.expose_secret())
+            .timeout(CALL_TIMEOUT);
+        let answer = request
+            .send()
+            .await
+            .map_err(|_| transient(METHOD, "cannot be reached", None))?;
+        let scopes = answer
+            .headers()
+            .get("x-oauth-scopes")
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+            .to_owned();
+        let body: Value = answer
+            .json()
+            .await
+            .map_err(|_| transient(METHOD, "gave an answer that is none", None))?;
         if body["ok"] != true {
             return Err(refused(METHOD, body["error"].as_str().unwrap_or("unknown")));
         }
-        Ok(scopes.split(',').map(str::trim).filter(|scope| !scope.is_empty()).map(str::to_owned).collect())
+        Ok(scopes
+            .split(',')
+            .map(str::trim)
+            .filter(|scope| !scope.is_empty())
+            .map(str::to_owned)
+            .collect())
     }
 
     /// A download with the bot's rights.
@@ -110,11 +164,15 @@ impl Api {
     /// Whether an address is one to which the token may be shown: the API's own, or that of Slack's files.
     pub(super) fn may_see_token(&self, url: &reqwest::Url) -> bool {
         let own = reqwest::Url::parse(&self.url).is_ok_and(|own| own.origin() == url.origin());
-        own || (url.scheme() == "https" && url.host_str() == Some("files.slack.com") && url.port_or_known_default() == Some(443))
+        own || (url.scheme() == "https"
+            && url.host_str() == Some("files.slack.com")
+            && url.port_or_known_default() == Some(443))
     }
 
     fn token(&self) -> SlackApiToken {
-        SlackApiToken::new(SlackApiTokenValue::new(self.token.expose_secret().to_owned()))
+        SlackApiToken::new(SlackApiTokenValue::new(
+            self.token.expose_secret().to_owned(),
+        ))
     }
 }
 
@@ -127,27 +185,56 @@ fn fault(method: &str, error: &SlackClientError) -> SurfaceError {
             }
             refused(method, &api.code)
         }
-        SlackClientError::RateLimitError(limit) => transient(method, "limits us", limit.retry_after),
-        SlackClientError::HttpError(http) if http.status_code.is_server_error() || http.status_code.as_u16() == 408 => {
-            transient(method, &format!("answered with status {}", http.status_code.as_u16()), None)
+        SlackClientError::RateLimitError(limit) => {
+            transient(method, "limits us", limit.retry_after)
         }
-        SlackClientError::HttpError(http) => permanent(method, &format!("http_{}", http.status_code.as_u16())),
-        SlackClientError::ProtocolError(_) => transient(method, "gave an answer that is none", None),
-        SlackClientError::HttpProtocolError(_) | SlackClientError::EndOfStream(_) | SlackClientError::SystemError(_) | SlackClientError::SocketModeProtocolError(_) => {
+        SlackClientError::HttpError(http)
+            if http.status_code.is_server_error() || http.status_code.as_u16() == 408 =>
+        {
+            transient(
+                method,
+                &format!("answered with status {}", http.status_code.as_u16()),
+                None,
+            )
+        }
+        SlackClientError::HttpError(http) => {
+            permanent(method, &format!("http_{}", http.status_code.as_u16()))
+        }
+        SlackClientError::ProtocolError(_) => {
+            transient(method, "gave an answer that is none", None)
+        }
+        SlackClientError::HttpProtocolError(_)
+        | SlackClientError::EndOfStream(_)
+        | SlackClientError::SystemError(_)
+        | SlackClientError::SocketModeProtocolError(_) => {
             transient(method, "cannot be reached", None)
         }
     }
 }
 
 fn refused(method: &str, code: &str) -> SurfaceError {
-    if TRANSIENT_CODES.contains(&code) { transient(method, code, None) } else { permanent(method, code) }
+    if TRANSIENT_CODES.contains(&code) {
+        transient(method, code, None)
+    } else {
+        permanent(method, code)
+    }
 }
 
 pub(super) fn permanent(method: &str, code: &str) -> SurfaceError {
-    let code = code.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')).take(CODE_MAX_CHARS).collect();
-    SurfaceError::Permanent { what: format!("Slack refused {method}"), code }
+    let code = code
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+        .take(CODE_MAX_CHARS)
+        .collect();
+    SurfaceError::Permanent {
+        what: format!("Slack refused {method}"),
+        code,
+    }
 }
 
 pub(super) fn transient(method: &str, how: &str, retry_after: Option<Duration>) -> SurfaceError {
-    SurfaceError::Transient { what: format!("Slack {how} ({method})"), retry_after }
+    SurfaceError::Transient {
+        what: format!("Slack {how} ({method})"),
+        retry_after,
+    }
 }

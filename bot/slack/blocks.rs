@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 use super::{
     ids,
     limits::{
-        ACTIONS_MAX, ANSWER_BUTTONS_MAX, BUTTON_MAX_CHARS, MARKDOWN_MAX_CHARS, OPTION_MAX_CHARS, OPTION_VALUE_MAX_CHARS, OPTIONS_MAX, PLACEHOLDER_MAX_CHARS,
-        TEXT_MAX_CHARS, URL_MAX_CHARS, VALUE_MAX_CHARS,
+        ACTIONS_MAX, ANSWER_BUTTONS_MAX, BUTTON_MAX_CHARS, MARKDOWN_MAX_CHARS, OPTION_MAX_CHARS,
+        OPTION_VALUE_MAX_CHARS, OPTIONS_MAX, PLACEHOLDER_MAX_CHARS, TEXT_MAX_CHARS, URL_MAX_CHARS,
+        VALUE_MAX_CHARS,
     },
 };
 use crate::{
@@ -42,19 +43,29 @@ impl Action {
         }
         if let Some(chosen) = action["selected_option"]["value"].as_str() {
             let question = id.nth(1)?.parse().ok()?;
-            return Some(Self::Answer { question, choice: chosen.to_owned() });
+            return Some(Self::Answer {
+                question,
+                choice: chosen.to_owned(),
+            });
         }
         serde_json::from_str(action["value"].as_str()?).ok()
     }
 
     fn of_control(control: &Control) -> Option<Self> {
         match control {
-            Control::Approve { revision } => Some(Self::Approve { revision: *revision }),
-            Control::Edit { revision } => Some(Self::Edit { revision: *revision }),
+            Control::Approve { revision } => Some(Self::Approve {
+                revision: *revision,
+            }),
+            Control::Edit { revision } => Some(Self::Edit {
+                revision: *revision,
+            }),
             Control::ChangeRepository => Some(Self::ChangeRepository),
             Control::Cancel => Some(Self::Cancel),
             Control::Retry => Some(Self::Retry),
-            Control::Answer { question, choice } => Some(Self::Answer { question: *question, choice: clip(choice, ANSWER_MAX_CHARS) }),
+            Control::Answer { question, choice } => Some(Self::Answer {
+                question: *question,
+                choice: clip(choice, ANSWER_MAX_CHARS),
+            }),
             Control::Open { .. } => None,
         }
     }
@@ -72,12 +83,27 @@ pub(super) enum Audience {
 /// A message's `text` and `blocks`.
 pub(super) fn message(words: &Words, audience: Audience) -> Value {
     let mut blocks = Vec::new();
-    if let Some(user) = words.mentions.as_ref().and_then(|person| ids::parse_person(person).ok()).map(|(_, user)| user) {
+    if let Some(user) = words
+        .mentions
+        .as_ref()
+        .and_then(|person| ids::parse_person(person).ok())
+        .map(|(_, user)| user)
+    {
         blocks.push(json!({ "type": "section", "text": { "type": "mrkdwn", "text": format!("<@{user}>") } }));
     }
-    let text = if words.markdown.trim().is_empty() { &words.fallback } else { &words.markdown };
+    let text = if words.markdown.trim().is_empty() {
+        &words.fallback
+    } else {
+        &words.markdown
+    };
     blocks.push(json!({ "type": "markdown", "text": clip(text, MARKDOWN_MAX_CHARS) }));
-    let controls: Vec<&Control> = words.controls.iter().filter(|control| audience == Audience::Everybody || matches!(control, Control::Open { .. })).collect();
+    let controls: Vec<&Control> = words
+        .controls
+        .iter()
+        .filter(|control| {
+            audience == Audience::Everybody || matches!(control, Control::Open { .. })
+        })
+        .collect();
     let elements = elements(&controls, &words.kind);
     if !elements.is_empty() {
         blocks.push(json!({ "type": "actions", "elements": elements }));
@@ -87,17 +113,32 @@ pub(super) fn message(words: &Words, audience: Audience) -> Value {
 
 /// Escapes the three characters of Slack's own markup. Source: Slack's guide on formatting text.
 pub(super) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 fn elements(controls: &[&Control], kind: &WordsKind) -> Vec<Value> {
     let answers: Vec<(u32, &str)> = controls
         .iter()
-        .filter_map(|control| if let Control::Answer { question, choice } = control { Some((*question, choice.as_str())) } else { None })
+        .filter_map(|control| {
+            if let Control::Answer { question, choice } = control {
+                Some((*question, choice.as_str()))
+            } else {
+                None
+            }
+        })
         .collect();
     // An option's value is short; a longer answer would come back cut, so it stays on a button.
-    let as_menu = answers.len() > ANSWER_BUTTONS_MAX && answers.iter().all(|(_, choice)| choice.chars().count() <= OPTION_VALUE_MAX_CHARS);
-    let mut elements: Vec<Value> = if as_menu { vec![menu(&answers)] } else { Vec::new() };
+    let as_menu = answers.len() > ANSWER_BUTTONS_MAX
+        && answers
+            .iter()
+            .all(|(_, choice)| choice.chars().count() <= OPTION_VALUE_MAX_CHARS);
+    let mut elements: Vec<Value> = if as_menu {
+        vec![menu(&answers)]
+    } else {
+        Vec::new()
+    };
     for (index, control) in controls.iter().enumerate() {
         if !(as_menu && matches!(control, Control::Answer { .. })) {
             elements.push(button(index, control, kind));
@@ -108,7 +149,11 @@ fn elements(controls: &[&Control], kind: &WordsKind) -> Vec<Value> {
 }
 
 fn menu(answers: &[(u32, &str)]) -> Value {
-    let options: Vec<Value> = answers.iter().take(OPTIONS_MAX).map(|(_, choice)| option(choice)).collect();
+    let options: Vec<Value> = answers
+        .iter()
+        .take(OPTIONS_MAX)
+        .map(|(_, choice)| option(choice))
+        .collect();
     let question = answers.first().map_or(0, |(question, _)| *question);
     json!({
         "type": "static_select",
@@ -128,20 +173,29 @@ pub(super) fn option(choice: &str) -> Value {
 
 fn button(index: usize, control: &Control, kind: &WordsKind) -> Value {
     let label = words::label(control, kind);
-    let label = if label.trim().is_empty() { "…" } else { label.as_str() };
+    let label = if label.trim().is_empty() {
+        "…"
+    } else {
+        label.as_str()
+    };
     let mut button = json!({
         "type": "button",
         "action_id": format!("{PREFIX}:{}:{index}", name(control)),
         "text": { "type": "plain_text", "text": clip(label, BUTTON_MAX_CHARS) },
     });
-    if let Some(value) = Action::of_control(control).and_then(|action| serde_json::to_string(&action).ok()) {
+    if let Some(value) =
+        Action::of_control(control).and_then(|action| serde_json::to_string(&action).ok())
+    {
         button["value"] = json!(value);
     }
     match control {
         Control::Approve { .. } => button["style"] = json!("primary"),
         Control::Cancel => button["style"] = json!("danger"),
         Control::Open { url, .. } => button["url"] = json!(clip(url, URL_MAX_CHARS)),
-        Control::Edit { .. } | Control::ChangeRepository | Control::Retry | Control::Answer { .. } => {}
+        Control::Edit { .. }
+        | Control::ChangeRepository
+        | Control::Retry
+        | Control::Answer { .. } => {}
     }
     button
 }

@@ -5,7 +5,10 @@ use serde_json::{Value, json};
 
 use super::{
     blocks,
-    limits::{INPUT_MAX_CHARS, METADATA_MAX_CHARS, OPTION_VALUE_MAX_CHARS, OPTIONS_MAX, PLACEHOLDER_MAX_CHARS, SECTION_MAX_CHARS, VIEW_TITLE_MAX_CHARS},
+    limits::{
+        INPUT_MAX_CHARS, METADATA_MAX_CHARS, OPTION_VALUE_MAX_CHARS, OPTIONS_MAX,
+        PLACEHOLDER_MAX_CHARS, SECTION_MAX_CHARS, VIEW_TITLE_MAX_CHARS,
+    },
 };
 use crate::{
     domain::{clip, conversation::ConversationId, incoming::Press},
@@ -33,14 +36,22 @@ pub(super) fn view(form: &Form, conversation: &ConversationId) -> Value {
     let hint = json!({ "type": "plain_text", "text": clip(labels.hint, PLACEHOLDER_MAX_CHARS) });
     let (callback, revision, blocks_before, field) = match form {
         Form::Correction { revision, plan } => {
-            let plan = if plan.trim().is_empty() { "…" } else { plan.as_str() };
+            let plan = if plan.trim().is_empty() {
+                "…"
+            } else {
+                plan.as_str()
+            };
             let shown = json!({ "type": "section", "text": { "type": "plain_text", "text": clip(plan, SECTION_MAX_CHARS) } });
             let field = json!({ "type": "plain_text_input", "action_id": FIELD, "multiline": true, "max_length": INPUT_MAX_CHARS, "placeholder": hint });
             (CORRECTION, Some(*revision), vec![shown], field)
         }
         Form::Repository { known } => {
-            let options: Vec<Value> =
-                known.iter().filter(|name| name.chars().count() <= OPTION_VALUE_MAX_CHARS).take(OPTIONS_MAX).map(|name| blocks::option(name)).collect();
+            let options: Vec<Value> = known
+                .iter()
+                .filter(|name| name.chars().count() <= OPTION_VALUE_MAX_CHARS)
+                .take(OPTIONS_MAX)
+                .map(|name| blocks::option(name))
+                .collect();
             let field = if options.is_empty() {
                 json!({ "type": "plain_text_input", "action_id": FIELD, "placeholder": hint })
             } else {
@@ -49,8 +60,13 @@ pub(super) fn view(form: &Form, conversation: &ConversationId) -> Value {
             (REPOSITORY, None, Vec::new(), field)
         }
     };
-    let metadata = serde_json::to_string(&Metadata { conversation: conversation.clone(), revision }).unwrap_or_default();
-    let plain = |text: &str| json!({ "type": "plain_text", "text": clip(text, VIEW_TITLE_MAX_CHARS) });
+    let metadata = serde_json::to_string(&Metadata {
+        conversation: conversation.clone(),
+        revision,
+    })
+    .unwrap_or_default();
+    let plain =
+        |text: &str| json!({ "type": "plain_text", "text": clip(text, VIEW_TITLE_MAX_CHARS) });
     let input = json!({ "type": "input", "block_id": FIELD, "label": { "type": "plain_text", "text": labels.field }, "element": field });
     json!({
         "type": "modal",
@@ -67,9 +83,16 @@ pub(super) fn view(form: &Form, conversation: &ConversationId) -> Value {
 pub(super) fn sent(view: &Value) -> Option<(ConversationId, Press)> {
     let metadata: Metadata = serde_json::from_str(view["private_metadata"].as_str()?).ok()?;
     let field = &view["state"]["values"][FIELD][FIELD];
-    let text = field["value"].as_str().or_else(|| field["selected_option"]["value"].as_str())?.trim().to_owned();
+    let text = field["value"]
+        .as_str()
+        .or_else(|| field["selected_option"]["value"].as_str())?
+        .trim()
+        .to_owned();
     let press = match view["callback_id"].as_str()? {
-        CORRECTION => Press::Correct { revision: metadata.revision?, text },
+        CORRECTION => Press::Correct {
+            revision: metadata.revision?,
+            text,
+        },
         REPOSITORY => Press::ChooseRepository { text },
         _ => return None,
     };

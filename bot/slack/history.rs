@@ -18,13 +18,20 @@ use crate::{
 impl Slack {
     /// What was said in the conversation up to `until` and including it, oldest first, without the bot's own words.
     /// The newest 200 lines, with the first of the thread always among them.
-    pub async fn read_conversation(&self, conversation: &ConversationId, until: &LineRef) -> Result<Vec<Line>, SurfaceError> {
+    pub async fn read_conversation(
+        &self,
+        conversation: &ConversationId,
+        until: &LineRef,
+    ) -> Result<Vec<Line>, SurfaceError> {
         let place = ids::parse_conversation(conversation)?;
         let (_, last) = ids::parse_line(until)?;
         let me = self.me().await?.clone();
         let mut kept: VecDeque<Value> = VecDeque::new();
         self.for_each_page(&place, &last, |messages| {
-            for message in messages.iter().filter(|message| message["user"] != me.user_id.as_str() && is_speech(message)) {
+            for message in messages
+                .iter()
+                .filter(|message| message["user"] != me.user_id.as_str() && is_speech(message))
+            {
                 if kept.len() >= LINES_MAX {
                     kept.remove(1);
                 }
@@ -41,8 +48,16 @@ impl Slack {
         Ok(lines)
     }
 
-    async fn line(&self, place: &Place, message: &Value, me: &str, people: &mut HashMap<String, Person>) -> Result<Option<Line>, SurfaceError> {
-        let Some(ts) = message["ts"].as_str() else { return Ok(None) };
+    async fn line(
+        &self,
+        place: &Place,
+        message: &Value,
+        me: &str,
+        people: &mut HashMap<String, Person>,
+    ) -> Result<Option<Line>, SurfaceError> {
+        let Some(ts) = message["ts"].as_str() else {
+            return Ok(None);
+        };
         let author = self.author(&place.team, message, people).await?;
         let mut said = text::plain(message["text"].as_str().unwrap_or_default(), me);
         if said.is_empty() && author.standing == Standing::Bot {
@@ -52,15 +67,37 @@ impl Slack {
         if said.is_empty() && files.is_empty() {
             return Ok(None);
         }
-        Ok(Some(Line { reference: ids::line(&place.team, &place.channel, ts), author, text: said, files }))
+        Ok(Some(Line {
+            reference: ids::line(&place.team, &place.channel, ts),
+            author,
+            text: said,
+            files,
+        }))
     }
 
-    async fn author(&self, team: &str, message: &Value, people: &mut HashMap<String, Person>) -> Result<Person, SurfaceError> {
-        let user = message["user"].as_str().filter(|_| message["bot_id"].is_null());
+    async fn author(
+        &self,
+        team: &str,
+        message: &Value,
+        people: &mut HashMap<String, Person>,
+    ) -> Result<Person, SurfaceError> {
+        let user = message["user"]
+            .as_str()
+            .filter(|_| message["bot_id"].is_null());
         let Some(user) = user else {
-            let id = message["bot_id"].as_str().or_else(|| message["user"].as_str()).unwrap_or("unknown");
-            let name = message["bot_profile"]["name"].as_str().or_else(|| message["username"].as_str()).unwrap_or("a program");
-            return Ok(Person { id: ids::person(team, id), name: name.to_owned(), standing: Standing::Bot });
+            let id = message["bot_id"]
+                .as_str()
+                .or_else(|| message["user"].as_str())
+                .unwrap_or("unknown");
+            let name = message["bot_profile"]["name"]
+                .as_str()
+                .or_else(|| message["username"].as_str())
+                .unwrap_or("a program");
+            return Ok(Person {
+                id: ids::person(team, id),
+                name: name.to_owned(),
+                standing: Standing::Bot,
+            });
         };
         if let Some(known) = people.get(user) {
             return Ok(known.clone());
@@ -70,34 +107,61 @@ impl Slack {
             Ok(person) => person,
             Err(error @ SurfaceError::Transient { .. }) => return Err(error),
             // Somebody whom Slack does not show us still said it; their words are background.
-            Err(SurfaceError::Permanent { .. }) => Person { id, name: user.to_owned(), standing: Standing::Unknown },
+            Err(SurfaceError::Permanent { .. }) => Person {
+                id,
+                name: user.to_owned(),
+                standing: Standing::Unknown,
+            },
         };
         people.insert(user.to_owned(), person.clone());
         Ok(person)
     }
 
     /// The message of ours that stands in a slot of this thread, if one was posted.
-    pub(super) async fn find_slot(&self, place: &Place, slot_key: &str) -> Result<Option<String>, SurfaceError> {
+    pub(super) async fn find_slot(
+        &self,
+        place: &Place,
+        slot_key: &str,
+    ) -> Result<Option<String>, SurfaceError> {
         let mut found = None;
         self.for_each_page(place, "", |messages| {
             let own = messages.iter().find(|message| {
                 let metadata = &message["metadata"];
-                metadata["event_type"] == METADATA_EVENT && metadata["event_payload"]["slot"] == slot_key
+                metadata["event_type"] == METADATA_EVENT
+                    && metadata["event_payload"]["slot"] == slot_key
             });
-            found = own.and_then(|message| message["ts"].as_str()).map(str::to_owned);
-            if found.is_some() { Page::Enough } else { Page::Next }
+            found = own
+                .and_then(|message| message["ts"].as_str())
+                .map(str::to_owned);
+            if found.is_some() {
+                Page::Enough
+            } else {
+                Page::Next
+            }
         })
         .await?;
         Ok(found)
     }
 
     /// Reads a thread page by page, oldest first, up to the moment `latest`; an empty one means to the end.
-    pub(super) async fn for_each_page(&self, place: &Place, latest: &str, mut take: impl FnMut(&[Value]) -> Page) -> Result<(), SurfaceError> {
-        let Some(thread) = place.ts.as_deref() else { return Ok(()) };
+    pub(super) async fn for_each_page(
+        &self,
+        place: &Place,
+        latest: &str,
+        mut take: impl FnMut(&[Value]) -> Page,
+    ) -> Result<(), SurfaceError> {
+        let Some(thread) = place.ts.as_deref() else {
+            return Ok(());
+        };
         let size = PAGE_MESSAGES.to_string();
         let mut cursor = String::new();
         for _ in 0..PAGES_MAX {
-            let mut arguments = vec![("channel", place.channel.as_str()), ("ts", thread), ("limit", &size), ("include_all_metadata", "true")];
+            let mut arguments = vec![
+                ("channel", place.channel.as_str()),
+                ("ts", thread),
+                ("limit", &size),
+                ("include_all_metadata", "true"),
+            ];
             if !latest.is_empty() {
                 arguments.extend([("latest", latest), ("inclusive", "true")]);
             }
@@ -105,8 +169,12 @@ impl Slack {
                 arguments.push(("cursor", &cursor));
             }
             let page = self.api.get("conversations.replies", &arguments).await?;
-            let messages = page["messages"].as_array().map_or(&[] as &[Value], Vec::as_slice);
-            let next = page["response_metadata"]["next_cursor"].as_str().unwrap_or_default();
+            let messages = page["messages"]
+                .as_array()
+                .map_or(&[] as &[Value], Vec::as_slice);
+            let next = page["response_metadata"]["next_cursor"]
+                .as_str()
+                .unwrap_or_default();
             if take(messages) == Page::Enough || next.is_empty() {
                 return Ok(());
             }
@@ -125,12 +193,20 @@ pub(super) enum Page {
 
 /// Joining, leaving and renaming are no speech.
 fn is_speech(message: &Value) -> bool {
-    matches!(message["subtype"].as_str(), None | Some("file_share" | "thread_broadcast" | "me_message" | "bot_message"))
+    matches!(
+        message["subtype"].as_str(),
+        None | Some("file_share" | "thread_broadcast" | "me_message" | "bot_message")
+    )
 }
 
 /// What a program says often stands in its attachments alone.
 fn attachments(message: &Value) -> String {
-    let all = message["attachments"].as_array().map_or(&[] as &[Value], Vec::as_slice);
-    let texts: Vec<&str> = all.iter().filter_map(|one| one["fallback"].as_str().or_else(|| one["text"].as_str())).collect();
+    let all = message["attachments"]
+        .as_array()
+        .map_or(&[] as &[Value], Vec::as_slice);
+    let texts: Vec<&str> = all
+        .iter()
+        .filter_map(|one| one["fallback"].as_str().or_else(|| one["text"].as_str()))
+        .collect();
     text::plain(&texts.join("\n"), "")
 }

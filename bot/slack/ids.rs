@@ -24,7 +24,10 @@ pub struct Place {
 /// The name of a thread.
 #[must_use]
 pub fn conversation(team: &str, channel: &str, thread_ts: Option<&str>) -> ConversationId {
-    ConversationId(format!("{SURFACE}:{team}:{channel}:{}", thread_ts.unwrap_or(NO_THREAD)))
+    ConversationId(format!(
+        "{SURFACE}:{team}:{channel}:{}",
+        thread_ts.unwrap_or(NO_THREAD)
+    ))
 }
 
 /// The name of a message.
@@ -66,31 +69,62 @@ fn parse_place(id: &str) -> Option<Place> {
     if surface != SURFACE || channel.is_empty() || ts.is_empty() || parts.next().is_some() {
         return None;
     }
-    Some(Place { team: team.to_owned(), channel: channel.to_owned(), ts: (ts != NO_THREAD).then(|| ts.to_owned()) })
+    Some(Place {
+        team: team.to_owned(),
+        channel: channel.to_owned(),
+        ts: (ts != NO_THREAD).then(|| ts.to_owned()),
+    })
 }
 
 fn not_ours() -> SurfaceError {
-    SurfaceError::Permanent { what: "reading a name of Slack".to_owned(), code: "not_a_slack_name".to_owned() }
+    SurfaceError::Permanent {
+        what: "reading a name of Slack".to_owned(),
+        code: "not_a_slack_name".to_owned(),
+    }
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a name that cannot be read is a failed test")]
+#[expect(
+    clippy::unwrap_used,
+    reason = "a name that cannot be read is a failed test"
+)]
 mod tests {
     use super::*;
 
     #[test]
     fn names_are_read_as_they_were_made() {
         let place = parse_conversation(&conversation("T1", "C1", Some("1.2"))).unwrap();
-        assert_eq!(place, Place { team: "T1".into(), channel: "C1".into(), ts: Some("1.2".into()) });
-        assert_eq!(parse_conversation(&conversation("T1", "C1", None)).unwrap().ts, None);
+        assert_eq!(
+            place,
+            Place {
+                team: "T1".into(),
+                channel: "C1".into(),
+                ts: Some("1.2".into())
+            }
+        );
+        assert_eq!(
+            parse_conversation(&conversation("T1", "C1", None))
+                .unwrap()
+                .ts,
+            None
+        );
         assert_eq!(parse_line(&line("T1", "C1", "1.2")).unwrap().1, "1.2");
         assert_eq!(parse_person(&person("T1", "U1")).unwrap(), ("T1", "U1"));
     }
 
     #[test]
     fn names_of_others_are_refused() {
-        for other in ["linear:a:b:c", "slack:T1:C1", "slack:T1:C1:1.2:x", "slack:T1::1.2", ""] {
-            assert!(parse_conversation(&ConversationId(other.to_owned())).is_err(), "{other}");
+        for other in [
+            "linear:a:b:c",
+            "slack:T1:C1",
+            "slack:T1:C1:1.2:x",
+            "slack:T1::1.2",
+            "",
+        ] {
+            assert!(
+                parse_conversation(&ConversationId(other.to_owned())).is_err(),
+                "{other}"
+            );
         }
         assert!(parse_line(&LineRef("slack:T1:C1:-".to_owned())).is_err());
         assert!(parse_person(&PersonId("slack:T1:C1:1.2".to_owned())).is_err());

@@ -31,24 +31,41 @@ pub const SCOPES: &[&str] = &[
 ];
 
 /// Events that Slack sends, sorted.
-pub const EVENTS: &[&str] = &["agent_session_stopped", "app_mention", "message.channels", "message.groups", "message.im", "reaction_added"];
+pub const EVENTS: &[&str] = &[
+    "agent_session_stopped",
+    "app_mention",
+    "message.channels",
+    "message.groups",
+    "message.im",
+    "reaction_added",
+];
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a manifest that cannot be read is a failed test")]
+#[expect(
+    clippy::unwrap_used,
+    reason = "a manifest that cannot be read is a failed test"
+)]
 mod tests {
     use super::*;
 
     /// The entries of a list in the manifest, which is simple enough to be read by its lines.
     fn entries(manifest: &str, list: &str) -> Vec<String> {
-        let mut lines = manifest.lines().skip_while(|line| line.trim() != format!("{list}:"));
+        let mut lines = manifest
+            .lines()
+            .skip_while(|line| line.trim() != format!("{list}:"));
         let depth = |line: &str| line.len() - line.trim_start().len();
         let head = depth(lines.next().unwrap());
-        lines.take_while(|line| depth(line) > head).filter_map(|line| line.trim().strip_prefix("- ").map(str::to_owned)).collect()
+        lines
+            .take_while(|line| depth(line) > head)
+            .filter_map(|line| line.trim().strip_prefix("- ").map(str::to_owned))
+            .collect()
     }
 
     #[test]
     fn the_manifest_asks_for_what_the_code_uses() {
-        let manifest = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/manifest/slack.yaml")).unwrap();
+        let manifest =
+            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/manifest/slack.yaml"))
+                .unwrap();
         assert_eq!(entries(&manifest, "bot"), SCOPES);
         assert_eq!(entries(&manifest, "bot_events"), EVENTS);
         for door in ["/slack/events", "/slack/interactions", "/slack/commands"] {

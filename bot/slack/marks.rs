@@ -9,13 +9,24 @@ use crate::{
 };
 
 /// Every mark of the bot; on one line stands at most one of them.
-const MARKS: [Mark; 6] = [Mark::Accepted, Mark::Working, Mark::NeedsYou, Mark::Proved, Mark::Gaps, Mark::Canceled];
+const MARKS: [Mark; 6] = [
+    Mark::Accepted,
+    Mark::Working,
+    Mark::NeedsYou,
+    Mark::Proved,
+    Mark::Gaps,
+    Mark::Canceled,
+];
 
 /// What an emoji means when a person adds it. Skin tones mean nothing.
 pub(super) fn meaning(name: &str) -> Option<ReactionMeaning> {
     match name.split("::").next().unwrap_or(name) {
-        "white_check_mark" | "heavy_check_mark" | "+1" | "thumbsup" => Some(ReactionMeaning::Approve),
-        "x" | "octagonal_sign" | "stop_sign" | "no_entry" | "no_entry_sign" => Some(ReactionMeaning::Cancel),
+        "white_check_mark" | "heavy_check_mark" | "+1" | "thumbsup" => {
+            Some(ReactionMeaning::Approve)
+        }
+        "x" | "octagonal_sign" | "stop_sign" | "no_entry" | "no_entry_sign" => {
+            Some(ReactionMeaning::Cancel)
+        }
         "repeat" | "arrows_counterclockwise" => Some(ReactionMeaning::Retry),
         _ => None,
     }
@@ -39,9 +50,16 @@ impl Slack {
         let (place, ts) = ids::parse_line(request)?;
         self.add(&place.channel, &ts, emoji(mark)).await?;
         let standing = self.own_marks(&place.channel, &ts).await?;
-        for old in MARKS.into_iter().map(emoji).filter(|old| *old != emoji(mark) && standing.iter().any(|name| name == old)) {
+        for old in MARKS
+            .into_iter()
+            .map(emoji)
+            .filter(|old| *old != emoji(mark) && standing.iter().any(|name| name == old))
+        {
             let removal = json!({ "channel": place.channel, "timestamp": ts, "name": old });
-            settled(self.api.post("reactions.remove", &removal).await, "no_reaction")?;
+            settled(
+                self.api.post("reactions.remove", &removal).await,
+                "no_reaction",
+            )?;
         }
         Ok(())
     }
@@ -54,16 +72,35 @@ impl Slack {
 
     async fn add(&self, channel: &str, ts: &str, name: &str) -> Result<(), SurfaceError> {
         let addition = json!({ "channel": channel, "timestamp": ts, "name": name });
-        settled(self.api.post("reactions.add", &addition).await, "already_reacted")
+        settled(
+            self.api.post("reactions.add", &addition).await,
+            "already_reacted",
+        )
     }
 
     /// The emojis that the bot itself has on a message.
     async fn own_marks(&self, channel: &str, ts: &str) -> Result<Vec<String>, SurfaceError> {
         let me = self.me().await?.user_id.clone();
-        let found = self.api.get("reactions.get", &[("channel", channel), ("timestamp", ts), ("full", "true")]).await?;
-        let all = found["message"]["reactions"].as_array().map_or(&[] as &[Value], Vec::as_slice);
-        let is_own = |reaction: &&Value| reaction["users"].as_array().is_some_and(|users| users.iter().any(|user| user == &me));
-        Ok(all.iter().filter(is_own).filter_map(|reaction| reaction["name"].as_str().map(str::to_owned)).collect())
+        let found = self
+            .api
+            .get(
+                "reactions.get",
+                &[("channel", channel), ("timestamp", ts), ("full", "true")],
+            )
+            .await?;
+        let all = found["message"]["reactions"]
+            .as_array()
+            .map_or(&[] as &[Value], Vec::as_slice);
+        let is_own = |reaction: &&Value| {
+            reaction["users"]
+                .as_array()
+                .is_some_and(|users| users.iter().any(|user| user == &me))
+        };
+        Ok(all
+            .iter()
+            .filter(is_own)
+            .filter_map(|reaction| reaction["name"].as_str().map(str::to_owned))
+            .collect())
     }
 }
 

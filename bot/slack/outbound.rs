@@ -31,7 +31,10 @@ pub struct Slack {
 impl Slack {
     /// Prepares calls to the Web API at `api_url`. Nothing is called yet. The process needs a default provider of rustls.
     pub fn new(api_url: &str, token: SecretString) -> Result<Self, SurfaceError> {
-        Ok(Self { api: Api::new(api_url, token)?, identity: Arc::default() })
+        Ok(Self {
+            api: Api::new(api_url, token)?,
+            identity: Arc::default(),
+        })
     }
 
     /// Who the bot is.
@@ -72,7 +75,8 @@ impl Slack {
         let place = ids::parse_conversation(conversation)?;
         let mut message = blocks::message(words, Audience::Everybody);
         message["channel"] = json!(place.channel);
-        message["metadata"] = json!({ "event_type": METADATA_EVENT, "event_payload": { "slot": slot_key } });
+        message["metadata"] =
+            json!({ "event_type": METADATA_EVENT, "event_payload": { "slot": slot_key } });
         message["unfurl_links"] = json!(false);
         message["unfurl_media"] = json!(false);
         let standing = match (standing, attempt) {
@@ -89,7 +93,9 @@ impl Slack {
             message["thread_ts"] = json!(thread);
         }
         let posted = self.api.post("chat.postMessage", &message).await?;
-        let ts = posted["ts"].as_str().ok_or_else(|| super::api::transient("chat.postMessage", "gave an answer that is none", None))?;
+        let ts = posted["ts"].as_str().ok_or_else(|| {
+            super::api::transient("chat.postMessage", "gave an answer that is none", None)
+        })?;
         Ok(ids::line(&place.team, &place.channel, ts))
     }
 
@@ -99,13 +105,25 @@ impl Slack {
         edit["ts"] = json!(ts);
         match self.api.post("chat.update", &edit).await {
             Ok(_) => Ok(true),
-            Err(SurfaceError::Permanent { code, .. }) if matches!(code.as_str(), "message_not_found" | "cant_update_message" | "edit_window_closed") => Ok(false),
+            Err(SurfaceError::Permanent { code, .. })
+                if matches!(
+                    code.as_str(),
+                    "message_not_found" | "cant_update_message" | "edit_window_closed"
+                ) =>
+            {
+                Ok(false)
+            }
             Err(error) => Err(error),
         }
     }
 
     /// Says something that one person sees. Where the bot is no member, as after a command, it is said in their direct messages.
-    pub async fn whisper(&self, conversation: &ConversationId, person: &PersonId, words: &Words) -> Result<(), SurfaceError> {
+    pub async fn whisper(
+        &self,
+        conversation: &ConversationId,
+        person: &PersonId,
+        words: &Words,
+    ) -> Result<(), SurfaceError> {
         let place = ids::parse_conversation(conversation)?;
         let (_, user) = ids::parse_person(person)?;
         let mut message = blocks::message(words, Audience::OnePerson);
@@ -116,7 +134,15 @@ impl Slack {
         }
         match self.api.post("chat.postEphemeral", &message).await {
             Ok(_) => Ok(()),
-            Err(SurfaceError::Permanent { code, .. }) if matches!(code.as_str(), "not_in_channel" | "channel_not_found" | "user_not_in_channel" | "cannot_dm_bot") => {
+            Err(SurfaceError::Permanent { code, .. })
+                if matches!(
+                    code.as_str(),
+                    "not_in_channel"
+                        | "channel_not_found"
+                        | "user_not_in_channel"
+                        | "cannot_dm_bot"
+                ) =>
+            {
                 self.say_directly(user, message).await
             }
             Err(error) => Err(error),
@@ -124,7 +150,10 @@ impl Slack {
     }
 
     async fn say_directly(&self, user: &str, mut message: Value) -> Result<(), SurfaceError> {
-        let opened = self.api.post("conversations.open", &json!({ "users": user })).await?;
+        let opened = self
+            .api
+            .post("conversations.open", &json!({ "users": user }))
+            .await?;
         message["channel"] = opened["channel"]["id"].clone();
         message["unfurl_links"] = json!(false);
         if let Some(fields) = message.as_object_mut() {
@@ -135,7 +164,12 @@ impl Slack {
     }
 
     /// Opens a form for the person whose press gave the trigger; it is good for three seconds.
-    pub async fn open_form(&self, trigger: &str, conversation: &ConversationId, form: &Form) -> Result<(), SurfaceError> {
+    pub async fn open_form(
+        &self,
+        trigger: &str,
+        conversation: &ConversationId,
+        form: &Form,
+    ) -> Result<(), SurfaceError> {
         ids::parse_conversation(conversation)?;
         let view = json!({ "trigger_id": trigger, "view": forms::view(form, conversation) });
         self.api.post("views.open", &view).await.map(drop)
@@ -144,7 +178,18 @@ impl Slack {
     /// The address of a message, for people.
     pub async fn permalink(&self, line: &LineRef) -> Result<String, SurfaceError> {
         let (Place { channel, .. }, ts) = ids::parse_line(line)?;
-        let found = self.api.get("chat.getPermalink", &[("channel", &channel), ("message_ts", &ts)]).await?;
-        found["permalink"].as_str().map(str::to_owned).ok_or_else(|| super::api::transient("chat.getPermalink", "gave an answer that is none", None))
+        let found = self
+            .api
+            .get(
+                "chat.getPermalink",
+                &[("channel", &channel), ("message_ts", &ts)],
+            )
+            .await?;
+        found["permalink"]
+            .as_str()
+            .map(str::to_owned)
+            .ok_or_else(|| {
+                super::api::transient("chat.getPermalink", "gave an answer that is none", None)
+            })
     }
 }

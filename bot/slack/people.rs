@@ -19,9 +19,23 @@ impl Slack {
 
 fn read(id: &PersonId, home: &str, user: &Value) -> Person {
     let profile = &user["profile"];
-    let names = [&profile["display_name"], &profile["real_name"], &user["real_name"], &user["name"], &user["id"]];
-    let name = names.into_iter().filter_map(Value::as_str).find(|name| !name.trim().is_empty()).unwrap_or("somebody");
-    Person { id: id.clone(), name: name.to_owned(), standing: standing(home, user) }
+    let names = [
+        &profile["display_name"],
+        &profile["real_name"],
+        &user["real_name"],
+        &user["name"],
+        &user["id"],
+    ];
+    let name = names
+        .into_iter()
+        .filter_map(Value::as_str)
+        .find(|name| !name.trim().is_empty())
+        .unwrap_or("somebody");
+    Person {
+        id: id.clone(),
+        name: name.to_owned(),
+        standing: standing(home, user),
+    }
 }
 
 /// Anything that speaks against full membership wins, in the order of how little it is trusted.
@@ -44,9 +58,14 @@ fn standing(home: &str, user: &Value) -> Standing {
 
 /// In an organisation with several workspaces, people belong to some of them; all of these count.
 fn is_of_another_team(home: &str, user: &Value) -> bool {
-    let Some(team) = user["team_id"].as_str() else { return false };
+    let Some(team) = user["team_id"].as_str() else {
+        return false;
+    };
     let enterprise = &user["enterprise_user"];
-    let of_organisation = enterprise["teams"].as_array().is_some_and(|teams| teams.iter().any(|team| team == home)) || enterprise["enterprise_id"] == home;
+    let of_organisation = enterprise["teams"]
+        .as_array()
+        .is_some_and(|teams| teams.iter().any(|team| team == home))
+        || enterprise["enterprise_id"] == home;
     team != home && !of_organisation
 }
 
@@ -59,14 +78,35 @@ mod tests {
     fn only_full_members_of_this_workspace_are_members() {
         let check = |user: Value, expected| assert_eq!(standing("T1", &user), expected, "{user}");
         check(json!({"id": "U1", "team_id": "T1"}), Standing::Member);
-        check(json!({"id": "U1", "team_id": "T1", "is_restricted": true}), Standing::Guest);
-        check(json!({"id": "U1", "team_id": "T1", "is_ultra_restricted": true}), Standing::Guest);
+        check(
+            json!({"id": "U1", "team_id": "T1", "is_restricted": true}),
+            Standing::Guest,
+        );
+        check(
+            json!({"id": "U1", "team_id": "T1", "is_ultra_restricted": true}),
+            Standing::Guest,
+        );
         check(json!({"id": "U1", "team_id": "T2"}), Standing::Outsider);
-        check(json!({"id": "U1", "team_id": "T2", "is_restricted": true}), Standing::Outsider);
-        check(json!({"id": "U1", "team_id": "T1", "is_stranger": true}), Standing::Outsider);
-        check(json!({"id": "U1", "team_id": "T2", "enterprise_user": {"teams": ["T1", "T2"]}}), Standing::Member);
-        check(json!({"id": "U1", "team_id": "T1", "is_bot": true}), Standing::Bot);
-        check(json!({"id": "U1", "team_id": "T1", "deleted": true}), Standing::Unknown);
+        check(
+            json!({"id": "U1", "team_id": "T2", "is_restricted": true}),
+            Standing::Outsider,
+        );
+        check(
+            json!({"id": "U1", "team_id": "T1", "is_stranger": true}),
+            Standing::Outsider,
+        );
+        check(
+            json!({"id": "U1", "team_id": "T2", "enterprise_user": {"teams": ["T1", "T2"]}}),
+            Standing::Member,
+        );
+        check(
+            json!({"id": "U1", "team_id": "T1", "is_bot": true}),
+            Standing::Bot,
+        );
+        check(
+            json!({"id": "U1", "team_id": "T1", "deleted": true}),
+            Standing::Unknown,
+        );
         check(json!(null), Standing::Unknown);
     }
 }

@@ -29,17 +29,30 @@ pub enum SignatureError {
 /// Checks a request: the headers `X-Slack-Request-Timestamp` and `X-Slack-Signature` against the raw body.
 ///
 /// The comparison takes the same time wherever the signatures differ.
-pub fn verify(secret: &SecretString, timestamp_header: &str, signature_header: &str, body: &[u8], now: Timestamp) -> Result<(), SignatureError> {
-    let stated: i64 = timestamp_header.parse().map_err(|_| SignatureError::NoTimestamp)?;
+pub fn verify(
+    secret: &SecretString,
+    timestamp_header: &str,
+    signature_header: &str,
+    body: &[u8],
+    now: Timestamp,
+) -> Result<(), SignatureError> {
+    let stated: i64 = timestamp_header
+        .parse()
+        .map_err(|_| SignatureError::NoTimestamp)?;
     let off = now.0.div_euclid(1_000).saturating_sub(stated);
     if !(-TOLERANCE_SECONDS..=TOLERANCE_SECONDS).contains(&off) {
         return Err(SignatureError::OutOfTime);
     }
-    let signature = signature_header.strip_prefix("v0=").and_then(|digits| hex::decode(digits).ok()).ok_or(SignatureError::NoSignature)?;
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes()).map_err(|_| SignatureError::Mismatch)?;
+    let signature = signature_header
+        .strip_prefix("v0=")
+        .and_then(|digits| hex::decode(digits).ok())
+        .ok_or(SignatureError::NoSignature)?;
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes())
+        .map_err(|_| SignatureError::Mismatch)?;
     mac.update(format!("v0:{timestamp_header}:").as_bytes());
     mac.update(body);
-    mac.verify_slice(&signature).map_err(|_| SignatureError::Mismatch)
+    mac.verify_slice(&signature)
+        .map_err(|_| SignatureError::Mismatch)
 }
 
 #[cfg(test)]
@@ -52,8 +65,19 @@ mod tests {
     const SIGNATURE: &str = "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503";
     const BODY: &str = "token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V&channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner&command=%2Fwebhook-collect&text=&response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN&trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c";
 
-    fn check(timestamp: &str, signature: &str, body: &str, now_seconds: i64) -> Result<(), SignatureError> {
-        verify(&SecretString::from(SECRET), timestamp, signature, body.as_bytes(), Timestamp(now_seconds * 1_000))
+    fn check(
+        timestamp: &str,
+        signature: &str,
+        body: &str,
+        now_seconds: i64,
+    ) -> Result<(), SignatureError> {
+        verify(
+            &SecretString::from(SECRET),
+            timestamp,
+            signature,
+            body.as_bytes(),
+            Timestamp(now_seconds * 1_000),
+        )
     }
 
     #[test]
@@ -66,13 +90,37 @@ mod tests {
     #[test]
     fn everything_else_is_refused() {
         let now = 1_531_420_618;
-        assert_eq!(check(STATED, SIGNATURE, BODY, now + 301), Err(SignatureError::OutOfTime));
-        assert_eq!(check(STATED, SIGNATURE, BODY, now - 301), Err(SignatureError::OutOfTime));
-        assert_eq!(check(STATED, SIGNATURE, "other", now), Err(SignatureError::Mismatch));
-        assert_eq!(check("1531420619", SIGNATURE, BODY, now), Err(SignatureError::Mismatch));
-        assert_eq!(check("soon", SIGNATURE, BODY, now), Err(SignatureError::NoTimestamp));
-        assert_eq!(check(STATED, "v1=00", BODY, now), Err(SignatureError::NoSignature));
-        assert_eq!(check(STATED, "v0=zz", BODY, now), Err(SignatureError::NoSignature));
-        assert_eq!(check(STATED, "v0=", BODY, now), Err(SignatureError::Mismatch));
+        assert_eq!(
+            check(STATED, SIGNATURE, BODY, now + 301),
+            Err(SignatureError::OutOfTime)
+        );
+        assert_eq!(
+            check(STATED, SIGNATURE, BODY, now - 301),
+            Err(SignatureError::OutOfTime)
+        );
+        assert_eq!(
+            check(STATED, SIGNATURE, "other", now),
+            Err(SignatureError::Mismatch)
+        );
+        assert_eq!(
+            check("1531420619", SIGNATURE, BODY, now),
+            Err(SignatureError::Mismatch)
+        );
+        assert_eq!(
+            check("soon", SIGNATURE, BODY, now),
+            Err(SignatureError::NoTimestamp)
+        );
+        assert_eq!(
+            check(STATED, "v1=00", BODY, now),
+            Err(SignatureError::NoSignature)
+        );
+        assert_eq!(
+            check(STATED, "v0=zz", BODY, now),
+            Err(SignatureError::NoSignature)
+        );
+        assert_eq!(
+            check(STATED, "v0=", BODY, now),
+            Err(SignatureError::Mismatch)
+        );
     }
 }

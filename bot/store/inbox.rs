@@ -35,7 +35,15 @@ impl Source {
     }
 
     fn named(name: &str) -> Option<Self> {
-        [Self::Slack, Self::Linear, Self::Github, Self::Work, Self::CommandLine].into_iter().find(|source| source.name() == name)
+        [
+            Self::Slack,
+            Self::Linear,
+            Self::Github,
+            Self::Work,
+            Self::CommandLine,
+        ]
+        .into_iter()
+        .find(|source| source.name() == name)
     }
 }
 
@@ -80,7 +88,11 @@ pub enum Accepted {
 
 impl Store {
     /// Stores a delivery. When this returns, it is on the disk.
-    pub async fn accept(&self, delivery: &NewDelivery, now: Timestamp) -> Result<Accepted, StoreError> {
+    pub async fn accept(
+        &self,
+        delivery: &NewDelivery,
+        now: Timestamp,
+    ) -> Result<Accepted, StoreError> {
         let body = serde_json::to_string(&delivery.body)?;
         let done = sqlx::query(
             "INSERT INTO inbox (id, source, delivery_key, conversation, body, state, attempts, due_ms, received_ms)
@@ -94,7 +106,11 @@ impl Store {
         .bind(now.0)
         .execute(&self.write)
         .await?;
-        Ok(if done.rows_affected() == 1 { Accepted::Stored } else { Accepted::Repeated })
+        Ok(if done.rows_affected() == 1 {
+            Accepted::Stored
+        } else {
+            Accepted::Repeated
+        })
     }
 
     /// The oldest delivery that is due and has no older one waiting in its conversation.
@@ -109,7 +125,9 @@ impl Store {
         .fetch_optional(&self.read)
         .await?;
         let Some(row) = row else { return Ok(None) };
-        let Some(source) = Source::named(row.try_get::<&str, _>("source")?) else { return Ok(None) };
+        let Some(source) = Source::named(row.try_get::<&str, _>("source")?) else {
+            return Ok(None);
+        };
         Ok(Some(Delivery {
             id: row.try_get("id")?,
             source,
@@ -121,7 +139,12 @@ impl Store {
     }
 
     /// Tries a delivery again later.
-    pub async fn postpone_delivery(&self, id: &str, until: Timestamp, error: &str) -> Result<(), StoreError> {
+    pub async fn postpone_delivery(
+        &self,
+        id: &str,
+        until: Timestamp,
+        error: &str,
+    ) -> Result<(), StoreError> {
         sqlx::query("UPDATE inbox SET attempts = attempts + 1, due_ms = $2, error = $3 WHERE id = $1 AND state = 'waiting'")
             .bind(id)
             .bind(until.0)
@@ -132,7 +155,12 @@ impl Store {
     }
 
     /// Gives a delivery up. It stays, with its error, for an operator to look at.
-    pub async fn bury_delivery(&self, id: &str, now: Timestamp, error: &str) -> Result<(), StoreError> {
+    pub async fn bury_delivery(
+        &self,
+        id: &str,
+        now: Timestamp,
+        error: &str,
+    ) -> Result<(), StoreError> {
         sqlx::query("UPDATE inbox SET state = 'dead', handled_ms = $2, error = $3 WHERE id = $1 AND state = 'waiting'")
             .bind(id)
             .bind(now.0)
@@ -145,6 +173,9 @@ impl Store {
     /// How many deliveries wait, and since when the oldest does.
     pub async fn inbox_depth(&self) -> Result<(i64, Option<Timestamp>), StoreError> {
         let row = sqlx::query("SELECT count(*) AS depth, min(received_ms) AS oldest FROM inbox WHERE state = 'waiting'").fetch_one(&self.read).await?;
-        Ok((row.try_get("depth")?, row.try_get::<Option<i64>, _>("oldest")?.map(moment)))
+        Ok((
+            row.try_get("depth")?,
+            row.try_get::<Option<i64>, _>("oldest")?.map(moment),
+        ))
     }
 }

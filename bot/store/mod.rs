@@ -76,16 +76,27 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT)
             .foreign_keys(true);
-        let write = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
+        let write = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(options.clone())
+            .await?;
         sqlx::migrate!().run(&write).await?;
-        let read = SqlitePoolOptions::new().max_connections(READERS_MAX).connect_with(options.read_only(true)).await?;
+        let read = SqlitePoolOptions::new()
+            .max_connections(READERS_MAX)
+            .connect_with(options.read_only(true))
+            .await?;
         Ok(Self { read, write })
     }
 
     /// Whether the database takes a write now.
     pub async fn is_writable(&self) -> bool {
-        let Ok(mut transaction) = self.begin().await else { return false };
-        let wrote = sqlx::query("UPDATE outbox SET attempts = attempts WHERE id = ''").execute(&mut *transaction).await.is_ok();
+        let Ok(mut transaction) = self.begin().await else {
+            return false;
+        };
+        let wrote = sqlx::query("UPDATE outbox SET attempts = attempts WHERE id = ''")
+            .execute(&mut *transaction)
+            .await
+            .is_ok();
         transaction.rollback().await.is_ok() && wrote
     }
 

@@ -53,11 +53,22 @@ impl Store {
     }
 
     /// Gives an effect up. It stays, with its error, for an operator to look at.
-    pub async fn bury_effect(&self, id: &str, now: Timestamp, error: &str) -> Result<(), StoreError> {
+    pub async fn bury_effect(
+        &self,
+        id: &str,
+        now: Timestamp,
+        error: &str,
+    ) -> Result<(), StoreError> {
         self.end_effect(id, "dead", now, Some(error)).await
     }
 
-    async fn end_effect(&self, id: &str, state: &str, now: Timestamp, error: Option<&str>) -> Result<(), StoreError> {
+    async fn end_effect(
+        &self,
+        id: &str,
+        state: &str,
+        now: Timestamp,
+        error: Option<&str>,
+    ) -> Result<(), StoreError> {
         sqlx::query("UPDATE outbox SET state = $2, done_ms = $3, error = $4 WHERE id = $1 AND state = 'leased'")
             .bind(id)
             .bind(state)
@@ -69,7 +80,12 @@ impl Store {
     }
 
     /// Tries an effect again later.
-    pub async fn postpone_effect(&self, id: &str, until: Timestamp, error: &str) -> Result<(), StoreError> {
+    pub async fn postpone_effect(
+        &self,
+        id: &str,
+        until: Timestamp,
+        error: &str,
+    ) -> Result<(), StoreError> {
         sqlx::query("UPDATE outbox SET state = 'ready', due_ms = $2, error = $3 WHERE id = $1 AND state = 'leased'")
             .bind(id)
             .bind(until.0)
@@ -82,18 +98,25 @@ impl Store {
     /// How many effects are open, and since when the oldest is.
     pub async fn outbox_depth(&self) -> Result<(i64, Option<Timestamp>), StoreError> {
         let row = sqlx::query("SELECT count(*) AS depth, min(created_ms) AS oldest FROM outbox WHERE state IN ('ready', 'leased')").fetch_one(&self.read).await?;
-        Ok((row.try_get("depth")?, row.try_get::<Option<i64>, _>("oldest")?.map(moment)))
+        Ok((
+            row.try_get("depth")?,
+            row.try_get::<Option<i64>, _>("oldest")?.map(moment),
+        ))
     }
 
     /// When the next effect that waits for its time is due.
     pub async fn next_effect_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        let row = sqlx::query("SELECT min(due_ms) AS due FROM outbox WHERE state = 'ready'").fetch_one(&self.read).await?;
+        let row = sqlx::query("SELECT min(due_ms) AS due FROM outbox WHERE state = 'ready'")
+            .fetch_one(&self.read)
+            .await?;
         Ok(row.try_get::<Option<i64>, _>("due")?.map(moment))
     }
 
     /// This process is the only one, so what an earlier one had begun is open again.
     pub(super) async fn take_back_leases(&self) -> Result<(), StoreError> {
-        sqlx::query("UPDATE outbox SET state = 'ready' WHERE state = 'leased'").execute(&self.write).await?;
+        sqlx::query("UPDATE outbox SET state = 'ready' WHERE state = 'leased'")
+            .execute(&self.write)
+            .await?;
         Ok(())
     }
 }

@@ -45,18 +45,28 @@ impl Store {
             .bind(keyed(post))
             .fetch_optional(&self.read)
             .await?;
-        row.map(|row| Ok(LineRef(row.try_get("reference")?))).transpose()
+        row.map(|row| Ok(LineRef(row.try_get("reference")?)))
+            .transpose()
     }
 
     /// What stands there, if it is ours or a request to us.
     pub async fn post_at(&self, reference: &LineRef) -> Result<Option<Post>, StoreError> {
-        let row =
-            sqlx::query("SELECT conversation, slot, task FROM posts WHERE reference = $1").bind(&reference.0).fetch_optional(&self.read).await?;
+        let row = sqlx::query("SELECT conversation, slot, task FROM posts WHERE reference = $1")
+            .bind(&reference.0)
+            .fetch_optional(&self.read)
+            .await?;
         let Some(row) = row else { return Ok(None) };
         let task = TaskId(row.try_get("task")?);
         let slot: String = row.try_get("slot")?;
-        let slot = slot.strip_prefix(&format!("{task}:")).unwrap_or(&slot).to_owned();
-        Ok(Some(Post { conversation: ConversationId(row.try_get("conversation")?), slot, task }))
+        let slot = slot
+            .strip_prefix(&format!("{task}:"))
+            .unwrap_or(&slot)
+            .to_owned();
+        Ok(Some(Post {
+            conversation: ConversationId(row.try_get("conversation")?),
+            slot,
+            task,
+        }))
     }
 }
 

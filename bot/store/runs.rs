@@ -90,7 +90,12 @@ impl Store {
     }
 
     /// Remembers how far a run's protocol was read.
-    pub async fn mark_run(&self, task: &TaskId, number: RunNumber, resume: &Value) -> Result<(), StoreError> {
+    pub async fn mark_run(
+        &self,
+        task: &TaskId,
+        number: RunNumber,
+        resume: &Value,
+    ) -> Result<(), StoreError> {
         sqlx::query("UPDATE runs SET resume = $3 WHERE task = $1 AND number = $2")
             .bind(&task.0)
             .bind(i64::from(number.0))
@@ -101,7 +106,12 @@ impl Store {
     }
 
     /// Remembers that a run is over.
-    pub async fn close_run(&self, task: &TaskId, number: RunNumber, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn close_run(
+        &self,
+        task: &TaskId,
+        number: RunNumber,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         sqlx::query("UPDATE runs SET state = 'ended', ended_ms = $3 WHERE task = $1 AND number = $2 AND state = 'live'")
             .bind(&task.0)
             .bind(i64::from(number.0))
@@ -113,18 +123,30 @@ impl Store {
 
     /// Every run that was live when it was last heard of.
     pub async fn live_runs(&self) -> Result<Vec<StoredRun>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM runs WHERE state = 'live'").fetch_all(&self.read).await?;
+        let rows = sqlx::query("SELECT * FROM runs WHERE state = 'live'")
+            .fetch_all(&self.read)
+            .await?;
         rows.iter().map(stored_run).collect()
     }
 
     /// The runs of one task.
     pub async fn runs_of(&self, task: &TaskId) -> Result<Vec<StoredRun>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM runs WHERE task = $1 ORDER BY number").bind(&task.0).fetch_all(&self.read).await?;
+        let rows = sqlx::query("SELECT * FROM runs WHERE task = $1 ORDER BY number")
+            .bind(&task.0)
+            .fetch_all(&self.read)
+            .await?;
         rows.iter().map(stored_run).collect()
     }
 
     /// Writes a line into a run's log.
-    pub async fn log_run(&self, task: &TaskId, run: RunNumber, kind: LogKind, body: &Value, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn log_run(
+        &self,
+        task: &TaskId,
+        run: RunNumber,
+        kind: LogKind,
+        body: &Value,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         sqlx::query("INSERT INTO run_log (id, task, run, at_ms, kind, body) VALUES ($1, $2, $3, $4, $5, $6)")
             .bind(fresh_id())
             .bind(&task.0)
@@ -138,7 +160,12 @@ impl Store {
     }
 
     /// The lines of a task's log behind `after`, oldest first.
-    pub async fn log_after(&self, task: &TaskId, after: &str, limit: u32) -> Result<Vec<LogLine>, StoreError> {
+    pub async fn log_after(
+        &self,
+        task: &TaskId,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<LogLine>, StoreError> {
         let rows = sqlx::query("SELECT id, run, at_ms, kind, body FROM run_log WHERE task = $1 AND id > $2 ORDER BY id LIMIT $3")
             .bind(&task.0)
             .bind(after)
@@ -166,7 +193,10 @@ fn stored_run(row: &sqlx::sqlite::SqliteRow) -> Result<StoredRun, StoreError> {
         kind: row.try_get("kind")?,
         agent: row.try_get("agent")?,
         sandbox: row.try_get("sandbox")?,
-        resume: row.try_get::<Option<String>, _>("resume")?.map(|text| serde_json::from_str(&text)).transpose()?,
+        resume: row
+            .try_get::<Option<String>, _>("resume")?
+            .map(|text| serde_json::from_str(&text))
+            .transpose()?,
         started: moment(row.try_get("started_ms")?),
         ended: row.try_get::<Option<i64>, _>("ended_ms")?.map(moment),
     })

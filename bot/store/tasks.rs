@@ -48,12 +48,18 @@ pub struct Transition {
 impl Store {
     /// Reads one task.
     pub async fn task(&self, id: &TaskId) -> Result<Option<Stored>, StoreError> {
-        let row = sqlx::query("SELECT document, version FROM tasks WHERE id = $1").bind(&id.0).fetch_optional(&self.read).await?;
+        let row = sqlx::query("SELECT document, version FROM tasks WHERE id = $1")
+            .bind(&id.0)
+            .fetch_optional(&self.read)
+            .await?;
         row.as_ref().map(stored).transpose()
     }
 
     /// The newest task of a conversation.
-    pub async fn task_of(&self, conversation: &ConversationId) -> Result<Option<Stored>, StoreError> {
+    pub async fn task_of(
+        &self,
+        conversation: &ConversationId,
+    ) -> Result<Option<Stored>, StoreError> {
         let row = sqlx::query("SELECT document, version FROM tasks WHERE conversation = $1 ORDER BY opened_ms DESC, id DESC LIMIT 1")
             .bind(&conversation.0)
             .fetch_optional(&self.read)
@@ -62,38 +68,62 @@ impl Store {
     }
 
     /// Whether the conversation has a task.
-    pub async fn knows_conversation(&self, conversation: &ConversationId) -> Result<bool, StoreError> {
-        let row = sqlx::query("SELECT 1 FROM tasks WHERE conversation = $1 LIMIT 1").bind(&conversation.0).fetch_optional(&self.read).await?;
+    pub async fn knows_conversation(
+        &self,
+        conversation: &ConversationId,
+    ) -> Result<bool, StoreError> {
+        let row = sqlx::query("SELECT 1 FROM tasks WHERE conversation = $1 LIMIT 1")
+            .bind(&conversation.0)
+            .fetch_optional(&self.read)
+            .await?;
         Ok(row.is_some())
     }
 
     /// The newest tasks, of one person where one is given.
-    pub async fn recent_tasks(&self, requester: Option<&PersonId>, limit: u32) -> Result<Vec<Task>, StoreError> {
+    pub async fn recent_tasks(
+        &self,
+        requester: Option<&PersonId>,
+        limit: u32,
+    ) -> Result<Vec<Task>, StoreError> {
         let rows = sqlx::query("SELECT document, version FROM tasks WHERE ($1 = '' OR requester = $1) ORDER BY opened_ms DESC, id DESC LIMIT $2")
             .bind(requester.map_or("", |person| person.0.as_str()))
             .bind(i64::from(limit))
             .fetch_all(&self.read)
             .await?;
-        rows.iter().map(|row| stored(row).map(|stored| stored.task)).collect()
+        rows.iter()
+            .map(|row| stored(row).map(|stored| stored.task))
+            .collect()
     }
 
     /// Every task in one of these states.
     pub async fn tasks_in(&self, state: &str) -> Result<Vec<Stored>, StoreError> {
-        let rows = sqlx::query("SELECT document, version FROM tasks WHERE state = $1").bind(state).fetch_all(&self.read).await?;
+        let rows = sqlx::query("SELECT document, version FROM tasks WHERE state = $1")
+            .bind(state)
+            .fetch_all(&self.read)
+            .await?;
         rows.iter().map(stored).collect()
     }
 
     /// The task whose work stands on this branch of this repository.
     pub async fn task_of_branch(&self, branch: &str) -> Result<Option<Stored>, StoreError> {
-        let Some((_, id)) = branch.strip_prefix("deckhand/").and_then(|rest| rest.rsplit_once('-')) else { return Ok(None) };
+        let Some((_, id)) = branch
+            .strip_prefix("deckhand/")
+            .and_then(|rest| rest.rsplit_once('-'))
+        else {
+            return Ok(None);
+        };
         let found = self.task(&TaskId(id.to_owned())).await?;
         Ok(found.filter(|stored| stored.task.branch() == branch))
     }
 
     /// How many tasks of each state there are.
     pub async fn tasks_by_state(&self) -> Result<Vec<(String, i64)>, StoreError> {
-        let rows = sqlx::query("SELECT state, count(*) AS number FROM tasks GROUP BY state").fetch_all(&self.read).await?;
-        rows.iter().map(|row| Ok((row.try_get("state")?, row.try_get("number")?))).collect()
+        let rows = sqlx::query("SELECT state, count(*) AS number FROM tasks GROUP BY state")
+            .fetch_all(&self.read)
+            .await?;
+        rows.iter()
+            .map(|row| Ok((row.try_get("state")?, row.try_get("number")?)))
+            .collect()
     }
 
     /// How many tasks use the machine or were promised to, and how many wait.
@@ -108,7 +138,11 @@ impl Store {
     }
 
     /// Promises the machine to the task that waits longest, unless `limit` tasks use it already. Returns the task and the delivery key.
-    pub async fn grant_slot(&self, limit: u32, now: Timestamp) -> Result<Option<TaskId>, StoreError> {
+    pub async fn grant_slot(
+        &self,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Option<TaskId>, StoreError> {
         let mut transaction = self.begin().await?;
         let row = sqlx::query(
             "UPDATE tasks SET slot = 'granted' WHERE id = (
@@ -120,7 +154,11 @@ impl Store {
         .fetch_optional(&mut *transaction)
         .await?;
         let Some(row) = row else { return Ok(None) };
-        let (id, version, conversation): (String, i64, String) = (row.try_get("id")?, row.try_get("version")?, row.try_get("conversation")?);
+        let (id, version, conversation): (String, i64, String) = (
+            row.try_get("id")?,
+            row.try_get("version")?,
+            row.try_get("conversation")?,
+        );
         sqlx::query(
             "INSERT INTO inbox (id, source, delivery_key, conversation, body, state, attempts, due_ms, received_ms)
              VALUES ($1, 'work', $2, $3, $4, 'waiting', 0, $5, $5) ON CONFLICT (source, delivery_key) DO NOTHING",
@@ -138,8 +176,14 @@ impl Store {
 
     /// How the queue stands before each waiting task: its identifier and how many go first.
     pub async fn queue(&self) -> Result<Vec<TaskId>, StoreError> {
-        let rows = sqlx::query("SELECT id FROM tasks WHERE state = 'queued' AND slot = 'none' ORDER BY queued_ms, id").fetch_all(&self.read).await?;
-        rows.iter().map(|row| Ok(TaskId(row.try_get("id")?))).collect()
+        let rows = sqlx::query(
+            "SELECT id FROM tasks WHERE state = 'queued' AND slot = 'none' ORDER BY queued_ms, id",
+        )
+        .fetch_all(&self.read)
+        .await?;
+        rows.iter()
+            .map(|row| Ok(TaskId(row.try_get("id")?)))
+            .collect()
     }
 
     /// Does everything that a delivery changes, or nothing of it.
@@ -156,9 +200,19 @@ impl Store {
         if let Some(stored) = &transition.task {
             save(&mut transaction, stored, now).await?;
         }
-        let task = transition.task.as_ref().map(|stored| stored.task.id.clone());
+        let task = transition
+            .task
+            .as_ref()
+            .map(|stored| stored.task.id.clone());
         for effect in &transition.effects {
-            append(&mut transaction, task.as_ref(), &transition.conversation, effect, now).await?;
+            append(
+                &mut transaction,
+                task.as_ref(),
+                &transition.conversation,
+                effect,
+                now,
+            )
+            .await?;
         }
         for entry in &transition.audit {
             sqlx::query("INSERT INTO audit (id, task, at_ms, person, act, detail) VALUES ($1, $2, $3, $4, $5, $6)")
@@ -176,11 +230,22 @@ impl Store {
     }
 
     /// The audit log of one task, oldest first: moment, person, act, detail.
-    pub async fn audit_of(&self, task: &TaskId) -> Result<Vec<(Timestamp, AuditEntry)>, StoreError> {
-        let rows = sqlx::query("SELECT at_ms, person, act, detail FROM audit WHERE task = $1 ORDER BY id").bind(&task.0).fetch_all(&self.read).await?;
+    pub async fn audit_of(
+        &self,
+        task: &TaskId,
+    ) -> Result<Vec<(Timestamp, AuditEntry)>, StoreError> {
+        let rows =
+            sqlx::query("SELECT at_ms, person, act, detail FROM audit WHERE task = $1 ORDER BY id")
+                .bind(&task.0)
+                .fetch_all(&self.read)
+                .await?;
         rows.iter()
             .map(|row| {
-                let entry = AuditEntry { person: row.try_get("person")?, act: row.try_get("act")?, detail: row.try_get("detail")? };
+                let entry = AuditEntry {
+                    person: row.try_get("person")?,
+                    act: row.try_get("act")?,
+                    detail: row.try_get("detail")?,
+                };
                 Ok((Timestamp(row.try_get("at_ms")?), entry))
             })
             .collect()
@@ -188,13 +253,24 @@ impl Store {
 }
 
 fn stored(row: &SqliteRow) -> Result<Stored, StoreError> {
-    Ok(Stored { task: serde_json::from_str(row.try_get("document")?)?, version: row.try_get("version")? })
+    Ok(Stored {
+        task: serde_json::from_str(row.try_get("document")?)?,
+        version: row.try_get("version")?,
+    })
 }
 
-async fn save(transaction: &mut Transaction<'static, Sqlite>, stored: &Stored, now: Timestamp) -> Result<(), StoreError> {
+async fn save(
+    transaction: &mut Transaction<'static, Sqlite>,
+    stored: &Stored,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let task = &stored.task;
     let document = serde_json::to_string(task)?;
-    let slot = if task.state.holds_slot() { "held" } else { "none" };
+    let slot = if task.state.holds_slot() {
+        "held"
+    } else {
+        "none"
+    };
     if stored.version == 0 {
         sqlx::query(
             "INSERT INTO tasks (id, conversation, requester, state, slot, version, document, opened_ms, changed_ms, queued_ms)
@@ -211,7 +287,13 @@ async fn save(transaction: &mut Transaction<'static, Sqlite>, stored: &Stored, n
         .bind(now.0)
         .execute(&mut **transaction)
         .await?;
-        remember_request(transaction, &task.conversation, &task.id, &task.request.reference).await?;
+        remember_request(
+            transaction,
+            &task.conversation,
+            &task.id,
+            &task.request.reference,
+        )
+        .await?;
         return Ok(());
     }
     // A promise of the machine stays while the task is still queued; it is taken up by the event that follows it.
@@ -233,13 +315,24 @@ async fn save(transaction: &mut Transaction<'static, Sqlite>, stored: &Stored, n
     if done.rows_affected() != 1 {
         return Err(StoreError::Conflict);
     }
-    if matches!(task.state, State::Canceled { confirmed: false, .. }) {
+    if matches!(
+        task.state,
+        State::Canceled {
+            confirmed: false,
+            ..
+        }
+    ) {
         drop_everything_open(transaction, &task.id, now).await?;
     }
     Ok(())
 }
 
-async fn remember_request(transaction: &mut Transaction<'static, Sqlite>, conversation: &ConversationId, task: &TaskId, reference: &LineRef) -> Result<(), StoreError> {
+async fn remember_request(
+    transaction: &mut Transaction<'static, Sqlite>,
+    conversation: &ConversationId,
+    task: &TaskId,
+    reference: &LineRef,
+) -> Result<(), StoreError> {
     sqlx::query("INSERT INTO posts (conversation, slot, task, reference) VALUES ($1, $2, $3, $4) ON CONFLICT (conversation, slot) DO NOTHING")
         .bind(&conversation.0)
         .bind(format!("{task}:{REQUEST_SLOT}"))
@@ -251,7 +344,11 @@ async fn remember_request(transaction: &mut Transaction<'static, Sqlite>, conver
 }
 
 /// A cancelled task says and does nothing more but what follows from the cancel itself.
-async fn drop_everything_open(transaction: &mut Transaction<'static, Sqlite>, task: &TaskId, now: Timestamp) -> Result<(), StoreError> {
+async fn drop_everything_open(
+    transaction: &mut Transaction<'static, Sqlite>,
+    task: &TaskId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     sqlx::query("UPDATE outbox SET state = 'dropped', done_ms = $2, error = 'cancelled' WHERE task = $1 AND state = 'ready'")
         .bind(&task.0)
         .bind(now.0)
@@ -269,8 +366,16 @@ async fn append(
 ) -> Result<(), StoreError> {
     let owner = task.map_or(conversation.0.as_str(), |task| task.0.as_str());
     let lane = format!("{}:{owner}", effect.lane().name());
-    let slot = if let Effect::Say { slot, .. } = effect { slot.to_string() } else { String::new() };
-    if let Effect::Say { slot: Slot::Progress(_), .. } = effect {
+    let slot = if let Effect::Say { slot, .. } = effect {
+        slot.to_string()
+    } else {
+        String::new()
+    };
+    if let Effect::Say {
+        slot: Slot::Progress(_),
+        ..
+    } = effect
+    {
         // The newest status wins; an older one that nobody has seen yet is not worth a message.
         sqlx::query("UPDATE outbox SET state = 'dropped', done_ms = $3, error = 'a newer status took its place' WHERE lane = $1 AND slot = $2 AND state = 'ready'")
             .bind(&lane)
@@ -280,7 +385,11 @@ async fn append(
             .await?;
     }
     // A form opens now or never; it waits for nothing.
-    let lane = if effect.lane() == Lane::Control { format!("{lane}:{}", fresh_id()) } else { lane };
+    let lane = if effect.lane() == Lane::Control {
+        format!("{lane}:{}", fresh_id())
+    } else {
+        lane
+    };
     sqlx::query(
         "INSERT INTO outbox (id, task, conversation, lane, slot, effect, state, attempts, due_ms, created_ms)
          VALUES ($1, $2, $3, $4, $5, $6, 'ready', 0, $7, $7)",

@@ -20,7 +20,9 @@ pub async fn slack_event(State(web): State<Web>, headers: HeaderMap, body: Bytes
     if let Err(refusal) = verify_slack(&web, &headers, &body) {
         return refusal;
     }
-    let Ok(payload) = serde_json::from_slice::<Value>(&body) else { return StatusCode::BAD_REQUEST.into_response() };
+    let Ok(payload) = serde_json::from_slice::<Value>(&body) else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
     if let Some(challenge) = slack::challenge(&payload) {
         return challenge.to_owned().into_response();
     }
@@ -40,16 +42,30 @@ pub async fn slack_form(State(web): State<Web>, headers: HeaderMap, body: Bytes)
 
 #[expect(clippy::result_large_err, reason = "the refusal is what is answered")]
 fn verify_slack(web: &Web, headers: &HeaderMap, body: &[u8]) -> Result<(), Response> {
-    let Some(config) = &web.config.slack else { return Err(StatusCode::NOT_FOUND.into_response()) };
-    let (timestamp, signature) = (header(headers, "x-slack-request-timestamp"), header(headers, "x-slack-signature"));
-    slack::signature::verify(&config.signing_secret, timestamp, signature, body, web.clock.now()).map_err(|error| {
+    let Some(config) = &web.config.slack else {
+        return Err(StatusCode::NOT_FOUND.into_response());
+    };
+    let (timestamp, signature) = (
+        header(headers, "x-slack-request-timestamp"),
+        header(headers, "x-slack-signature"),
+    );
+    slack::signature::verify(
+        &config.signing_secret,
+        timestamp,
+        signature,
+        body,
+        web.clock.now(),
+    )
+    .map_err(|error| {
         refused("slack", &error.to_string());
         StatusCode::UNAUTHORIZED.into_response()
     })
 }
 
 async fn store_slack(web: &Web, payload: Value) -> Response {
-    let Some(accepted) = slack::accept(&payload) else { return StatusCode::OK.into_response() };
+    let Some(accepted) = slack::accept(&payload) else {
+        return StatusCode::OK.into_response();
+    };
     // Most of what is said in a channel is none of our business; it is not even stored.
     let is_ours = match accepted.relevance {
         slack::Relevance::Certain => Ok(true),
@@ -75,31 +91,69 @@ async fn store_slack(web: &Web, payload: Value) -> Response {
         },
         (None, None) => accepted.key.clone(),
     };
-    store(web, NewDelivery { source: Source::Slack, key: accepted.key, conversation: lane, body: payload }).await
+    store(
+        web,
+        NewDelivery {
+            source: Source::Slack,
+            key: accepted.key,
+            conversation: lane,
+            body: payload,
+        },
+    )
+    .await
 }
 
 /// Linear's webhooks.
 pub async fn linear_webhook(State(web): State<Web>, headers: HeaderMap, body: Bytes) -> Response {
-    let Some(config) = &web.config.linear else { return StatusCode::NOT_FOUND.into_response() };
-    if let Err(error) = linear::verify(&config.webhook_secret, header(&headers, "linear-signature"), &body, web.clock.now()) {
+    let Some(config) = &web.config.linear else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    if let Err(error) = linear::verify(
+        &config.webhook_secret,
+        header(&headers, "linear-signature"),
+        &body,
+        web.clock.now(),
+    ) {
         refused("linear", &error.to_string());
         return StatusCode::UNAUTHORIZED.into_response();
     }
-    let Ok(payload) = serde_json::from_slice::<Value>(&body) else { return StatusCode::BAD_REQUEST.into_response() };
-    let Some(accepted) = linear::accept(&payload, header(&headers, "linear-delivery")) else { return StatusCode::OK.into_response() };
-    store(&web, NewDelivery { source: Source::Linear, key: accepted.key, conversation: accepted.conversation.0, body: payload }).await
+    let Ok(payload) = serde_json::from_slice::<Value>(&body) else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+    let Some(accepted) = linear::accept(&payload, header(&headers, "linear-delivery")) else {
+        return StatusCode::OK.into_response();
+    };
+    store(
+        &web,
+        NewDelivery {
+            source: Source::Linear,
+            key: accepted.key,
+            conversation: accepted.conversation.0,
+            body: payload,
+        },
+    )
+    .await
 }
 
 /// GitHub's webhooks.
 pub async fn github_webhook(State(web): State<Web>, headers: HeaderMap, body: Bytes) -> Response {
-    let Some(secret) = &web.config.github.webhook_secret else { return StatusCode::NOT_FOUND.into_response() };
+    let Some(secret) = &web.config.github.webhook_secret else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
     if !github::verify(secret, header(&headers, "x-hub-signature-256"), &body) {
         refused("github", "the signature does not fit");
         return StatusCode::UNAUTHORIZED.into_response();
     }
-    let Ok(payload) = serde_json::from_slice::<Value>(&body) else { return StatusCode::BAD_REQUEST.into_response() };
-    let (event, delivery) = (header(&headers, "x-github-event"), header(&headers, "x-github-delivery"));
-    let Some((key, slim)) = github::accept(event, delivery, &payload) else { return StatusCode::OK.into_response() };
+    let Ok(payload) = serde_json::from_slice::<Value>(&body) else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+    let (event, delivery) = (
+        header(&headers, "x-github-event"),
+        header(&headers, "x-github-delivery"),
+    );
+    let Some((key, slim)) = github::accept(event, delivery, &payload) else {
+        return StatusCode::OK.into_response();
+    };
     let lane = match github::read(&slim) {
         Some(ended) => match web.store.task_of_branch(&ended.branch).await {
             Ok(Some(stored)) => stored.task.conversation.0,
@@ -108,7 +162,16 @@ pub async fn github_webhook(State(web): State<Web>, headers: HeaderMap, body: By
         },
         None => key.clone(),
     };
-    store(&web, NewDelivery { source: Source::Github, key, conversation: lane, body: slim }).await
+    store(
+        &web,
+        NewDelivery {
+            source: Source::Github,
+            key,
+            conversation: lane,
+            body: slim,
+        },
+    )
+    .await
 }
 
 async fn store(web: &Web, delivery: NewDelivery) -> Response {
@@ -119,7 +182,8 @@ async fn store(web: &Web, delivery: NewDelivery) -> Response {
                 Accepted::Stored => "stored",
                 Accepted::Repeated => "repeated",
             };
-            metrics::counter!("deckhand_deliveries_total", "source" => source, "result" => result).increment(1);
+            metrics::counter!("deckhand_deliveries_total", "source" => source, "result" => result)
+                .increment(1);
             web.wake.inbox();
             StatusCode::OK.into_response()
         }
@@ -129,15 +193,23 @@ async fn store(web: &Web, delivery: NewDelivery) -> Response {
 
 /// The platform tries again later; nothing is acknowledged that is not on the disk.
 fn not_stored(source: &'static str, error: &crate::store::StoreError) -> Response {
-    tracing::error!(source, error = error as &dyn std::error::Error, "a delivery could not be stored");
+    tracing::error!(
+        source,
+        error = error as &dyn std::error::Error,
+        "a delivery could not be stored"
+    );
     StatusCode::SERVICE_UNAVAILABLE.into_response()
 }
 
 fn refused(source: &'static str, reason: &str) {
     warn!(source, reason, "a request was refused at the door");
-    metrics::counter!("deckhand_deliveries_total", "source" => source, "result" => "refused").increment(1);
+    metrics::counter!("deckhand_deliveries_total", "source" => source, "result" => "refused")
+        .increment(1);
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
 }

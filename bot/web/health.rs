@@ -50,21 +50,43 @@ pub async fn ready(State(web): State<Web>) -> Response {
     if !web.store.is_writable().await {
         problems.push("the database does not take a write".to_owned());
     }
-    let oldest = web.store.outbox_depth().await.ok().and_then(|(_, oldest)| oldest);
-    let age = oldest.map_or(0, |oldest| web.clock.now().milliseconds_since(oldest) / 1_000);
-    let status = if problems.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let first = if problems.is_empty() { "ready".to_owned() } else { problems.join("; ") };
+    let oldest = web
+        .store
+        .outbox_depth()
+        .await
+        .ok()
+        .and_then(|(_, oldest)| oldest);
+    let age = oldest.map_or(0, |oldest| {
+        web.clock.now().milliseconds_since(oldest) / 1_000
+    });
+    let status = if problems.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let first = if problems.is_empty() {
+        "ready".to_owned()
+    } else {
+        problems.join("; ")
+    };
     (status, format!("{first}\noldest effect: {age} s\n")).into_response()
 }
 
 /// `/metrics`: counters and gauges for Prometheus.
 pub async fn metrics(State(web): State<Web>) -> Response {
     let now = web.clock.now();
-    if let (Ok((inbox, inbox_oldest)), Ok((outbox, outbox_oldest))) = (web.store.inbox_depth().await, web.store.outbox_depth().await) {
+    if let (Ok((inbox, inbox_oldest)), Ok((outbox, outbox_oldest))) = (
+        web.store.inbox_depth().await,
+        web.store.outbox_depth().await,
+    ) {
         gauge("deckhand_inbox_depth", "", inbox);
         gauge("deckhand_inbox_oldest_seconds", "", age(now, inbox_oldest));
         gauge("deckhand_outbox_depth", "", outbox);
-        gauge("deckhand_outbox_oldest_seconds", "", age(now, outbox_oldest));
+        gauge(
+            "deckhand_outbox_oldest_seconds",
+            "",
+            age(now, outbox_oldest),
+        );
     }
     for (state, number) in web.store.tasks_by_state().await.unwrap_or_default() {
         gauge("deckhand_tasks", &state, number);
@@ -77,7 +99,10 @@ fn age(now: Timestamp, oldest: Option<Timestamp>) -> i64 {
 }
 
 fn gauge(name: &'static str, state: &str, value: i64) {
-    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; counts are far below its precision")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a gauge is a float; counts are far below its precision"
+    )]
     let value = value as f64;
     if state.is_empty() {
         metrics::gauge!(name).set(value);

@@ -53,6 +53,12 @@ pub fn router(web: Web) -> Router {
         .route("/metrics", get(health::metrics))
         .route("/tasks/{id}", get(pages::task))
         .route("/tasks/{id}/artifacts/{name}", get(pages::artifact))
-        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_MAX));
-    open.merge(bounded).layer(axum::extract::DefaultBodyLimit::disable()).layer(RequestBodyLimitLayer::new(BODY_MAX_BYTES)).with_state(web)
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::REQUEST_TIMEOUT,
+            REQUEST_MAX,
+        ));
+    open.merge(bounded)
+        .layer(axum::extract::DefaultBodyLimit::disable())
+        .layer(RequestBodyLimitLayer::new(BODY_MAX_BYTES))
+        .with_state(web)
 }

@@ -100,8 +100,14 @@ impl TaskPage {
 }
 
 /// `/tasks/<id>?key=…`: the page.
-pub async fn task(State(web): State<Web>, Path(id): Path<String>, Query(key): Query<Key>) -> Response {
-    let Some(task) = open(&web, &id, &key.key).await else { return not_found() };
+pub async fn task(
+    State(web): State<Web>,
+    Path(id): Path<String>,
+    Query(key): Query<Key>,
+) -> Response {
+    let Some(task) = open(&web, &id, &key.key).await else {
+        return not_found();
+    };
     let mut lines = Vec::new();
     let mut after = String::new();
     // The page shows the newest part of a long log; the commands are shown all the same.
@@ -112,7 +118,18 @@ pub async fn task(State(web): State<Web>, Path(id): Path<String>, Query(key): Qu
         let over = lines.len().saturating_sub(4 * LOG_MAX as usize);
         lines.drain(..over);
     }
-    let commands = lines.iter().filter(|line: &&ShownLine| line.kind == "command").map(|line| ShownLine { id: String::new(), run: line.run.clone(), kind: String::new(), text: line.text.clone(), detail: line.detail.clone(), status: line.status.clone() }).collect();
+    let commands = lines
+        .iter()
+        .filter(|line: &&ShownLine| line.kind == "command")
+        .map(|line| ShownLine {
+            id: String::new(),
+            run: line.run.clone(),
+            kind: String::new(),
+            text: line.text.clone(),
+            detail: line.detail.clone(),
+            status: line.status.clone(),
+        })
+        .collect();
     let decisions = web
         .store
         .audit_of(&task.id)
@@ -120,7 +137,15 @@ pub async fn task(State(web): State<Web>, Path(id): Path<String>, Query(key): Qu
         .unwrap_or_default()
         .into_iter()
         .filter(|(_, entry)| entry.act != "say")
-        .map(|(at, entry)| format!("{} · {} · {} {}", moment(at.0), entry.person, entry.act, entry.detail))
+        .map(|(at, entry)| {
+            format!(
+                "{} · {} · {} {}",
+                moment(at.0),
+                entry.person,
+                entry.act,
+                entry.detail
+            )
+        })
         .collect();
     let page = TaskPage {
         title: task.title(),
@@ -139,7 +164,14 @@ pub async fn task(State(web): State<Web>, Path(id): Path<String>, Query(key): Qu
         task,
     };
     match page.render() {
-        Ok(html) => ([(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY), (header::REFERRER_POLICY, "no-referrer")], Html(html)).into_response(),
+        Ok(html) => (
+            [
+                (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+                (header::REFERRER_POLICY, "no-referrer"),
+            ],
+            Html(html),
+        )
+            .into_response(),
         Err(error) => {
             tracing::error!(%error, "a page could not be made");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
@@ -148,42 +180,104 @@ pub async fn task(State(web): State<Web>, Path(id): Path<String>, Query(key): Qu
 }
 
 /// `/tasks/<id>/artifacts/<name>?key=…`: a picture.
-pub async fn artifact(State(web): State<Web>, Path((id, name)): Path<(String, String)>, Query(key): Query<Key>) -> Response {
-    let Some(task) = open(&web, &id, &key.key).await else { return not_found() };
-    let known = task.proof.iter().flat_map(|proof| &proof.pictures).any(|picture| picture.artifact.as_deref() == Some(name.as_str()));
+pub async fn artifact(
+    State(web): State<Web>,
+    Path((id, name)): Path<(String, String)>,
+    Query(key): Query<Key>,
+) -> Response {
+    let Some(task) = open(&web, &id, &key.key).await else {
+        return not_found();
+    };
+    let known = task
+        .proof
+        .iter()
+        .flat_map(|proof| &proof.pictures)
+        .any(|picture| picture.artifact.as_deref() == Some(name.as_str()));
     if !known {
         return not_found();
     }
-    match tokio::fs::read(web.config.data_dir.join("artifacts").join(&task.id.0).join(&name)).await {
-        Ok(bytes) => ([(header::CONTENT_TYPE, "image/png"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")], Body::from(bytes)).into_response(),
+    match tokio::fs::read(
+        web.config
+            .data_dir
+            .join("artifacts")
+            .join(&task.id.0)
+            .join(&name),
+    )
+    .await
+    {
+        Ok(bytes) => (
+            [
+                (header::CONTENT_TYPE, "image/png"),
+                (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            ],
+            Body::from(bytes),
+        )
+            .into_response(),
         Err(_) => not_found(),
     }
 }
 
 /// `/tasks/<id>/events?key=…`: the live log.
-pub async fn events(State(web): State<Web>, Path(id): Path<String>, Query(key): Query<Key>) -> Response {
-    let Some(task) = open(&web, &id, &key.key).await else { return not_found() };
-    Sse::new(news(web, task.id, key.after, task.state.in_words().to_owned())).keep_alive(KeepAlive::default()).into_response()
+pub async fn events(
+    State(web): State<Web>,
+    Path(id): Path<String>,
+    Query(key): Query<Key>,
+) -> Response {
+    let Some(task) = open(&web, &id, &key.key).await else {
+        return not_found();
+    };
+    Sse::new(news(
+        web,
+        task.id,
+        key.after,
+        task.state.in_words().to_owned(),
+    ))
+    .keep_alive(KeepAlive::default())
+    .into_response()
 }
 
-fn news(web: Web, task: TaskId, after: String, stands: String) -> impl Stream<Item = Result<SseEvent, Infallible>> {
-    futures::stream::unfold((web, task, after, stands), |(web, task, mut after, mut stands)| async move {
-        loop {
-            let lines = web.store.log_after(&task, &after, 1).await.unwrap_or_default();
-            if let Some(line) = lines.first() {
-                after.clone_from(&line.id);
-                let shown = shown(line);
-                let body = serde_json::json!({"run": shown.run, "kind": shown.kind, "text": shown.text, "detail": shown.detail, "status": shown.status});
-                return Some((Ok(SseEvent::default().id(after.clone()).data(body.to_string())), (web, task, after, stands)));
+fn news(
+    web: Web,
+    task: TaskId,
+    after: String,
+    stands: String,
+) -> impl Stream<Item = Result<SseEvent, Infallible>> {
+    futures::stream::unfold(
+        (web, task, after, stands),
+        |(web, task, mut after, mut stands)| async move {
+            loop {
+                let lines = web
+                    .store
+                    .log_after(&task, &after, 1)
+                    .await
+                    .unwrap_or_default();
+                if let Some(line) = lines.first() {
+                    after.clone_from(&line.id);
+                    let shown = shown(line);
+                    let body = serde_json::json!({"run": shown.run, "kind": shown.kind, "text": shown.text, "detail": shown.detail, "status": shown.status});
+                    return Some((
+                        Ok(SseEvent::default().id(after.clone()).data(body.to_string())),
+                        (web, task, after, stands),
+                    ));
+                }
+                let now = web
+                    .store
+                    .task(&task)
+                    .await
+                    .ok()
+                    .flatten()
+                    .map(|stored| stored.task.state.in_words().to_owned());
+                if let Some(now) = now.filter(|now| now != &stands) {
+                    stands.clone_from(&now);
+                    return Some((
+                        Ok(SseEvent::default().event("stands").data(now)),
+                        (web, task, after, stands),
+                    ));
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
             }
-            let now = web.store.task(&task).await.ok().flatten().map(|stored| stored.task.state.in_words().to_owned());
-            if let Some(now) = now.filter(|now| now != &stands) {
-                stands.clone_from(&now);
-                return Some((Ok(SseEvent::default().event("stands").data(now)), (web, task, after, stands)));
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-    })
+        },
+    )
 }
 
 async fn open(web: &Web, id: &str, key: &str) -> Option<Task> {
@@ -191,12 +285,21 @@ async fn open(web: &Web, id: &str, key: &str) -> Option<Task> {
     if !links::is_signed(&web.config, &id, key) {
         return None;
     }
-    web.store.task(&id).await.ok().flatten().map(|stored| stored.task)
+    web.store
+        .task(&id)
+        .await
+        .ok()
+        .flatten()
+        .map(|stored| stored.task)
 }
 
 /// The same for a task that is not there and a key that does not fit.
 fn not_found() -> Response {
-    (StatusCode::NOT_FOUND, "There is no such page, or the link is not whole.\n").into_response()
+    (
+        StatusCode::NOT_FOUND,
+        "There is no such page, or the link is not whole.\n",
+    )
+        .into_response()
 }
 
 fn revisions(task: &Task) -> Vec<ShownRevision> {
@@ -214,28 +317,71 @@ fn spent(task: &Task) -> String {
     match task.usage.cost {
         Some(cost) => cost.to_string(),
         None if task.usage.is_empty() => "nothing yet".to_owned(),
-        None => format!("{} tokens, price unknown", task.usage.input_tokens + task.usage.output_tokens),
+        None => format!(
+            "{} tokens, price unknown",
+            task.usage.input_tokens + task.usage.output_tokens
+        ),
     }
 }
 
 fn duration(milliseconds: i64) -> String {
     let seconds = milliseconds / 1_000;
-    if seconds < 60 { format!("{seconds} s") } else { format!("{} min {} s", seconds / 60, seconds % 60) }
+    if seconds < 60 {
+        format!("{seconds} s")
+    } else {
+        format!("{} min {} s", seconds / 60, seconds % 60)
+    }
 }
 
 fn moment(milliseconds: i64) -> String {
-    jiff::Timestamp::from_millisecond(milliseconds).map(|at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()).unwrap_or_default()
+    jiff::Timestamp::from_millisecond(milliseconds)
+        .map(|at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
+        .unwrap_or_default()
 }
 
 fn shown(line: &LogLine) -> ShownLine {
-    let text_of = |name: &str| line.body.get(name).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+    let text_of = |name: &str| {
+        line.body
+            .get(name)
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
     let (text, detail) = match line.kind.as_str() {
         "command" => (text_of("command"), text_of("tail")),
         "text" => (text_of("text"), String::new()),
         "tool" => (text_of("tool"), text_of("answer")),
-        "egress" => (format!("{} {}{} — {}", text_of("method"), text_of("host"), text_of("path"), text_of("verdict")), text_of("rule")),
-        _ => (line.body.as_object().and_then(|body| body.values().find_map(|value| value.as_str())).unwrap_or_default().to_owned(), String::new()),
+        "egress" => (
+            format!(
+                "{} {}{} — {}",
+                text_of("method"),
+                text_of("host"),
+                text_of("path"),
+                text_of("verdict")
+            ),
+            text_of("rule"),
+        ),
+        _ => (
+            line.body
+                .as_object()
+                .and_then(|body| body.values().find_map(|value| value.as_str()))
+                .unwrap_or_default()
+                .to_owned(),
+            String::new(),
+        ),
     };
-    let status = line.body.get("status").and_then(serde_json::Value::as_i64).map(|status| status.to_string()).unwrap_or_default();
-    ShownLine { id: line.id.clone(), run: line.run.to_string(), kind: line.kind.clone(), text, detail, status }
+    let status = line
+        .body
+        .get("status")
+        .and_then(serde_json::Value::as_i64)
+        .map(|status| status.to_string())
+        .unwrap_or_default();
+    ShownLine {
+        id: line.id.clone(),
+        run: line.run.to_string(),
+        kind: line.kind.clone(),
+        text,
+        detail,
+        status,
+    }
 }

@@ -45,12 +45,30 @@ pub struct Room {
 impl Room {
     /// From the widest to the narrowest; a message takes the first in which it fits.
     pub const ALL: [Self; 6] = [
-        Self { entries: 30, chars: 600 },
-        Self { entries: 20, chars: 300 },
-        Self { entries: 12, chars: 200 },
-        Self { entries: 6, chars: 160 },
-        Self { entries: 3, chars: 120 },
-        Self { entries: 1, chars: 80 },
+        Self {
+            entries: 30,
+            chars: 600,
+        },
+        Self {
+            entries: 20,
+            chars: 300,
+        },
+        Self {
+            entries: 12,
+            chars: 200,
+        },
+        Self {
+            entries: 6,
+            chars: 160,
+        },
+        Self {
+            entries: 3,
+            chars: 120,
+        },
+        Self {
+            entries: 1,
+            chars: 80,
+        },
     ];
 
     /// [`Room::chars`] by value, which is what a filter of a template takes.
@@ -63,8 +81,15 @@ impl Room {
     #[must_use]
     pub fn cut<T>(self, list: &[T]) -> Cut<'_, T> {
         // One entry more costs no more than the line that would stand for it.
-        let shown = if list.len() <= self.entries + 1 { list.len() } else { self.entries };
-        Cut { shown: &list[..shown], more: list.len() - shown }
+        let shown = if list.len() <= self.entries + 1 {
+            list.len()
+        } else {
+            self.entries
+        };
+        Cut {
+            shown: &list[..shown],
+            more: list.len() - shown,
+        }
     }
 }
 
@@ -96,15 +121,28 @@ mod tests {
 
     #[test]
     fn an_unknown_cost_is_said_to_be_unknown() {
-        let used = Usage { input_tokens: 5, output_tokens: 5, cost: None };
+        let used = Usage {
+            input_tokens: 5,
+            output_tokens: 5,
+            cost: None,
+        };
         assert_eq!(spent(used), "cost unknown");
         assert_eq!(spent(Usage::default()), "nothing spent");
-        assert_eq!(spent(Usage { cost: Some(MicroDollars(120_000)), ..used }), "$0.12");
+        assert_eq!(
+            spent(Usage {
+                cost: Some(MicroDollars(120_000)),
+                ..used
+            }),
+            "$0.12"
+        );
     }
 
     #[test]
     fn a_list_is_never_cut_by_one() {
-        let room = Room { entries: 3, chars: 10 };
+        let room = Room {
+            entries: 3,
+            chars: 10,
+        };
         assert_eq!(room.cut(&[1, 2, 3, 4]).more, 0);
         assert_eq!(room.cut(&[1, 2, 3, 4, 5]).more, 2);
     }

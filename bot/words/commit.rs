@@ -35,12 +35,25 @@ struct CommitView<'a> {
 
 /// The message of a task's commit.
 pub fn commit_message(task: &Task, extra: &CommitExtra) -> Result<String, askama::Error> {
-    let goal = task.specification.as_ref().map_or("", |specification| specification.goal.as_str());
-    let summary = task.report.as_ref().map_or(goal, |report| report.summary.as_str());
-    let agent = extra.agent_version.as_deref().map_or_else(|| task.terms.agent.clone(), |version| format!("{} {version}", task.terms.agent));
+    let goal = task
+        .specification
+        .as_ref()
+        .map_or("", |specification| specification.goal.as_str());
+    let summary = task
+        .report
+        .as_ref()
+        .map_or(goal, |report| report.summary.as_str());
+    let agent = extra.agent_version.as_deref().map_or_else(
+        || task.terms.agent.clone(),
+        |version| format!("{} {version}", task.terms.agent),
+    );
     let title = plain_to(&task.title(), SUBJECT_MAX_CHARS);
     let view = CommitView {
-        subject: if title.is_empty() { format!("Task {}", task.id) } else { title },
+        subject: if title.is_empty() {
+            format!("Task {}", task.id)
+        } else {
+            title
+        },
         body: wrap(&plain_to(summary, BODY_MAX_CHARS)),
         task,
         agent,
@@ -54,15 +67,28 @@ impl CommitView<'_> {
     /// The value of a trailer: one line that cannot begin another.
     fn value(&self, text: &str) -> String {
         let line = plain_to(text, TRAILER_MAX_CHARS);
-        if line.is_empty() { "unknown".to_owned() } else { line }
+        if line.is_empty() {
+            "unknown".to_owned()
+        } else {
+            line
+        }
     }
 
     fn approver(&self) -> String {
-        self.task.approval.as_ref().map_or_else(|| "nobody".to_owned(), |approval| self.value(&approval.by.name))
+        self.task.approval.as_ref().map_or_else(
+            || "nobody".to_owned(),
+            |approval| self.value(&approval.by.name),
+        )
     }
 
     fn model(&self) -> String {
-        self.value(self.task.model.as_deref().or(self.task.terms.model.as_deref()).unwrap_or("default"))
+        self.value(
+            self.task
+                .model
+                .as_deref()
+                .or(self.task.terms.model.as_deref())
+                .unwrap_or("default"),
+        )
     }
 }
 

@@ -38,9 +38,14 @@ impl<'a> FailureView<'a> {
 
     /// The last lines of what broke, and the last words of the agent; whichever there is.
     fn last_lines(&self) -> &str {
-        let FailureText::Run { failure, .. } = &self.card.text else { return "" };
+        let FailureText::Run { failure, .. } = &self.card.text else {
+            return "";
+        };
         match failure {
-            RunFailure::DidNotStart { detail } | RunFailure::Nonsense { detail } | RunFailure::Died { detail, .. } | RunFailure::Other { detail } => detail,
+            RunFailure::DidNotStart { detail }
+            | RunFailure::Nonsense { detail }
+            | RunFailure::Died { detail, .. }
+            | RunFailure::Other { detail } => detail,
             RunFailure::KeyRefused
             | RunFailure::OutOfCredit
             | RunFailure::RateLimited
@@ -56,8 +61,12 @@ impl<'a> FailureView<'a> {
 
     fn closing_words(&self) -> &str {
         match &self.card.text {
-            FailureText::Run { closing_words, .. } | FailureText::NothingChanged { closing_words } => closing_words,
-            FailureText::ChangeRefused { .. } | FailureText::Proof { .. } | FailureText::Publish { .. } | FailureText::GivenUp { .. } => "",
+            FailureText::Run { closing_words, .. }
+            | FailureText::NothingChanged { closing_words } => closing_words,
+            FailureText::ChangeRefused { .. }
+            | FailureText::Proof { .. }
+            | FailureText::Publish { .. }
+            | FailureText::GivenUp { .. } => "",
         }
     }
 }
@@ -79,5 +88,9 @@ const fn phase_words(phase: &Phase) -> &'static str {
 
 /// What can be done about a failure. Cancel reads "Give up" here.
 pub(super) fn controls(card: &FailureCard, open_task: Control) -> Vec<Control> {
-    if card.can_retry { vec![Control::Retry, Control::Cancel, open_task] } else { vec![open_task] }
+    if card.can_retry {
+        vec![Control::Retry, Control::Cancel, open_task]
+    } else {
+        vec![open_task]
+    }
 }

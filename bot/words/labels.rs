@@ -14,7 +14,9 @@ pub fn label(control: &Control, kind: &WordsKind) -> String {
         Control::Approve { .. } => "Approve".to_owned(),
         Control::Edit { .. } => "Edit".to_owned(),
         Control::ChangeRepository => "Change repository".to_owned(),
-        Control::Cancel if matches!(kind, WordsKind::Ending { well: false }) => "Give up".to_owned(),
+        Control::Cancel if matches!(kind, WordsKind::Ending { well: false }) => {
+            "Give up".to_owned()
+        }
         Control::Cancel => "Cancel".to_owned(),
         Control::Retry => "Retry".to_owned(),
         Control::Answer { choice, .. } => super::tame::plain_to(choice, usize::MAX),

@@ -63,7 +63,9 @@ pub fn render(message: &Message, links: &Links) -> Result<Words, askama::Error> 
             break;
         }
     }
-    let (fallback, markdown) = rendered.split_once("\n\n").unwrap_or((&rendered, &rendered));
+    let (fallback, markdown) = rendered
+        .split_once("\n\n")
+        .unwrap_or((&rendered, &rendered));
     Ok(Words {
         markdown: clip(markdown.trim(), MESSAGE_MAX_CHARS),
         fallback: clip(fallback.trim(), FALLBACK_MAX_CHARS),
@@ -81,14 +83,37 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
         Message::Question(card) => question::QuestionView::new(card, url, room).render(),
         Message::Result(card) => result::ResultView::new(card, url, room).render(),
         Message::Failed(card) => failure::FailureView::new(card, room).render(),
-        Message::Canceled { by, road, confirmed, pushed_branch } => {
-            notes::CanceledView { by, road: *road, confirmed: *confirmed, pushed_branch: pushed_branch.as_deref() }.render()
+        Message::Canceled {
+            by,
+            road,
+            confirmed,
+            pushed_branch,
+        } => notes::CanceledView {
+            by,
+            road: *road,
+            confirmed: *confirmed,
+            pushed_branch: pushed_branch.as_deref(),
         }
-        Message::PullRequestEnded { merged, by } => notes::PullRequestEndedView { merged: *merged, by }.render(),
+        .render(),
+        Message::PullRequestEnded { merged, by } => notes::PullRequestEndedView {
+            merged: *merged,
+            by,
+        }
+        .render(),
         Message::Expired => notes::ExpiredView.render(),
-        Message::NotAllowed { act, refusal } => notes::NotAllowedView { act: *act, refusal: *refusal }.render(),
-        Message::StaleApproval { seen, current } => notes::StaleApprovalView { seen: *seen, current: *current }.render(),
-        Message::NothingToDo { stands, wanted } => notes::NothingToDoView { stands, wanted }.render(),
+        Message::NotAllowed { act, refusal } => notes::NotAllowedView {
+            act: *act,
+            refusal: *refusal,
+        }
+        .render(),
+        Message::StaleApproval { seen, current } => notes::StaleApprovalView {
+            seen: *seen,
+            current: *current,
+        }
+        .render(),
+        Message::NothingToDo { stands, wanted } => {
+            notes::NothingToDoView { stands, wanted }.render()
+        }
         Message::OptionHints { unknown } => notes::OptionHintsView { unknown, room }.render(),
         Message::NothingAsked => notes::NothingAskedView.render(),
         Message::Help => notes::HelpView.render(),
@@ -124,7 +149,10 @@ fn mentions(message: &Message) -> Option<PersonId> {
 }
 
 fn controls(message: &Message, links: &Links) -> Vec<Control> {
-    let open = || Control::Open { label: OPEN_TASK.to_owned(), url: links.task_url.clone() };
+    let open = || Control::Open {
+        label: OPEN_TASK.to_owned(),
+        url: links.task_url.clone(),
+    };
     match message {
         Message::Progress(progress) => progress::controls(progress, open()),
         Message::PlanCard(card) => plan::controls(card),
@@ -152,7 +180,9 @@ fn kind(message: &Message) -> WordsKind {
         Message::PlanCard(card) if card.decision == Decision::Open => WordsKind::Decision,
         Message::Question(card) if card.answered.is_none() => WordsKind::Decision,
         Message::Result(card) => WordsKind::Ending { well: card.whole },
-        Message::Failed(_) | Message::Expired | Message::Canceled { .. } => WordsKind::Ending { well: false },
+        Message::Failed(_) | Message::Expired | Message::Canceled { .. } => {
+            WordsKind::Ending { well: false }
+        }
         Message::PullRequestEnded { merged, .. } => WordsKind::Ending { well: *merged },
         Message::PlanCard(_)
         | Message::Question(_)

@@ -105,7 +105,10 @@ impl TaskListView<'_> {
     }
 
     fn waiting(&self) -> usize {
-        self.tasks.iter().filter(|task| task.needs.is_some()).count()
+        self.tasks
+            .iter()
+            .filter(|task| task.needs.is_some())
+            .count()
     }
 }
 

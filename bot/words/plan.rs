@@ -29,7 +29,11 @@ pub(super) struct PlanView<'a> {
 
 impl<'a> PlanView<'a> {
     pub(super) const fn new(card: &'a PlanCard, task_url: &'a str, room: Room) -> Self {
-        Self { card, task_url, room }
+        Self {
+            card,
+            task_url,
+            room,
+        }
     }
 
     fn cut<'b, T>(&self, list: &'b [T]) -> Cut<'b, T> {
@@ -39,7 +43,14 @@ impl<'a> PlanView<'a> {
     /// Required checks and those of the plan, each once.
     fn checks(&self) -> Vec<String> {
         let mut checks = self.card.specification.checks.clone();
-        checks.extend(self.card.plan.checks.iter().filter(|check| !self.card.specification.checks.contains(check)).cloned());
+        checks.extend(
+            self.card
+                .plan
+                .checks
+                .iter()
+                .filter(|check| !self.card.specification.checks.contains(check))
+                .cloned(),
+        );
         checks
     }
 
@@ -54,16 +65,27 @@ impl<'a> PlanView<'a> {
 
 /// A range of cost as people read it.
 fn range(cost: &CostRange) -> String {
-    let (low, high) = (MicroDollars::from_dollars(cost.low), MicroDollars::from_dollars(cost.high));
-    if low == high { format!("about {high}") } else { format!("{low} to {high}") }
+    let (low, high) = (
+        MicroDollars::from_dollars(cost.low),
+        MicroDollars::from_dollars(cost.high),
+    );
+    if low == high {
+        format!("about {high}")
+    } else {
+        format!("{low} to {high}")
+    }
 }
 
 /// What can be done about a plan.
 pub(super) fn controls(card: &PlanCard) -> Vec<Control> {
     match card.decision {
         Decision::Open => vec![
-            Control::Approve { revision: card.revision },
-            Control::Edit { revision: card.revision },
+            Control::Approve {
+                revision: card.revision,
+            },
+            Control::Edit {
+                revision: card.revision,
+            },
             Control::ChangeRepository,
             Control::Cancel,
         ],
@@ -86,6 +108,16 @@ pub fn plan_text(card: &PlanCard) -> Result<String, askama::Error> {
             return Ok(text);
         }
     }
-    let text = PlanTextView { card, room: Room { entries: 1, chars: 40 } }.render()?;
-    Ok(crate::domain::clip(&super::tidy(&text), PLAN_TEXT_MAX_CHARS))
+    let text = PlanTextView {
+        card,
+        room: Room {
+            entries: 1,
+            chars: 40,
+        },
+    }
+    .render()?;
+    Ok(crate::domain::clip(
+        &super::tidy(&text),
+        PLAN_TEXT_MAX_CHARS,
+    ))
 }

@@ -22,7 +22,11 @@ pub(super) struct ProgressView<'a> {
 
 impl<'a> ProgressView<'a> {
     pub(super) const fn new(progress: &'a Progress, task_url: &'a str, room: Room) -> Self {
-        Self { progress, task_url, room }
+        Self {
+            progress,
+            task_url,
+            room,
+        }
     }
 
     /// Everything behind the name of the phase: step, time, last command, heartbeat, spend.
@@ -42,13 +46,26 @@ impl<'a> ProgressView<'a> {
     /// A dash where the phase is a word alone; behind a sentence with a dash of its own, a dot.
     const fn separator(&self) -> &'static str {
         match self.progress.phase {
-            Phase::Preparing | Phase::Working | Phase::Reworking { .. } | Phase::Verifying | Phase::Publishing => " — ",
-            Phase::Queued { .. } | Phase::Reading | Phase::Planning | Phase::Planned | Phase::Waiting | Phase::Over { .. } => " · ",
+            Phase::Preparing
+            | Phase::Working
+            | Phase::Reworking { .. }
+            | Phase::Verifying
+            | Phase::Publishing => " — ",
+            Phase::Queued { .. }
+            | Phase::Reading
+            | Phase::Planning
+            | Phase::Planned
+            | Phase::Waiting
+            | Phase::Over { .. } => " · ",
         }
     }
 
     fn how_over(&self) -> &str {
-        if let Phase::Over { how } = &self.progress.phase { how } else { "" }
+        if let Phase::Over { how } = &self.progress.phase {
+            how
+        } else {
+            ""
+        }
     }
 }
 
@@ -60,10 +77,21 @@ fn live_facts(live: &Live) -> Vec<String> {
     if live.elapsed_ms >= NOTICEABLE_MS {
         facts.push(format!("for {}", duration(live.elapsed_ms)));
     }
-    if let Some(command) = live.last_command.as_deref().filter(|command| !command.trim().is_empty()) {
-        facts.push(format!("last command {}", super::tame::code(&crate::domain::clip(command, COMMAND_MAX_CHARS))));
+    if let Some(command) = live
+        .last_command
+        .as_deref()
+        .filter(|command| !command.trim().is_empty())
+    {
+        facts.push(format!(
+            "last command {}",
+            super::tame::code(&crate::domain::clip(command, COMMAND_MAX_CHARS))
+        ));
     }
-    facts.push(if live.heartbeat_age_ms < NOTICEABLE_MS { "heard just now".to_owned() } else { format!("heard {} ago", duration(live.heartbeat_age_ms)) });
+    facts.push(if live.heartbeat_age_ms < NOTICEABLE_MS {
+        "heard just now".to_owned()
+    } else {
+        format!("heard {} ago", duration(live.heartbeat_age_ms))
+    });
     facts
 }
 
@@ -90,7 +118,9 @@ pub(super) fn controls(progress: &Progress, open: Control) -> Vec<Control> {
 }
 
 pub(super) fn kind(progress: &Progress) -> WordsKind {
-    WordsKind::Status { steps: steps(progress) }
+    WordsKind::Status {
+        steps: steps(progress),
+    }
 }
 
 /// The parts of a task's way, as people are shown them.
@@ -117,11 +147,22 @@ fn steps(progress: &Progress) -> Vec<Step> {
         Phase::Over { how } if how == "done" => (STEPS.len(), StepStanding::Done),
         Phase::Over { .. } => (if planned { 3 } else { 0 }, StepStanding::Failed),
     };
-    let later = if standing == StepStanding::Failed { StepStanding::Failed } else { StepStanding::Pending };
+    let later = if standing == StepStanding::Failed {
+        StepStanding::Failed
+    } else {
+        StepStanding::Pending
+    };
     let standing_of = |index: usize| match index.cmp(&at) {
         std::cmp::Ordering::Less => StepStanding::Done,
         std::cmp::Ordering::Equal => standing,
         std::cmp::Ordering::Greater => later,
     };
-    STEPS.iter().enumerate().map(|(index, title)| Step { title: (*title).to_owned(), standing: standing_of(index) }).collect()
+    STEPS
+        .iter()
+        .enumerate()
+        .map(|(index, title)| Step {
+            title: (*title).to_owned(),
+            standing: standing_of(index),
+        })
+        .collect()
 }

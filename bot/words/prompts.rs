@@ -11,12 +11,8 @@ use super::{
     tame::filters,
 };
 use crate::domain::{
-    conversation::Line,
-    effect::Assignment,
-    plan::Plan,
-    proof::Judged,
-    specification::SpecificationDraft,
-    task::Task,
+    conversation::Line, effect::Assignment, plan::Plan, proof::Judged,
+    specification::SpecificationDraft, task::Task,
 };
 
 /// What a prompt needs to know beside the task.
@@ -31,14 +27,37 @@ pub struct PromptExtra {
 }
 
 /// The prompt for an assignment. Its first line is `Deckhand phase: …`.
-pub fn prompt(task: &Task, assignment: &Assignment, extra: &PromptExtra) -> Result<String, askama::Error> {
+pub fn prompt(
+    task: &Task,
+    assignment: &Assignment,
+    extra: &PromptExtra,
+) -> Result<String, askama::Error> {
     let subject = Subject::new(task, extra);
     let text = match assignment {
         Assignment::Plan => PlanPrompt { subject }.render(),
-        Assignment::Revise { corrections } => RevisePrompt { subject, corrections }.render(),
+        Assignment::Revise { corrections } => RevisePrompt {
+            subject,
+            corrections,
+        }
+        .render(),
         Assignment::Work => WorkPrompt { subject }.render(),
-        Assignment::Answer { question, answer } => AnswerPrompt { subject, question, answer }.render(),
-        Assignment::Rework { round, judged, failed } => ReworkPrompt { subject, round: *round, judged, failed }.render(),
+        Assignment::Answer { question, answer } => AnswerPrompt {
+            subject,
+            question,
+            answer,
+        }
+        .render(),
+        Assignment::Rework {
+            round,
+            judged,
+            failed,
+        } => ReworkPrompt {
+            subject,
+            round: *round,
+            judged,
+            failed,
+        }
+        .render(),
         Assignment::FollowUp { words } => FollowUpPrompt { subject, words }.render(),
     }?;
     Ok(super::tidy(&text))
@@ -54,14 +73,26 @@ struct Subject<'a> {
 
 impl<'a> Subject<'a> {
     fn new(task: &'a Task, extra: &'a PromptExtra) -> Self {
-        let others = || task.context.iter().filter(|line| line.reference != task.request.reference);
+        let others = || {
+            task.context
+                .iter()
+                .filter(|line| line.reference != task.request.reference)
+        };
         let is_requester = |line: &&Line| line.author.id == task.request.author.id;
-        let bystanders = task.bystanders.iter().filter(|line| !task.context.iter().any(|known| known.reference == line.reference));
+        let bystanders = task.bystanders.iter().filter(|line| {
+            !task
+                .context
+                .iter()
+                .any(|known| known.reference == line.reference)
+        });
         Self {
             task,
             extra,
             instructions: others().filter(is_requester).collect(),
-            background: others().filter(|line| !is_requester(line)).chain(bystanders).collect(),
+            background: others()
+                .filter(|line| !is_requester(line))
+                .chain(bystanders)
+                .collect(),
         }
     }
 
@@ -78,7 +109,11 @@ impl<'a> Subject<'a> {
     }
 
     fn instructions(&self) -> String {
-        let said: Vec<&str> = self.instructions.iter().map(|line| line.text.as_str()).collect();
+        let said: Vec<&str> = self
+            .instructions
+            .iter()
+            .map(|line| line.text.as_str())
+            .collect();
         cited(&said.join("\n\n"))
     }
 
@@ -87,7 +122,11 @@ impl<'a> Subject<'a> {
     }
 
     fn background(&self) -> String {
-        let said: Vec<String> = self.background.iter().map(|line| format!("{}: {}", line.author.name, line.text)).collect();
+        let said: Vec<String> = self
+            .background
+            .iter()
+            .map(|line| format!("{}: {}", line.author.name, line.text))
+            .collect();
         fence(&said.join("\n"))
     }
 
@@ -100,9 +139,17 @@ impl<'a> Subject<'a> {
     }
 
     fn place(&self) -> String {
-        self.task.workplace.as_ref().map_or_else(String::new, |workplace| {
-            format!("{}, branch {} at {}", workplace.repository, workplace.base_branch, workplace.base_commit.short())
-        })
+        self.task
+            .workplace
+            .as_ref()
+            .map_or_else(String::new, |workplace| {
+                format!(
+                    "{}, branch {} at {}",
+                    workplace.repository,
+                    workplace.base_branch,
+                    workplace.base_commit.short()
+                )
+            })
     }
 
     fn rules(&self) -> String {

@@ -63,20 +63,32 @@ impl PullRequestView<'_> {
     }
 
     fn goal(&self) -> &str {
-        self.task.specification.as_ref().map_or("", |specification| specification.goal.as_str())
+        self.task
+            .specification
+            .as_ref()
+            .map_or("", |specification| specification.goal.as_str())
     }
 
     fn approver(&self) -> &str {
-        self.task.approval.as_ref().map_or("nobody", |approval| approval.by.name.as_str())
+        self.task
+            .approval
+            .as_ref()
+            .map_or("nobody", |approval| approval.by.name.as_str())
     }
 
     fn model(&self) -> &str {
-        self.task.model.as_deref().or(self.task.terms.model.as_deref()).unwrap_or("its default model")
+        self.task
+            .model
+            .as_deref()
+            .or(self.task.terms.model.as_deref())
+            .unwrap_or("its default model")
     }
 
     fn commands(&self) -> &[CommandLine] {
         let all = self.extra.commands;
-        &all[all.len().saturating_sub(COMMANDS_MAX.min(self.room.entries * 4))..]
+        &all[all
+            .len()
+            .saturating_sub(COMMANDS_MAX.min(self.room.entries * 4))..]
     }
 
     fn all_checks(&self) -> &[CheckResult] {
@@ -84,7 +96,11 @@ impl PullRequestView<'_> {
     }
 
     fn passed(&self) -> usize {
-        self.card.checks.iter().filter(|check| check.outcome == CheckOutcome::Passed).count()
+        self.card
+            .checks
+            .iter()
+            .filter(|check| check.outcome == CheckOutcome::Passed)
+            .count()
     }
 
     fn mark(&self, one: &Judged) -> &'static str {
@@ -113,10 +129,22 @@ impl PullRequestView<'_> {
 }
 
 /// The text of a pull request: requirements with their evidence first, everything else behind them.
-pub fn pull_request_body(task: &Task, card: &ResultCard, extra: &PullRequestExtra<'_>) -> Result<String, askama::Error> {
+pub fn pull_request_body(
+    task: &Task,
+    card: &ResultCard,
+    extra: &PullRequestExtra<'_>,
+) -> Result<String, askama::Error> {
     let mut body = String::new();
     for room in Room::ALL {
-        body = super::tidy(&PullRequestView { task, card, extra, room }.render()?);
+        body = super::tidy(
+            &PullRequestView {
+                task,
+                card,
+                extra,
+                room,
+            }
+            .render()?,
+        );
         if body.chars().count() <= BODY_MAX_CHARS {
             break;
         }
@@ -130,7 +158,11 @@ fn call_nobody(body: &str) -> String {
     let lines = body.lines().map(|line| {
         let toggles = line.starts_with("```");
         in_fence ^= toggles;
-        if in_fence || toggles { line.to_owned() } else { call_nobody_in(line) }
+        if in_fence || toggles {
+            line.to_owned()
+        } else {
+            call_nobody_in(line)
+        }
     });
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -142,7 +174,9 @@ fn call_nobody_in(line: &str) -> String {
     while let Some(character) = characters.next() {
         in_code ^= character == '`';
         quiet.push(character);
-        let names_somebody = character == '@' && !before.is_alphanumeric() && characters.peek().is_some_and(|next| next.is_alphanumeric());
+        let names_somebody = character == '@'
+            && !before.is_alphanumeric()
+            && characters.peek().is_some_and(|next| next.is_alphanumeric());
         if names_somebody && !in_code {
             quiet.push('\u{200b}');
         }
@@ -157,7 +191,13 @@ mod tests {
 
     #[test]
     fn a_model_notifies_nobody_at_the_forge() {
-        assert_eq!(call_nobody("ask @ana, see `@types/node` and a@b.c"), "ask @\u{200b}ana, see `@types/node` and a@b.c");
-        assert_eq!(call_nobody("```\nnpm i @types/node\n```\n@ben"), "```\nnpm i @types/node\n```\n@\u{200b}ben");
+        assert_eq!(
+            call_nobody("ask @ana, see `@types/node` and a@b.c"),
+            "ask @\u{200b}ana, see `@types/node` and a@b.c"
+        );
+        assert_eq!(
+            call_nobody("```\nnpm i @types/node\n```\n@ben"),
+            "```\nnpm i @types/node\n```\n@\u{200b}ben"
+        );
     }
 }

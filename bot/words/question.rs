@@ -27,7 +27,11 @@ pub(super) struct QuestionView<'a> {
 #[expect(clippy::unused_self, reason = "a template calls methods of its view")]
 impl<'a> QuestionView<'a> {
     pub(super) const fn new(card: &'a QuestionCard, task_url: &'a str, room: Room) -> Self {
-        Self { card, task_url, room }
+        Self {
+            card,
+            task_url,
+            room,
+        }
     }
 
     fn cut<'b, T>(&self, list: &'b [T]) -> Cut<'b, T> {
@@ -36,7 +40,11 @@ impl<'a> QuestionView<'a> {
 
     fn spent_words(&self, usage: &Usage) -> String {
         let words = spent(*usage);
-        if usage.cost.is_some() { format!("{words} spent so far") } else { words }
+        if usage.cost.is_some() {
+            format!("{words} spent so far")
+        } else {
+            words
+        }
     }
 
     /// The longest quoted question, in characters; wider than one list entry, because it is the whole matter.
@@ -50,5 +58,11 @@ pub(super) fn controls(card: &QuestionCard) -> Vec<Control> {
     if card.answered.is_some() {
         return Vec::new();
     }
-    card.choices.iter().map(|choice| Control::Answer { question: card.number, choice: choice.clone() }).collect()
+    card.choices
+        .iter()
+        .map(|choice| Control::Answer {
+            question: card.number,
+            choice: choice.clone(),
+        })
+        .collect()
 }

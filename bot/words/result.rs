@@ -30,7 +30,11 @@ pub(super) struct ResultView<'a> {
 #[expect(clippy::unused_self, reason = "a template calls methods of its view")]
 impl<'a> ResultView<'a> {
     pub(super) const fn new(card: &'a ResultCard, task_url: &'a str, room: Room) -> Self {
-        Self { card, task_url, room }
+        Self {
+            card,
+            task_url,
+            room,
+        }
     }
 
     fn cut<'b, T>(&self, list: &'b [T]) -> Cut<'b, T> {
@@ -38,7 +42,11 @@ impl<'a> ResultView<'a> {
     }
 
     fn met(&self) -> usize {
-        self.card.requirements.iter().filter(|one| one.verdict == Verdict::Met).count()
+        self.card
+            .requirements
+            .iter()
+            .filter(|one| one.verdict == Verdict::Met)
+            .count()
     }
 
     fn all_met(&self) -> bool {
@@ -46,18 +54,31 @@ impl<'a> ResultView<'a> {
     }
 
     fn passed(&self) -> usize {
-        self.card.checks.iter().filter(|check| check.outcome == CheckOutcome::Passed).count()
+        self.card
+            .checks
+            .iter()
+            .filter(|check| check.outcome == CheckOutcome::Passed)
+            .count()
     }
 
     /// Commands that did not pass.
     fn failed_checks(&self) -> Vec<&CheckResult> {
-        self.card.checks.iter().filter(|check| check.outcome != CheckOutcome::Passed).collect()
+        self.card
+            .checks
+            .iter()
+            .filter(|check| check.outcome != CheckOutcome::Passed)
+            .collect()
     }
 
     /// The last lines of the first failed commands; the narrowest cuts leave them to the task page.
     fn tails(&self) -> Vec<&str> {
         let most = if self.room.entries > 3 { TAILS_MAX } else { 0 };
-        self.failed_checks().into_iter().map(|check| check.tail.as_str()).filter(|tail| !tail.trim().is_empty()).take(most).collect()
+        self.failed_checks()
+            .into_iter()
+            .map(|check| check.tail.as_str())
+            .filter(|tail| !tail.trim().is_empty())
+            .take(most)
+            .collect()
     }
 
     fn mark(&self, one: &Judged) -> &'static str {
@@ -81,13 +102,29 @@ impl<'a> ResultView<'a> {
     }
 
     fn missing_pictures(&self) -> Vec<&Picture> {
-        self.card.pictures.iter().filter(|picture| picture.artifact.is_none()).collect()
+        self.card
+            .pictures
+            .iter()
+            .filter(|picture| picture.artifact.is_none())
+            .collect()
     }
 
     fn size(&self) -> String {
-        let (added, removed) = self.card.files.iter().fold((0_u32, 0_u32), |(added, removed), file| (added.saturating_add(file.added), removed.saturating_add(file.removed)));
+        let (added, removed) =
+            self.card
+                .files
+                .iter()
+                .fold((0_u32, 0_u32), |(added, removed), file| {
+                    (
+                        added.saturating_add(file.added),
+                        removed.saturating_add(file.removed),
+                    )
+                });
         let files = count(self.card.files.len(), "file", "files");
-        format!("{files} changed, {} added, {removed} removed", count(added as usize, "line", "lines"))
+        format!(
+            "{files} changed, {} added, {removed} removed",
+            count(added as usize, "line", "lines")
+        )
     }
 
     fn rounds(&self) -> String {
@@ -124,12 +161,21 @@ pub(super) fn outcome_words(outcome: &CheckOutcome) -> String {
         CheckOutcome::Passed => "passed".to_owned(),
         CheckOutcome::Failed { status } => format!("failed with status {status}"),
         CheckOutcome::TimedOut => "did not end in time".to_owned(),
-        CheckOutcome::CouldNotRun { reason } => format!("could not be run: {}", super::tame::tame_to(reason, 200)),
+        CheckOutcome::CouldNotRun { reason } => {
+            format!("could not be run: {}", super::tame::tame_to(reason, 200))
+        }
     }
 }
 
 /// Where to look: the pull request, and the task page.
 pub(super) fn controls(card: &ResultCard, open_task: Control) -> Vec<Control> {
     let pull_request = card.publication.pull_request.as_ref();
-    pull_request.map(|request| Control::Open { label: super::labels::OPEN_PULL_REQUEST.to_owned(), url: request.url.clone() }).into_iter().chain([open_task]).collect()
+    pull_request
+        .map(|request| Control::Open {
+            label: super::labels::OPEN_PULL_REQUEST.to_owned(),
+            url: request.url.clone(),
+        })
+        .into_iter()
+        .chain([open_task])
+        .collect()
 }

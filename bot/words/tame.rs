@@ -55,7 +55,11 @@ pub fn plain_to(text: &str, limit_chars: usize) -> String {
 /// The text as a code span that cannot be left, on one line.
 #[must_use]
 pub fn code(text: &str) -> String {
-    let lines: Vec<String> = text.lines().map(one_line).filter(|line| !line.is_empty()).collect();
+    let lines: Vec<String> = text
+        .lines()
+        .map(one_line)
+        .filter(|line| !line.is_empty())
+        .collect();
     // Two and more backticks in a row would look like an end, or like a fence, to some readers.
     let line = clip(&lines.join(" ⏎ "), CODE_MAX_CHARS).replace("``", "''");
     match line.contains('`') {
@@ -69,7 +73,11 @@ pub fn code(text: &str) -> String {
 #[must_use]
 pub fn quoted(text: &str, limit_chars: usize) -> String {
     let cut = clip(text.trim(), limit_chars);
-    let mut lines: Vec<String> = cut.lines().take(QUOTED_MAX_LINES).map(|line| format!("> {}", tame_to(line, limit_chars))).collect();
+    let mut lines: Vec<String> = cut
+        .lines()
+        .take(QUOTED_MAX_LINES)
+        .map(|line| format!("> {}", tame_to(line, limit_chars)))
+        .collect();
     if cut.lines().count() > QUOTED_MAX_LINES {
         lines.push("> …".to_owned());
     }
@@ -84,7 +92,10 @@ pub fn fenced(text: &str) -> String {
         .map(|line| strip_broadcasts(&visible(line.trim_end()).replace("```", "'''")))
         .map(|line| clip(&line, FENCED_LINE_MAX_CHARS))
         .collect();
-    let end = lines.iter().rposition(|line| !line.trim().is_empty()).map_or(0, |at| at + 1);
+    let end = lines
+        .iter()
+        .rposition(|line| !line.trim().is_empty())
+        .map_or(0, |at| at + 1);
     let start = end.saturating_sub(FENCED_MAX_LINES);
     if end == 0 {
         return String::new();
@@ -101,7 +112,11 @@ pub fn cell(text: &str, limit_chars: usize) -> String {
 /// The text as one line inside a fence.
 #[must_use]
 pub fn log_line(text: &str) -> String {
-    let lines: Vec<String> = text.lines().map(one_line).filter(|line| !line.is_empty()).collect();
+    let lines: Vec<String> = text
+        .lines()
+        .map(one_line)
+        .filter(|line| !line.is_empty())
+        .collect();
     clip(&lines.join(" ⏎ ").replace("```", "'''"), CODE_MAX_CHARS)
 }
 
@@ -114,7 +129,9 @@ fn one_line(text: &str) -> String {
 /// Without control characters, characters of no width, and those that turn the direction of writing: they hide what is there.
 fn visible(text: &str) -> String {
     let hidden = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}');
-    text.chars().filter(|c| (!c.is_control() || *c == '\t') && !hidden(*c)).collect()
+    text.chars()
+        .filter(|c| (!c.is_control() || *c == '\t') && !hidden(*c))
+        .collect()
 }
 
 /// Leaves the word of a broadcast mention and takes what makes it one: `<!here|@here>` and `@here` become `here`.
@@ -122,7 +139,9 @@ fn strip_broadcasts(text: &str) -> String {
     let mut stripped = text.to_owned();
     while let Some(start) = stripped.find("<!") {
         let inside = &stripped[start + 2..];
-        let (word, rest) = inside.split_once('>').map_or((inside, ""), |(word, rest)| (word, rest));
+        let (word, rest) = inside
+            .split_once('>')
+            .map_or((inside, ""), |(word, rest)| (word, rest));
         let word = word.split(['|', '^']).next().unwrap_or_default();
         stripped = format!("{}{word}{rest}", &stripped[..start]);
     }
@@ -151,7 +170,10 @@ fn strip_leading_markup(line: &str) -> &str {
     loop {
         let marker = rest.trim_start_matches(['#', '>', '-', '+', '*', '=', '|']);
         let numbered = rest.trim_start_matches(|c: char| c.is_ascii_digit());
-        let after_number = numbered.strip_prefix(". ").or_else(|| numbered.strip_prefix(") ")).filter(|_| numbered.len() < rest.len());
+        let after_number = numbered
+            .strip_prefix(". ")
+            .or_else(|| numbered.strip_prefix(") "))
+            .filter(|_| numbered.len() < rest.len());
         let next = match (marker.strip_prefix(' '), after_number) {
             (Some(after), _) if marker.len() < rest.len() => after,
             (_, Some(after)) => after,
@@ -197,7 +219,11 @@ fn balanced_spans(line: &str) -> Vec<String> {
 /// Takes what would be markup outside of code. `<` is escaped as both Slack and `CommonMark` read it, so no tag, link or
 /// mention can begin; so is `&` where it would begin such an escape.
 fn escape_prose(text: &str, into: &mut String) {
-    let text = text.replace("**", "").replace("__", "").replace("~~", "").replace("](", "] (");
+    let text = text
+        .replace("**", "")
+        .replace("__", "")
+        .replace("~~", "")
+        .replace("](", "] (");
     for (at, character) in text.char_indices() {
         match character {
             '<' => into.push_str("&lt;"),
@@ -215,25 +241,42 @@ fn begins_entity(rest: &str) -> bool {
 }
 
 /// The same as filters of templates.
-#[expect(clippy::unnecessary_wraps, clippy::inline_always, clippy::unused_self, reason = "a filter of askama is made by its macro, and returns a result")]
+#[expect(
+    clippy::unnecessary_wraps,
+    clippy::inline_always,
+    clippy::unused_self,
+    reason = "a filter of askama is made by its macro, and returns a result"
+)]
 pub(super) mod filters {
     use super::Display;
 
     /// [`super::tame_to`].
     #[askama::filter_fn]
-    pub fn tame(text: impl Display, _: &dyn askama::Values, limit_chars: usize) -> askama::Result<String> {
+    pub fn tame(
+        text: impl Display,
+        _: &dyn askama::Values,
+        limit_chars: usize,
+    ) -> askama::Result<String> {
         Ok(super::tame_to(&text.to_string(), limit_chars))
     }
 
     /// [`super::plain_to`].
     #[askama::filter_fn]
-    pub fn plain(text: impl Display, _: &dyn askama::Values, limit_chars: usize) -> askama::Result<String> {
+    pub fn plain(
+        text: impl Display,
+        _: &dyn askama::Values,
+        limit_chars: usize,
+    ) -> askama::Result<String> {
         Ok(super::plain_to(&text.to_string(), limit_chars))
     }
 
     /// [`super::cell`].
     #[askama::filter_fn]
-    pub fn cell(text: impl Display, _: &dyn askama::Values, limit_chars: usize) -> askama::Result<String> {
+    pub fn cell(
+        text: impl Display,
+        _: &dyn askama::Values,
+        limit_chars: usize,
+    ) -> askama::Result<String> {
         Ok(super::cell(&text.to_string(), limit_chars))
     }
 
@@ -251,7 +294,11 @@ pub(super) mod filters {
 
     /// [`super::quoted`].
     #[askama::filter_fn]
-    pub fn quoted(text: impl Display, _: &dyn askama::Values, limit_chars: usize) -> askama::Result<String> {
+    pub fn quoted(
+        text: impl Display,
+        _: &dyn askama::Values,
+        limit_chars: usize,
+    ) -> askama::Result<String> {
         Ok(super::quoted(&text.to_string(), limit_chars))
     }
 
@@ -273,7 +320,10 @@ mod tests {
     #[test]
     fn nobody_is_called_by_a_model() {
         check("<!channel> please look", "channel please look");
-        check("<!here|@here> and @Channel and @everyone", "here and Channel and everyone");
+        check(
+            "<!here|@here> and @Channel and @everyone",
+            "here and Channel and everyone",
+        );
         check("<!<!channel>>", "channel");
         check("<@U0ANA> look", "&lt;@U0ANA> look");
         check("mail ana@example.com", "mail ana@example.com");
@@ -290,7 +340,10 @@ mod tests {
         check("2024 is a year", "2024 is a year");
         check("- - # nested", "nested");
         check("**bold** and ~~gone~~", "bold and gone");
-        check("see [the page](https://evil.example) ![x](https://evil.example/p.png)", "see [the page] (https://evil.example) ![x] (https://evil.example/p.png)");
+        check(
+            "see [the page](https://evil.example) ![x](https://evil.example/p.png)",
+            "see [the page] (https://evil.example) ![x] (https://evil.example/p.png)",
+        );
         check("a\u{202e}b\u{7}c", "abc");
         check("--flag stays", "--flag stays");
     }
@@ -298,7 +351,10 @@ mod tests {
     #[test]
     fn code_spans_survive_and_cannot_run_away() {
         check("the `offset` of `a<b>` & c", "the `offset` of `a<b>` & c");
-        check("List<String> -> ?limit=1&offset=2 &lt; &#60;", "List&lt;String> -> ?limit=1&offset=2 &amp;lt; &amp;#60;");
+        check(
+            "List<String> -> ?limit=1&offset=2 &lt; &#60;",
+            "List&lt;String> -> ?limit=1&offset=2 &amp;lt; &amp;#60;",
+        );
         check("`code` first", "`code` first");
         check("an open ` tick", "an open ' tick");
         check("```js alert(1)```", "`js alert(1)`");
@@ -312,13 +368,18 @@ mod tests {
     fn output_keeps_its_last_lines_and_its_fence() {
         let many: Vec<String> = (0..100).map(|n| format!("line {n}")).collect();
         let fenced_lines = fenced(&many.join("\n"));
-        assert!(fenced_lines.starts_with("```\nline 85\n") && fenced_lines.ends_with("line 99\n```"));
+        assert!(
+            fenced_lines.starts_with("```\nline 85\n") && fenced_lines.ends_with("line 99\n```")
+        );
         assert_eq!(fenced("a\n```\n# out\n\n"), "```\na\n'''\n# out\n```");
         assert_eq!(fenced(" \n"), "");
     }
 
     #[test]
     fn a_passage_is_quoted_line_by_line() {
-        assert_eq!(quoted("Which one?\n\n- a\n@here", 100), "> Which one?\n> \n> a\n> here");
+        assert_eq!(
+            quoted("Which one?\n\n- a\n@here", 100),
+            "> Which one?\n> \n> a\n> here"
+        );
     }
 }

@@ -4,7 +4,8 @@ use deckhand_world::slack::On;
 
 use crate::harness::Stage;
 
-const REQUEST: &str = "The offset parameter of /api/v2/users is ignored when limit is over 100. repo=acme/web";
+const REQUEST: &str =
+    "The offset parameter of /api/v2/users is ignored when limit is over 100. repo=acme/web";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_emoji_on_the_request_ends_the_work() {
@@ -15,15 +16,29 @@ async fn an_emoji_on_the_request_ends_the_work() {
     stage.wait_for_state(&thread, "running").await;
 
     let begun = std::time::Instant::now();
-    thread.react("ana", "octagonal_sign", On::Root).await.unwrap();
+    thread
+        .react("ana", "octagonal_sign", On::Root)
+        .await
+        .unwrap();
     thread.wait_for_words("ancelled").await.unwrap();
     assert!(begun.elapsed().as_secs() < 5, "the promise is five seconds");
     stage.wait_for_no_sandbox().await;
     assert_eq!(stage.task(&thread).await.state.name(), "canceled");
-    assert!(stage.github.repository("acme/web").unwrap().pull_requests().is_empty());
+    assert!(
+        stage
+            .github
+            .repository("acme/web")
+            .unwrap()
+            .pull_requests()
+            .is_empty()
+    );
     let calls = stage.models.request_count();
     stage.settle().await;
-    assert_eq!(stage.models.request_count(), calls, "no model call after the confirmation");
+    assert_eq!(
+        stage.models.request_count(),
+        calls,
+        "no model call after the confirmation"
+    );
     stage.close().await;
 }
 
@@ -35,7 +50,11 @@ async fn a_word_ends_it_while_the_plan_waits() {
     thread.say("ana", "stop").await.unwrap();
     thread.wait_for_words("ancelled").await.unwrap();
     stage.settle().await;
-    assert!(thread.control("Approve").is_err(), "nothing is left to approve\n{}", thread.render());
+    assert!(
+        thread.control("Approve").is_err(),
+        "nothing is left to approve\n{}",
+        thread.render()
+    );
     stage.close().await;
 }
 
@@ -45,7 +64,10 @@ async fn a_button_ends_it_while_it_is_planned() {
     stage.models.pause();
     let thread = stage.mention(REQUEST).await;
     stage.wait_for_state(&thread, "planning").await;
-    thread.wait("the Cancel button", || thread.control("Cancel").ok()).await.unwrap();
+    thread
+        .wait("the Cancel button", || thread.control("Cancel").ok())
+        .await
+        .unwrap();
     thread.press("ana", "Cancel").await.unwrap();
     thread.wait_for_words("ancelled").await.unwrap();
     stage.models.resume();
@@ -62,6 +84,14 @@ async fn a_cancel_of_a_finished_task_says_so() {
     stage.settle().await;
     thread.say("ana", "stop").await.unwrap();
     stage.settle().await;
-    thread.wait("a sentence for ana alone", || thread.messages().into_iter().find(|message| message.says("was cancelled"))).await.unwrap();
+    thread
+        .wait("a sentence for ana alone", || {
+            thread
+                .messages()
+                .into_iter()
+                .find(|message| message.says("was cancelled"))
+        })
+        .await
+        .unwrap();
     stage.close().await;
 }

@@ -2,7 +2,8 @@
 
 use crate::harness::Stage;
 
-const REQUEST: &str = "The offset parameter of /api/v2/users is ignored when limit is over 100. repo=acme/web";
+const REQUEST: &str =
+    "The offset parameter of /api/v2/users is ignored when limit is over 100. repo=acme/web";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_question_waits_and_its_answer_goes_on_in_the_same_session() {
@@ -17,7 +18,10 @@ async fn a_question_waits_and_its_answer_goes_on_in_the_same_session() {
     let session = task.session.clone();
     assert!(session.is_some());
 
-    thread.say("ana", "Cap it at 100, as the documentation says.").await.unwrap();
+    thread
+        .say("ana", "Cap it at 100, as the documentation says.")
+        .await
+        .unwrap();
     let task = stage.wait_for_state(&thread, "in_review").await;
     assert!(task.last_result().unwrap().whole, "{}", thread.render());
     stage.close().await;
@@ -32,7 +36,10 @@ async fn a_reply_after_the_result_continues_branch_and_pull_request() {
     let first = stage.wait_for_state(&thread, "in_review").await;
     stage.settle().await;
 
-    thread.say("ana", "Please add a line about it to the README.").await.unwrap();
+    thread
+        .say("ana", "Please add a line about it to the README.")
+        .await
+        .unwrap();
     let second = loop {
         let task = stage.wait_for_state(&thread, "in_review").await;
         if task.pushed != first.pushed {
@@ -72,11 +79,23 @@ async fn a_run_outlives_the_bot() {
     stage.models.pause();
     thread.say("ana", "approve").await.unwrap();
     stage.wait_for_state(&thread, "running").await;
-    stage.models.until_waiting(1, crate::harness::PATIENCE).await.unwrap();
+    stage
+        .models
+        .until_waiting(1, crate::harness::PATIENCE)
+        .await
+        .unwrap();
     stage.restart().await;
     stage.models.resume();
     let task = stage.wait_for_state(&thread, "in_review").await;
     assert!(task.last_result().unwrap().whole, "{}", thread.render());
-    assert_eq!(stage.github.repository("acme/web").unwrap().pull_requests().len(), 1);
+    assert_eq!(
+        stage
+            .github
+            .repository("acme/web")
+            .unwrap()
+            .pull_requests()
+            .len(),
+        1
+    );
     stage.close().await;
 }

@@ -3,7 +3,11 @@
 //!
 //! They need the images of `script/setup goose`, and say so where they are missing.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a scenario that cannot go on has failed")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a scenario that cannot go on has failed"
+)]
 
 mod harness;
 

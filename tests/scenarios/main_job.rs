@@ -4,17 +4,35 @@ use deckhand_world::slack::On;
 
 use crate::harness::{CHANNEL, MODEL_KEY, PATIENCE, Stage};
 
-const REQUEST: &str = "The offset parameter of /api/v2/users is ignored when limit is over 100. repo=acme/web";
+const REQUEST: &str =
+    "The offset parameter of /api/v2/users is ignored when limit is over 100. repo=acme/web";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mention_becomes_a_proved_pull_request() {
     let stage = Stage::open().await;
-    let thread = stage.slack.say("ben", CHANNEL, "The users page is broken again. It must be the database index.").await.unwrap().with_patience(PATIENCE);
-    thread.say("cleo", "For me it only happens with a limit over 100.").await.unwrap();
+    let thread = stage
+        .slack
+        .say(
+            "ben",
+            CHANNEL,
+            "The users page is broken again. It must be the database index.",
+        )
+        .await
+        .unwrap()
+        .with_patience(PATIENCE);
+    thread
+        .say("cleo", "For me it only happens with a limit over 100.")
+        .await
+        .unwrap();
     thread.mention("ana", REQUEST).await.unwrap();
 
     thread.wait_for_words("acme/web").await.unwrap();
-    let card = thread.wait_for("the plan card", |message| message.from_bot() && message.says("Plan")).await.unwrap();
+    let card = thread
+        .wait_for("the plan card", |message| {
+            message.from_bot() && message.says("Plan")
+        })
+        .await
+        .unwrap();
     assert!(card.says("R1"), "{}", thread.render());
     thread.press("ana", "Approve").await.unwrap();
 
@@ -25,7 +43,10 @@ async fn a_mention_becomes_a_proved_pull_request() {
     let pulls = repository.pull_requests();
     assert_eq!(pulls.len(), 1, "{words}");
     assert_eq!(pulls[0].head, task.branch());
-    assert!(words.contains(&format!("/acme/web/pull/{}", pulls[0].number)), "{words}");
+    assert!(
+        words.contains(&format!("/acme/web/pull/{}", pulls[0].number)),
+        "{words}"
+    );
 
     // Each requirement was seen to be true by the host, in the clean container.
     let result = task.last_result().unwrap();
@@ -33,12 +54,24 @@ async fn a_mention_becomes_a_proved_pull_request() {
     // What was pushed is what was proved, and plain git says where it came from.
     let commits = repository.log(&task.branch()).await.unwrap();
     assert_eq!(commits[0].id, result.publication.commit.0);
-    for trailer in ["Deckhand-Task:", "Requested-by: ana", "Approved-by: ana", "Deckhand-Agent: goose"] {
-        assert!(commits[0].message.contains(trailer), "{trailer} in {}", commits[0].message);
+    for trailer in [
+        "Deckhand-Task:",
+        "Requested-by: ana",
+        "Approved-by: ana",
+        "Deckhand-Agent: goose",
+    ] {
+        assert!(
+            commits[0].message.contains(trailer),
+            "{trailer} in {}",
+            commits[0].message
+        );
     }
     // Two pictures, before and after, in the thread.
     assert_eq!(thread.files().len(), 2, "{words}");
-    assert!(thread.bot_messages().len() <= 6, "an ordinary task takes at most six messages\n{words}");
+    assert!(
+        thread.bot_messages().len() <= 6,
+        "an ordinary task takes at most six messages\n{words}"
+    );
     // No key was in the sandbox, and none is in what is kept.
     assert!(!stage.log(&task.id).await.contains(MODEL_KEY));
     stage.close().await;
@@ -52,7 +85,10 @@ async fn a_correction_makes_revision_two_and_an_old_approval_is_refused() {
     stage.settle().await;
     let old = thread.control("Approve").unwrap();
 
-    thread.say("ana", "Please also mention the limit in the README.").await.unwrap();
+    thread
+        .say("ana", "Please also mention the limit in the README.")
+        .await
+        .unwrap();
     let task = loop {
         let task = stage.wait_for_state(&thread, "awaiting_approval").await;
         if task.plans.len() == 2 {
@@ -65,10 +101,23 @@ async fn a_correction_makes_revision_two_and_an_old_approval_is_refused() {
 
     thread.press_control("ana", &old).await.unwrap();
     stage.settle().await;
-    assert_eq!(stage.task(&thread).await.state.name(), "awaiting_approval", "{}", thread.render());
+    assert_eq!(
+        stage.task(&thread).await.state.name(),
+        "awaiting_approval",
+        "{}",
+        thread.render()
+    );
 
-    let card = thread.wait_for("revision 2", |message| message.from_bot() && message.says("Plan, revision 2")).await.unwrap();
-    thread.react("ana", "white_check_mark", On::Message(&card.ts)).await.unwrap();
+    let card = thread
+        .wait_for("revision 2", |message| {
+            message.from_bot() && message.says("Plan, revision 2")
+        })
+        .await
+        .unwrap();
+    thread
+        .react("ana", "white_check_mark", On::Message(&card.ts))
+        .await
+        .unwrap();
     let task = stage.wait_for_state(&thread, "in_review").await;
     assert_eq!(task.approval.unwrap().revision, 2);
     stage.close().await;
@@ -98,14 +147,20 @@ async fn a_weakened_test_is_named() {
     let task = stage.wait_for_state(&thread, "in_review").await;
     stage.settle().await;
     let result = task.last_result().unwrap();
-    assert!(!result.weakenings.is_empty() && !result.whole, "{}", thread.render());
+    assert!(
+        !result.weakenings.is_empty() && !result.whole,
+        "{}",
+        thread.render()
+    );
     stage.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_changes_before_an_approval() {
     let stage = Stage::open().await;
-    let thread = stage.mention(&format!("{REQUEST} #script:writes_while_planning")).await;
+    let thread = stage
+        .mention(&format!("{REQUEST} #script:writes_while_planning"))
+        .await;
     let task = stage.wait_for_state(&thread, "awaiting_approval").await;
     let log = stage.log(&task.id).await;
     assert!(log.contains("Read-only file system"), "{log}");

@@ -4,7 +4,11 @@ use crate::harness::{CHANNEL, PATIENCE, Props, Stage};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_at_once_and_a_fourth_in_line() {
-    let stage = Stage::open_with(Props { settings: vec![("DECKHAND_PARALLEL_TASKS", "3".to_owned())], ..Props::default() }).await;
+    let stage = Stage::open_with(Props {
+        settings: vec![("DECKHAND_PARALLEL_TASKS", "3".to_owned())],
+        ..Props::default()
+    })
+    .await;
     stage.models.pause();
     let request = "The offset parameter is ignored when limit is over 100. repo=acme/web";
     let mut threads = Vec::new();
@@ -22,12 +26,33 @@ async fn three_at_once_and_a_fourth_in_line() {
     for thread in &threads[..2] {
         stage.wait_for_state(thread, "in_review").await;
     }
-    let asking = stage.slack.mention("ana", CHANNEL, "list").await.unwrap().with_patience(PATIENCE);
-    asking.wait("the list", || asking.messages().into_iter().find(|message| message.says("waits for your decision"))).await.unwrap();
+    let asking = stage
+        .slack
+        .mention("ana", CHANNEL, "list")
+        .await
+        .unwrap()
+        .with_patience(PATIENCE);
+    asking
+        .wait("the list", || {
+            asking
+                .messages()
+                .into_iter()
+                .find(|message| message.says("waits for your decision"))
+        })
+        .await
+        .unwrap();
     for thread in &threads[2..] {
         thread.say("ana", "approve").await.unwrap();
         stage.wait_for_state(thread, "in_review").await;
     }
-    assert_eq!(stage.github.repository("acme/web").unwrap().pull_requests().len(), 4);
+    assert_eq!(
+        stage
+            .github
+            .repository("acme/web")
+            .unwrap()
+            .pull_requests()
+            .len(),
+        4
+    );
     stage.close().await;
 }

@@ -126,7 +126,11 @@ pub struct Opening {
 impl Task {
     /// Opens a task for a request. The first words are said at once, also when it has to wait.
     #[must_use]
-    pub fn open(opening: Opening, at: Timestamp, surroundings: &Surroundings) -> (Self, Vec<Effect>) {
+    pub fn open(
+        opening: Opening,
+        at: Timestamp,
+        surroundings: &Surroundings,
+    ) -> (Self, Vec<Effect>) {
         let unknown = opening.options.unknown.clone();
         let task = Self {
             id: opening.id,
@@ -158,11 +162,21 @@ impl Task {
             notes: 0,
             muted: false,
             changed_at: at,
-            state: State::Queued { next: Next::Specify },
+            state: State::Queued {
+                next: Next::Specify,
+            },
         };
-        let mut effects = vec![Effect::Mark { mark: super::effect::Mark::Accepted }, task.say_progress_queued(surroundings.ahead)];
+        let mut effects = vec![
+            Effect::Mark {
+                mark: super::effect::Mark::Accepted,
+            },
+            task.say_progress_queued(surroundings.ahead),
+        ];
         if !unknown.is_empty() {
-            effects.push(Effect::Whisper { to: task.request.author.clone(), message: Box::new(Message::OptionHints { unknown }) });
+            effects.push(Effect::Whisper {
+                to: task.request.author.clone(),
+                message: Box::new(Message::OptionHints { unknown }),
+            });
         }
         (task, effects)
     }
@@ -179,22 +193,39 @@ impl Task {
 
     fn react(&mut self, happened: &Happened, around: &Surroundings) -> Vec<Effect> {
         match &happened.event {
-            Event::Said { line, command, options, mentioned } => self.said(line, command, options, *mentioned, happened.at, around),
-            Event::Reacted { by, meaning, revision } => self.reacted(by, *meaning, *revision, happened.at, around),
-            Event::Approved { by, revision, road } => self.approved(by, *revision, *road, happened.at, around),
+            Event::Said {
+                line,
+                command,
+                options,
+                mentioned,
+            } => self.said(line, command, options, *mentioned, happened.at, around),
+            Event::Reacted {
+                by,
+                meaning,
+                revision,
+            } => self.reacted(by, *meaning, *revision, happened.at, around),
+            Event::Approved { by, revision, road } => {
+                self.approved(by, *revision, *road, happened.at, around)
+            }
             Event::CancelAsked { by, road } => self.cancel_asked(by, *road, around),
             Event::RetryAsked { by } => self.retry_asked(by, around),
             Event::Answered { by, question, text } => self.answered(by, *question, text, around),
             Event::Corrected { by, revision, text } => self.corrected(by, *revision, text, around),
-            Event::RepositoryChosen { by, repository } => self.repository_chosen(by, repository, around),
+            Event::RepositoryChosen { by, repository } => {
+                self.repository_chosen(by, repository, around)
+            }
             Event::SlotGranted => self.slot_granted(),
             Event::Gathered { context, workplace } => self.gathered(context, workplace),
             Event::RunStarted { run } if self.is_live(*run) => self.run_started(*run),
             Event::RunEnded { run, ending } if self.is_live(*run) => self.run_ended(*run, ending),
             Event::Proved { run, proof } if self.is_live(*run) => self.proved(*run, proof),
             Event::ProofFailed { run, reason } if self.is_live(*run) => self.proof_failed(reason),
-            Event::Published { run, publication } if self.is_live(*run) => self.published(*run, publication),
-            Event::PublishRefused { run, problem } if self.is_live(*run) => self.publish_refused(problem),
+            Event::Published { run, publication } if self.is_live(*run) => {
+                self.published(*run, publication)
+            }
+            Event::PublishRefused { run, problem } if self.is_live(*run) => {
+                self.publish_refused(problem)
+            }
             Event::RunStarted { .. }
             | Event::RunEnded { .. }
             | Event::Proved { .. }
@@ -217,7 +248,11 @@ impl Task {
     fn start_run(&mut self, assignment: Assignment) -> Effect {
         self.last_run = RunNumber(self.last_run.0 + 1);
         let run = self.last_run;
-        self.state = if assignment.changes_files() { State::Preparing { run } } else { State::Planning { run } };
+        self.state = if assignment.changes_files() {
+            State::Preparing { run }
+        } else {
+            State::Planning { run }
+        };
         Effect::StartRun { run, assignment }
     }
 
@@ -241,15 +276,22 @@ impl Task {
     /// Whether the approval in force covers what would be done now.
     #[must_use]
     pub fn approval_holds(&self) -> bool {
-        let Some((approval, revision)) = self.approval.as_ref().zip(self.plans.last()) else { return false };
-        approval.revision == revision.number && self.fingerprint(&revision.plan).as_ref() == Some(&approval.fingerprint)
+        let Some((approval, revision)) = self.approval.as_ref().zip(self.plans.last()) else {
+            return false;
+        };
+        approval.revision == revision.number
+            && self.fingerprint(&revision.plan).as_ref() == Some(&approval.fingerprint)
     }
 
     /// The branch that the work goes to: `deckhand/<slug>-<id>`. It is made of the request's first line, so that it is
     /// the same from the first checkout to the last follow-up.
     #[must_use]
     pub fn branch(&self) -> String {
-        format!("deckhand/{}-{}", slug(self.request.text.lines().next().unwrap_or_default()), self.id)
+        format!(
+            "deckhand/{}-{}",
+            slug(self.request.text.lines().next().unwrap_or_default()),
+            self.id
+        )
     }
 
     /// The title, or the first words of the request.
@@ -264,16 +306,25 @@ impl Task {
     /// The repository, as far as it is known or was asked for.
     #[must_use]
     pub fn repository(&self) -> Option<&RepositoryName> {
-        self.workplace.as_ref().map(|workplace| &workplace.repository).or(self.options.repository.as_ref())
+        self.workplace
+            .as_ref()
+            .map(|workplace| &workplace.repository)
+            .or(self.options.repository.as_ref())
     }
 
     fn note(&mut self, message: Message) -> Effect {
         self.notes += 1;
-        Effect::Say { slot: Slot::Note(self.notes), message: Box::new(message) }
+        Effect::Say {
+            slot: Slot::Note(self.notes),
+            message: Box::new(message),
+        }
     }
 
     fn whisper(to: &Person, message: Message) -> Effect {
-        Effect::Whisper { to: to.clone(), message: Box::new(message) }
+        Effect::Whisper {
+            to: to.clone(),
+            message: Box::new(message),
+        }
     }
 }
 
@@ -293,5 +344,9 @@ fn slug(text: &str) -> String {
         }
     }
     let slug = slug.trim_end_matches('-');
-    if slug.is_empty() { "task".to_owned() } else { slug.to_owned() }
+    if slug.is_empty() {
+        "task".to_owned()
+    } else {
+        slug.to_owned()
+    }
 }

@@ -14,37 +14,82 @@ use crate::domain::{
 };
 
 impl Task {
-    pub(super) fn said(&mut self, line: &Line, command: &Command, options: &Options, mentioned: bool, at: Timestamp, around: &Surroundings) -> Vec<Effect> {
-        if let Err(refusal) = around.policy.allows(Act::Steer, &line.author, &self.request.author.id) {
+    pub(super) fn said(
+        &mut self,
+        line: &Line,
+        command: &Command,
+        options: &Options,
+        mentioned: bool,
+        at: Timestamp,
+        around: &Surroundings,
+    ) -> Vec<Effect> {
+        if let Err(refusal) =
+            around
+                .policy
+                .allows(Act::Steer, &line.author, &self.request.author.id)
+        {
             if self.bystanders.len() < WAITING_WORDS_MAX {
                 self.bystanders.push(line.clone());
             }
-            return if mentioned { vec![Self::whisper(&line.author, Message::NotAllowed { act: Act::Steer, refusal })] } else { Vec::new() };
+            return if mentioned {
+                vec![Self::whisper(
+                    &line.author,
+                    Message::NotAllowed {
+                        act: Act::Steer,
+                        refusal,
+                    },
+                )]
+            } else {
+                Vec::new()
+            };
         }
         let mut effects = match command {
             Command::Aside => Vec::new(),
             Command::Mute(muted) => {
                 self.muted = *muted;
-                vec![Effect::Hear { line: line.reference.clone() }]
+                vec![Effect::Hear {
+                    line: line.reference.clone(),
+                }]
             }
             Command::Stop => self.cancel_asked(&line.author, Road::Sentence, around),
             Command::Retry => self.retry_asked(&line.author, around),
-            Command::Status => vec![Self::whisper(&line.author, Message::Progress(self.progress_now()))],
+            Command::Status => vec![Self::whisper(
+                &line.author,
+                Message::Progress(self.progress_now()),
+            )],
             Command::Help => vec![Self::whisper(&line.author, Message::Help)],
-            Command::Unavailable(word) => vec![Self::whisper(&line.author, Message::Unavailable { word: word.clone() })],
-            Command::Empty if mentioned && options == &Options::default() => vec![Self::whisper(&line.author, Message::Progress(self.progress_now()))],
+            Command::Unavailable(word) => vec![Self::whisper(
+                &line.author,
+                Message::Unavailable { word: word.clone() },
+            )],
+            Command::Empty if mentioned && options == &Options::default() => vec![Self::whisper(
+                &line.author,
+                Message::Progress(self.progress_now()),
+            )],
             Command::Approve => self.approved_in_words(line, at, around),
             Command::Now(text) => self.steered(line, text, around),
-            Command::Words(text) | Command::New(text) => self.words(line, text, options, mentioned, around),
+            Command::Words(text) | Command::New(text) => {
+                self.words(line, text, options, mentioned, around)
+            }
             Command::Empty | Command::List => self.words(line, "", options, mentioned, around),
         };
         if !options.unknown.is_empty() {
-            effects.push(Self::whisper(&line.author, Message::OptionHints { unknown: options.unknown.clone() }));
+            effects.push(Self::whisper(
+                &line.author,
+                Message::OptionHints {
+                    unknown: options.unknown.clone(),
+                },
+            ));
         }
         effects
     }
 
-    fn approved_in_words(&mut self, line: &Line, at: Timestamp, around: &Surroundings) -> Vec<Effect> {
+    fn approved_in_words(
+        &mut self,
+        line: &Line,
+        at: Timestamp,
+        around: &Surroundings,
+    ) -> Vec<Effect> {
         match &self.state {
             State::AwaitingApproval { revision } => {
                 let revision = *revision;
@@ -65,22 +110,41 @@ impl Task {
             | State::Completed { .. }
             | State::Failed { .. }
             | State::Canceled { .. }
-            | State::Expired => vec![Effect::Hear { line: line.reference.clone() }],
+            | State::Expired => vec![Effect::Hear {
+                line: line.reference.clone(),
+            }],
         }
     }
 
     fn steered(&mut self, line: &Line, text: &str, around: &Surroundings) -> Vec<Effect> {
         match self.state {
-            State::Running { run } => vec![Effect::Steer { run, text: text.to_owned() }, Effect::Hear { line: line.reference.clone() }],
+            State::Running { run } => vec![
+                Effect::Steer {
+                    run,
+                    text: text.to_owned(),
+                },
+                Effect::Hear {
+                    line: line.reference.clone(),
+                },
+            ],
             _ => self.words(line, text, &Options::default(), true, around),
         }
     }
 
-    fn words(&mut self, line: &Line, text: &str, options: &Options, mentioned: bool, around: &Surroundings) -> Vec<Effect> {
+    fn words(
+        &mut self,
+        line: &Line,
+        text: &str,
+        options: &Options,
+        mentioned: bool,
+        around: &Surroundings,
+    ) -> Vec<Effect> {
         if self.muted && !mentioned {
             return Vec::new();
         }
-        let heard = Effect::Hear { line: line.reference.clone() };
+        let heard = Effect::Hear {
+            line: line.reference.clone(),
+        };
         match &self.state {
             State::AwaitingApproval { revision } => {
                 let revision = *revision;
@@ -94,8 +158,16 @@ impl Task {
             }
             State::AwaitingInput { question } => {
                 let number = question.number;
-                let answer = options.repository.as_ref().map_or(text, |repository| repository.0.as_str());
-                let answer = options.branch.as_deref().filter(|_| answer.is_empty()).unwrap_or(answer).to_owned();
+                let answer = options
+                    .repository
+                    .as_ref()
+                    .map_or(text, |repository| repository.0.as_str());
+                let answer = options
+                    .branch
+                    .as_deref()
+                    .filter(|_| answer.is_empty())
+                    .unwrap_or(answer)
+                    .to_owned();
                 self.answered(&line.author, number, &answer, around)
             }
             State::InReview { .. } | State::Failed { .. } if text.is_empty() => vec![heard],
@@ -109,7 +181,9 @@ impl Task {
                 effects.extend(self.go_on_after_failure(text, around));
                 effects
             }
-            State::Completed { .. } | State::Canceled { .. } | State::Expired => vec![self.nothing_to_do(&line.author, "go on")],
+            State::Completed { .. } | State::Canceled { .. } | State::Expired => {
+                vec![self.nothing_to_do(&line.author, "go on")]
+            }
             State::Queued { .. }
             | State::Specifying
             | State::Planning { .. }
@@ -118,7 +192,9 @@ impl Task {
             | State::Verifying { .. }
             | State::Publishing { .. } => {
                 if self.waiting.len() >= WAITING_WORDS_MAX {
-                    return vec![self.nothing_to_do(&line.author, "take more words before the next turn")];
+                    return vec![
+                        self.nothing_to_do(&line.author, "take more words before the next turn"),
+                    ];
                 }
                 self.waiting.push(line.clone());
                 vec![heard]
@@ -129,8 +205,17 @@ impl Task {
     pub(super) fn follow_up(&mut self, words: Vec<String>, around: &Surroundings) -> Vec<Effect> {
         self.rework_rounds = 0;
         self.progress = RunNumber(self.last_run.0 + 1);
-        self.state = State::Queued { next: Next::Run { assignment: Assignment::FollowUp { words } } };
-        vec![self.say_progress_waiting_for_turn(around), Effect::Mark { mark: Mark::Working }]
+        self.state = State::Queued {
+            next: Next::Run {
+                assignment: Assignment::FollowUp { words },
+            },
+        };
+        vec![
+            self.say_progress_waiting_for_turn(around),
+            Effect::Mark {
+                mark: Mark::Working,
+            },
+        ]
     }
 
     fn go_on_after_failure(&mut self, text: &str, around: &Surroundings) -> Vec<Effect> {
@@ -144,18 +229,42 @@ impl Task {
     fn requeue(&mut self, next: Next, around: &Surroundings) -> Vec<Effect> {
         self.progress = RunNumber(self.last_run.0 + 1);
         self.state = State::Queued { next };
-        vec![self.say_progress_waiting_for_turn(around), Effect::Mark { mark: Mark::Working }]
+        vec![
+            self.say_progress_waiting_for_turn(around),
+            Effect::Mark {
+                mark: Mark::Working,
+            },
+        ]
     }
 
     fn say_progress_waiting_for_turn(&self, around: &Surroundings) -> Effect {
-        self.say_progress(if around.ahead == 0 { Phase::Preparing } else { Phase::Queued { ahead: around.ahead } })
+        self.say_progress(if around.ahead == 0 {
+            Phase::Preparing
+        } else {
+            Phase::Queued {
+                ahead: around.ahead,
+            }
+        })
     }
 
     fn nothing_to_do(&self, to: &Person, wanted: &str) -> Effect {
-        Self::whisper(to, Message::NothingToDo { stands: self.state.in_words().to_owned(), wanted: wanted.to_owned() })
+        Self::whisper(
+            to,
+            Message::NothingToDo {
+                stands: self.state.in_words().to_owned(),
+                wanted: wanted.to_owned(),
+            },
+        )
     }
 
-    pub(super) fn reacted(&mut self, by: &Person, meaning: ReactionMeaning, revision: Option<u32>, at: Timestamp, around: &Surroundings) -> Vec<Effect> {
+    pub(super) fn reacted(
+        &mut self,
+        by: &Person,
+        meaning: ReactionMeaning,
+        revision: Option<u32>,
+        at: Timestamp,
+        around: &Surroundings,
+    ) -> Vec<Effect> {
         match meaning {
             ReactionMeaning::Cancel => self.cancel_asked(by, Road::Reaction, around),
             ReactionMeaning::Retry => self.retry_asked(by, around),
@@ -167,46 +276,141 @@ impl Task {
         }
     }
 
-    pub(super) fn approved(&mut self, by: &Person, revision: u32, road: Road, at: Timestamp, around: &Surroundings) -> Vec<Effect> {
-        let current = if let State::AwaitingApproval { revision } = self.state { Some(revision) } else { None };
+    pub(super) fn approved(
+        &mut self,
+        by: &Person,
+        revision: u32,
+        road: Road,
+        at: Timestamp,
+        around: &Surroundings,
+    ) -> Vec<Effect> {
+        let current = if let State::AwaitingApproval { revision } = self.state {
+            Some(revision)
+        } else {
+            None
+        };
         if current != Some(revision) {
-            return vec![Self::whisper(by, Message::StaleApproval { seen: revision, current })];
+            return vec![Self::whisper(
+                by,
+                Message::StaleApproval {
+                    seen: revision,
+                    current,
+                },
+            )];
         }
-        if let Err(refusal) = around.policy.allows(Act::Approve, by, &self.request.author.id) {
-            return vec![Self::whisper(by, Message::NotAllowed { act: Act::Approve, refusal })];
+        if let Err(refusal) = around
+            .policy
+            .allows(Act::Approve, by, &self.request.author.id)
+        {
+            return vec![Self::whisper(
+                by,
+                Message::NotAllowed {
+                    act: Act::Approve,
+                    refusal,
+                },
+            )];
         }
-        let Some(shown) = self.plans.last() else { return Vec::new() };
-        self.approval = Some(Approval { revision, fingerprint: shown.fingerprint.clone(), by: by.clone(), road, at, used: false });
+        let Some(shown) = self.plans.last() else {
+            return Vec::new();
+        };
+        self.approval = Some(Approval {
+            revision,
+            fingerprint: shown.fingerprint.clone(),
+            by: by.clone(),
+            road,
+            at,
+            used: false,
+        });
         let mut effects = self.say_plan(Decision::Approved { by: by.clone() });
-        effects.extend(self.requeue(Next::Run { assignment: Assignment::Work }, around));
+        effects.extend(self.requeue(
+            Next::Run {
+                assignment: Assignment::Work,
+            },
+            around,
+        ));
         effects
     }
 
-    pub(super) fn corrected(&mut self, by: &Person, revision: u32, text: &str, around: &Surroundings) -> Vec<Effect> {
-        let current = if let State::AwaitingApproval { revision } = self.state { Some(revision) } else { None };
+    pub(super) fn corrected(
+        &mut self,
+        by: &Person,
+        revision: u32,
+        text: &str,
+        around: &Surroundings,
+    ) -> Vec<Effect> {
+        let current = if let State::AwaitingApproval { revision } = self.state {
+            Some(revision)
+        } else {
+            None
+        };
         if current != Some(revision) {
-            return vec![Self::whisper(by, Message::StaleApproval { seen: revision, current })];
+            return vec![Self::whisper(
+                by,
+                Message::StaleApproval {
+                    seen: revision,
+                    current,
+                },
+            )];
         }
-        if let Err(refusal) = around.policy.allows(Act::Steer, by, &self.request.author.id) {
-            return vec![Self::whisper(by, Message::NotAllowed { act: Act::Steer, refusal })];
+        if let Err(refusal) = around
+            .policy
+            .allows(Act::Steer, by, &self.request.author.id)
+        {
+            return vec![Self::whisper(
+                by,
+                Message::NotAllowed {
+                    act: Act::Steer,
+                    refusal,
+                },
+            )];
         }
         let corrections = vec![format!("{}: {text}", by.name)];
         let mut effects = self.say_plan(Decision::Superseded);
-        self.state = State::Queued { next: Next::Run { assignment: Assignment::Revise { corrections } } };
-        effects.push(self.say_progress(if around.ahead == 0 { Phase::Planning } else { Phase::Queued { ahead: around.ahead } }));
-        effects.push(Effect::Mark { mark: Mark::Working });
+        self.state = State::Queued {
+            next: Next::Run {
+                assignment: Assignment::Revise { corrections },
+            },
+        };
+        effects.push(self.say_progress(if around.ahead == 0 {
+            Phase::Planning
+        } else {
+            Phase::Queued {
+                ahead: around.ahead,
+            }
+        }));
+        effects.push(Effect::Mark {
+            mark: Mark::Working,
+        });
         effects
     }
 
-    pub(super) fn repository_chosen(&mut self, by: &Person, repository: &RepositoryName, around: &Surroundings) -> Vec<Effect> {
-        if let Err(refusal) = around.policy.allows(Act::Steer, by, &self.request.author.id) {
-            return vec![Self::whisper(by, Message::NotAllowed { act: Act::Steer, refusal })];
+    pub(super) fn repository_chosen(
+        &mut self,
+        by: &Person,
+        repository: &RepositoryName,
+        around: &Surroundings,
+    ) -> Vec<Effect> {
+        if let Err(refusal) = around
+            .policy
+            .allows(Act::Steer, by, &self.request.author.id)
+        {
+            return vec![Self::whisper(
+                by,
+                Message::NotAllowed {
+                    act: Act::Steer,
+                    refusal,
+                },
+            )];
         }
         let mut effects = match &self.state {
             State::AwaitingApproval { .. } => self.say_plan(Decision::Superseded),
             State::AwaitingInput { question } => match question.kind {
-                QuestionKind::Workplace { .. } => vec![self.say_question(&question.clone(), Some((by.clone(), repository.0.clone())))],
-                QuestionKind::Check | QuestionKind::Agent { .. } | QuestionKind::Budget { .. } => return vec![self.nothing_to_do(by, "change the repository")],
+                QuestionKind::Workplace { .. } => vec![
+                    self.say_question(&question.clone(), Some((by.clone(), repository.0.clone()))),
+                ],
+                QuestionKind::Check | QuestionKind::Agent { .. } | QuestionKind::Budget { .. } => {
+                    return vec![self.nothing_to_do(by, "change the repository")];
+                }
             },
             _ => return vec![self.nothing_to_do(by, "change the repository")],
         };
@@ -219,17 +423,39 @@ impl Task {
     fn specify_again(&mut self, around: &Surroundings) -> Vec<Effect> {
         self.workplace = None;
         self.specification = None;
-        self.state = State::Queued { next: Next::Specify };
-        vec![self.say_progress_queued(around.ahead), Effect::Mark { mark: Mark::Accepted }]
+        self.state = State::Queued {
+            next: Next::Specify,
+        };
+        vec![
+            self.say_progress_queued(around.ahead),
+            Effect::Mark {
+                mark: Mark::Accepted,
+            },
+        ]
     }
 
-    pub(super) fn answered(&mut self, by: &Person, number: u32, text: &str, around: &Surroundings) -> Vec<Effect> {
+    pub(super) fn answered(
+        &mut self,
+        by: &Person,
+        number: u32,
+        text: &str,
+        around: &Surroundings,
+    ) -> Vec<Effect> {
         let question = match &self.state {
             State::AwaitingInput { question } if question.number == number => question.clone(),
             _ => return vec![self.nothing_to_do(by, "take an answer")],
         };
-        if let Err(refusal) = around.policy.allows(Act::Steer, by, &self.request.author.id) {
-            return vec![Self::whisper(by, Message::NotAllowed { act: Act::Steer, refusal })];
+        if let Err(refusal) = around
+            .policy
+            .allows(Act::Steer, by, &self.request.author.id)
+        {
+            return vec![Self::whisper(
+                by,
+                Message::NotAllowed {
+                    act: Act::Steer,
+                    refusal,
+                },
+            )];
         }
         let text = text.trim();
         if text.is_empty() {
@@ -237,15 +463,23 @@ impl Task {
         }
         let mut effects = vec![self.say_question(&question, Some((by.clone(), text.to_owned())))];
         match &question.kind {
-            QuestionKind::Workplace { problem } => match self.take_workplace_answer(problem, text) {
-                Ok(()) => effects.extend(self.specify_again(around)),
-                Err(hint) => {
-                    let unknown = vec![UnknownOption { written: text.to_owned(), hint }];
-                    return vec![Self::whisper(by, Message::OptionHints { unknown })];
+            QuestionKind::Workplace { problem } => {
+                match self.take_workplace_answer(problem, text) {
+                    Ok(()) => effects.extend(self.specify_again(around)),
+                    Err(hint) => {
+                        let unknown = vec![UnknownOption {
+                            written: text.to_owned(),
+                            hint,
+                        }];
+                        return vec![Self::whisper(by, Message::OptionHints { unknown })];
+                    }
                 }
-            },
+            }
             QuestionKind::Check => {
-                let none = matches!(text.to_lowercase().trim_end_matches('.'), "none" | "no" | "no checks" | "no check" | "nothing");
+                let none = matches!(
+                    text.to_lowercase().trim_end_matches('.'),
+                    "none" | "no" | "no checks" | "no check" | "nothing"
+                );
                 if let Some(specification) = self.specification.as_mut().filter(|_| !none) {
                     specification.require(text.trim_matches('`'));
                 }
@@ -253,9 +487,17 @@ impl Task {
             }
             QuestionKind::Agent { question } => {
                 let assignment = if self.approval.is_some() {
-                    Assignment::Answer { question: question.clone(), answer: text.to_owned() }
+                    Assignment::Answer {
+                        question: question.clone(),
+                        answer: text.to_owned(),
+                    }
                 } else {
-                    Assignment::Revise { corrections: vec![format!("You asked: {question}\n{} answered: {text}", by.name)] }
+                    Assignment::Revise {
+                        corrections: vec![format!(
+                            "You asked: {question}\n{} answered: {text}",
+                            by.name
+                        )],
+                    }
                 };
                 effects.extend(self.resume_with(assignment, around));
             }
@@ -264,14 +506,22 @@ impl Task {
                     effects.extend(self.cancel_asked(by, Road::Sentence, around));
                     return effects;
                 }
-                self.ceilings.spend = self.usage.cost.unwrap_or(self.ceilings.spend).plus(self.terms.budget);
+                self.ceilings.spend = self
+                    .usage
+                    .cost
+                    .unwrap_or(self.ceilings.spend)
+                    .plus(self.terms.budget);
                 effects.extend(self.resume_with(assignment.clone(), around));
             }
         }
         effects
     }
 
-    fn take_workplace_answer(&mut self, problem: &WorkplaceProblem, text: &str) -> Result<(), String> {
+    fn take_workplace_answer(
+        &mut self,
+        problem: &WorkplaceProblem,
+        text: &str,
+    ) -> Result<(), String> {
         match problem {
             WorkplaceProblem::NoSuchAgent { known, .. } => {
                 let agent = text.trim_start_matches("agent=").to_lowercase();
@@ -292,7 +542,10 @@ impl Task {
             | WorkplaceProblem::NotFound { .. }
             | WorkplaceProblem::Empty { .. }
             | WorkplaceProblem::Unreachable { .. } => {
-                let name = text.split_whitespace().find_map(command::parse_repository).ok_or("answer with `owner/name`")?;
+                let name = text
+                    .split_whitespace()
+                    .find_map(command::parse_repository)
+                    .ok_or("answer with `owner/name`")?;
                 self.options.repository = Some(name);
                 self.options.branch = None;
             }
@@ -301,31 +554,62 @@ impl Task {
     }
 
     fn resume_with(&mut self, assignment: Assignment, around: &Surroundings) -> Vec<Effect> {
-        self.state = State::Queued { next: Next::Run { assignment } };
-        vec![self.say_progress_waiting_for_turn(around), Effect::Mark { mark: Mark::Working }]
+        self.state = State::Queued {
+            next: Next::Run { assignment },
+        };
+        vec![
+            self.say_progress_waiting_for_turn(around),
+            Effect::Mark {
+                mark: Mark::Working,
+            },
+        ]
     }
 
-    pub(super) fn cancel_asked(&mut self, by: &Person, road: Road, around: &Surroundings) -> Vec<Effect> {
+    pub(super) fn cancel_asked(
+        &mut self,
+        by: &Person,
+        road: Road,
+        around: &Surroundings,
+    ) -> Vec<Effect> {
         if self.state.is_over() && !matches!(self.state, State::Failed { .. }) {
             return vec![self.nothing_to_do(by, "cancel")];
         }
-        if let Err(refusal) = around.policy.allows(Act::Cancel, by, &self.request.author.id) {
-            return vec![Self::whisper(by, Message::NotAllowed { act: Act::Cancel, refusal })];
+        if let Err(refusal) = around
+            .policy
+            .allows(Act::Cancel, by, &self.request.author.id)
+        {
+            return vec![Self::whisper(
+                by,
+                Message::NotAllowed {
+                    act: Act::Cancel,
+                    refusal,
+                },
+            )];
         }
         let mut effects = vec![Effect::StopAll];
         if matches!(self.state, State::AwaitingApproval { .. }) {
             effects.extend(self.say_plan(Decision::Withdrawn));
         }
         self.waiting.clear();
-        self.state = State::Canceled { by: by.clone(), road, confirmed: false };
+        self.state = State::Canceled {
+            by: by.clone(),
+            road,
+            confirmed: false,
+        };
         effects
     }
 
     pub(super) fn retry_asked(&mut self, by: &Person, around: &Surroundings) -> Vec<Effect> {
-        let State::Failed { retry, .. } = &self.state else { return vec![self.nothing_to_do(by, "retry")] };
+        let State::Failed { retry, .. } = &self.state else {
+            return vec![self.nothing_to_do(by, "retry")];
+        };
         let retry = retry.clone();
         // A retry of approved work is a decision of its own, so it needs the same right.
-        let act = if self.approval.is_some() { Act::Approve } else { Act::Steer };
+        let act = if self.approval.is_some() {
+            Act::Approve
+        } else {
+            Act::Steer
+        };
         if let Err(refusal) = around.policy.allows(act, by, &self.request.author.id) {
             return vec![Self::whisper(by, Message::NotAllowed { act, refusal })];
         }

@@ -6,7 +6,10 @@ use crate::domain::{
     conversation::Person,
     effect::{Effect, Mark, Slot},
     event::Publication,
-    message::{Decision, FailureCard, FailureText, Message, Phase, PlanCard, Progress, QuestionCard, ResultCard},
+    message::{
+        Decision, FailureCard, FailureText, Message, Phase, PlanCard, Progress, QuestionCard,
+        ResultCard,
+    },
     plan,
     proof::{Proof, judge},
 };
@@ -15,17 +18,27 @@ use super::state::{Next, Question, QuestionKind};
 
 impl Task {
     pub(super) fn say_progress_queued(&self, ahead: u32) -> Effect {
-        self.say_progress(if ahead == 0 { Phase::Reading } else { Phase::Queued { ahead } })
+        self.say_progress(if ahead == 0 {
+            Phase::Reading
+        } else {
+            Phase::Queued { ahead }
+        })
     }
 
     pub(super) fn say_progress(&self, phase: Phase) -> Effect {
-        Effect::Say { slot: Slot::Progress(self.progress), message: Box::new(Message::Progress(self.progress_in(phase))) }
+        Effect::Say {
+            slot: Slot::Progress(self.progress),
+            message: Box::new(Message::Progress(self.progress_in(phase))),
+        }
     }
 
     fn progress_in(&self, phase: Phase) -> Progress {
         Progress {
             phase,
-            title: self.specification.as_ref().map(|specification| specification.title.clone()),
+            title: self
+                .specification
+                .as_ref()
+                .map(|specification| specification.title.clone()),
             workplace: self.workplace.clone(),
             live: None,
             spent: self.usage,
@@ -47,21 +60,34 @@ impl Task {
             State::Planning { .. } => Phase::Planning,
             State::AwaitingApproval { .. } => Phase::Planned,
             State::Preparing { .. } => Phase::Preparing,
-            State::Running { .. } if self.rework_rounds > 0 => Phase::Reworking { round: self.rework_rounds },
+            State::Running { .. } if self.rework_rounds > 0 => Phase::Reworking {
+                round: self.rework_rounds,
+            },
             State::Running { .. } => Phase::Working,
             State::AwaitingInput { .. } => Phase::Waiting,
             State::Verifying { .. } => Phase::Verifying,
             State::Publishing { .. } => Phase::Publishing,
-            State::InReview { .. } | State::Completed { .. } => Phase::Over { how: "done".to_owned() },
-            State::Failed { .. } => Phase::Over { how: "failed".to_owned() },
-            State::Canceled { .. } => Phase::Over { how: "cancelled".to_owned() },
-            State::Expired => Phase::Over { how: "expired".to_owned() },
+            State::InReview { .. } | State::Completed { .. } => Phase::Over {
+                how: "done".to_owned(),
+            },
+            State::Failed { .. } => Phase::Over {
+                how: "failed".to_owned(),
+            },
+            State::Canceled { .. } => Phase::Over {
+                how: "cancelled".to_owned(),
+            },
+            State::Expired => Phase::Over {
+                how: "expired".to_owned(),
+            },
         }
     }
 
     pub(super) fn say_plan(&self, decision: Decision) -> Vec<Effect> {
         self.plan_card(decision)
-            .map(|card| Effect::Say { slot: Slot::Plan(card.revision), message: Box::new(Message::PlanCard(Box::new(card))) })
+            .map(|card| Effect::Say {
+                slot: Slot::Plan(card.revision),
+                message: Box::new(Message::PlanCard(Box::new(card))),
+            })
             .into_iter()
             .collect()
     }
@@ -74,7 +100,11 @@ impl Task {
         let mut instructed_by = vec![self.request.author.name.clone()];
         let mut background_by = Vec::new();
         for line in &self.context {
-            let names = if line.author.id == self.request.author.id { &mut instructed_by } else { &mut background_by };
+            let names = if line.author.id == self.request.author.id {
+                &mut instructed_by
+            } else {
+                &mut background_by
+            };
             if !names.contains(&line.author.name) {
                 names.push(line.author.name.clone());
             }
@@ -86,7 +116,9 @@ impl Task {
             background_by,
             workplace: self.workplace.clone()?,
             plan: last.plan.clone(),
-            changes: before.map(|before| plan::difference(&before.plan, &last.plan)).unwrap_or_default(),
+            changes: before
+                .map(|before| plan::difference(&before.plan, &last.plan))
+                .unwrap_or_default(),
             agent: self.terms.agent.clone(),
             model: self.terms.model.clone().or_else(|| self.model.clone()),
             budget: self.terms.budget,
@@ -97,13 +129,27 @@ impl Task {
 
     pub(super) fn ask(&mut self, kind: QuestionKind, choices: Vec<String>) -> Vec<Effect> {
         self.questions += 1;
-        let question = Question { number: self.questions, kind, choices };
+        let question = Question {
+            number: self.questions,
+            kind,
+            choices,
+        };
         let say = self.say_question(&question, None);
         self.state = State::AwaitingInput { question };
-        vec![say, self.say_progress(Phase::Waiting), Effect::Mark { mark: Mark::NeedsYou }]
+        vec![
+            say,
+            self.say_progress(Phase::Waiting),
+            Effect::Mark {
+                mark: Mark::NeedsYou,
+            },
+        ]
     }
 
-    pub(super) fn say_question(&self, question: &Question, answered: Option<(Person, String)>) -> Effect {
+    pub(super) fn say_question(
+        &self,
+        question: &Question,
+        answered: Option<(Person, String)>,
+    ) -> Effect {
         let card = QuestionCard {
             number: question.number,
             text: question.kind.text(self.usage, self.ceilings.spend),
@@ -111,10 +157,17 @@ impl Task {
             asks: self.request.author.clone(),
             answered,
         };
-        Effect::Say { slot: Slot::Question(question.number), message: Box::new(Message::Question(card)) }
+        Effect::Say {
+            slot: Slot::Question(question.number),
+            message: Box::new(Message::Question(card)),
+        }
     }
 
-    pub(super) fn result_card(&self, publication: &Publication, proof: &Proof) -> Option<ResultCard> {
+    pub(super) fn result_card(
+        &self,
+        publication: &Publication,
+        proof: &Proof,
+    ) -> Option<ResultCard> {
         let specification = self.specification.as_ref()?;
         let workplace = self.workplace.as_ref()?;
         let requirements = judge(specification, self.report.as_ref(), proof);
@@ -130,7 +183,11 @@ impl Task {
             files: proof.files.clone(),
             pictures: proof.pictures.clone(),
             notices: proof.notices.clone(),
-            not_done: self.report.as_ref().map(|report| report.not_done.clone()).unwrap_or_default(),
+            not_done: self
+                .report
+                .as_ref()
+                .map(|report| report.not_done.clone())
+                .unwrap_or_default(),
             rework_rounds: self.rework_rounds,
             usage: self.usage,
             elapsed_ms: self.run_ms,
@@ -142,7 +199,8 @@ impl Task {
     #[must_use]
     pub fn judged(&self) -> Vec<crate::domain::proof::Judged> {
         let both = self.specification.as_ref().zip(self.proof.as_ref());
-        both.map(|(specification, proof)| judge(specification, self.report.as_ref(), proof)).unwrap_or_default()
+        both.map(|(specification, proof)| judge(specification, self.report.as_ref(), proof))
+            .unwrap_or_default()
     }
 
     /// The card of the last result, where there is one.
@@ -173,9 +231,14 @@ impl Task {
             spent: self.usage,
             asks: self.request.author.clone(),
         };
-        self.state = State::Failed { failure: text, retry };
+        self.state = State::Failed {
+            failure: text,
+            retry,
+        };
         vec![
-            self.say_progress(Phase::Over { how: "failed".to_owned() }),
+            self.say_progress(Phase::Over {
+                how: "failed".to_owned(),
+            }),
             self.note(Message::Failed(card)),
             Effect::Mark { mark: Mark::Gaps },
         ]
@@ -192,7 +255,9 @@ impl Task {
                 let (run, commit) = again(run, commit);
                 Next::Publish { run, commit }
             }
-            State::Preparing { .. } | State::Running { .. } => Next::Run { assignment: self.work_again() },
+            State::Preparing { .. } | State::Running { .. } => Next::Run {
+                assignment: self.work_again(),
+            },
             State::Queued { next } => next.clone(),
             State::Failed { retry, .. } => retry.clone(),
             State::Specifying

@@ -73,12 +73,23 @@ pub enum QuestionKind {
 impl QuestionKind {
     /// The question as it is shown.
     #[must_use]
-    pub fn text(&self, usage: crate::domain::budget::Usage, ceiling: crate::domain::budget::MicroDollars) -> QuestionText {
+    pub fn text(
+        &self,
+        usage: crate::domain::budget::Usage,
+        ceiling: crate::domain::budget::MicroDollars,
+    ) -> QuestionText {
         match self {
-            Self::Workplace { problem } => QuestionText::Workplace { problem: problem.clone() },
+            Self::Workplace { problem } => QuestionText::Workplace {
+                problem: problem.clone(),
+            },
             Self::Check => QuestionText::Check,
-            Self::Agent { question } => QuestionText::Agent { question: question.clone() },
-            Self::Budget { .. } => QuestionText::Budget { spent: usage, ceiling },
+            Self::Agent { question } => QuestionText::Agent {
+                question: question.clone(),
+            },
+            Self::Budget { .. } => QuestionText::Budget {
+                spent: usage,
+                ceiling,
+            },
         }
     }
 }
@@ -214,7 +225,12 @@ impl State {
     #[must_use]
     pub const fn holds_slot(&self) -> bool {
         match self {
-            Self::Specifying | Self::Planning { .. } | Self::Preparing { .. } | Self::Running { .. } | Self::Verifying { .. } | Self::Publishing { .. } => true,
+            Self::Specifying
+            | Self::Planning { .. }
+            | Self::Preparing { .. }
+            | Self::Running { .. }
+            | Self::Verifying { .. }
+            | Self::Publishing { .. } => true,
             Self::Queued { .. }
             | Self::AwaitingApproval { .. }
             | Self::AwaitingInput { .. }
@@ -230,7 +246,11 @@ impl State {
     #[must_use]
     pub const fn live_run(&self) -> Option<RunNumber> {
         match self {
-            Self::Planning { run } | Self::Preparing { run } | Self::Running { run } | Self::Verifying { run, .. } | Self::Publishing { run, .. } => Some(*run),
+            Self::Planning { run }
+            | Self::Preparing { run }
+            | Self::Running { run }
+            | Self::Verifying { run, .. }
+            | Self::Publishing { run, .. } => Some(*run),
             Self::Queued { .. }
             | Self::Specifying
             | Self::AwaitingApproval { .. }
@@ -247,7 +267,10 @@ impl State {
     #[must_use]
     pub const fn is_over(&self) -> bool {
         match self {
-            Self::Completed { .. } | Self::Failed { .. } | Self::Canceled { .. } | Self::Expired => true,
+            Self::Completed { .. }
+            | Self::Failed { .. }
+            | Self::Canceled { .. }
+            | Self::Expired => true,
             Self::Queued { .. }
             | Self::Specifying
             | Self::Planning { .. }

@@ -11,7 +11,10 @@ use crate::domain::{
     command::{self, Command},
     conversation::{LineRef, PersonId, Road, Standing},
     effect::Lane,
-    event::{AgentQuestion, BaseStanding, Change, Ending, PublishProblem, ReactionMeaning, RunFailure, WorkplaceProblem},
+    event::{
+        AgentQuestion, BaseStanding, Change, Ending, PublishProblem, ReactionMeaning, RunFailure,
+        WorkplaceProblem,
+    },
     plan::Plan,
     proof::{CheckOutcome, CheckResult},
     specification::Requirement,
@@ -21,7 +24,11 @@ use crate::domain::{
 const DEPTH: usize = 6;
 
 fn person(name: &str, standing: Standing) -> Person {
-    Person { id: PersonId(format!("p:{name}")), name: name.to_owned(), standing }
+    Person {
+        id: PersonId(format!("p:{name}")),
+        name: name.to_owned(),
+        standing,
+    }
 }
 
 fn ana() -> Person {
@@ -30,31 +37,62 @@ fn ana() -> Person {
 
 fn said(author: Person, text: &str) -> Event {
     let (command, options) = command::parse(text);
-    let line = Line { reference: LineRef(format!("l:{text}")), author, text: text.to_owned(), files: vec![] };
-    Event::Said { line, command, options, mentioned: false }
+    let line = Line {
+        reference: LineRef(format!("l:{text}")),
+        author,
+        text: text.to_owned(),
+        files: vec![],
+    };
+    Event::Said {
+        line,
+        command,
+        options,
+        mentioned: false,
+    }
 }
 
 fn opened() -> (Task, Vec<Effect>) {
     let opening = Opening {
         id: TaskId("abc234".into()),
         conversation: ConversationId("c:1".into()),
-        request: Line { reference: LineRef("l:0".into()), author: ana(), text: "Fix the offset".into(), files: vec![] },
+        request: Line {
+            reference: LineRef("l:0".into()),
+            author: ana(),
+            text: "Fix the offset".into(),
+            files: vec![],
+        },
         options: Options::default(),
-        terms: Terms { agent: "goose".into(), model: None, budget: MicroDollars(10_000_000), network_policy: "1".into() },
-        ceilings: Ceilings { spend: MicroDollars(10_000_000), run_ms: 60_000, rework_rounds: 1 },
+        terms: Terms {
+            agent: "goose".into(),
+            model: None,
+            budget: MicroDollars(10_000_000),
+            network_policy: "1".into(),
+        },
+        ceilings: Ceilings {
+            spend: MicroDollars(10_000_000),
+            run_ms: 60_000,
+            rework_rounds: 1,
+        },
     };
     Task::open(opening, Timestamp(0), &around())
 }
 
 fn around() -> Surroundings {
-    Surroundings { policy: Policy::default(), ahead: 0 }
+    Surroundings {
+        policy: Policy::default(),
+        ahead: 0,
+    }
 }
 
 fn specification() -> SpecificationDraft {
     SpecificationDraft {
         title: "Fix".into(),
         goal: "It works".into(),
-        requirements: vec![Requirement { id: "R1".into(), text: "works".into(), check: Some("npm test".into()) }],
+        requirements: vec![Requirement {
+            id: "R1".into(),
+            text: "works".into(),
+            check: Some("npm test".into()),
+        }],
         checks: vec![],
         out_of_scope: vec![],
         pages: vec![],
@@ -64,16 +102,42 @@ fn specification() -> SpecificationDraft {
 }
 
 fn plan() -> Plan {
-    Plan { steps: vec!["mend".into()], files: vec![], checks: vec![], risks: vec![], cost_usd: None, network: vec![], reason: None }
+    Plan {
+        steps: vec!["mend".into()],
+        files: vec![],
+        checks: vec![],
+        risks: vec![],
+        cost_usd: None,
+        network: vec![],
+        reason: None,
+    }
 }
 
 fn proof(outcome: CheckOutcome) -> Proof {
-    let check = CheckResult { command: "npm test".into(), outcome, before: None, tail: String::new(), elapsed_ms: 1 };
-    Proof { commit: CommitId("c1".into()), checks: vec![check], weakenings: vec![], pictures: vec![], files: vec![], notices: vec![] }
+    let check = CheckResult {
+        command: "npm test".into(),
+        outcome,
+        before: None,
+        tail: String::new(),
+        elapsed_ms: 1,
+    };
+    Proof {
+        commit: CommitId("c1".into()),
+        checks: vec![check],
+        weakenings: vec![],
+        pictures: vec![],
+        files: vec![],
+        notices: vec![],
+    }
 }
 
 fn workplace() -> Workplace {
-    Workplace { repository: RepositoryName("acme/web".into()), base_branch: "main".into(), base_commit: CommitId("b1".into()), setup: None }
+    Workplace {
+        repository: RepositoryName("acme/web".into()),
+        base_branch: "main".into(),
+        base_commit: CommitId("b1".into()),
+        setup: None,
+    }
 }
 
 /// Everything that could happen now: what people may always do, and what the world could send of the last run and of an older one.
@@ -84,41 +148,127 @@ fn possible(task: &Task) -> Vec<Event> {
         said(ana(), "looks good"),
         said(ana(), "now: use the other file"),
         said(person("eve", Standing::Outsider), "approve"),
-        Event::Approved { by: ana(), revision, road: Road::Button },
-        Event::Approved { by: person("eve", Standing::Guest), revision, road: Road::Button },
-        Event::Approved { by: ana(), revision: revision + 1, road: Road::Button },
-        Event::Corrected { by: ana(), revision, text: "smaller".into() },
-        Event::Reacted { by: ana(), meaning: ReactionMeaning::Approve, revision: Some(revision) },
-        Event::CancelAsked { by: ana(), road: Road::Reaction },
+        Event::Approved {
+            by: ana(),
+            revision,
+            road: Road::Button,
+        },
+        Event::Approved {
+            by: person("eve", Standing::Guest),
+            revision,
+            road: Road::Button,
+        },
+        Event::Approved {
+            by: ana(),
+            revision: revision + 1,
+            road: Road::Button,
+        },
+        Event::Corrected {
+            by: ana(),
+            revision,
+            text: "smaller".into(),
+        },
+        Event::Reacted {
+            by: ana(),
+            meaning: ReactionMeaning::Approve,
+            revision: Some(revision),
+        },
+        Event::CancelAsked {
+            by: ana(),
+            road: Road::Reaction,
+        },
         Event::RetryAsked { by: ana() },
-        Event::Answered { by: ana(), question: task.questions, text: "acme/web".into() },
-        Event::RepositoryChosen { by: ana(), repository: RepositoryName("acme/api".into()) },
+        Event::Answered {
+            by: ana(),
+            question: task.questions,
+            text: "acme/web".into(),
+        },
+        Event::RepositoryChosen {
+            by: ana(),
+            repository: RepositoryName("acme/api".into()),
+        },
         Event::SlotGranted,
-        Event::Gathered { context: vec![], workplace: Ok(workplace()) },
-        Event::Gathered { context: vec![], workplace: Err(WorkplaceProblem::Unclear { known: vec![] }) },
-        Event::PullRequestEnded { merged: true, by: "ana".into() },
+        Event::Gathered {
+            context: vec![],
+            workplace: Ok(workplace()),
+        },
+        Event::Gathered {
+            context: vec![],
+            workplace: Err(WorkplaceProblem::Unclear { known: vec![] }),
+        },
+        Event::PullRequestEnded {
+            merged: true,
+            by: "ana".into(),
+        },
         Event::Stopped { confirmed: true },
-        Event::EffectGivenUp { effect: "publishing".into(), reason: "down".into() },
+        Event::EffectGivenUp {
+            effect: "publishing".into(),
+            reason: "down".into(),
+        },
         Event::WaitedTooLong,
     ];
     for run in [task.last_run, RunNumber(task.last_run.0.saturating_sub(1))] {
-        let ended = |ending: Ending| Event::RunEnded { run, ending: Box::new(ending) };
-        let commit = Change::Commit { commit: CommitId("c1".into()), files: vec![], notices: vec![] };
+        let ended = |ending: Ending| Event::RunEnded {
+            run,
+            ending: Box::new(ending),
+        };
+        let commit = Change::Commit {
+            commit: CommitId("c1".into()),
+            files: vec![],
+            notices: vec![],
+        };
         events.extend([
             Event::RunStarted { run },
-            ended(Ending { specification: Some(specification()), plan: Some(plan()), ..Ending::default() }),
-            ended(Ending { question: Some(AgentQuestion { question: "which?".into(), choices: vec![] }), session: Some("s".into()), ..Ending::default() }),
-            ended(Ending { change: commit, ..Ending::default() }),
-            ended(Ending { failure: Some(RunFailure::OutOfBudget), ..Ending::default() }),
-            ended(Ending { failure: Some(RunFailure::KeyRefused), ..Ending::default() }),
-            Event::Proved { run, proof: Box::new(proof(CheckOutcome::Passed)) },
-            Event::Proved { run, proof: Box::new(proof(CheckOutcome::Failed { status: 1 })) },
-            Event::ProofFailed { run, reason: "the engine is gone".into() },
+            ended(Ending {
+                specification: Some(specification()),
+                plan: Some(plan()),
+                ..Ending::default()
+            }),
+            ended(Ending {
+                question: Some(AgentQuestion {
+                    question: "which?".into(),
+                    choices: vec![],
+                }),
+                session: Some("s".into()),
+                ..Ending::default()
+            }),
+            ended(Ending {
+                change: commit,
+                ..Ending::default()
+            }),
+            ended(Ending {
+                failure: Some(RunFailure::OutOfBudget),
+                ..Ending::default()
+            }),
+            ended(Ending {
+                failure: Some(RunFailure::KeyRefused),
+                ..Ending::default()
+            }),
+            Event::Proved {
+                run,
+                proof: Box::new(proof(CheckOutcome::Passed)),
+            },
+            Event::Proved {
+                run,
+                proof: Box::new(proof(CheckOutcome::Failed { status: 1 })),
+            },
+            Event::ProofFailed {
+                run,
+                reason: "the engine is gone".into(),
+            },
             Event::Published {
                 run,
-                publication: Publication { commit: CommitId("c1".into()), branch: task.branch(), pull_request: None, base: BaseStanding::Same },
+                publication: Publication {
+                    commit: CommitId("c1".into()),
+                    branch: task.branch(),
+                    pull_request: None,
+                    base: BaseStanding::Same,
+                },
             },
-            Event::PublishRefused { run, problem: PublishProblem::BranchMoved },
+            Event::PublishRefused {
+                run,
+                problem: PublishProblem::BranchMoved,
+            },
         ]);
     }
     events
@@ -147,7 +297,10 @@ impl World {
                     assert!(!self.started.contains(run), "a run number was used twice");
                     assert!(!self.is_canceled, "a run after a cancel");
                     if assignment.changes_files() {
-                        assert!(after.approval.is_some(), "the workspace would change before an approval is stored");
+                        assert!(
+                            after.approval.is_some(),
+                            "the workspace would change before an approval is stored"
+                        );
                     }
                     self.live = Some(*run);
                     self.started.push(*run);
@@ -155,14 +308,28 @@ impl World {
                 Effect::StopAll => self.live = None,
                 Effect::Prove { .. } | Effect::Publish { .. } => {
                     assert!(!self.is_canceled, "work after a cancel");
-                    assert!(after.approval.is_some(), "something leaves before an approval is stored");
+                    assert!(
+                        after.approval.is_some(),
+                        "something leaves before an approval is stored"
+                    );
                 }
-                Effect::Steer { run, .. } => assert_eq!(self.live, Some(*run), "a run that is not live is steered"),
-                Effect::Say { .. } | Effect::Whisper { .. } | Effect::Mark { .. } | Effect::Hear { .. } | Effect::Gather | Effect::ShowPictures { .. } | Effect::OpenForm { .. } | Effect::Release => {}
+                Effect::Steer { run, .. } => {
+                    assert_eq!(self.live, Some(*run), "a run that is not live is steered")
+                }
+                Effect::Say { .. }
+                | Effect::Whisper { .. }
+                | Effect::Mark { .. }
+                | Effect::Hear { .. }
+                | Effect::Gather
+                | Effect::ShowPictures { .. }
+                | Effect::OpenForm { .. }
+                | Effect::Release => {}
             }
         }
         if self.is_canceled {
-            let only_words = effects.iter().all(|effect| effect.lane() != Lane::Work || *effect == Effect::Release);
+            let only_words = effects
+                .iter()
+                .all(|effect| effect.lane() != Lane::Work || *effect == Effect::Release);
             assert!(only_words, "work after a cancel: {effects:?}");
         }
         self.is_canceled |= matches!(after.state, State::Canceled { .. });
@@ -170,27 +337,64 @@ impl World {
     }
 
     fn agree(&self, before: &Task, event: &Event, after: &Task, effects: &[Effect]) {
-        if matches!(after.state, State::Planning { .. } | State::Preparing { .. } | State::Running { .. }) {
-            assert_eq!(self.live, after.state.live_run(), "world and task disagree on the live run");
+        if matches!(
+            after.state,
+            State::Planning { .. } | State::Preparing { .. } | State::Running { .. }
+        ) {
+            assert_eq!(
+                self.live,
+                after.state.live_run(),
+                "world and task disagree on the live run"
+            );
         } else {
-            assert_eq!(self.live, None, "a run lives that the task does not know of: {:?}", after.state);
+            assert_eq!(
+                self.live, None,
+                "a run lives that the task does not know of: {:?}",
+                after.state
+            );
         }
         if let Event::Said { line, command, .. } = event
             && line.author.standing == Standing::Member
         {
-            assert!(!effects.is_empty(), "somebody was ignored: {command:?} in {}", before.state.name());
+            assert!(
+                !effects.is_empty(),
+                "somebody was ignored: {command:?} in {}",
+                before.state.name()
+            );
         }
-        let waits = |task: &Task, line: &LineRef| task.waiting.iter().any(|waiting| &waiting.reference == line);
+        let waits = |task: &Task, line: &LineRef| {
+            task.waiting
+                .iter()
+                .any(|waiting| &waiting.reference == line)
+        };
         for line in &before.waiting {
-            let is_taken = effects.iter().any(|effect| matches!(effect, Effect::StartRun { .. } | Effect::StopAll))
-                || after.context.iter().any(|known| known.reference == line.reference)
-                || matches!(&after.state, State::Queued { next: Next::Run { .. } });
-            assert!(waits(after, &line.reference) || is_taken, "a queued message was lost at {event:?} in {}", before.state.name());
+            let is_taken = effects
+                .iter()
+                .any(|effect| matches!(effect, Effect::StartRun { .. } | Effect::StopAll))
+                || after
+                    .context
+                    .iter()
+                    .any(|known| known.reference == line.reference)
+                || matches!(
+                    &after.state,
+                    State::Queued {
+                        next: Next::Run { .. }
+                    }
+                );
+            assert!(
+                waits(after, &line.reference) || is_taken,
+                "a queued message was lost at {event:?} in {}",
+                before.state.name()
+            );
         }
         if before.approval.is_none()
             && let Some(approval) = &after.approval
         {
-            assert_eq!(approval.by.standing, Standing::Member, "somebody approved who may not");
+            assert_eq!(
+                approval.by.standing,
+                Standing::Member,
+                "somebody approved who may not"
+            );
             assert!(after.approval_holds(), "an approval that binds to nothing");
         }
     }
@@ -206,9 +410,18 @@ fn no_sequence_of_events_breaks_the_machine() {
             for event in possible(&task) {
                 let mut after = task.clone();
                 let mut beside = world.clone();
-                let effects = after.handle(&Happened { at: Timestamp(1), event: event.clone() }, &around());
+                let effects = after.handle(
+                    &Happened {
+                        at: Timestamp(1),
+                        event: event.clone(),
+                    },
+                    &around(),
+                );
                 beside.see(&task, &event, &after, &effects);
-                let key = (serde_json::to_string(&after).expect("a task can be stored"), beside.clone());
+                let key = (
+                    serde_json::to_string(&after).expect("a task can be stored"),
+                    beside.clone(),
+                );
                 if seen.insert(key) && depth < DEPTH {
                     next.push((after, beside));
                 }
@@ -223,40 +436,135 @@ fn no_sequence_of_events_breaks_the_machine() {
 fn the_straight_way_ends_in_review_with_an_approval_that_holds() {
     let (mut task, _) = opened();
     let mut step = |event: Event| {
-        let effects = task.handle(&Happened { at: Timestamp(1), event }, &around());
-        (task.state.name(), effects.iter().map(Effect::name).collect::<Vec<_>>())
+        let effects = task.handle(
+            &Happened {
+                at: Timestamp(1),
+                event,
+            },
+            &around(),
+        );
+        (
+            task.state.name(),
+            effects.iter().map(Effect::name).collect::<Vec<_>>(),
+        )
     };
-    assert_eq!(step(Event::SlotGranted), ("specifying", vec!["gather", "say"]));
-    assert_eq!(step(Event::Gathered { context: vec![], workplace: Ok(workplace()) }), ("planning", vec!["start_run", "say"]));
-    let planned = Ending { specification: Some(specification()), plan: Some(plan()), ..Ending::default() };
-    assert_eq!(step(Event::RunEnded { run: RunNumber(1), ending: Box::new(planned) }), ("awaiting_approval", vec!["say", "say", "mark"]));
-    assert_eq!(step(said(ana(), "looks good")), ("queued", vec!["say", "say", "mark"]));
-    assert_eq!(step(Event::SlotGranted), ("preparing", vec!["start_run", "say"]));
-    assert_eq!(step(Event::RunStarted { run: RunNumber(2) }), ("running", vec!["say", "mark"]));
-    let change = Change::Commit { commit: CommitId("c1".into()), files: vec![], notices: vec![] };
-    assert_eq!(step(Event::RunEnded { run: RunNumber(2), ending: Box::new(Ending { change, ..Ending::default() }) }), ("verifying", vec!["prove", "say"]));
-    assert_eq!(step(Event::Proved { run: RunNumber(2), proof: Box::new(proof(CheckOutcome::Passed)) }), ("publishing", vec!["publish", "say"]));
-    let publication = Publication { commit: CommitId("c1".into()), branch: "b".into(), pull_request: None, base: BaseStanding::Same };
-    assert_eq!(step(Event::Published { run: RunNumber(2), publication }), ("in_review", vec!["say", "say", "mark"]));
+    assert_eq!(
+        step(Event::SlotGranted),
+        ("specifying", vec!["gather", "say"])
+    );
+    assert_eq!(
+        step(Event::Gathered {
+            context: vec![],
+            workplace: Ok(workplace())
+        }),
+        ("planning", vec!["start_run", "say"])
+    );
+    let planned = Ending {
+        specification: Some(specification()),
+        plan: Some(plan()),
+        ..Ending::default()
+    };
+    assert_eq!(
+        step(Event::RunEnded {
+            run: RunNumber(1),
+            ending: Box::new(planned)
+        }),
+        ("awaiting_approval", vec!["say", "say", "mark"])
+    );
+    assert_eq!(
+        step(said(ana(), "looks good")),
+        ("queued", vec!["say", "say", "mark"])
+    );
+    assert_eq!(
+        step(Event::SlotGranted),
+        ("preparing", vec!["start_run", "say"])
+    );
+    assert_eq!(
+        step(Event::RunStarted { run: RunNumber(2) }),
+        ("running", vec!["say", "mark"])
+    );
+    let change = Change::Commit {
+        commit: CommitId("c1".into()),
+        files: vec![],
+        notices: vec![],
+    };
+    assert_eq!(
+        step(Event::RunEnded {
+            run: RunNumber(2),
+            ending: Box::new(Ending {
+                change,
+                ..Ending::default()
+            })
+        }),
+        ("verifying", vec!["prove", "say"])
+    );
+    assert_eq!(
+        step(Event::Proved {
+            run: RunNumber(2),
+            proof: Box::new(proof(CheckOutcome::Passed))
+        }),
+        ("publishing", vec!["publish", "say"])
+    );
+    let publication = Publication {
+        commit: CommitId("c1".into()),
+        branch: "b".into(),
+        pull_request: None,
+        base: BaseStanding::Same,
+    };
+    assert_eq!(
+        step(Event::Published {
+            run: RunNumber(2),
+            publication
+        }),
+        ("in_review", vec!["say", "say", "mark"])
+    );
 }
 
 #[test]
 fn an_approval_does_not_cover_a_plan_that_changed_behind_it() {
     let (mut task, _) = opened();
-    let planned = Ending { specification: Some(specification()), plan: Some(plan()), ..Ending::default() };
+    let planned = Ending {
+        specification: Some(specification()),
+        plan: Some(plan()),
+        ..Ending::default()
+    };
     for event in [
         Event::SlotGranted,
-        Event::Gathered { context: vec![], workplace: Ok(workplace()) },
-        Event::RunEnded { run: RunNumber(1), ending: Box::new(planned) },
+        Event::Gathered {
+            context: vec![],
+            workplace: Ok(workplace()),
+        },
+        Event::RunEnded {
+            run: RunNumber(1),
+            ending: Box::new(planned),
+        },
         said(ana(), "looks good"),
     ] {
-        task.handle(&Happened { at: Timestamp(1), event }, &around());
+        task.handle(
+            &Happened {
+                at: Timestamp(1),
+                event,
+            },
+            &around(),
+        );
     }
     assert!(task.approval_holds());
     task.terms.budget = MicroDollars(99_000_000);
     assert!(!task.approval_holds());
-    task.handle(&Happened { at: Timestamp(2), event: Event::SlotGranted }, &around());
+    task.handle(
+        &Happened {
+            at: Timestamp(2),
+            event: Event::SlotGranted,
+        },
+        &around(),
+    );
     assert_eq!(task.state, State::AwaitingApproval { revision: 1 });
     assert_eq!(task.approval, None);
-    assert!(!matches!(said(ana(), "stop"), Event::Said { command: Command::Words(_), .. }));
+    assert!(!matches!(
+        said(ana(), "stop"),
+        Event::Said {
+            command: Command::Words(_),
+            ..
+        }
+    ));
 }

@@ -5,7 +5,7 @@ use crate::domain::{
     RunNumber,
     conversation::Line,
     effect::{Assignment, Effect, Mark, Slot},
-    event::{Change, Ending, PublishProblem, Publication, RunFailure, WorkplaceProblem},
+    event::{Change, Ending, Publication, PublishProblem, RunFailure, WorkplaceProblem},
     message::{Decision, FailureText, Message, Phase},
     plan::{Plan, PlanRevision},
     proof::{CheckOutcome, Proof, judge},
@@ -17,25 +17,45 @@ const CONTEXT_MAX: usize = 200;
 
 impl Task {
     pub(super) fn slot_granted(&mut self) -> Vec<Effect> {
-        let State::Queued { next } = &self.state else { return Vec::new() };
+        let State::Queued { next } = &self.state else {
+            return Vec::new();
+        };
         match next.clone() {
             Next::Specify => {
                 self.state = State::Specifying;
                 vec![Effect::Gather, self.say_progress(Phase::Reading)]
             }
-            Next::Run { assignment: Assignment::Work } => self.start_approved_work(),
+            Next::Run {
+                assignment: Assignment::Work,
+            } => self.start_approved_work(),
             Next::Run { assignment } => {
-                let phase = if assignment.changes_files() { Phase::Preparing } else { Phase::Planning };
+                let phase = if assignment.changes_files() {
+                    Phase::Preparing
+                } else {
+                    Phase::Planning
+                };
                 let start = self.start_run(assignment);
                 vec![start, self.say_progress(phase)]
             }
             Next::Prove { run, commit } => {
-                self.state = State::Verifying { run, commit: commit.clone() };
-                vec![Effect::Prove { run, commit }, self.say_progress(Phase::Verifying)]
+                self.state = State::Verifying {
+                    run,
+                    commit: commit.clone(),
+                };
+                vec![
+                    Effect::Prove { run, commit },
+                    self.say_progress(Phase::Verifying),
+                ]
             }
             Next::Publish { run, commit } => {
-                self.state = State::Publishing { run, commit: commit.clone() };
-                vec![Effect::Publish { run, commit }, self.say_progress(Phase::Publishing)]
+                self.state = State::Publishing {
+                    run,
+                    commit: commit.clone(),
+                };
+                vec![
+                    Effect::Publish { run, commit },
+                    self.say_progress(Phase::Publishing),
+                ]
             }
         }
     }
@@ -54,13 +74,21 @@ impl Task {
         vec![start, self.say_progress(Phase::Preparing)]
     }
 
-    pub(super) fn gathered(&mut self, context: &[Line], workplace: &Result<Workplace, WorkplaceProblem>) -> Vec<Effect> {
+    pub(super) fn gathered(
+        &mut self,
+        context: &[Line],
+        workplace: &Result<Workplace, WorkplaceProblem>,
+    ) -> Vec<Effect> {
         if self.state != State::Specifying {
             return Vec::new();
         }
         self.context = context.to_vec();
         for line in std::mem::take(&mut self.waiting) {
-            if !self.context.iter().any(|known| known.reference == line.reference) {
+            if !self
+                .context
+                .iter()
+                .any(|known| known.reference == line.reference)
+            {
                 self.context.push(line);
             }
         }
@@ -73,16 +101,29 @@ impl Task {
                 vec![start, self.say_progress(Phase::Planning)]
             }
             Err(WorkplaceProblem::Unreachable { repository, reason }) => {
-                self.fail(FailureText::GivenUp { effect: format!("reading {repository}"), reason: reason.clone() })
+                self.fail(FailureText::GivenUp {
+                    effect: format!("reading {repository}"),
+                    reason: reason.clone(),
+                })
             }
             Err(problem) => {
                 let choices = match problem {
-                    WorkplaceProblem::Unclear { known } | WorkplaceProblem::NotFound { known, .. } => known.iter().map(|name| name.0.clone()).collect(),
+                    WorkplaceProblem::Unclear { known }
+                    | WorkplaceProblem::NotFound { known, .. } => {
+                        known.iter().map(|name| name.0.clone()).collect()
+                    }
                     WorkplaceProblem::NoSuchBranch { near, .. } => near.clone(),
                     WorkplaceProblem::NoSuchAgent { known, .. } => known.clone(),
-                    WorkplaceProblem::Empty { .. } | WorkplaceProblem::Unreachable { .. } => Vec::new(),
+                    WorkplaceProblem::Empty { .. } | WorkplaceProblem::Unreachable { .. } => {
+                        Vec::new()
+                    }
                 };
-                self.ask(QuestionKind::Workplace { problem: problem.clone() }, choices)
+                self.ask(
+                    QuestionKind::Workplace {
+                        problem: problem.clone(),
+                    },
+                    choices,
+                )
             }
         }
     }
@@ -92,7 +133,12 @@ impl Task {
             return Vec::new();
         }
         self.state = State::Running { run };
-        vec![self.say_progress(self.phase()), Effect::Mark { mark: Mark::Working }]
+        vec![
+            self.say_progress(self.phase()),
+            Effect::Mark {
+                mark: Mark::Working,
+            },
+        ]
     }
 
     pub(super) fn run_ended(&mut self, run: RunNumber, ending: &Ending) -> Vec<Effect> {
@@ -121,7 +167,12 @@ impl Task {
             self.specification = Some(specification);
         }
         if let Some(question) = &ending.question {
-            return self.ask(QuestionKind::Agent { question: question.question.clone() }, question.choices.clone());
+            return self.ask(
+                QuestionKind::Agent {
+                    question: question.question.clone(),
+                },
+                question.choices.clone(),
+            );
         }
         let (Some(plan), true) = (&ending.plan, self.specification.is_some()) else {
             return self.run_failed(&RunFailure::NothingHandedOver, ending);
@@ -132,7 +183,11 @@ impl Task {
             let start = self.start_run(Assignment::Revise { corrections });
             return vec![start, self.say_progress(Phase::Planning)];
         }
-        if self.specification.as_ref().is_some_and(|specification| specification.all_checks().is_empty()) {
+        if self
+            .specification
+            .as_ref()
+            .is_some_and(|specification| specification.all_checks().is_empty())
+        {
             return self.ask(QuestionKind::Check, Vec::new());
         }
         self.show_plan()
@@ -140,34 +195,58 @@ impl Task {
 
     fn take_plan(&mut self, plan: &Plan) {
         let number = self.plans.last().map_or(1, |last| last.number + 1);
-        let Some(fingerprint) = self.fingerprint(plan) else { return };
-        self.plans.push(PlanRevision { number, plan: plan.clone(), fingerprint });
+        let Some(fingerprint) = self.fingerprint(plan) else {
+            return;
+        };
+        self.plans.push(PlanRevision {
+            number,
+            plan: plan.clone(),
+            fingerprint,
+        });
     }
 
     /// Shows the last revision and waits. The fingerprint is taken of what is shown.
     pub(super) fn show_plan(&mut self) -> Vec<Effect> {
-        let fingerprint = self.plans.last().and_then(|last| self.fingerprint(&last.plan));
+        let fingerprint = self
+            .plans
+            .last()
+            .and_then(|last| self.fingerprint(&last.plan));
         let (Some(last), Some(fingerprint)) = (self.plans.last_mut(), fingerprint) else {
-            return self.fail(FailureText::GivenUp { effect: "showing the plan".to_owned(), reason: "there is no plan".to_owned() });
+            return self.fail(FailureText::GivenUp {
+                effect: "showing the plan".to_owned(),
+                reason: "there is no plan".to_owned(),
+            });
         };
         last.fingerprint = fingerprint;
-        self.state = State::AwaitingApproval { revision: last.number };
+        self.state = State::AwaitingApproval {
+            revision: last.number,
+        };
         let mut effects = self.say_plan(Decision::Open);
         effects.push(self.say_progress(Phase::Planned));
-        effects.push(Effect::Mark { mark: Mark::NeedsYou });
+        effects.push(Effect::Mark {
+            mark: Mark::NeedsYou,
+        });
         effects
     }
 
     fn work_ended(&mut self, run: RunNumber, ending: &Ending) -> Vec<Effect> {
         if ending.failure == Some(RunFailure::OutOfBudget) {
             let assignment = self.work_again();
-            return self.ask(QuestionKind::Budget { assignment }, vec!["Continue".to_owned(), "Stop".to_owned()]);
+            return self.ask(
+                QuestionKind::Budget { assignment },
+                vec!["Continue".to_owned(), "Stop".to_owned()],
+            );
         }
         if let Some(failure) = &ending.failure {
             return self.run_failed(failure, ending);
         }
         if let Some(question) = &ending.question {
-            return self.ask(QuestionKind::Agent { question: question.question.clone() }, question.choices.clone());
+            return self.ask(
+                QuestionKind::Agent {
+                    question: question.question.clone(),
+                },
+                question.choices.clone(),
+            );
         }
         self.report = ending.report.clone().or_else(|| self.report.take());
         if !self.waiting.is_empty() {
@@ -175,11 +254,24 @@ impl Task {
         }
         match &ending.change {
             Change::Commit { commit, .. } => {
-                self.state = State::Verifying { run, commit: commit.clone() };
-                vec![Effect::Prove { run, commit: commit.clone() }, self.say_progress(Phase::Verifying)]
+                self.state = State::Verifying {
+                    run,
+                    commit: commit.clone(),
+                };
+                vec![
+                    Effect::Prove {
+                        run,
+                        commit: commit.clone(),
+                    },
+                    self.say_progress(Phase::Verifying),
+                ]
             }
-            Change::Refused { reason } => self.fail(FailureText::ChangeRefused { reason: reason.clone() }),
-            Change::None => self.fail(FailureText::NothingChanged { closing_words: ending.closing_words.clone() }),
+            Change::Refused { reason } => self.fail(FailureText::ChangeRefused {
+                reason: reason.clone(),
+            }),
+            Change::None => self.fail(FailureText::NothingChanged {
+                closing_words: ending.closing_words.clone(),
+            }),
         }
     }
 
@@ -190,7 +282,10 @@ impl Task {
     }
 
     fn take_waiting(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.waiting).into_iter().map(|line| format!("{}: {}", line.author.name, line.text)).collect()
+        std::mem::take(&mut self.waiting)
+            .into_iter()
+            .map(|line| format!("{}: {}", line.author.name, line.text))
+            .collect()
     }
 
     /// What to start when work that broke off is to go on: the same session, where there is one.
@@ -203,14 +298,20 @@ impl Task {
 
     fn run_failed(&mut self, failure: &RunFailure, ending: &Ending) -> Vec<Effect> {
         let phase = self.phase();
-        self.fail(FailureText::Run { phase, failure: failure.clone(), closing_words: ending.closing_words.clone() })
+        self.fail(FailureText::Run {
+            phase,
+            failure: failure.clone(),
+            closing_words: ending.closing_words.clone(),
+        })
     }
 
     pub(super) fn proved(&mut self, run: RunNumber, proof: &Proof) -> Vec<Effect> {
         if !matches!(self.state, State::Verifying { .. }) {
             return Vec::new();
         }
-        let Some(specification) = &self.specification else { return Vec::new() };
+        let Some(specification) = &self.specification else {
+            return Vec::new();
+        };
         let judged = judge(specification, self.report.as_ref(), proof);
         self.proof = Some(proof.clone());
         if !self.waiting.is_empty() {
@@ -224,18 +325,38 @@ impl Task {
                 .filter(|check| check.outcome != CheckOutcome::Passed)
                 .map(|check| format!("$ {}\n{}", check.command, check.tail))
                 .collect();
-            let start = self.start_run(Assignment::Rework { round: self.rework_rounds, judged, failed });
-            return vec![start, self.say_progress(Phase::Reworking { round: self.rework_rounds })];
+            let start = self.start_run(Assignment::Rework {
+                round: self.rework_rounds,
+                judged,
+                failed,
+            });
+            return vec![
+                start,
+                self.say_progress(Phase::Reworking {
+                    round: self.rework_rounds,
+                }),
+            ];
         }
-        self.state = State::Publishing { run, commit: proof.commit.clone() };
-        vec![Effect::Publish { run, commit: proof.commit.clone() }, self.say_progress(Phase::Publishing)]
+        self.state = State::Publishing {
+            run,
+            commit: proof.commit.clone(),
+        };
+        vec![
+            Effect::Publish {
+                run,
+                commit: proof.commit.clone(),
+            },
+            self.say_progress(Phase::Publishing),
+        ]
     }
 
     pub(super) fn proof_failed(&mut self, reason: &str) -> Vec<Effect> {
         if !matches!(self.state, State::Verifying { .. }) {
             return Vec::new();
         }
-        self.fail(FailureText::Proof { reason: reason.to_owned() })
+        self.fail(FailureText::Proof {
+            reason: reason.to_owned(),
+        })
     }
 
     pub(super) fn published(&mut self, run: RunNumber, publication: &Publication) -> Vec<Effect> {
@@ -244,20 +365,37 @@ impl Task {
         }
         self.publication = Some(publication.clone());
         self.pushed = Some(publication.commit.clone());
-        let Some(card) = self.last_result() else { return Vec::new() };
+        let Some(card) = self.last_result() else {
+            return Vec::new();
+        };
         let whole = card.whole;
         self.state = State::InReview { whole };
-        let mut effects = vec![self.say_progress(Phase::Over { how: "done".to_owned() })];
-        if card.pictures.iter().any(|picture| picture.artifact.is_some()) {
+        let mut effects = vec![self.say_progress(Phase::Over {
+            how: "done".to_owned(),
+        })];
+        if card
+            .pictures
+            .iter()
+            .any(|picture| picture.artifact.is_some())
+        {
             effects.push(Effect::ShowPictures { run });
         }
-        effects.push(Effect::Say { slot: Slot::Result(run), message: Box::new(Message::Result(Box::new(card))) });
-        effects.push(Effect::Mark { mark: if whole { Mark::Proved } else { Mark::Gaps } });
+        effects.push(Effect::Say {
+            slot: Slot::Result(run),
+            message: Box::new(Message::Result(Box::new(card))),
+        });
+        effects.push(Effect::Mark {
+            mark: if whole { Mark::Proved } else { Mark::Gaps },
+        });
         if !self.waiting.is_empty() {
             let words = self.take_waiting();
             self.rework_rounds = 0;
             self.progress = RunNumber(self.last_run.0 + 1);
-            self.state = State::Queued { next: Next::Run { assignment: Assignment::FollowUp { words } } };
+            self.state = State::Queued {
+                next: Next::Run {
+                    assignment: Assignment::FollowUp { words },
+                },
+            };
             effects.push(self.say_progress(Phase::Preparing));
         }
         effects
@@ -267,7 +405,9 @@ impl Task {
         if !matches!(self.state, State::Publishing { .. }) {
             return Vec::new();
         }
-        self.fail(FailureText::Publish { problem: problem.clone() })
+        self.fail(FailureText::Publish {
+            problem: problem.clone(),
+        })
     }
 
     pub(super) fn pull_request_ended(&mut self, merged: bool, by: &str) -> Vec<Effect> {
@@ -277,11 +417,24 @@ impl Task {
             _ => return Vec::new(),
         };
         self.state = State::Completed { merged, whole };
-        vec![self.note(Message::PullRequestEnded { merged, by: by.to_owned() }), Effect::Release]
+        vec![
+            self.note(Message::PullRequestEnded {
+                merged,
+                by: by.to_owned(),
+            }),
+            Effect::Release,
+        ]
     }
 
     pub(super) fn stopped(&mut self, engine_confirmed: bool) -> Vec<Effect> {
-        let State::Canceled { by, road, confirmed } = &mut self.state else { return Vec::new() };
+        let State::Canceled {
+            by,
+            road,
+            confirmed,
+        } = &mut self.state
+        else {
+            return Vec::new();
+        };
         if std::mem::replace(confirmed, true) {
             return Vec::new();
         }
@@ -289,12 +442,19 @@ impl Task {
             by: by.clone(),
             road: *road,
             confirmed: engine_confirmed,
-            pushed_branch: self.publication.as_ref().map(|publication| publication.branch.clone()),
+            pushed_branch: self
+                .publication
+                .as_ref()
+                .map(|publication| publication.branch.clone()),
         };
         vec![
-            self.say_progress(Phase::Over { how: "cancelled".to_owned() }),
+            self.say_progress(Phase::Over {
+                how: "cancelled".to_owned(),
+            }),
             self.note(message),
-            Effect::Mark { mark: Mark::Canceled },
+            Effect::Mark {
+                mark: Mark::Canceled,
+            },
             Effect::Release,
         ]
     }
@@ -304,9 +464,19 @@ impl Task {
             return Vec::new();
         }
         // A start that was given up may have left a container, and nobody would hear it.
-        let may_live = matches!(self.state, State::Planning { .. } | State::Preparing { .. } | State::Running { .. });
-        let mut effects = if may_live { vec![Effect::StopAll] } else { Vec::new() };
-        effects.extend(self.fail(FailureText::GivenUp { effect: effect.to_owned(), reason: reason.to_owned() }));
+        let may_live = matches!(
+            self.state,
+            State::Planning { .. } | State::Preparing { .. } | State::Running { .. }
+        );
+        let mut effects = if may_live {
+            vec![Effect::StopAll]
+        } else {
+            Vec::new()
+        };
+        effects.extend(self.fail(FailureText::GivenUp {
+            effect: effect.to_owned(),
+            reason: reason.to_owned(),
+        }));
         effects
     }
 
@@ -317,7 +487,9 @@ impl Task {
             _ => return Vec::new(),
         };
         self.state = State::Expired;
-        effects.push(self.say_progress(Phase::Over { how: "expired".to_owned() }));
+        effects.push(self.say_progress(Phase::Over {
+            how: "expired".to_owned(),
+        }));
         effects.push(self.note(Message::Expired));
         effects.push(Effect::Mark { mark: Mark::Gaps });
         effects.push(Effect::Release);

@@ -18,7 +18,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{Context, Fault, dispatch::work_delivery};
-pub use sandbox::{image_of, labels, limits, setup_network};
 use crate::{
     domain::{
         RunNumber, TaskId,
@@ -28,6 +27,7 @@ use crate::{
     },
     store::{StoreError, runs::StoredRun},
 };
+pub use sandbox::{image_of, labels, limits, setup_network};
 
 /// The most words that may wait to steer a run.
 const STEERING_MAX: usize = 16;
@@ -53,7 +53,13 @@ impl Runs {
     }
 
     /// Starts a run and watches it. Returns when its container lives. A repeat finds the container and watches it again.
-    pub async fn start(&self, context: &Context, task: &Task, run: RunNumber, assignment: &Assignment) -> Result<(), Fault> {
+    pub async fn start(
+        &self,
+        context: &Context,
+        task: &Task,
+        run: RunNumber,
+        assignment: &Assignment,
+    ) -> Result<(), Fault> {
         if self.is_live(&task.id, run) {
             return Ok(());
         }
@@ -73,7 +79,10 @@ impl Runs {
         let prepared = match supervise::start(context, task, run, assignment).await {
             Ok(prepared) => prepared,
             Err(Fault::Permanent { what }) => {
-                let ending = Ending { failure: Some(RunFailure::DidNotStart { detail: what }), ..Ending::default() };
+                let ending = Ending {
+                    failure: Some(RunFailure::DidNotStart { detail: what }),
+                    ..Ending::default()
+                };
                 return self.end(context, task, run, ending).await;
             }
             Err(fault) => return Err(fault),
@@ -85,13 +94,25 @@ impl Runs {
     /// Takes up the runs that an earlier process of this bot had in hand.
     pub async fn take_up(&self, context: &Context) -> Result<(), StoreError> {
         for stored in context.store.live_runs().await? {
-            let Some(task) = context.store.task(&stored.task).await?.map(|stored| stored.task) else { continue };
+            let Some(task) = context
+                .store
+                .task(&stored.task)
+                .await?
+                .map(|stored| stored.task)
+            else {
+                continue;
+            };
             if task.state.live_run() != Some(stored.number) {
-                context.store.close_run(&stored.task, stored.number, context.clock.now()).await?;
+                context
+                    .store
+                    .close_run(&stored.task, stored.number, context.clock.now())
+                    .await?;
                 continue;
             }
             // A run without a stored position is started again by its own effect, which is still open.
-            let Some(resume) = stored.resume.clone() else { continue };
+            let Some(resume) = stored.resume.clone() else {
+                continue;
+            };
             info!(task = %stored.task, run = %stored.number, "a run is taken up again");
             let outcome = match supervise::take_up(context, &task, &stored, resume).await {
                 Ok(prepared) => {
@@ -100,7 +121,10 @@ impl Runs {
                 }
                 Err(what) => {
                     warn!(task = %stored.task, what, "a run could not be taken up");
-                    let ending = Ending { failure: Some(RunFailure::SandboxLost), ..Ending::default() };
+                    let ending = Ending {
+                        failure: Some(RunFailure::SandboxLost),
+                        ..Ending::default()
+                    };
                     self.end(context, &task, stored.number, ending).await
                 }
             };
@@ -115,12 +139,20 @@ impl Runs {
         let stop = CancellationToken::new();
         let (steer, steering) = mpsc::channel(STEERING_MAX);
         if let Ok(mut live) = self.live.lock() {
-            live.insert(task.id.clone(), Live { run, stop: stop.clone(), steer });
+            live.insert(
+                task.id.clone(),
+                Live {
+                    run,
+                    stop: stop.clone(),
+                    steer,
+                },
+            );
         }
         let (runs, context, task) = (self.clone(), context.clone(), task.clone());
         // What this loop would do is stored: when it is lost, the run is taken up at the next start.
         tokio::spawn(async move {
-            let ending = supervise::watch(&context, &task, run, prepared, steering, stop.clone()).await;
+            let ending =
+                supervise::watch(&context, &task, run, prepared, steering, stop.clone()).await;
             runs.forget(&task.id, run);
             let Some(ending) = ending else { return };
             if let Err(fault) = runs.end(&context, &task, run, ending).await {
@@ -130,11 +162,32 @@ impl Runs {
     }
 
     /// Tells the task, then clears up: a crash in between leaves a container that the reaper finds.
-    async fn end(&self, context: &Context, task: &Task, run: RunNumber, ending: Ending) -> Result<(), Fault> {
+    async fn end(
+        &self,
+        context: &Context,
+        task: &Task,
+        run: RunNumber,
+        ending: Ending,
+    ) -> Result<(), Fault> {
         let key = format!("run:{}:{run}:ended", task.id);
-        context.accept(&work_delivery(task, key, Event::RunEnded { run, ending: Box::new(ending) })).await?;
-        context.store.close_run(&task.id, run, context.clock.now()).await?;
-        context.executor.stop(&sandbox::run_name(&task.id, run)).await?;
+        context
+            .accept(&work_delivery(
+                task,
+                key,
+                Event::RunEnded {
+                    run,
+                    ending: Box::new(ending),
+                },
+            ))
+            .await?;
+        context
+            .store
+            .close_run(&task.id, run, context.clock.now())
+            .await?;
+        context
+            .executor
+            .stop(&sandbox::run_name(&task.id, run))
+            .await?;
         remove_sockets(context, &task.id, &run.to_string()).await;
         Ok(())
     }
@@ -154,9 +207,15 @@ impl Runs {
         }
         let known = context.store.runs_of(task).await?;
         let listed = context.executor.list().await?;
-        let mut names: Vec<SandboxName> = known.iter().filter(|run| run.ended.is_none()).map(|run| SandboxName(run.sandbox.clone())).collect();
+        let mut names: Vec<SandboxName> = known
+            .iter()
+            .filter(|run| run.ended.is_none())
+            .map(|run| SandboxName(run.sandbox.clone()))
+            .collect();
         for sandbox in listed {
-            if sandbox.labels.get("deckhand.task") == Some(&task.0) && !names.contains(&sandbox.name) {
+            if sandbox.labels.get("deckhand.task") == Some(&task.0)
+                && !names.contains(&sandbox.name)
+            {
                 names.push(sandbox.name);
             }
         }
@@ -164,7 +223,10 @@ impl Runs {
             context.executor.stop(&name).await?;
         }
         for run in known {
-            context.store.close_run(task, run.number, context.clock.now()).await?;
+            context
+                .store
+                .close_run(task, run.number, context.clock.now())
+                .await?;
         }
         Ok(())
     }
@@ -172,8 +234,14 @@ impl Runs {
     /// Removes what an ended task left: sandboxes, volumes, sockets.
     pub async fn release(&self, context: &Context, task: &TaskId) -> Result<(), Fault> {
         self.stop(context, task).await?;
-        context.executor.remove_volume(&sandbox::work_volume(task)).await?;
-        context.executor.remove_volume(&sandbox::home_volume(task)).await?;
+        context
+            .executor
+            .remove_volume(&sandbox::work_volume(task))
+            .await?;
+        context
+            .executor
+            .remove_volume(&sandbox::home_volume(task))
+            .await?;
         let of_proofs = format!("deckhand-proof-{task}-");
         for volume in context.executor.volumes().await? {
             if volume.0.starts_with(&of_proofs) {
@@ -190,7 +258,9 @@ impl Runs {
     }
 
     fn is_live(&self, task: &TaskId, run: RunNumber) -> bool {
-        self.live.lock().is_ok_and(|live| live.get(task).is_some_and(|live| live.run == run))
+        self.live
+            .lock()
+            .is_ok_and(|live| live.get(task).is_some_and(|live| live.run == run))
     }
 
     fn forget(&self, task: &TaskId, run: RunNumber) {
@@ -204,7 +274,10 @@ impl Runs {
     /// The tasks that have a run in hand.
     #[must_use]
     pub fn tasks(&self) -> Vec<TaskId> {
-        self.live.lock().map(|live| live.keys().cloned().collect()).unwrap_or_default()
+        self.live
+            .lock()
+            .map(|live| live.keys().cloned().collect())
+            .unwrap_or_default()
     }
 }
 
@@ -216,8 +289,14 @@ async fn remove_sockets(context: &Context, task: &TaskId, part: &str) {
 /// How a sandbox ended, in words that the task understands.
 fn died(condition: &Condition, detail: String) -> RunFailure {
     match condition {
-        Condition::Ended { out_of_memory, .. } => RunFailure::Died { detail, out_of_memory: *out_of_memory },
-        Condition::Running => RunFailure::Died { detail, out_of_memory: false },
+        Condition::Ended { out_of_memory, .. } => RunFailure::Died {
+            detail,
+            out_of_memory: *out_of_memory,
+        },
+        Condition::Running => RunFailure::Died {
+            detail,
+            out_of_memory: false,
+        },
         Condition::Absent => RunFailure::SandboxLost,
     }
 }

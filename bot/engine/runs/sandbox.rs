@@ -19,10 +19,7 @@ use tokio::sync::mpsc;
 use super::{Context, Fault};
 use crate::{
     domain::{
-        RunNumber, TaskId,
-        conversation::FileRef,
-        effect::Assignment,
-        specification::Workplace,
+        RunNumber, TaskId, conversation::FileRef, effect::Assignment, specification::Workplace,
         task::Task,
     },
     engine::{gather, way_out},
@@ -69,7 +66,10 @@ pub fn run_name(task: &TaskId, run: RunNumber) -> SandboxName {
 /// The labels of everything that belongs to a run.
 #[must_use]
 pub fn labels(task: &Task, run: RunNumber) -> BTreeMap<String, String> {
-    BTreeMap::from([("deckhand.task".to_owned(), task.id.0.clone()), ("deckhand.run".to_owned(), run.to_string())])
+    BTreeMap::from([
+        ("deckhand.task".to_owned(), task.id.0.clone()),
+        ("deckhand.run".to_owned(), run.to_string()),
+    ])
 }
 
 /// The image of an agent.
@@ -93,21 +93,45 @@ pub fn limits(context: &Context) -> Limits {
 /// The folder of a run's sockets; its path is short, because sockets have paths of at most 107 bytes.
 #[must_use]
 pub fn socket_folder(context: &Context, task: &TaskId, part: &str) -> PathBuf {
-    context.config.data_dir.join("s").join(format!("{task}-{part}"))
+    context
+        .config
+        .data_dir
+        .join("s")
+        .join(format!("{task}-{part}"))
 }
 
 /// Opens the one way out of a sandbox, and writes each request into the task's log.
-pub async fn open_egress(context: &Context, task: &TaskId, run: RunNumber, part: &str, phase: Phase) -> Result<EgressHandle, Fault> {
+pub async fn open_egress(
+    context: &Context,
+    task: &TaskId,
+    run: RunNumber,
+    part: &str,
+    phase: Phase,
+) -> Result<EgressHandle, Fault> {
     let folder = socket_folder(context, task, part);
-    tokio::fs::create_dir_all(&folder).await.map_err(Fault::transient)?;
+    tokio::fs::create_dir_all(&folder)
+        .await
+        .map_err(Fault::transient)?;
     let (log, mut records) = mpsc::channel(EGRESS_LOG_MAX);
-    let handle = context.way_out.open(&folder, phase, log).map_err(Fault::permanent)?;
+    let handle = context
+        .way_out
+        .open(&folder, phase, log)
+        .map_err(Fault::permanent)?;
     let (context, task) = (context.clone(), task.clone());
     // Ends by itself when the proxy is closed; a line that is lost is lost, the requests are counted anyway.
     tokio::spawn(async move {
         while let Some(record) = records.recv().await {
             metrics::counter!("deckhand_egress_requests_total").increment(1);
-            let _ = context.store.log_run(&task, run, LogKind::Egress, &way_out::logged(&record), context.clock.now()).await;
+            let _ = context
+                .store
+                .log_run(
+                    &task,
+                    run,
+                    LogKind::Egress,
+                    &way_out::logged(&record),
+                    context.clock.now(),
+                )
+                .await;
         }
     });
     Ok(handle)
@@ -116,16 +140,33 @@ pub async fn open_egress(context: &Context, task: &TaskId, run: RunNumber, part:
 /// The way out of a proof's sandbox while its setup runs.
 pub async fn setup_network(context: &Context, task: &Task, part: &str) -> Result<Network, Fault> {
     let handle = open_egress(context, &task.id, task.last_run, part, Phase::Setup).await?;
-    Ok(Network { socket_directory: socket_folder(context, &task.id, part), close: Box::new(move || handle.revoke()) })
+    Ok(Network {
+        socket_directory: socket_folder(context, &task.id, part),
+        close: Box::new(move || handle.revoke()),
+    })
 }
 
 /// Makes the work tree, runs the setup, and puts the request's files into the agent's home. Does nothing that was done before.
-pub async fn prepare(context: &Context, task: &Task, workplace: &Workplace, run: RunNumber) -> Result<Vec<String>, Fault> {
+pub async fn prepare(
+    context: &Context,
+    task: &Task,
+    workplace: &Workplace,
+    run: RunNumber,
+) -> Result<Vec<String>, Fault> {
     let mirror = gather::known_ground(context, &workplace.repository).await?;
-    let (Ok(base), Ok(branch)) = (GitCommit::parse(&workplace.base_commit.0), BranchName::parse(&task.branch())) else {
-        return Err(Fault::permanent("the branch or the base commit has no usable name"));
+    let (Ok(base), Ok(branch)) = (
+        GitCommit::parse(&workplace.base_commit.0),
+        BranchName::parse(&task.branch()),
+    ) else {
+        return Err(Fault::permanent(
+            "the branch or the base commit has no usable name",
+        ));
     };
-    let setup = task.specification.as_ref().and_then(|specification| specification.setup.clone()).or_else(|| workplace.setup.clone());
+    let setup = task
+        .specification
+        .as_ref()
+        .and_then(|specification| specification.setup.clone())
+        .or_else(|| workplace.setup.clone());
     let egress = match setup {
         Some(_) => Some(open_egress(context, &task.id, run, "setup", Phase::Setup).await?),
         None => None,
@@ -135,13 +176,21 @@ pub async fn prepare(context: &Context, task: &Task, workplace: &Workplace, run:
     if egress.is_some() {
         mounts.push(sockets(&socket_folder(context, &task.id, "setup")));
     }
-    let command = ["/opt/deckhand/shim", "run", "--", "sleep", "infinity"].map(str::to_owned).to_vec();
+    let command = ["/opt/deckhand/shim", "run", "--", "sleep", "infinity"]
+        .map(str::to_owned)
+        .to_vec();
     let mut spec = specification(context, task, run, name.clone(), command, mounts);
     "/work".clone_into(&mut spec.working_directory);
     context.executor.stop(&name).await?;
     context.executor.start(&spec).await?;
     let outcome = async {
-        succeed(context, &name, prepare_script(mirror.path(), &base, &branch), "making the work tree").await?;
+        succeed(
+            context,
+            &name,
+            prepare_script(mirror.path(), &base, &branch),
+            "making the work tree",
+        )
+        .await?;
         if let Some(command) = setup {
             succeed(context, &name, setup_exec(&command), "the setup").await?;
         }
@@ -157,7 +206,9 @@ pub async fn prepare(context: &Context, task: &Task, workplace: &Workplace, run:
 fn setup_exec(command: &str) -> Exec {
     let script = "mark=.git/deckhand-setup; if [ \"$(cat $mark 2>/dev/null)\" = \"$1\" ]; then exit 0; fi; sh -lc \"$1\" && printf '%s' \"$1\" > $mark";
     Exec {
-        command: ["sh", "-c", script, "setup", command].map(str::to_owned).to_vec(),
+        command: ["sh", "-c", script, "setup", command]
+            .map(str::to_owned)
+            .to_vec(),
         environment: BTreeMap::new(),
         working_directory: "/work/repo".to_owned(),
         input: Vec::new(),
@@ -166,19 +217,53 @@ fn setup_exec(command: &str) -> Exec {
     }
 }
 
-async fn succeed(context: &Context, name: &SandboxName, exec: Exec, what: &str) -> Result<(), Fault> {
+async fn succeed(
+    context: &Context,
+    name: &SandboxName,
+    exec: Exec,
+    what: &str,
+) -> Result<(), Fault> {
     let done = context.executor.exec(name, exec).await?;
-    let said = String::from_utf8_lossy(if done.errors.is_empty() { &done.output } else { &done.errors }).into_owned();
-    let said = crate::domain::clip(said.trim().lines().rev().take(6).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n").as_str(), 1_000);
+    let said = String::from_utf8_lossy(if done.errors.is_empty() {
+        &done.output
+    } else {
+        &done.errors
+    })
+    .into_owned();
+    let said = crate::domain::clip(
+        said.trim()
+            .lines()
+            .rev()
+            .take(6)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev()
+            .collect::<Vec<_>>()
+            .join("\n")
+            .as_str(),
+        1_000,
+    );
     match done.status {
         Some(0) => Ok(()),
-        Some(status) => Err(Fault::permanent(format!("{what} failed with status {status}: {said}"))),
-        None => Err(Fault::permanent(format!("{what} did not end in time: {said}"))),
+        Some(status) => Err(Fault::permanent(format!(
+            "{what} failed with status {status}: {said}"
+        ))),
+        None => Err(Fault::permanent(format!(
+            "{what} did not end in time: {said}"
+        ))),
     }
 }
 
-async fn place_files(context: &Context, task: &Task, name: &SandboxName) -> Result<Vec<String>, Fault> {
-    let of_context = task.context.iter().filter(|line| line.author.id == task.request.author.id).flat_map(|line| &line.files);
+async fn place_files(
+    context: &Context,
+    task: &Task,
+    name: &SandboxName,
+) -> Result<Vec<String>, Fault> {
+    let of_context = task
+        .context
+        .iter()
+        .filter(|line| line.author.id == task.request.author.id)
+        .flat_map(|line| &line.files);
     let mut files: Vec<&FileRef> = task.request.files.iter().collect();
     for file in of_context {
         if !files.iter().any(|known| known.handle == file.handle) {
@@ -190,11 +275,37 @@ async fn place_files(context: &Context, task: &Task, name: &SandboxName) -> Resu
         if file.size_bytes > ATTACHMENT_MAX_BYTES {
             continue;
         }
-        let bytes = context.surfaces.download(&task.conversation, file, ATTACHMENT_MAX_BYTES).await?;
-        let safe: String = file.name.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' }).take(80).collect();
-        let path = format!("{ATTACHMENTS}/{}-{}", index + 1, safe.trim_start_matches('.'));
+        let bytes = context
+            .surfaces
+            .download(&task.conversation, file, ATTACHMENT_MAX_BYTES)
+            .await?;
+        let safe: String = file
+            .name
+            .chars()
+            .map(|c| {
+                if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') {
+                    c
+                } else {
+                    '_'
+                }
+            })
+            .take(80)
+            .collect();
+        let path = format!(
+            "{ATTACHMENTS}/{}-{}",
+            index + 1,
+            safe.trim_start_matches('.')
+        );
         let exec = Exec {
-            command: ["sh", "-c", "mkdir -p \"$(dirname \"$1\")\" && cat > \"$1\"", "put", &path].map(str::to_owned).to_vec(),
+            command: [
+                "sh",
+                "-c",
+                "mkdir -p \"$(dirname \"$1\")\" && cat > \"$1\"",
+                "put",
+                &path,
+            ]
+            .map(str::to_owned)
+            .to_vec(),
             environment: BTreeMap::new(),
             working_directory: "/".to_owned(),
             input: bytes,
@@ -208,16 +319,41 @@ async fn place_files(context: &Context, task: &Task, name: &SandboxName) -> Resu
 }
 
 /// The sandbox in which an agent works.
-pub fn for_agent(context: &Context, task: &Task, run: RunNumber, assignment: &Assignment, launch: &Launch, mirror: &Path) -> SandboxSpec {
-    let access = if assignment.changes_files() { Access::ReadWrite } else { Access::ReadOnly };
+pub fn for_agent(
+    context: &Context,
+    task: &Task,
+    run: RunNumber,
+    assignment: &Assignment,
+    launch: &Launch,
+    mirror: &Path,
+) -> SandboxSpec {
+    let access = if assignment.changes_files() {
+        Access::ReadWrite
+    } else {
+        Access::ReadOnly
+    };
     let mut mounts = mounts(&task.id, mirror, access);
     mounts.push(sockets(&socket_folder(context, &task.id, &run.to_string())));
-    let mut spec = specification(context, task, run, run_name(&task.id, run), launch.command.clone(), mounts);
+    let mut spec = specification(
+        context,
+        task,
+        run,
+        run_name(&task.id, run),
+        launch.command.clone(),
+        mounts,
+    );
     spec.environment.extend(launch.environment.clone());
     spec
 }
 
-fn specification(context: &Context, task: &Task, run: RunNumber, name: SandboxName, command: Vec<String>, mounts: Vec<Mount>) -> SandboxSpec {
+fn specification(
+    context: &Context,
+    task: &Task,
+    run: RunNumber,
+    name: SandboxName,
+    command: Vec<String>,
+    mounts: Vec<Mount>,
+) -> SandboxSpec {
     SandboxSpec {
         name,
         image: image_of(context, &task.terms.agent),
@@ -233,12 +369,28 @@ fn specification(context: &Context, task: &Task, run: RunNumber, name: SandboxNa
 
 fn mounts(task: &TaskId, mirror: &Path, access: Access) -> Vec<Mount> {
     vec![
-        Mount { source: MountSource::Volume(work_volume(task)), target: "/work".to_owned(), access },
-        Mount { source: MountSource::Volume(home_volume(task)), target: "/home/agent".to_owned(), access: Access::ReadWrite },
-        Mount { source: MountSource::Host(mirror.to_path_buf()), target: mirror.display().to_string(), access: Access::ReadOnly },
+        Mount {
+            source: MountSource::Volume(work_volume(task)),
+            target: "/work".to_owned(),
+            access,
+        },
+        Mount {
+            source: MountSource::Volume(home_volume(task)),
+            target: "/home/agent".to_owned(),
+            access: Access::ReadWrite,
+        },
+        Mount {
+            source: MountSource::Host(mirror.to_path_buf()),
+            target: mirror.display().to_string(),
+            access: Access::ReadOnly,
+        },
     ]
 }
 
 fn sockets(folder: &Path) -> Mount {
-    Mount { source: MountSource::Host(folder.to_path_buf()), target: "/run/deckhand".to_owned(), access: Access::ReadOnly }
+    Mount {
+        source: MountSource::Host(folder.to_path_buf()),
+        target: "/run/deckhand".to_owned(),
+        access: Access::ReadOnly,
+    }
 }

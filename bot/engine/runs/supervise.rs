@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use deckhand_executors::{
+    SandboxName,
     agent::{
-        AgentEvent, AgentFailure, AgentProfile, AgentSession, AgentSessionId, Handover, HandoverCall, HandoverTools, ModelName, PermissionAnswer, Price, PriceTable,
-        ResumePoint, SessionOptions, SessionStart, Turn, TurnEnded,
+        AgentEvent, AgentFailure, AgentProfile, AgentSession, AgentSessionId, Handover,
+        HandoverCall, HandoverTools, ModelName, PermissionAnswer, Price, PriceTable, ResumePoint,
+        SessionOptions, SessionStart, Turn, TurnEnded,
     },
     egress::{EgressHandle, Phase},
-    SandboxName,
     sandbox::{Attachment, VolumeName},
 };
 use serde::{Deserialize, Serialize};
@@ -77,12 +78,34 @@ struct SessionHandle {
 }
 
 /// Starts the container and the agent in it, and gives it its prompt.
-pub async fn start(context: &Context, task: &Task, run: RunNumber, assignment: &Assignment) -> Result<Prepared, Fault> {
-    let Some(workplace) = &task.workplace else { return Err(Fault::permanent("the task has no repository")) };
-    let (profile, provider) = context.agents.find(&task.terms.agent).ok_or_else(|| Fault::permanent(format!("the agent {} is not set up", task.terms.agent)))?;
-    let model = task.terms.model.as_deref().map(|name| ModelName::try_from(name.to_owned())).transpose().map_err(Fault::permanent)?;
-    let launch = profile.launch(provider, model.as_ref()).map_err(Fault::permanent)?;
-    let attachments = if needs_preparation(context, task, assignment).await? { sandbox::prepare(context, task, workplace, run).await? } else { Vec::new() };
+pub async fn start(
+    context: &Context,
+    task: &Task,
+    run: RunNumber,
+    assignment: &Assignment,
+) -> Result<Prepared, Fault> {
+    let Some(workplace) = &task.workplace else {
+        return Err(Fault::permanent("the task has no repository"));
+    };
+    let (profile, provider) = context
+        .agents
+        .find(&task.terms.agent)
+        .ok_or_else(|| Fault::permanent(format!("the agent {} is not set up", task.terms.agent)))?;
+    let model = task
+        .terms
+        .model
+        .as_deref()
+        .map(|name| ModelName::try_from(name.to_owned()))
+        .transpose()
+        .map_err(Fault::permanent)?;
+    let launch = profile
+        .launch(provider, model.as_ref())
+        .map_err(Fault::permanent)?;
+    let attachments = if needs_preparation(context, task, assignment).await? {
+        sandbox::prepare(context, task, workplace, run).await?
+    } else {
+        Vec::new()
+    };
     let mirror = gather::known_ground(context, &workplace.repository).await?;
     let (egress, handover, calls) = open_sockets(context, task, run).await?;
     let name = sandbox::run_name(&task.id, run);
@@ -101,43 +124,111 @@ pub async fn start(context: &Context, task: &Task, run: RunNumber, assignment: &
             return Err(failure);
         }
     };
-    let extra = PromptExtra { repository_rules: rules_of(&mirror, &workplace.base_commit.0).await, branch: task.branch(), attachments };
+    let extra = PromptExtra {
+        repository_rules: rules_of(&mirror, &workplace.base_commit.0).await,
+        branch: task.branch(),
+        attachments,
+    };
     let prompt = prompt_of(task, assignment, &extra, is_resumed).map_err(Fault::of_words)?;
     session.prompt(&prompt).await.map_err(Fault::permanent)?;
-    let ending = Ending { model: Some(launch.model.as_str().to_owned()), ..Ending::default() };
-    let prepared = Prepared { session, egress, _handover: handover, calls, ending, assignment: assignment.clone(), started };
+    let ending = Ending {
+        model: Some(launch.model.as_str().to_owned()),
+        ..Ending::default()
+    };
+    let prepared = Prepared {
+        session,
+        egress,
+        _handover: handover,
+        calls,
+        ending,
+        assignment: assignment.clone(),
+        started,
+    };
     mark(context, task, run, resume_of(&prepared)).await;
-    context.accept(&work_delivery(task, format!("run:{}:{run}:started", task.id), Event::RunStarted { run })).await?;
+    context
+        .accept(&work_delivery(
+            task,
+            format!("run:{}:{run}:started", task.id),
+            Event::RunStarted { run },
+        ))
+        .await?;
     Ok(prepared)
 }
 
 /// Attaches to the container of a run again and goes on behind the last stored position.
-pub async fn take_up(context: &Context, task: &Task, stored: &StoredRun, resume: Value) -> Result<Prepared, String> {
+pub async fn take_up(
+    context: &Context,
+    task: &Task,
+    stored: &StoredRun,
+    resume: Value,
+) -> Result<Prepared, String> {
     let resume: Resume = serde_json::from_value(resume).map_err(|error| error.to_string())?;
-    let assignment: Assignment = serde_json::from_str(&stored.kind).map_err(|error| error.to_string())?;
-    let (profile, _) = context.agents.find(&stored.agent).ok_or("the agent is not set up any more")?;
-    let (egress, handover, calls) = open_sockets(context, task, stored.number).await.map_err(|fault| format!("{fault:?}"))?;
-    let attachment = context.executor.attach(&sandbox::run_name(&task.id, stored.number)).await.map_err(|error| error.to_string())?;
-    let price = resume.ending.model.as_deref().and_then(|model| PriceTable::built_in().of(model));
-    let session = AgentSession::reopen(attachment, profile, resume.point, price).await.map_err(|failure| failure.to_string())?;
-    Ok(Prepared { session, egress, _handover: handover, calls, ending: resume.ending, assignment, started: stored.started })
+    let assignment: Assignment =
+        serde_json::from_str(&stored.kind).map_err(|error| error.to_string())?;
+    let (profile, _) = context
+        .agents
+        .find(&stored.agent)
+        .ok_or("the agent is not set up any more")?;
+    let (egress, handover, calls) = open_sockets(context, task, stored.number)
+        .await
+        .map_err(|fault| format!("{fault:?}"))?;
+    let attachment = context
+        .executor
+        .attach(&sandbox::run_name(&task.id, stored.number))
+        .await
+        .map_err(|error| error.to_string())?;
+    let price = resume
+        .ending
+        .model
+        .as_deref()
+        .and_then(|model| PriceTable::built_in().of(model));
+    let session = AgentSession::reopen(attachment, profile, resume.point, price)
+        .await
+        .map_err(|failure| failure.to_string())?;
+    Ok(Prepared {
+        session,
+        egress,
+        _handover: handover,
+        calls,
+        ending: resume.ending,
+        assignment,
+        started: stored.started,
+    })
 }
 
 /// The work tree is made before the plan; after that only where it is gone, or where the approved plan asks for a setup.
-async fn needs_preparation(context: &Context, task: &Task, assignment: &Assignment) -> Result<bool, Fault> {
-    let has_setup = task.specification.as_ref().is_some_and(|specification| specification.setup.is_some());
-    if matches!(assignment, Assignment::Plan) || (has_setup && matches!(assignment, Assignment::Work)) {
+async fn needs_preparation(
+    context: &Context,
+    task: &Task,
+    assignment: &Assignment,
+) -> Result<bool, Fault> {
+    let has_setup = task
+        .specification
+        .as_ref()
+        .is_some_and(|specification| specification.setup.is_some());
+    if matches!(assignment, Assignment::Plan)
+        || (has_setup && matches!(assignment, Assignment::Work))
+    {
         return Ok(true);
     }
     let volume: VolumeName = sandbox::work_volume(&task.id);
     Ok(!context.executor.volumes().await?.contains(&volume))
 }
 
-async fn open_sockets(context: &Context, task: &Task, run: RunNumber) -> Result<(EgressHandle, Handover, mpsc::Receiver<HandoverCall>), Fault> {
+async fn open_sockets(
+    context: &Context,
+    task: &Task,
+    run: RunNumber,
+) -> Result<(EgressHandle, Handover, mpsc::Receiver<HandoverCall>), Fault> {
     let part = run.to_string();
     let egress = sandbox::open_egress(context, &task.id, run, &part, Phase::Work).await?;
     let (sender, calls) = mpsc::channel(CALLS_MAX);
-    let handover = Handover::open(&sandbox::socket_folder(context, &task.id, &part), tools::offered(), sender).map_err(Fault::permanent)?;
+    let handover = Handover::open(
+        &sandbox::socket_folder(context, &task.id, &part),
+        tools::offered(),
+        sender,
+    )
+    .map_err(Fault::permanent)?;
     Ok((egress, handover, calls))
 }
 
@@ -157,11 +248,24 @@ async fn open_session(
         permissions: PermissionAnswer::Allow,
         price,
     };
-    let handle = task.session.as_deref().filter(|_| assignment.resumes()).and_then(|text| serde_json::from_str::<SessionHandle>(text).ok());
+    let handle = task
+        .session
+        .as_deref()
+        .filter(|_| assignment.resumes())
+        .and_then(|text| serde_json::from_str::<SessionHandle>(text).ok());
     let Some(handle) = handle else {
-        return AgentSession::open(attach(context, &name).await?, profile, options(SessionStart::New)).await.map(|session| (session, false));
+        return AgentSession::open(
+            attach(context, &name).await?,
+            profile,
+            options(SessionStart::New),
+        )
+        .await
+        .map(|session| (session, false));
     };
-    let start = SessionStart::Continue { session: handle.id, cost_before: handle.cost };
+    let start = SessionStart::Continue {
+        session: handle.id,
+        cost_before: handle.cost,
+    };
     match AgentSession::open(attach(context, &name).await?, profile, options(start)).await {
         Ok(session) => Ok((session, true)),
         Err(AgentFailure::SessionLost(reason)) => {
@@ -169,40 +273,95 @@ async fn open_session(
             // The process has said its part of the opening already, so another one has to take its place.
             let restarted = restart(context, task, run, assignment).await;
             restarted.map_err(|fault| AgentFailure::Other(format!("{fault:?}")))?;
-            AgentSession::open(attach(context, &name).await?, profile, options(SessionStart::New)).await.map(|session| (session, false))
+            AgentSession::open(
+                attach(context, &name).await?,
+                profile,
+                options(SessionStart::New),
+            )
+            .await
+            .map(|session| (session, false))
         }
         Err(failure) => Err(failure),
     }
 }
 
 async fn attach(context: &Context, name: &SandboxName) -> Result<Attachment, AgentFailure> {
-    context.executor.attach(name).await.map_err(|error| AgentFailure::Other(error.to_string()))
+    context
+        .executor
+        .attach(name)
+        .await
+        .map_err(|error| AgentFailure::Other(error.to_string()))
 }
 
-async fn restart(context: &Context, task: &Task, run: RunNumber, assignment: &Assignment) -> Result<(), Fault> {
-    let Some(workplace) = &task.workplace else { return Err(Fault::permanent("the task has no repository")) };
-    let (profile, provider) = context.agents.find(&task.terms.agent).ok_or_else(|| Fault::permanent("the agent is not set up"))?;
-    let model = task.terms.model.as_deref().map(|name| ModelName::try_from(name.to_owned())).transpose().map_err(Fault::permanent)?;
-    let launch = profile.launch(provider, model.as_ref()).map_err(Fault::permanent)?;
+async fn restart(
+    context: &Context,
+    task: &Task,
+    run: RunNumber,
+    assignment: &Assignment,
+) -> Result<(), Fault> {
+    let Some(workplace) = &task.workplace else {
+        return Err(Fault::permanent("the task has no repository"));
+    };
+    let (profile, provider) = context
+        .agents
+        .find(&task.terms.agent)
+        .ok_or_else(|| Fault::permanent("the agent is not set up"))?;
+    let model = task
+        .terms
+        .model
+        .as_deref()
+        .map(|name| ModelName::try_from(name.to_owned()))
+        .transpose()
+        .map_err(Fault::permanent)?;
+    let launch = profile
+        .launch(provider, model.as_ref())
+        .map_err(Fault::permanent)?;
     let mirror = gather::known_ground(context, &workplace.repository).await?;
-    context.executor.stop(&sandbox::run_name(&task.id, run)).await?;
-    Ok(context.executor.start(&sandbox::for_agent(context, task, run, assignment, &launch, mirror.path())).await?)
+    context
+        .executor
+        .stop(&sandbox::run_name(&task.id, run))
+        .await?;
+    Ok(context
+        .executor
+        .start(&sandbox::for_agent(
+            context,
+            task,
+            run,
+            assignment,
+            &launch,
+            mirror.path(),
+        ))
+        .await?)
 }
 
 /// The prompt; an agent that does not remember gets the whole work prompt first.
-fn prompt_of(task: &Task, assignment: &Assignment, extra: &PromptExtra, is_resumed: bool) -> Result<String, askama::Error> {
+fn prompt_of(
+    task: &Task,
+    assignment: &Assignment,
+    extra: &PromptExtra,
+    is_resumed: bool,
+) -> Result<String, askama::Error> {
     let own = words::prompt(task, assignment, extra)?;
     if !assignment.resumes() || is_resumed {
         return Ok(own);
     }
-    Ok(format!("{}\n\n{own}", words::prompt(task, &Assignment::Work, extra)?))
+    Ok(format!(
+        "{}\n\n{own}",
+        words::prompt(task, &Assignment::Work, extra)?
+    ))
 }
 
 async fn rules_of(mirror: &deckhand_executors::mirror::Mirror, commit: &str) -> Vec<String> {
-    let Ok(commit) = deckhand_executors::mirror::CommitId::parse(commit) else { return Vec::new() };
+    let Ok(commit) = deckhand_executors::mirror::CommitId::parse(commit) else {
+        return Vec::new();
+    };
     let mut found = Vec::new();
     for name in RULES_FILES {
-        if mirror.read_file(&commit, name, 1).await.is_ok_and(|file| file.is_some()) {
+        if mirror
+            .read_file(&commit, name, 1)
+            .await
+            .is_ok_and(|file| file.is_some())
+        {
             found.push(name.to_owned());
         }
     }
@@ -210,7 +369,14 @@ async fn rules_of(mirror: &deckhand_executors::mirror::Mirror, commit: &str) -> 
 }
 
 /// Watches until the run is over. None where it was stopped from outside, which the task knows already.
-pub async fn watch(context: &Context, task: &Task, run: RunNumber, mut prepared: Prepared, mut steering: mpsc::Receiver<String>, stop: CancellationToken) -> Option<Ending> {
+pub async fn watch(
+    context: &Context,
+    task: &Task,
+    run: RunNumber,
+    mut prepared: Prepared,
+    mut steering: mpsc::Receiver<String>,
+    stop: CancellationToken,
+) -> Option<Ending> {
     let mut watcher = Watcher {
         context,
         task,
@@ -244,7 +410,9 @@ pub async fn watch(context: &Context, task: &Task, run: RunNumber, mut prepared:
     };
     prepared.egress.revoke();
     watcher.flush_text().await;
-    let Watcher { reporter, closing, .. } = watcher;
+    let Watcher {
+        reporter, closing, ..
+    } = watcher;
     reporter.finish().await;
     let mut ending = std::mem::take(&mut prepared.ending);
     ending.usage = usage_of(&prepared.session.usage());
@@ -252,7 +420,8 @@ pub async fn watch(context: &Context, task: &Task, run: RunNumber, mut prepared:
     ending.closing_words = crate::domain::clip(closing.trim(), CLOSING_WORDS_MAX_CHARS);
     ending.session = session_handle(&prepared.session);
     ending.failure = failure;
-    if ending.failure.is_none() && ending.question.is_none() && prepared.assignment.changes_files() {
+    if ending.failure.is_none() && ending.question.is_none() && prepared.assignment.changes_files()
+    {
         ending.change = take_out::take_out(context, task, run, prepared.started, &ending).await;
     }
     Some(ending)
@@ -314,7 +483,8 @@ impl Watcher<'_> {
                 self.text.push_str(&text);
                 self.closing.push_str(&text);
                 if self.closing.len() > 4 * CLOSING_WORDS_MAX_CHARS {
-                    self.closing = crate::domain::clip(&self.closing, 4 * CLOSING_WORDS_MAX_CHARS - 1);
+                    self.closing =
+                        crate::domain::clip(&self.closing, 4 * CLOSING_WORDS_MAX_CHARS - 1);
                 }
                 if self.text.len() > LOG_TEXT_MAX_CHARS {
                     self.flush_text().await;
@@ -327,9 +497,11 @@ impl Watcher<'_> {
             AgentEvent::ToolStarted(started) => {
                 self.flush_text().await;
                 self.closing.clear();
-                self.reporter.tool(&started.title, started.command.as_deref());
+                self.reporter
+                    .tool(&started.title, started.command.as_deref());
                 if started.command.is_none() {
-                    self.log(LogKind::Tool, &json!({"tool": started.title})).await;
+                    self.log(LogKind::Tool, &json!({"tool": started.title}))
+                        .await;
                 }
             }
             AgentEvent::ToolEnded(ended) => {
@@ -343,7 +515,10 @@ impl Watcher<'_> {
             AgentEvent::Usage(usage) => self.reporter.spent(self.task.usage.plus(usage_of(&usage))),
             AgentEvent::Notice(notice) => self.log(LogKind::Host, &json!({"notice": notice})).await,
             AgentEvent::TurnEnded(turn) => return self.turn_ended(prepared, turn).await,
-            AgentEvent::Ended { failure, errors_tail } => return Heard::Over(Some(self.process_ended(failure, errors_tail).await)),
+            AgentEvent::Ended {
+                failure,
+                errors_tail,
+            } => return Heard::Over(Some(self.process_ended(failure, errors_tail).await)),
         }
         if self.bytes > OUTPUT_MAX_BYTES {
             return Heard::Over(Some(RunFailure::TooMuchOutput));
@@ -353,30 +528,55 @@ impl Watcher<'_> {
 
     async fn turn_ended(&mut self, prepared: &mut Prepared, turn: TurnEnded) -> Heard {
         if let Some(words) = self.steer.take() {
-            let prompt = words::prompt(self.task, &Assignment::FollowUp { words: vec![words] }, &PromptExtra::default());
-            let Ok(prompt) = prompt else { return Heard::Over(None) };
+            let prompt = words::prompt(
+                self.task,
+                &Assignment::FollowUp { words: vec![words] },
+                &PromptExtra::default(),
+            );
+            let Ok(prompt) = prompt else {
+                return Heard::Over(None);
+            };
             return match prepared.session.prompt(&prompt).await {
                 Ok(()) => {
                     mark(self.context, self.task, self.run, resume_of(prepared)).await;
                     Heard::Going
                 }
-                Err(error) => Heard::Over(Some(RunFailure::Other { detail: error.to_string() })),
+                Err(error) => Heard::Over(Some(RunFailure::Other {
+                    detail: error.to_string(),
+                })),
             };
         }
         Heard::Over(turn.failure.map(failure_of))
     }
 
-    async fn process_ended(&self, failure: Option<AgentFailure>, errors_tail: String) -> RunFailure {
+    async fn process_ended(
+        &self,
+        failure: Option<AgentFailure>,
+        errors_tail: String,
+    ) -> RunFailure {
         if let Some(failure) = failure {
             return failure_of(failure);
         }
-        let condition = self.context.executor.condition(&sandbox::run_name(&self.task.id, self.run)).await;
-        condition.map_or_else(|error| RunFailure::Other { detail: error.to_string() }, |condition| died(&condition, errors_tail))
+        let condition = self
+            .context
+            .executor
+            .condition(&sandbox::run_name(&self.task.id, self.run))
+            .await;
+        condition.map_or_else(
+            |error| RunFailure::Other {
+                detail: error.to_string(),
+            },
+            |condition| died(&condition, errors_tail),
+        )
     }
 
     fn ceiling(&mut self, prepared: &Prepared) -> Option<RunFailure> {
         self.reporter.tick();
-        let elapsed = self.context.clock.now().milliseconds_since(prepared.started);
+        let elapsed = self
+            .context
+            .clock
+            .now()
+            .milliseconds_since(prepared.started);
         if elapsed > self.task.ceilings.run_ms {
             return Some(RunFailure::OutOfTime);
         }
@@ -384,7 +584,10 @@ impl Watcher<'_> {
             return Some(RunFailure::Silent);
         }
         let spent = self.task.usage.plus(usage_of(&prepared.session.usage()));
-        spent.cost.is_some_and(|cost| cost > self.task.ceilings.spend).then_some(RunFailure::OutOfBudget)
+        spent
+            .cost
+            .is_some_and(|cost| cost > self.task.ceilings.spend)
+            .then_some(RunFailure::OutOfBudget)
     }
 
     async fn flush_text(&mut self) {
@@ -399,7 +602,18 @@ impl Watcher<'_> {
     }
 
     async fn log(&self, kind: LogKind, body: &Value) {
-        if let Err(error) = self.context.store.log_run(&self.task.id, self.run, kind, body, self.context.clock.now()).await {
+        if let Err(error) = self
+            .context
+            .store
+            .log_run(
+                &self.task.id,
+                self.run,
+                kind,
+                body,
+                self.context.clock.now(),
+            )
+            .await
+        {
             warn!(task = %self.task.id, error = &error as &dyn std::error::Error, "a line of a run's log is lost");
         }
     }
@@ -414,11 +628,18 @@ async fn mark(context: &Context, task: &Task, run: RunNumber, resume: Option<Val
 }
 
 fn resume_of(prepared: &Prepared) -> Option<Value> {
-    serde_json::to_value(Resume { point: prepared.session.resume_point(), ending: prepared.ending.clone() }).ok()
+    serde_json::to_value(Resume {
+        point: prepared.session.resume_point(),
+        ending: prepared.ending.clone(),
+    })
+    .ok()
 }
 
 fn session_handle(session: &AgentSession) -> Option<String> {
-    let handle = SessionHandle { id: session.session_id().clone(), cost: session.session_cost().unwrap_or_default() };
+    let handle = SessionHandle {
+        id: session.session_id().clone(),
+        cost: session.session_cost().unwrap_or_default(),
+    };
     serde_json::to_string(&handle).ok()
 }
 
@@ -426,12 +647,17 @@ fn usage_of(usage: &deckhand_executors::agent::Usage) -> Usage {
     Usage {
         input_tokens: usage.tokens.input + usage.tokens.cached_input + usage.tokens.cache_write,
         output_tokens: usage.tokens.output,
-        cost: usage.cost.amount().map(|amount| MicroDollars(i64::try_from(amount.0).unwrap_or(i64::MAX))),
+        cost: usage
+            .cost
+            .amount()
+            .map(|amount| MicroDollars(i64::try_from(amount.0).unwrap_or(i64::MAX))),
     }
 }
 
 fn run_failure(failure: AgentFailure) -> Fault {
-    Fault::Permanent { what: failure.to_string() }
+    Fault::Permanent {
+        what: failure.to_string(),
+    }
 }
 
 fn failure_of(failure: AgentFailure) -> RunFailure {
@@ -441,7 +667,14 @@ fn failure_of(failure: AgentFailure) -> RunFailure {
         AgentFailure::RateLimited(_) => RunFailure::RateLimited,
         AgentFailure::Overloaded(_) => RunFailure::Overloaded,
         AgentFailure::ProtocolBroken(detail) => RunFailure::Nonsense { detail },
-        AgentFailure::StartFailed { reason, errors_tail } => RunFailure::DidNotStart { detail: format!("{reason}\n{errors_tail}") },
-        AgentFailure::SessionLost(detail) | AgentFailure::Other(detail) => RunFailure::Other { detail },
+        AgentFailure::StartFailed {
+            reason,
+            errors_tail,
+        } => RunFailure::DidNotStart {
+            detail: format!("{reason}\n{errors_tail}"),
+        },
+        AgentFailure::SessionLost(detail) | AgentFailure::Other(detail) => {
+            RunFailure::Other { detail }
+        }
     }
 }

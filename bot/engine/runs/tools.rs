@@ -22,8 +22,14 @@ pub fn offered() -> Vec<ToolDescription> {
             "submit_specification",
             "Hand over the specification of the task: title, goal, requirements that can each be checked by a command where possible, checks, what is out of scope, pages whose look changes. Call it before submit_plan.",
         ),
-        tool::<Plan>("submit_plan", "Hand over the plan: steps, files, checks, risks, cost range in US dollars, network hosts. When it revises an earlier plan, say why in `reason`."),
-        tool::<AgentQuestion>("ask_person", "Ask the person one question when something essential is unclear. After calling it, end your turn; the answer will be your next message."),
+        tool::<Plan>(
+            "submit_plan",
+            "Hand over the plan: steps, files, checks, risks, cost range in US dollars, network hosts. When it revises an earlier plan, say why in `reason`.",
+        ),
+        tool::<AgentQuestion>(
+            "ask_person",
+            "Ask the person one question when something essential is unclear. After calling it, end your turn; the answer will be your next message.",
+        ),
         tool::<Report>(
             "report_requirements",
             "At the end of the work, report each requirement with its status and evidence, and a shell command as `check` where one can decide it. The host runs the checks again itself.",
@@ -32,7 +38,11 @@ pub fn offered() -> Vec<ToolDescription> {
 }
 
 fn tool<T: JsonSchema>(name: &str, description: &str) -> ToolDescription {
-    ToolDescription { name: name.to_owned(), description: description.to_owned(), schema: schema_for!(T).to_value() }
+    ToolDescription {
+        name: name.to_owned(),
+        description: description.to_owned(),
+        schema: schema_for!(T).to_value(),
+    }
 }
 
 /// Takes a call into the ending. The error is a sentence that tells the agent what to mend.
@@ -48,16 +58,28 @@ pub fn take(ending: &mut Ending, tool: &str, arguments: Value) -> Result<String,
         }
         "ask_person" => {
             let question: AgentQuestion = read(arguments)?;
-            if question.question.trim().is_empty() || question.question.chars().count() > 2_000 || question.choices.len() > 10 {
-                return Err("a question has between 1 and 2000 characters and at most 10 choices".to_owned());
+            if question.question.trim().is_empty()
+                || question.question.chars().count() > 2_000
+                || question.choices.len() > 10
+            {
+                return Err(
+                    "a question has between 1 and 2000 characters and at most 10 choices"
+                        .to_owned(),
+                );
             }
             ending.question = Some(question);
             Ok(POSTED.to_owned())
         }
         "report_requirements" => {
             let report: Report = read(arguments)?;
-            if report.summary.chars().count() > 4_000 || report.requirements.len() > 50 || report.not_done.len() > 50 {
-                return Err("keep the summary under 4000 characters and the lists under 50 entries".to_owned());
+            if report.summary.chars().count() > 4_000
+                || report.requirements.len() > 50
+                || report.not_done.len() > 50
+            {
+                return Err(
+                    "keep the summary under 4000 characters and the lists under 50 entries"
+                        .to_owned(),
+                );
             }
             ending.report = Some(report);
             Ok("Taken. The host checks it now. End your turn.".to_owned())
@@ -67,7 +89,8 @@ pub fn take(ending: &mut Ending, tool: &str, arguments: Value) -> Result<String,
 }
 
 fn read<T: serde::de::DeserializeOwned>(arguments: Value) -> Result<T, String> {
-    serde_json::from_value(arguments).map_err(|error| format!("the arguments do not fit the schema: {error}"))
+    serde_json::from_value(arguments)
+        .map_err(|error| format!("the arguments do not fit the schema: {error}"))
 }
 
 #[cfg(test)]
@@ -79,7 +102,8 @@ mod tests {
     #[test]
     fn what_does_not_fit_tells_the_agent_what_to_mend() {
         let mut ending = Ending::default();
-        let error = take(&mut ending, "submit_plan", json!({"steps": []})).expect_err("a plan needs steps");
+        let error =
+            take(&mut ending, "submit_plan", json!({"steps": []})).expect_err("a plan needs steps");
         assert_eq!(error, "a plan has at least one step");
         let error = take(&mut ending, "submit_plan", json!({})).expect_err("steps are missing");
         assert!(error.contains("steps"), "{error}");
@@ -90,7 +114,11 @@ mod tests {
     fn every_tool_that_is_offered_is_taken() {
         for tool in offered() {
             let error = take(&mut Ending::default(), &tool.name, json!({}));
-            assert!(!matches!(error, Err(reason) if reason.starts_with("there is no tool")), "{}", tool.name);
+            assert!(
+                !matches!(error, Err(reason) if reason.starts_with("there is no tool")),
+                "{}",
+                tool.name
+            );
         }
     }
 }

@@ -26,8 +26,14 @@ mod tests {
 
     #[test]
     fn forms_are_decoded() {
-        assert_eq!(form_to_value(b"payload=%7B%22type%22%3A%22x%22%7D"), Some(json!({"type": "x"})));
-        assert_eq!(form_to_value("command=%2Fdeckhand&text=a+%26+b+%C3%A9+'\"#".as_bytes()), Some(json!({"command": "/deckhand", "text": "a & b é '\"#"})));
+        assert_eq!(
+            form_to_value(b"payload=%7B%22type%22%3A%22x%22%7D"),
+            Some(json!({"type": "x"}))
+        );
+        assert_eq!(
+            form_to_value("command=%2Fdeckhand&text=a+%26+b+%C3%A9+'\"#".as_bytes()),
+            Some(json!({"command": "/deckhand", "text": "a & b é '\"#"}))
+        );
         assert_eq!(form_to_value(b"payload=nonsense"), None);
         assert_eq!(form_to_value(b""), None);
         assert_eq!(form_to_value(&[0xff]), None);

@@ -65,7 +65,9 @@ pub enum Relevance {
 /// The word that proves to Slack that this address is ours, where the payload asks for it.
 #[must_use]
 pub fn challenge(payload: &Value) -> Option<&str> {
-    (text_of(payload, "type") == "url_verification").then(|| payload["challenge"].as_str()).flatten()
+    (text_of(payload, "type") == "url_verification")
+        .then(|| payload["challenge"].as_str())
+        .flatten()
 }
 
 /// Whether a payload is stored. None for what is certainly nothing for us: own deeds, other bots, hidden changes, chatter.
@@ -77,7 +79,10 @@ pub fn accept(payload: &Value) -> Option<Accepted> {
         "view_submission" => accept_form(payload),
         "" if payload["command"].is_string() => {
             let trigger = payload["trigger_id"].as_str()?;
-            Some(certain(format!("command:{trigger}"), whisper_place(payload)))
+            Some(certain(
+                format!("command:{trigger}"),
+                whisper_place(payload),
+            ))
         }
         _ => None,
     }
@@ -97,7 +102,12 @@ pub fn read(payload: &Value, me: &Identity) -> Incoming {
 }
 
 fn certain(key: String, conversation: ConversationId) -> Accepted {
-    Accepted { key, conversation_hint: Some(conversation), reaction_on: None, relevance: Relevance::Certain }
+    Accepted {
+        key,
+        conversation_hint: Some(conversation),
+        reaction_on: None,
+        relevance: Relevance::Certain,
+    }
 }
 
 fn accept_event(payload: &Value) -> Option<Accepted> {
@@ -113,7 +123,10 @@ fn accept_event(payload: &Value) -> Option<Accepted> {
                 return None;
             }
             Some(Accepted {
-                key: format!("reaction:{channel}:{ts}:{user}:{name}:{}", text_of(event, "event_ts")),
+                key: format!(
+                    "reaction:{channel}:{ts}:{user}:{name}:{}",
+                    text_of(event, "event_ts")
+                ),
                 conversation_hint: None,
                 reaction_on: Some(ids::line(team, channel, ts)),
                 relevance: Relevance::IfLineKnown,
@@ -140,10 +153,18 @@ fn read_event(payload: &Value, me: &Identity) -> Option<Incoming> {
         "reaction_added" => {
             let (user, channel, ts) = reaction(event)?;
             let meaning = marks::meaning(event["reaction"].as_str()?)?;
-            (user != me.user_id).then(|| Incoming::Reacted { by: author(team, user, None), on: ids::line(team, channel, ts), meaning })
+            (user != me.user_id).then(|| Incoming::Reacted {
+                by: author(team, user, None),
+                on: ids::line(team, channel, ts),
+                meaning,
+            })
         }
         "agent_session_stopped" => Some(Incoming::StopSignal {
-            conversation: ids::conversation(team, event["channel"].as_str()?, Some(event["thread_ts"].as_str()?)),
+            conversation: ids::conversation(
+                team,
+                event["channel"].as_str()?,
+                Some(event["thread_ts"].as_str()?),
+            ),
             by: author(team, event["user"].as_str()?, None),
         }),
         _ => None,
@@ -153,7 +174,11 @@ fn read_event(payload: &Value, me: &Identity) -> Option<Incoming> {
 fn reaction(event: &Value) -> Option<(&str, &str, &str)> {
     let item = &event["item"];
     (text_of(item, "type") == "message").then_some(())?;
-    Some((event["user"].as_str()?, item["channel"].as_str()?, item["ts"].as_str()?))
+    Some((
+        event["user"].as_str()?,
+        item["channel"].as_str()?,
+        item["ts"].as_str()?,
+    ))
 }
 
 fn accept_press(payload: &Value) -> Option<Accepted> {
@@ -174,45 +199,80 @@ fn read_press(payload: &Value) -> Option<Incoming> {
     let trigger = || text_of(payload, "trigger_id").to_owned();
     let press = match meaning {
         Action::Approve { revision } => Press::Approve { revision },
-        Action::Edit { revision } => Press::OpenCorrection { revision, trigger: trigger() },
+        Action::Edit { revision } => Press::OpenCorrection {
+            revision,
+            trigger: trigger(),
+        },
         Action::ChangeRepository => Press::OpenRepository { trigger: trigger() },
         Action::Cancel => Press::Cancel,
         Action::Retry => Press::Retry,
-        Action::Answer { question, choice } => Press::Answer { question, text: choice },
+        Action::Answer { question, choice } => Press::Answer {
+            question,
+            text: choice,
+        },
     };
-    Some(Incoming::Pressed { conversation: pressed_conversation(payload)?, by: interactor(payload)?, press })
+    Some(Incoming::Pressed {
+        conversation: pressed_conversation(payload)?,
+        by: interactor(payload)?,
+        press,
+    })
 }
 
 /// The first action that is one of ours; links are pressed too, and mean nothing.
 fn pressed(payload: &Value) -> Option<(&Value, Action)> {
-    payload["actions"].as_array()?.iter().find_map(|action| Action::of(action).map(|meaning| (action, meaning)))
+    payload["actions"]
+        .as_array()?
+        .iter()
+        .find_map(|action| Action::of(action).map(|meaning| (action, meaning)))
 }
 
 fn pressed_channel(payload: &Value) -> Option<&str> {
-    payload["container"]["channel_id"].as_str().or_else(|| payload["channel"]["id"].as_str())
+    payload["container"]["channel_id"]
+        .as_str()
+        .or_else(|| payload["channel"]["id"].as_str())
 }
 
 fn pressed_conversation(payload: &Value) -> Option<ConversationId> {
     let (container, message) = (&payload["container"], &payload["message"]);
-    let thread = [&container["thread_ts"], &message["thread_ts"], &container["message_ts"], &message["ts"]];
+    let thread = [
+        &container["thread_ts"],
+        &message["thread_ts"],
+        &container["message_ts"],
+        &message["ts"],
+    ];
     let thread = thread.into_iter().find_map(Value::as_str)?;
-    Some(ids::conversation(team(payload), pressed_channel(payload)?, Some(thread)))
+    Some(ids::conversation(
+        team(payload),
+        pressed_channel(payload)?,
+        Some(thread),
+    ))
 }
 
 fn accept_form(payload: &Value) -> Option<Accepted> {
     let (conversation, _) = forms::sent(&payload["view"])?;
     let view = payload["view"]["id"].as_str()?;
-    Some(certain(format!("form:{view}:{}", text_of(&payload["user"], "id")), conversation))
+    Some(certain(
+        format!("form:{view}:{}", text_of(&payload["user"], "id")),
+        conversation,
+    ))
 }
 
 fn read_form(payload: &Value) -> Option<Incoming> {
     let (conversation, press) = forms::sent(&payload["view"])?;
-    Some(Incoming::Pressed { conversation, by: interactor(payload)?, press })
+    Some(Incoming::Pressed {
+        conversation,
+        by: interactor(payload)?,
+        press,
+    })
 }
 
 fn read_command(payload: &Value, me: &Identity) -> Option<Incoming> {
     let by = author(team(payload), payload["user_id"].as_str()?, None);
-    Some(Incoming::Asked { conversation: whisper_place(payload), by, text: text::plain(text_of(payload, "text"), &me.user_id) })
+    Some(Incoming::Asked {
+        conversation: whisper_place(payload),
+        by,
+        text: text::plain(text_of(payload, "text"), &me.user_id),
+    })
 }
 
 fn whisper_place(payload: &Value) -> ConversationId {
@@ -224,7 +284,11 @@ fn interactor(payload: &Value) -> Option<Author> {
 }
 
 fn author(team: &str, user: &str, standing: Option<Standing>) -> Author {
-    Author { id: ids::person(team, user), name: None, standing }
+    Author {
+        id: ids::person(team, user),
+        name: None,
+        standing,
+    }
 }
 
 /// The workspace of any payload. Installations for a whole organisation may name none; then the organisation stands for it.
@@ -240,13 +304,21 @@ fn team(payload: &Value) -> &str {
         &payload["enterprise"]["id"],
         &payload["authorizations"][0]["enterprise_id"],
     ];
-    candidates.into_iter().filter_map(Value::as_str).find(|team| !team.is_empty()).unwrap_or("unknown")
+    candidates
+        .into_iter()
+        .filter_map(Value::as_str)
+        .find(|team| !team.is_empty())
+        .unwrap_or("unknown")
 }
 
 /// The bot's own users, as far as the payload names them.
 fn own_users(payload: &Value) -> impl Iterator<Item = &str> {
-    let all = payload["authorizations"].as_array().map_or(&[] as &[Value], Vec::as_slice);
-    all.iter().filter(|authorization| authorization["is_bot"].as_bool().unwrap_or(true)).filter_map(|authorization| authorization["user_id"].as_str())
+    let all = payload["authorizations"]
+        .as_array()
+        .map_or(&[] as &[Value], Vec::as_slice);
+    all.iter()
+        .filter(|authorization| authorization["is_bot"].as_bool().unwrap_or(true))
+        .filter_map(|authorization| authorization["user_id"].as_str())
 }
 
 fn text_of<'a>(value: &'a Value, field: &str) -> &'a str {

@@ -38,7 +38,13 @@ impl<'a> Said<'a> {
         if user == "USLACKBOT" || own_users(payload).any(|own| own == user) {
             return None;
         }
-        Some(Self { event, team: team(payload), channel: event["channel"].as_str()?, ts: event["ts"].as_str()?, user })
+        Some(Self {
+            event,
+            team: team(payload),
+            channel: event["channel"].as_str()?,
+            ts: event["ts"].as_str()?,
+            user,
+        })
     }
 
     pub(super) fn accepted(&self, payload: &Value) -> Option<Accepted> {
@@ -50,7 +56,12 @@ impl<'a> Said<'a> {
         };
         // A mention arrives twice, with two identifiers and sometimes in either order; what was said is the same.
         let key = format!("said:{}:{}:{}", self.team, self.channel, self.ts);
-        Some(Accepted { key, conversation_hint: Some(self.conversation()), reaction_on: None, relevance })
+        Some(Accepted {
+            key,
+            conversation_hint: Some(self.conversation()),
+            reaction_on: None,
+            relevance,
+        })
     }
 
     pub(super) fn read(&self, payload: &Value, me: &Identity) -> Option<Incoming> {
@@ -70,7 +81,9 @@ impl<'a> Said<'a> {
 
     /// Whether the bot is meant without doubt. In a direct message, every word is for it.
     fn means(&self, bot_user: &str) -> bool {
-        text_of(self.event, "type") == "app_mention" || self.is_direct() || text::mentions(text_of(self.event, "text"), bot_user)
+        text_of(self.event, "type") == "app_mention"
+            || self.is_direct()
+            || text::mentions(text_of(self.event, "text"), bot_user)
     }
 
     fn is_direct(&self) -> bool {
@@ -78,12 +91,18 @@ impl<'a> Said<'a> {
     }
 
     fn is_reply(&self) -> bool {
-        self.event["thread_ts"].as_str().is_some_and(|thread| thread != self.ts)
+        self.event["thread_ts"]
+            .as_str()
+            .is_some_and(|thread| thread != self.ts)
     }
 
     /// The thread; a message outside of any opens its own.
     fn conversation(&self) -> ConversationId {
-        ids::conversation(self.team, self.channel, Some(self.event["thread_ts"].as_str().unwrap_or(self.ts)))
+        ids::conversation(
+            self.team,
+            self.channel,
+            Some(self.event["thread_ts"].as_str().unwrap_or(self.ts)),
+        )
     }
 
     fn reference(&self) -> LineRef {
@@ -92,22 +111,39 @@ impl<'a> Said<'a> {
 
     /// In a channel that is shared with others, whoever belongs to another team is an outsider, whatever else is known.
     fn standing(&self, payload: &Value) -> Option<Standing> {
-        let home = self.event["user_team"].as_str().or_else(|| self.event["source_team"].as_str())?;
-        (payload["is_ext_shared_channel"] == true && home != self.team).then_some(Standing::Outsider)
+        let home = self.event["user_team"]
+            .as_str()
+            .or_else(|| self.event["source_team"].as_str())?;
+        (payload["is_ext_shared_channel"] == true && home != self.team)
+            .then_some(Standing::Outsider)
     }
 }
 
 /// What hangs on a message. A file that was deleted since is none.
 pub(crate) fn files(message: &Value) -> Vec<FileRef> {
-    let all = message["files"].as_array().map_or(&[] as &[Value], Vec::as_slice);
-    let known = all.iter().filter(|file| text_of(file, "mode") != "tombstone");
+    let all = message["files"]
+        .as_array()
+        .map_or(&[] as &[Value], Vec::as_slice);
+    let known = all
+        .iter()
+        .filter(|file| text_of(file, "mode") != "tombstone");
     known
         .filter_map(|file| {
             // Files of other organisations come with an identifier alone, and are looked up when they are wanted.
-            let handle = file["url_private_download"].as_str().or_else(|| file["url_private"].as_str()).or_else(|| file["id"].as_str())?;
+            let handle = file["url_private_download"]
+                .as_str()
+                .or_else(|| file["url_private"].as_str())
+                .or_else(|| file["id"].as_str())?;
             Some(FileRef {
-                name: file["name"].as_str().or_else(|| file["title"].as_str()).unwrap_or("file").to_owned(),
-                media_type: file["mimetype"].as_str().unwrap_or("application/octet-stream").to_owned(),
+                name: file["name"]
+                    .as_str()
+                    .or_else(|| file["title"].as_str())
+                    .unwrap_or("file")
+                    .to_owned(),
+                media_type: file["mimetype"]
+                    .as_str()
+                    .unwrap_or("application/octet-stream")
+                    .to_owned(),
                 size_bytes: file["size"].as_u64().unwrap_or(0),
                 handle: handle.to_owned(),
             })

@@ -10,18 +10,32 @@ use crate::{
     slack::{
         blocks::{Action, Audience, message},
         forms,
-        limits::{BUTTON_MAX_CHARS, MARKDOWN_MAX_CHARS, OPTION_MAX_CHARS, OPTION_VALUE_MAX_CHARS, SECTION_MAX_CHARS, TEXT_MAX_CHARS, VALUE_MAX_CHARS},
+        limits::{
+            BUTTON_MAX_CHARS, MARKDOWN_MAX_CHARS, OPTION_MAX_CHARS, OPTION_VALUE_MAX_CHARS,
+            SECTION_MAX_CHARS, TEXT_MAX_CHARS, VALUE_MAX_CHARS,
+        },
     },
     surface::{Control, Form, Words, WordsKind},
     words,
 };
 
 fn words_with(controls: Vec<Control>) -> Words {
-    Words { markdown: "**Plan**".into(), fallback: "A plan & more".into(), mentions: Some(PersonId("slack:T1:U1".into())), controls, kind: WordsKind::Decision }
+    Words {
+        markdown: "**Plan**".into(),
+        fallback: "A plan & more".into(),
+        mentions: Some(PersonId("slack:T1:U1".into())),
+        controls,
+        kind: WordsKind::Decision,
+    }
 }
 
 fn answers(number: usize, length: usize) -> Vec<Control> {
-    (0..number).map(|n| Control::Answer { question: 7, choice: format!("{n}{}", "x".repeat(length)) }).collect()
+    (0..number)
+        .map(|n| Control::Answer {
+            question: 7,
+            choice: format!("{n}{}", "x".repeat(length)),
+        })
+        .collect()
 }
 
 fn characters(value: &Value) -> usize {
@@ -30,7 +44,13 @@ fn characters(value: &Value) -> usize {
 
 #[test]
 fn a_plan_has_its_mention_its_words_and_its_buttons() {
-    let controls = vec![Control::Approve { revision: 2 }, Control::Open { label: "Task page".into(), url: "https://d.example/t".into() }];
+    let controls = vec![
+        Control::Approve { revision: 2 },
+        Control::Open {
+            label: "Task page".into(),
+            url: "https://d.example/t".into(),
+        },
+    ];
     let expected = json!({
         "text": "A plan &amp; more",
         "blocks": [
@@ -42,13 +62,20 @@ fn a_plan_has_its_mention_its_words_and_its_buttons() {
             ] },
         ],
     });
-    assert_eq!(message(&words_with(controls), Audience::Everybody), expected);
+    assert_eq!(
+        message(&words_with(controls), Audience::Everybody),
+        expected
+    );
 }
 
 #[test]
 fn nothing_can_be_decided_in_a_whisper() {
     let whispered = message(&words_with(vec![Control::Cancel]), Audience::OnePerson);
-    assert!(whispered["blocks"].as_array().is_some_and(|blocks| blocks.iter().all(|block| block["type"] != "actions")));
+    assert!(
+        whispered["blocks"]
+            .as_array()
+            .is_some_and(|blocks| blocks.iter().all(|block| block["type"] != "actions"))
+    );
 }
 
 #[test]
@@ -61,10 +88,17 @@ fn messages_stay_within_slacks_limits() {
     let message = message(&long, Audience::Everybody);
     assert!(characters(&message["text"]) <= TEXT_MAX_CHARS);
     assert!(characters(&message["blocks"][1]["text"]) <= MARKDOWN_MAX_CHARS);
-    let elements = message["blocks"][2]["elements"].as_array().cloned().unwrap_or_default();
+    let elements = message["blocks"][2]["elements"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
     assert_eq!(elements.len(), 25);
     for element in &elements {
-        assert!(characters(&element["text"]["text"]) <= BUTTON_MAX_CHARS && characters(&element["value"]) <= VALUE_MAX_CHARS, "{element}");
+        assert!(
+            characters(&element["text"]["text"]) <= BUTTON_MAX_CHARS
+                && characters(&element["value"]) <= VALUE_MAX_CHARS,
+            "{element}"
+        );
     }
 }
 
@@ -72,44 +106,101 @@ fn messages_stay_within_slacks_limits() {
 fn many_answers_become_a_menu_and_come_back() {
     let message = message(&words_with(answers(6, 100)), Audience::Everybody);
     let menu = &message["blocks"][2]["elements"][0];
-    assert_eq!((menu["type"].as_str(), menu["options"].as_array().map(Vec::len)), (Some("static_select"), Some(6)));
+    assert_eq!(
+        (
+            menu["type"].as_str(),
+            menu["options"].as_array().map(Vec::len)
+        ),
+        (Some("static_select"), Some(6))
+    );
     let option = &menu["options"][0];
-    assert!(characters(&option["text"]["text"]) <= OPTION_MAX_CHARS && characters(&option["value"]) <= OPTION_VALUE_MAX_CHARS);
+    assert!(
+        characters(&option["text"]["text"]) <= OPTION_MAX_CHARS
+            && characters(&option["value"]) <= OPTION_VALUE_MAX_CHARS
+    );
     let chosen = json!({ "action_id": menu["action_id"], "selected_option": option });
-    assert_eq!(Action::of(&chosen), Some(Action::Answer { question: 7, choice: format!("0{}", "x".repeat(100)) }));
-    assert_eq!(message_elements(&words_with(answers(6, 200))), 6, "long answers stay buttons, so that none comes back cut");
+    assert_eq!(
+        Action::of(&chosen),
+        Some(Action::Answer {
+            question: 7,
+            choice: format!("0{}", "x".repeat(100))
+        })
+    );
+    assert_eq!(
+        message_elements(&words_with(answers(6, 200))),
+        6,
+        "long answers stay buttons, so that none comes back cut"
+    );
 }
 
 fn message_elements(words: &Words) -> usize {
-    message(words, Audience::Everybody)["blocks"][2]["elements"].as_array().map_or(0, Vec::len)
+    message(words, Audience::Everybody)["blocks"][2]["elements"]
+        .as_array()
+        .map_or(0, Vec::len)
 }
 
 #[test]
 fn a_correction_comes_back_with_its_revision_and_place() {
     let conversation = ConversationId("slack:T1:C1:2.1".into());
-    let form = Form::Correction { revision: 3, plan: "é".repeat(5_000) };
+    let form = Form::Correction {
+        revision: 3,
+        plan: "é".repeat(5_000),
+    };
     let mut view = forms::view(&form, &conversation);
     assert!(characters(&view["blocks"][0]["text"]["text"]) <= SECTION_MAX_CHARS);
     assert!(characters(&view["title"]["text"]) <= 24 && characters(&view["submit"]["text"]) <= 24);
     view["state"] = json!({ "values": { "said": { "said": { "type": "plain_text_input", "value": " test first " } } } });
-    assert_eq!(forms::sent(&view), Some((conversation, Press::Correct { revision: 3, text: "test first".into() })));
+    assert_eq!(
+        forms::sent(&view),
+        Some((
+            conversation,
+            Press::Correct {
+                revision: 3,
+                text: "test first".into()
+            }
+        ))
+    );
 }
 
 #[test]
 fn a_repository_is_chosen_from_the_known_or_written() {
     let conversation = ConversationId("slack:T1:C1:2.1".into());
-    let mut picked = forms::view(&Form::Repository { known: vec!["acme/web".into()] }, &conversation);
+    let mut picked = forms::view(
+        &Form::Repository {
+            known: vec!["acme/web".into()],
+        },
+        &conversation,
+    );
     assert_eq!(picked["blocks"][0]["element"]["type"], "static_select");
-    picked["state"] = json!({ "values": { "said": { "said": { "selected_option": { "value": "acme/web" } } } } });
-    assert_eq!(forms::sent(&picked), Some((conversation.clone(), Press::ChooseRepository { text: "acme/web".into() })));
+    picked["state"] =
+        json!({ "values": { "said": { "said": { "selected_option": { "value": "acme/web" } } } } });
+    assert_eq!(
+        forms::sent(&picked),
+        Some((
+            conversation.clone(),
+            Press::ChooseRepository {
+                text: "acme/web".into()
+            }
+        ))
+    );
     let written = forms::view(&Form::Repository { known: vec![] }, &conversation);
     assert_eq!(written["blocks"][0]["element"]["type"], "plain_text_input");
 }
 
 #[test]
 fn labels_of_forms_fit() {
-    for form in [Form::Correction { revision: 1, plan: String::new() }, Form::Repository { known: vec![] }] {
+    for form in [
+        Form::Correction {
+            revision: 1,
+            plan: String::new(),
+        },
+        Form::Repository { known: vec![] },
+    ] {
         let labels = words::form_labels(&form);
-        assert!([labels.title, labels.send, labels.leave].iter().all(|label| label.chars().count() <= 24));
+        assert!(
+            [labels.title, labels.send, labels.leave]
+                .iter()
+                .all(|label| label.chars().count() <= 24)
+        );
     }
 }

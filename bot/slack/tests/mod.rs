@@ -9,5 +9,12 @@ mod recorded;
 use super::inbound::Identity;
 
 fn me(user: &str) -> Identity {
-    Identity { user_id: user.into(), team_id: "T1".into(), bot_id: Some("B0BOT".into()), team_name: "Acme".into(), user_name: "deckhand".into(), url: String::new() }
+    Identity {
+        user_id: user.into(),
+        team_id: "T1".into(),
+        bot_id: Some("B0BOT".into()),
+        team_name: "Acme".into(),
+        user_name: "deckhand".into(),
+        url: String::new(),
+    }
 }

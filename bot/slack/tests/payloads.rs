@@ -1,5 +1,8 @@
 //! Payloads in all their shapes: doubled, organisation-wide, from outsiders, from nobody.
-#![expect(clippy::needless_pass_by_value, reason = "payloads are written where they are used")]
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "payloads are written where they are used"
+)]
 
 use serde_json::{Value, json};
 
@@ -37,8 +40,14 @@ fn a_mention_that_arrives_twice_is_one_delivery() {
     as_mention["event"]["type"] = json!("app_mention");
     as_mention["event_id"] = json!("Ev2");
     assert_eq!(accept(&as_message), accept(&as_mention));
-    assert_eq!(read(&as_message, &me("U0BOT")), read(&as_mention, &me("U0BOT")));
-    assert_eq!(accept(&as_message).map(|accepted| accepted.key).as_deref(), Some("said:T1:C1:2.2"));
+    assert_eq!(
+        read(&as_message, &me("U0BOT")),
+        read(&as_mention, &me("U0BOT"))
+    );
+    assert_eq!(
+        accept(&as_message).map(|accepted| accepted.key).as_deref(),
+        Some("said:T1:C1:2.2")
+    );
 }
 
 #[test]
@@ -48,7 +57,9 @@ fn chatter_programs_and_edits_are_not_even_stored() {
         message(json!({ "user": "U0BOT", "text": "<@U0BOT>" })),
         message(json!({ "bot_id": "B2", "text": "<@U0BOT>" })),
         message(json!({ "subtype": "bot_message", "text": "<@U0BOT>" })),
-        message(json!({ "subtype": "message_changed", "hidden": true, "message": { "text": "<@U0BOT>" } })),
+        message(
+            json!({ "subtype": "message_changed", "hidden": true, "message": { "text": "<@U0BOT>" } }),
+        ),
         message(json!({ "subtype": "message_deleted", "hidden": true })),
         message(json!({ "subtype": "channel_join", "text": "<@U0BOT> has joined" })),
         message(json!({ "user": null, "text": "<@U0BOT>" })),
@@ -68,10 +79,25 @@ fn chatter_programs_and_edits_are_not_even_stored() {
 fn a_reply_matters_where_its_thread_is_known() {
     let reply = message(json!({ "thread_ts": "2.1" }));
     assert_eq!(relevance(&reply), Some(Relevance::IfConversationKnown));
-    assert_eq!(accept(&reply).and_then(|accepted| accepted.conversation_hint), Some(ConversationId("slack:T1:C1:2.1".into())));
-    assert_eq!(relevance(&message(json!({ "thread_ts": "2.1", "text": "<@U0BOT> x" }))), Some(Relevance::Certain));
-    assert_eq!(relevance(&message(json!({ "channel": "D1", "channel_type": "im" }))), Some(Relevance::Certain));
-    assert_eq!(relevance(&message(json!({ "thread_ts": "2.2" }))), None, "the first message of a thread is no reply");
+    assert_eq!(
+        accept(&reply).and_then(|accepted| accepted.conversation_hint),
+        Some(ConversationId("slack:T1:C1:2.1".into()))
+    );
+    assert_eq!(
+        relevance(&message(
+            json!({ "thread_ts": "2.1", "text": "<@U0BOT> x" })
+        )),
+        Some(Relevance::Certain)
+    );
+    assert_eq!(
+        relevance(&message(json!({ "channel": "D1", "channel_type": "im" }))),
+        Some(Relevance::Certain)
+    );
+    assert_eq!(
+        relevance(&message(json!({ "thread_ts": "2.2" }))),
+        None,
+        "the first message of a thread is no reply"
+    );
 }
 
 #[test]
@@ -80,9 +106,15 @@ fn an_organisation_wide_installation_names_no_team() {
     payload["team_id"] = Value::Null;
     payload["enterprise_id"] = json!("E1");
     payload["authorizations"] = json!([{ "enterprise_id": "E1", "team_id": null, "user_id": "U0BOT", "is_bot": true, "is_enterprise_install": true }]);
-    assert_eq!(accept(&payload).map(|accepted| accepted.key).as_deref(), Some("said:E1:C1:2.2"));
+    assert_eq!(
+        accept(&payload).map(|accepted| accepted.key).as_deref(),
+        Some("said:E1:C1:2.2")
+    );
     payload["context_team_id"] = json!("T9");
-    assert_eq!(accept(&payload).map(|accepted| accepted.key).as_deref(), Some("said:T9:C1:2.2"));
+    assert_eq!(
+        accept(&payload).map(|accepted| accepted.key).as_deref(),
+        Some("said:T9:C1:2.2")
+    );
 }
 
 #[test]
@@ -101,12 +133,16 @@ fn outsiders_of_a_shared_channel_are_known_at_once() {
 
 #[test]
 fn files_are_named_by_their_address_or_by_their_identifier() {
-    let payload = message(json!({ "subtype": "file_share", "thread_ts": "2.1", "files": [
+    let payload = message(
+        json!({ "subtype": "file_share", "thread_ts": "2.1", "files": [
         { "id": "F1", "name": "a.png", "mimetype": "image/png", "size": 3, "url_private": "https://files.slack.com/a" },
         { "id": "F2", "file_access": "check_file_info" },
         { "id": "F3", "mode": "tombstone" },
-    ] }));
-    let Incoming::Said { files, text, .. } = read(&payload, &me("U0BOT")) else { panic!("not heard") };
+    ] }),
+    );
+    let Incoming::Said { files, text, .. } = read(&payload, &me("U0BOT")) else {
+        panic!("not heard")
+    };
     assert_eq!(text, "hello");
     let handles: Vec<&str> = files.iter().map(|file| file.handle.as_str()).collect();
     assert_eq!(handles, ["https://files.slack.com/a", "F2"]);
@@ -114,7 +150,11 @@ fn files_are_named_by_their_address_or_by_their_identifier() {
 
 #[test]
 fn reactions_mean_something_or_nothing() {
-    let reaction = |name: &str, user: &str| envelope(json!({ "type": "reaction_added", "user": user, "reaction": name, "item": { "type": "message", "channel": "C1", "ts": "2.5" }, "event_ts": "4.0" }));
+    let reaction = |name: &str, user: &str| {
+        envelope(
+            json!({ "type": "reaction_added", "user": user, "reaction": name, "item": { "type": "message", "channel": "C1", "ts": "2.5" }, "event_ts": "4.0" }),
+        )
+    };
     let meaning = |name: &str| match read(&reaction(name, "U1"), &me("U0BOT")) {
         Incoming::Reacted { meaning, on, .. } => {
             assert_eq!(on, LineRef("slack:T1:C1:2.5".into()));
@@ -130,10 +170,20 @@ fn reactions_mean_something_or_nothing() {
     assert_eq!(meaning("repeat"), Some(ReactionMeaning::Retry));
     assert_eq!(meaning("tada"), None);
     assert_eq!(accept(&reaction("tada", "U1")), None);
-    assert_eq!(accept(&reaction("x", "U0BOT")), None, "the bot does not decide by its own marks");
+    assert_eq!(
+        accept(&reaction("x", "U0BOT")),
+        None,
+        "the bot does not decide by its own marks"
+    );
     let accepted = accept(&reaction("x", "U1"));
-    assert_eq!(accepted.as_ref().map(|accepted| accepted.key.as_str()), Some("reaction:C1:2.5:U1:x:4.0"));
-    assert_eq!(accepted.and_then(|accepted| accepted.reaction_on), Some(LineRef("slack:T1:C1:2.5".into())));
+    assert_eq!(
+        accepted.as_ref().map(|accepted| accepted.key.as_str()),
+        Some("reaction:C1:2.5:U1:x:4.0")
+    );
+    assert_eq!(
+        accepted.and_then(|accepted| accepted.reaction_on),
+        Some(LineRef("slack:T1:C1:2.5".into()))
+    );
 }
 
 fn press(value: &str) -> Value {
@@ -145,39 +195,84 @@ fn press(value: &str) -> Value {
 #[test]
 fn presses_carry_what_they_stand_for() {
     let meaning = |payload: &Value| match read(payload, &me("U0BOT")) {
-        Incoming::Pressed { conversation, by, press } => {
-            assert_eq!((conversation.0.as_str(), by.id), ("slack:T1:C1:2.1", PersonId("slack:T1:U1".into())));
+        Incoming::Pressed {
+            conversation,
+            by,
+            press,
+        } => {
+            assert_eq!(
+                (conversation.0.as_str(), by.id),
+                ("slack:T1:C1:2.1", PersonId("slack:T1:U1".into()))
+            );
             Some(press)
         }
         _ => None,
     };
-    assert_eq!(meaning(&press(r#"{"do":"approve","revision":2}"#)), Some(Press::Approve { revision: 2 }));
-    assert_eq!(meaning(&press(r#"{"do":"edit","revision":2}"#)), Some(Press::OpenCorrection { revision: 2, trigger: "1.2.abc".into() }));
-    assert_eq!(meaning(&press(r#"{"do":"answer","question":3,"choice":"main"}"#)), Some(Press::Answer { question: 3, text: "main".into() }));
+    assert_eq!(
+        meaning(&press(r#"{"do":"approve","revision":2}"#)),
+        Some(Press::Approve { revision: 2 })
+    );
+    assert_eq!(
+        meaning(&press(r#"{"do":"edit","revision":2}"#)),
+        Some(Press::OpenCorrection {
+            revision: 2,
+            trigger: "1.2.abc".into()
+        })
+    );
+    assert_eq!(
+        meaning(&press(r#"{"do":"answer","question":3,"choice":"main"}"#)),
+        Some(Press::Answer {
+            question: 3,
+            text: "main".into()
+        })
+    );
     assert_eq!(meaning(&press("nonsense")), None);
     let mut other_app = press(r#"{"do":"cancel"}"#);
     other_app["actions"][0]["action_id"] = json!("cancel");
     assert_eq!(accept(&other_app), None);
-    assert_eq!(accept(&press(r#"{"do":"cancel"}"#)).map(|accepted| accepted.key).as_deref(), Some("press:C1:2.5:U1:deckhand:approve:0:10.0"));
+    assert_eq!(
+        accept(&press(r#"{"do":"cancel"}"#))
+            .map(|accepted| accepted.key)
+            .as_deref(),
+        Some("press:C1:2.5:U1:deckhand:approve:0:10.0")
+    );
 }
 
 #[test]
 fn a_choice_from_a_menu_is_an_answer() {
     let mut payload = press("");
     payload["actions"] = json!([{ "type": "static_select", "action_id": "deckhand:choose:4", "selected_option": { "value": "acme/web" }, "action_ts": "10.0" }]);
-    let Incoming::Pressed { press, .. } = read(&payload, &me("U0BOT")) else { panic!("not read") };
-    assert_eq!(press, Press::Answer { question: 4, text: "acme/web".into() });
+    let Incoming::Pressed { press, .. } = read(&payload, &me("U0BOT")) else {
+        panic!("not read")
+    };
+    assert_eq!(
+        press,
+        Press::Answer {
+            question: 4,
+            text: "acme/web".into()
+        }
+    );
 }
 
 #[test]
 fn slacks_own_stop_is_a_signal() {
-    let payload = envelope(json!({ "type": "agent_session_stopped", "channel": "C1", "thread_ts": "2.1", "user": "U1", "event_ts": "7.0" }));
+    let payload = envelope(
+        json!({ "type": "agent_session_stopped", "channel": "C1", "thread_ts": "2.1", "user": "U1", "event_ts": "7.0" }),
+    );
     assert_eq!(relevance(&payload), Some(Relevance::IfConversationKnown));
-    assert!(matches!(read(&payload, &me("U0BOT")), Incoming::StopSignal { conversation, .. } if conversation.0 == "slack:T1:C1:2.1"));
+    assert!(
+        matches!(read(&payload, &me("U0BOT")), Incoming::StopSignal { conversation, .. } if conversation.0 == "slack:T1:C1:2.1")
+    );
 }
 
 #[test]
 fn the_address_proves_itself() {
-    assert_eq!(challenge(&json!({ "type": "url_verification", "challenge": "abc" })), Some("abc"));
-    assert_eq!(challenge(&json!({ "type": "event_callback", "challenge": "abc" })), None);
+    assert_eq!(
+        challenge(&json!({ "type": "url_verification", "challenge": "abc" })),
+        Some("abc")
+    );
+    assert_eq!(
+        challenge(&json!({ "type": "event_callback", "challenge": "abc" })),
+        None
+    );
 }

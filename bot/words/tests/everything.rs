@@ -9,7 +9,7 @@ use crate::{
         message::{Decision, FailureText, Live, Message, Phase, Progress, QuestionText, TaskLine},
         policy::{Act, Refusal},
         proof::{CheckOutcome, Weakening},
-        specification::{Requirement, RepositoryName, Workplace},
+        specification::{RepositoryName, Requirement, Workplace},
     },
     words::{FALLBACK_MAX_CHARS, MESSAGE_MAX_CHARS, PLAN_TEXT_MAX_CHARS, plan_text},
 };
@@ -25,7 +25,13 @@ fn nasty_plan() -> Message {
     let mut card = plan_card();
     card.specification.title = NASTY.into();
     card.specification.goal = NASTY.repeat(20);
-    card.specification.requirements = (0..20).map(|n| Requirement { id: format!("R{n}"), text: NASTY.into(), check: Some(NASTY.into()) }).collect();
+    card.specification.requirements = (0..20)
+        .map(|n| Requirement {
+            id: format!("R{n}"),
+            text: NASTY.into(),
+            check: Some(NASTY.into()),
+        })
+        .collect();
     card.specification.out_of_scope = (0..20).map(|_| NASTY.to_owned()).collect();
     card.plan.steps = (0..30).map(|n| format!("{NASTY}{}", long(n))).collect();
     card.plan.files = (0..30).map(long).collect();
@@ -39,8 +45,25 @@ fn nasty_plan() -> Message {
 
 fn nasty_result() -> Message {
     let mut proof = proof();
-    proof.checks = (0..20).map(|n| check(&long(n), CheckOutcome::CouldNotRun { reason: NASTY.into() }, &NASTY.repeat(100))).collect();
-    proof.weakenings = (0..40).map(|_| Weakening { path: NASTY.into(), what: NASTY.into(), excerpt: NASTY.into(), command: None }).collect();
+    proof.checks = (0..20)
+        .map(|n| {
+            check(
+                &long(n),
+                CheckOutcome::CouldNotRun {
+                    reason: NASTY.into(),
+                },
+                &NASTY.repeat(100),
+            )
+        })
+        .collect();
+    proof.weakenings = (0..40)
+        .map(|_| Weakening {
+            path: NASTY.into(),
+            what: NASTY.into(),
+            excerpt: NASTY.into(),
+            command: None,
+        })
+        .collect();
     proof.notices = (0..40).map(long).collect();
     let mut card = result_card(&proof);
     card.title = NASTY.into();
@@ -49,12 +72,20 @@ fn nasty_result() -> Message {
         one.evidence = NASTY.repeat(30);
     }
     card.not_done = (0..40).map(|n| format!("{NASTY}{}", long(n))).collect();
-    card.publication.base = BaseStanding::Conflicts { files: (0..40).map(long).collect() };
+    card.publication.base = BaseStanding::Conflicts {
+        files: (0..40).map(long).collect(),
+    };
     Message::Result(Box::new(card))
 }
 
 fn progresses() -> Vec<Message> {
-    let live = Live { step: NASTY.into(), last_command: Some(NASTY.into()), elapsed_ms: 1, heartbeat_age_ms: 1, steps: None };
+    let live = Live {
+        step: NASTY.into(),
+        last_command: Some(NASTY.into()),
+        elapsed_ms: 1,
+        heartbeat_age_ms: 1,
+        steps: None,
+    };
     let phases = [
         Phase::Queued { ahead: 0 },
         Phase::Queued { ahead: 1 },
@@ -68,30 +99,76 @@ fn progresses() -> Vec<Message> {
         Phase::Publishing,
         Phase::Waiting,
         Phase::Over { how: "done".into() },
-        Phase::Over { how: "failed".into() },
-        Phase::Over { how: "cancelled".into() },
-        Phase::Over { how: "expired".into() },
+        Phase::Over {
+            how: "failed".into(),
+        },
+        Phase::Over {
+            how: "cancelled".into(),
+        },
+        Phase::Over {
+            how: "expired".into(),
+        },
     ];
-    let workplace = Workplace { base_branch: "main".into(), ..workplace() };
-    phases.map(|phase| Message::Progress(Progress { phase, title: Some(NASTY.into()), workplace: Some(workplace.clone()), live: Some(live.clone()), spent: usage() })).into()
+    let workplace = Workplace {
+        base_branch: "main".into(),
+        ..workplace()
+    };
+    phases
+        .map(|phase| {
+            Message::Progress(Progress {
+                phase,
+                title: Some(NASTY.into()),
+                workplace: Some(workplace.clone()),
+                live: Some(live.clone()),
+                spent: usage(),
+            })
+        })
+        .into()
 }
 
 fn questions() -> Vec<Message> {
     let repository = || RepositoryName("acme/web".into());
-    let known = || (0..200).map(|n| RepositoryName(format!("acme/{}-{n}", "x".repeat(90)))).collect::<Vec<_>>();
+    let known = || {
+        (0..200)
+            .map(|n| RepositoryName(format!("acme/{}-{n}", "x".repeat(90))))
+            .collect::<Vec<_>>()
+    };
     let problems = [
         WorkplaceProblem::Unclear { known: known() },
-        WorkplaceProblem::NotFound { repository: repository(), known: known() },
-        WorkplaceProblem::Empty { repository: repository() },
-        WorkplaceProblem::NoSuchBranch { repository: repository(), branch: NASTY.into(), near: vec![NASTY.into(); 50] },
-        WorkplaceProblem::Unreachable { repository: repository(), reason: NASTY.into() },
-        WorkplaceProblem::NoSuchAgent { agent: NASTY.into(), known: vec![] },
+        WorkplaceProblem::NotFound {
+            repository: repository(),
+            known: known(),
+        },
+        WorkplaceProblem::Empty {
+            repository: repository(),
+        },
+        WorkplaceProblem::NoSuchBranch {
+            repository: repository(),
+            branch: NASTY.into(),
+            near: vec![NASTY.into(); 50],
+        },
+        WorkplaceProblem::Unreachable {
+            repository: repository(),
+            reason: NASTY.into(),
+        },
+        WorkplaceProblem::NoSuchAgent {
+            agent: NASTY.into(),
+            known: vec![],
+        },
     ];
-    let texts = problems.map(|problem| QuestionText::Workplace { problem }).into_iter().chain([
-        QuestionText::Check,
-        QuestionText::Agent { question: NASTY.repeat(500) },
-        QuestionText::Budget { spent: usage(), ceiling: usage().cost.unwrap_or_default() },
-    ]);
+    let texts = problems
+        .map(|problem| QuestionText::Workplace { problem })
+        .into_iter()
+        .chain([
+            QuestionText::Check,
+            QuestionText::Agent {
+                question: NASTY.repeat(500),
+            },
+            QuestionText::Budget {
+                spent: usage(),
+                ceiling: usage().cost.unwrap_or_default(),
+            },
+        ]);
     texts
         .flat_map(|text| {
             let open = question(text, &[NASTY]);
@@ -112,7 +189,10 @@ fn failures() -> Vec<Message> {
         RunFailure::Overloaded,
         RunFailure::Nonsense { detail: nasty() },
         RunFailure::TooMuchOutput,
-        RunFailure::Died { detail: nasty(), out_of_memory: false },
+        RunFailure::Died {
+            detail: nasty(),
+            out_of_memory: false,
+        },
         RunFailure::OutOfTime,
         RunFailure::Silent,
         RunFailure::OutOfBudget,
@@ -127,62 +207,140 @@ fn failures() -> Vec<Message> {
         PublishProblem::PullRequestRefused { reason: nasty() },
         PublishProblem::ApprovalVoid,
     ];
-    let texts = runs.map(|failure| FailureText::Run { phase: Phase::Planning, failure, closing_words: nasty() }).into_iter();
-    let texts = texts.chain(publish.map(|problem| FailureText::Publish { problem })).chain([
-        FailureText::NothingChanged { closing_words: nasty() },
-        FailureText::ChangeRefused { reason: nasty() },
-        FailureText::Proof { reason: nasty() },
-        FailureText::GivenUp { effect: nasty(), reason: nasty() },
-    ]);
+    let texts = runs
+        .map(|failure| FailureText::Run {
+            phase: Phase::Planning,
+            failure,
+            closing_words: nasty(),
+        })
+        .into_iter();
+    let texts = texts
+        .chain(publish.map(|problem| FailureText::Publish { problem }))
+        .chain([
+            FailureText::NothingChanged {
+                closing_words: nasty(),
+            },
+            FailureText::ChangeRefused { reason: nasty() },
+            FailureText::Proof { reason: nasty() },
+            FailureText::GivenUp {
+                effect: nasty(),
+                reason: nasty(),
+            },
+        ]);
     texts.map(|text| Message::Failed(failure(text))).collect()
 }
 
 fn notes() -> Vec<Message> {
-    let task = TaskLine { id: "k7f3".into(), title: NASTY.into(), stands: NASTY.into(), url: TASK_URL.into(), needs: Some(NASTY.into()) };
+    let task = TaskLine {
+        id: "k7f3".into(),
+        title: NASTY.into(),
+        stands: NASTY.into(),
+        url: TASK_URL.into(),
+        needs: Some(NASTY.into()),
+    };
     let mut notes = vec![
-        Message::Canceled { by: person(NASTY), road: Road::Signal, confirmed: false, pushed_branch: Some(NASTY.into()) },
-        Message::PullRequestEnded { merged: false, by: NASTY.into() },
+        Message::Canceled {
+            by: person(NASTY),
+            road: Road::Signal,
+            confirmed: false,
+            pushed_branch: Some(NASTY.into()),
+        },
+        Message::PullRequestEnded {
+            merged: false,
+            by: NASTY.into(),
+        },
         Message::Expired,
-        Message::StaleApproval { seen: 1, current: Some(2) },
-        Message::StaleApproval { seen: 1, current: None },
-        Message::NothingToDo { stands: NASTY.into(), wanted: "go on".into() },
-        Message::OptionHints { unknown: vec![UnknownOption { written: NASTY.into(), hint: NASTY.into() }; 50] },
+        Message::StaleApproval {
+            seen: 1,
+            current: Some(2),
+        },
+        Message::StaleApproval {
+            seen: 1,
+            current: None,
+        },
+        Message::NothingToDo {
+            stands: NASTY.into(),
+            wanted: "go on".into(),
+        },
+        Message::OptionHints {
+            unknown: vec![
+                UnknownOption {
+                    written: NASTY.into(),
+                    hint: NASTY.into()
+                };
+                50
+            ],
+        },
         Message::NothingAsked,
         Message::Help,
         Message::Unavailable { word: NASTY.into() },
         Message::TaskList { tasks: vec![] },
-        Message::TaskList { tasks: vec![task; 500] },
-        Message::GivenUp { effect: NASTY.into(), reason: NASTY.into() },
+        Message::TaskList {
+            tasks: vec![task; 500],
+        },
+        Message::GivenUp {
+            effect: NASTY.into(),
+            reason: NASTY.into(),
+        },
     ];
     for act in [Act::Start, Act::Steer, Act::Approve, Act::Cancel] {
-        notes.extend([Refusal::NotAMember, Refusal::NotListed, Refusal::OwnRequest].map(|refusal| Message::NotAllowed { act, refusal }));
+        notes.extend(
+            [Refusal::NotAMember, Refusal::NotListed, Refusal::OwnRequest]
+                .map(|refusal| Message::NotAllowed { act, refusal }),
+        );
     }
     notes
 }
 
 fn everything() -> Vec<Message> {
     let mut decided = Vec::new();
-    for decision in [Decision::Approved { by: person(NASTY) }, Decision::Superseded, Decision::Withdrawn] {
+    for decision in [
+        Decision::Approved { by: person(NASTY) },
+        Decision::Superseded,
+        Decision::Withdrawn,
+    ] {
         let mut card = plan_card();
         card.decision = decision;
         decided.push(Message::PlanCard(Box::new(card)));
     }
-    [vec![nasty_plan(), nasty_result()], decided, progresses(), questions(), failures(), notes()].concat()
+    [
+        vec![nasty_plan(), nasty_result()],
+        decided,
+        progresses(),
+        questions(),
+        failures(),
+        notes(),
+    ]
+    .concat()
 }
 
 #[test]
 fn every_message_fits_and_calls_nobody() {
     for message in everything() {
         let words = words(&message);
-        assert!(words.markdown.chars().count() <= MESSAGE_MAX_CHARS, "{message:?}");
-        assert!(words.fallback.chars().count() <= FALLBACK_MAX_CHARS && !words.fallback.contains('\n'), "{}", words.fallback);
-        assert!(!words.markdown.is_empty() && !words.fallback.is_empty(), "{message:?}");
+        assert!(
+            words.markdown.chars().count() <= MESSAGE_MAX_CHARS,
+            "{message:?}"
+        );
+        assert!(
+            words.fallback.chars().count() <= FALLBACK_MAX_CHARS && !words.fallback.contains('\n'),
+            "{}",
+            words.fallback
+        );
+        assert!(
+            !words.markdown.is_empty() && !words.fallback.is_empty(),
+            "{message:?}"
+        );
         for text in [&words.markdown, &words.fallback] {
             for forbidden in ["<!", "@here", "@channel"] {
                 assert!(!text.contains(forbidden), "{forbidden} in {text}");
             }
         }
-        assert!(!without_code(&words.markdown).contains("](https://evil"), "{}", words.markdown);
+        assert!(
+            !without_code(&words.markdown).contains("](https://evil"),
+            "{}",
+            words.markdown
+        );
     }
 }
 
@@ -194,7 +352,11 @@ fn without_code(markdown: &str) -> String {
         in_fence ^= line.starts_with("```");
         if !in_fence {
             let wide_spans_gone: Vec<&str> = line.split("``").step_by(2).collect();
-            outside.extend(wide_spans_gone.iter().flat_map(|part| part.split('`').step_by(2)));
+            outside.extend(
+                wide_spans_gone
+                    .iter()
+                    .flat_map(|part| part.split('`').step_by(2)),
+            );
             outside.push('\n');
         }
     }
@@ -208,7 +370,9 @@ fn nothing_breaks_out_of_its_place() {
         let mut in_fence = false;
         for line in markdown.lines() {
             in_fence ^= line.starts_with("```");
-            let stands_alone = ["# ", "## ", "- ❌", "[click]"].iter().any(|start| line.starts_with(start));
+            let stands_alone = ["# ", "## ", "- ❌", "[click]"]
+                .iter()
+                .any(|start| line.starts_with(start));
             assert!(in_fence || !stands_alone, "{line}\nin\n{markdown}");
         }
         assert!(!in_fence, "a fence stays open in\n{markdown}");
@@ -217,9 +381,18 @@ fn nothing_breaks_out_of_its_place() {
 
 #[test]
 fn the_bot_itself_is_calm() {
-    for message in [Message::Help, Message::NothingAsked, Message::Expired, Message::PlanCard(Box::new(plan_card())), Message::Result(Box::new(result_card(&proof())))] {
+    for message in [
+        Message::Help,
+        Message::NothingAsked,
+        Message::Expired,
+        Message::PlanCard(Box::new(plan_card())),
+        Message::Result(Box::new(result_card(&proof()))),
+    ] {
         let markdown = words(&message).markdown;
-        assert!(!markdown.contains('!') || matches!(message, Message::Help), "{markdown}");
+        assert!(
+            !markdown.contains('!') || matches!(message, Message::Help),
+            "{markdown}"
+        );
     }
 }
 
@@ -227,15 +400,23 @@ fn the_bot_itself_is_calm() {
 fn long_lists_say_how_much_is_missing() {
     for message in [nasty_plan(), nasty_result()] {
         let markdown = words(&message).markdown;
-        assert!(markdown.contains(&format!("more, see the [task page]({TASK_URL})")), "{markdown}");
+        assert!(
+            markdown.contains(&format!("more, see the [task page]({TASK_URL})")),
+            "{markdown}"
+        );
     }
 }
 
 #[test]
 fn the_plan_in_a_form_fits_and_is_plain() {
-    let Message::PlanCard(card) = nasty_plan() else { panic!("a plan is a plan") };
+    let Message::PlanCard(card) = nasty_plan() else {
+        panic!("a plan is a plan")
+    };
     let text = plan_text(&card).unwrap();
-    assert!(text.chars().count() <= PLAN_TEXT_MAX_CHARS && !text.contains("<!"), "{text}");
+    assert!(
+        text.chars().count() <= PLAN_TEXT_MAX_CHARS && !text.contains("<!"),
+        "{text}"
+    );
     insta::assert_snapshot!(plan_text(&plan_card()).unwrap(), @r#"
     Respect offset above a limit of 100
 

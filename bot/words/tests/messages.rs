@@ -20,26 +20,52 @@ use crate::{
 
 fn labels(message: &Message) -> Vec<String> {
     let words = words(message);
-    words.controls.iter().map(|control| label(control, &words.kind)).collect()
+    words
+        .controls
+        .iter()
+        .map(|control| label(control, &words.kind))
+        .collect()
 }
 
 fn live() -> Live {
-    Live { step: "Editing lib/users.js".into(), last_command: Some("npm test".into()), elapsed_ms: 192_000, heartbeat_age_ms: 4_000, steps: Some((1, 4)) }
+    Live {
+        step: "Editing lib/users.js".into(),
+        last_command: Some("npm test".into()),
+        elapsed_ms: 192_000,
+        heartbeat_age_ms: 4_000,
+        steps: Some((1, 4)),
+    }
 }
 
 fn progress(phase: Phase) -> Progress {
-    Progress { phase, title: Some(specification().title), workplace: Some(workplace()), live: None, spent: usage() }
+    Progress {
+        phase,
+        title: Some(specification().title),
+        workplace: Some(workplace()),
+        live: None,
+        spent: usage(),
+    }
 }
 
 #[test]
 fn the_first_words_say_what_happens_now_and_next() {
-    let first = Message::Progress(Progress { title: None, workplace: None, spent: Usage::default(), ..progress(Phase::Reading) });
+    let first = Message::Progress(Progress {
+        title: None,
+        workplace: None,
+        spent: Usage::default(),
+        ..progress(Phase::Reading)
+    });
     insta::assert_snapshot!(words(&first).markdown, @r#"
     **Reading** the conversation and the repository — a plan follows here, and nothing is changed before it is approved
 
     [Task page](https://d.example/t/k7f3)
     "#);
-    let queued = Message::Progress(Progress { title: None, workplace: None, spent: Usage::default(), ..progress(Phase::Queued { ahead: 3 }) });
+    let queued = Message::Progress(Progress {
+        title: None,
+        workplace: None,
+        spent: Usage::default(),
+        ..progress(Phase::Queued { ahead: 3 })
+    });
     insta::assert_snapshot!(words(&queued).markdown, @r#"
     **In line** — number 3; it starts by itself as soon as there is a place
 
@@ -49,7 +75,10 @@ fn the_first_words_say_what_happens_now_and_next() {
 
 #[test]
 fn a_working_task_says_where_it_is() {
-    let working = Message::Progress(Progress { live: Some(live()), ..progress(Phase::Working) });
+    let working = Message::Progress(Progress {
+        live: Some(live()),
+        ..progress(Phase::Working)
+    });
     insta::assert_snapshot!(words(&working).markdown, @r#"
     **Working** — step 2 of 4 · for 3 min 12 s · last command `npm test` · heard 4 s ago · $0.12 so far
 
@@ -59,7 +88,9 @@ fn a_working_task_says_where_it_is() {
     "#);
     assert_eq!(labels(&working), ["Cancel", "Task page"]);
     assert_eq!(words(&working).mentions, None);
-    let WordsKind::Status { steps } = words(&working).kind else { panic!("a status is a status") };
+    let WordsKind::Status { steps } = words(&working).kind else {
+        panic!("a status is a status")
+    };
     let standings: Vec<StepStanding> = steps.iter().map(|step| step.standing).collect();
     assert_eq!(standings, [Done, Done, Done, Active, Pending, Pending]);
 }
@@ -68,7 +99,11 @@ fn a_working_task_says_where_it_is() {
 fn a_cost_that_is_unknown_is_left_out_of_a_status() {
     let mut unpriced = progress(Phase::Working);
     unpriced.spent.cost = None;
-    assert!(words(&Message::Progress(unpriced)).markdown.starts_with("**Working**\n"));
+    assert!(
+        words(&Message::Progress(unpriced))
+            .markdown
+            .starts_with("**Working**\n")
+    );
 }
 
 #[test]
@@ -108,7 +143,10 @@ fn a_plan_says_everything_that_an_approval_approves() {
     insta::assert_snapshot!(words(&card).fallback, @r#"
     Plan for "Respect offset above a limit of 100" in acme/web. It waits for your decision.
     "#);
-    assert_eq!(labels(&card), ["Approve", "Edit", "Change repository", "Cancel"]);
+    assert_eq!(
+        labels(&card),
+        ["Approve", "Edit", "Change repository", "Cancel"]
+    );
     assert_eq!(words(&card).mentions, Some(person("ana").id));
 }
 
@@ -130,7 +168,10 @@ fn a_second_revision_begins_with_what_is_different_and_why() {
     card.decision = Decision::Approved { by: person("cleo") };
     let approved = Message::PlanCard(Box::new(card));
     assert!(words(&approved).markdown.ends_with("**Approved by cleo.**"));
-    assert_eq!((labels(&approved).len(), words(&approved).mentions), (0, None));
+    assert_eq!(
+        (labels(&approved).len(), words(&approved).mentions),
+        (0, None)
+    );
 }
 
 #[test]
@@ -162,14 +203,27 @@ fn a_proved_result_is_short() {
 #[test]
 fn a_result_with_gaps_hides_none_of_them() {
     let mut proof = proof();
-    proof.checks[1] = check("node --test test/offset.test.js", CheckOutcome::Failed { status: 1 }, "not ok 1 - offset\n  expected 150\n  got 0\n");
-    proof.weakenings.push(Weakening { path: "test/users.test.js".into(), what: "a test is skipped now".into(), excerpt: "test.skip('pages')".into(), command: None });
+    proof.checks[1] = check(
+        "node --test test/offset.test.js",
+        CheckOutcome::Failed { status: 1 },
+        "not ok 1 - offset\n  expected 150\n  got 0\n",
+    );
+    proof.weakenings.push(Weakening {
+        path: "test/users.test.js".into(),
+        what: "a test is skipped now".into(),
+        excerpt: "test.skip('pages')".into(),
+        command: None,
+    });
     proof.pictures[1].artifact = None;
     proof.pictures[1].reason = Some("the page did not answer in time".into());
-    proof.notices.push("`.github/workflows/ci.yml` is changed".into());
+    proof
+        .notices
+        .push("`.github/workflows/ci.yml` is changed".into());
     let mut card = result_card(&proof);
     card.publication.pull_request = None;
-    card.publication.base = BaseStanding::Conflicts { files: vec!["lib/users.js".into()] };
+    card.publication.base = BaseStanding::Conflicts {
+        files: vec!["lib/users.js".into()],
+    };
     card.not_done = vec!["The HTML page".into()];
     card.rework_rounds = 2;
     card.usage.cost = None;
@@ -218,23 +272,81 @@ fn each_problem_with_a_repository_says_how_to_answer() {
     let repository = || RepositoryName("acme/wbe".into());
     let known = || vec![RepositoryName("acme/web".into())];
     let check = |problem: WorkplaceProblem, fragments: &[&str]| {
-        let shown = words(&Message::Question(question(QuestionText::Workplace { problem }, &[]))).markdown;
+        let shown = words(&Message::Question(question(
+            QuestionText::Workplace { problem },
+            &[],
+        )))
+        .markdown;
         for fragment in fragments {
             assert!(shown.contains(fragment), "{fragment} is not in: {shown}");
         }
     };
-    check(WorkplaceProblem::Unclear { known: known() }, &["Which repository", "Choose one, or answer with `owner/name`", "`acme/web`"]);
-    check(WorkplaceProblem::Unclear { known: vec![] }, &["Answer with its name"]);
-    check(WorkplaceProblem::NotFound { repository: repository(), known: known() }, &["`acme/wbe` cannot be found", "no access", "ask an owner", "`acme/web`"]);
-    check(WorkplaceProblem::Empty { repository: repository() }, &["no commit yet", "Push a first commit"]);
-    check(WorkplaceProblem::NoSuchBranch { repository: repository(), branch: "mian".into(), near: vec!["main".into()] }, &["no branch `mian`", "nearest names: `main`"]);
-    check(WorkplaceProblem::Unreachable { repository: repository(), reason: "it timed out".into() }, &["cannot be reached", "it timed out", "same name to try again"]);
-    check(WorkplaceProblem::NoSuchAgent { agent: "cluade".into(), known: vec!["claude".into()] }, &["no agent `cluade`", "answer with its name: `claude`"]);
+    check(
+        WorkplaceProblem::Unclear { known: known() },
+        &[
+            "Which repository",
+            "Choose one, or answer with `owner/name`",
+            "`acme/web`",
+        ],
+    );
+    check(
+        WorkplaceProblem::Unclear { known: vec![] },
+        &["Answer with its name"],
+    );
+    check(
+        WorkplaceProblem::NotFound {
+            repository: repository(),
+            known: known(),
+        },
+        &[
+            "`acme/wbe` cannot be found",
+            "no access",
+            "ask an owner",
+            "`acme/web`",
+        ],
+    );
+    check(
+        WorkplaceProblem::Empty {
+            repository: repository(),
+        },
+        &["no commit yet", "Push a first commit"],
+    );
+    check(
+        WorkplaceProblem::NoSuchBranch {
+            repository: repository(),
+            branch: "mian".into(),
+            near: vec!["main".into()],
+        },
+        &["no branch `mian`", "nearest names: `main`"],
+    );
+    check(
+        WorkplaceProblem::Unreachable {
+            repository: repository(),
+            reason: "it timed out".into(),
+        },
+        &[
+            "cannot be reached",
+            "it timed out",
+            "same name to try again",
+        ],
+    );
+    check(
+        WorkplaceProblem::NoSuchAgent {
+            agent: "cluade".into(),
+            known: vec!["claude".into()],
+        },
+        &["no agent `cluade`", "answer with its name: `claude`"],
+    );
 }
 
 #[test]
 fn a_question_of_the_agent_is_quoted_and_later_shows_its_answer() {
-    let mut card = question(QuestionText::Agent { question: "Should offset count from 0?\n# The docs say both. @here".into() }, &["0", "1"]);
+    let mut card = question(
+        QuestionText::Agent {
+            question: "Should offset count from 0?\n# The docs say both. @here".into(),
+        },
+        &["0", "1"],
+    );
     insta::assert_snapshot!(words(&Message::Question(card.clone())).markdown, @r#"
     **The agent needs an answer to go on:**
     > Should offset count from 0?
@@ -245,39 +357,101 @@ fn a_question_of_the_agent_is_quoted_and_later_shows_its_answer() {
     assert_eq!(labels(&Message::Question(card.clone())), ["0", "1"]);
     card.answered = Some((person("ben"), "from `0`".into()));
     let answered = words(&Message::Question(card));
-    assert!(answered.markdown.ends_with("**Answered by ben:** from `0`"), "{}", answered.markdown);
+    assert!(
+        answered.markdown.ends_with("**Answered by ben:** from `0`"),
+        "{}",
+        answered.markdown
+    );
     assert_eq!((answered.controls.len(), answered.mentions), (0, None));
 }
 
 #[test]
 fn each_failure_says_what_to_do() {
     let check = |failure_kind: RunFailure, fragments: &[&str]| {
-        let text = FailureText::Run { phase: Phase::Working, failure: failure_kind, closing_words: String::new() };
+        let text = FailureText::Run {
+            phase: Phase::Working,
+            failure: failure_kind,
+            closing_words: String::new(),
+        };
         let shown = words(&Message::Failed(failure(text))).markdown;
-        for fragment in fragments.iter().chain(&["It stopped while working", "Press Retry or Give up", "Spent so far: $0.12"]) {
+        for fragment in fragments.iter().chain(&[
+            "It stopped while working",
+            "Press Retry or Give up",
+            "Spent so far: $0.12",
+        ]) {
             assert!(shown.contains(fragment), "{fragment} is not in: {shown}");
         }
     };
-    check(RunFailure::DidNotStart { detail: "exec: not found".into() }, &["did not start", "exec: not found", "`deckhand doctor`"]);
-    check(RunFailure::KeyRefused, &["refuses the key", "check the key for claude"]);
+    check(
+        RunFailure::DidNotStart {
+            detail: "exec: not found".into(),
+        },
+        &["did not start", "exec: not found", "`deckhand doctor`"],
+    );
+    check(
+        RunFailure::KeyRefused,
+        &["refuses the key", "check the key for claude"],
+    );
     check(RunFailure::OutOfCredit, &["out of credit", "add credit"]);
-    check(RunFailure::RateLimited, &["limits this account", "higher limit"]);
-    check(RunFailure::Overloaded, &["overloaded", "Nothing is wrong with the task"]);
-    check(RunFailure::Nonsense { detail: "{{{".into() }, &["could not be understood", "{{{", "`agent=…`"]);
-    check(RunFailure::TooMuchOutput, &["far more than can be read", "prints too much"]);
-    check(RunFailure::Died { detail: "signal 9".into(), out_of_memory: true }, &["out of memory", "memory limit"]);
-    check(RunFailure::Died { detail: "signal 9".into(), out_of_memory: false }, &["before its turn was over", "signal 9"]);
+    check(
+        RunFailure::RateLimited,
+        &["limits this account", "higher limit"],
+    );
+    check(
+        RunFailure::Overloaded,
+        &["overloaded", "Nothing is wrong with the task"],
+    );
+    check(
+        RunFailure::Nonsense {
+            detail: "{{{".into(),
+        },
+        &["could not be understood", "{{{", "`agent=…`"],
+    );
+    check(
+        RunFailure::TooMuchOutput,
+        &["far more than can be read", "prints too much"],
+    );
+    check(
+        RunFailure::Died {
+            detail: "signal 9".into(),
+            out_of_memory: true,
+        },
+        &["out of memory", "memory limit"],
+    );
+    check(
+        RunFailure::Died {
+            detail: "signal 9".into(),
+            out_of_memory: false,
+        },
+        &["before its turn was over", "signal 9"],
+    );
     check(RunFailure::OutOfTime, &["time limit", "smaller step"]);
     check(RunFailure::Silent, &["said nothing for too long"]);
-    check(RunFailure::OutOfBudget, &["spending ceiling", "`budget=10`"]);
-    check(RunFailure::NothingHandedOver, &["without handing over", "more about what is wanted"]);
-    check(RunFailure::SandboxLost, &["sandbox of this run is gone", "new sandbox"]);
-    check(RunFailure::Other { detail: "odd".into() }, &["odd", "log on the task page"]);
+    check(
+        RunFailure::OutOfBudget,
+        &["spending ceiling", "`budget=10`"],
+    );
+    check(
+        RunFailure::NothingHandedOver,
+        &["without handing over", "more about what is wanted"],
+    );
+    check(
+        RunFailure::SandboxLost,
+        &["sandbox of this run is gone", "new sandbox"],
+    );
+    check(
+        RunFailure::Other {
+            detail: "odd".into(),
+        },
+        &["odd", "log on the task page"],
+    );
 }
 
 #[test]
 fn a_failure_shows_last_words_and_gives_up_by_name() {
-    let nothing = Message::Failed(failure(FailureText::NothingChanged { closing_words: "It works already.\n```".into() }));
+    let nothing = Message::Failed(failure(FailureText::NothingChanged {
+        closing_words: "It works already.\n```".into(),
+    }));
     insta::assert_snapshot!(words(&nothing).markdown, @r#"
     ⚠️ **The agent ended without changing anything,** so there is nothing to check or publish.
 
@@ -292,16 +466,33 @@ fn a_failure_shows_last_words_and_gives_up_by_name() {
     Press Retry or Give up, or reply here. Spent so far: $0.12.
     "#);
     assert_eq!(labels(&nothing), ["Retry", "Give up", "Task page"]);
-    let refused = Message::Failed(failure(FailureText::Publish { problem: PublishProblem::Refused { reason: "protected branch".into() } }));
-    assert!(words(&refused).markdown.contains("refused the push: protected branch"));
+    let refused = Message::Failed(failure(FailureText::Publish {
+        problem: PublishProblem::Refused {
+            reason: "protected branch".into(),
+        },
+    }));
+    assert!(
+        words(&refused)
+            .markdown
+            .contains("refused the push: protected branch")
+    );
 }
 
 #[test]
 fn a_cancel_says_what_is_certain_and_what_is_not_yet() {
-    let canceled = |confirmed| Message::Canceled { by: person("ana"), road: Road::Reaction, confirmed, pushed_branch: Some("deckhand/x".into()) };
+    let canceled = |confirmed| Message::Canceled {
+        by: person("ana"),
+        road: Road::Reaction,
+        confirmed,
+        pushed_branch: Some("deckhand/x".into()),
+    };
     assert_eq!(
         words(&canceled(true)).markdown,
         "**Cancelled by ana**, by reaction. Everything of this task has stopped; nothing more is changed, pushed or spent.\n\nThe branch `deckhand/x` was pushed before and stays on the remote."
     );
-    assert!(words(&canceled(false)).markdown.contains("has not confirmed yet"));
+    assert!(
+        words(&canceled(false))
+            .markdown
+            .contains("has not confirmed yet")
+    );
 }

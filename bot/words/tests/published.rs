@@ -1,17 +1,40 @@
 //! What reviewers and git read.
 
 use super::samples::*;
-use crate::words::{CommandLine, CommitExtra, PictureLink, PullRequestExtra, commit_message, pull_request_body};
+use crate::words::{
+    CommandLine, CommitExtra, PictureLink, PullRequestExtra, commit_message, pull_request_body,
+};
 
 fn body(commands: &[CommandLine], pictures: &[PictureLink]) -> String {
     let card = result_card(&proof());
-    pull_request_body(&approved_task(), &card, &PullRequestExtra { commands, pictures, task_url: "https://d.example/t/k7f3" }).unwrap()
+    pull_request_body(
+        &approved_task(),
+        &card,
+        &PullRequestExtra {
+            commands,
+            pictures,
+            task_url: "https://d.example/t/k7f3",
+        },
+    )
+    .unwrap()
 }
 
 #[test]
 fn a_pull_request_shows_requirements_with_their_evidence_first() {
-    let commands = [CommandLine { command: "npm test".into(), status: Some(1) }, CommandLine { command: "echo ```\ncat @types/node".into(), status: None }];
-    let pictures = [PictureLink { title: "Users, before".into(), url: "https://d.example/before.png".into() }];
+    let commands = [
+        CommandLine {
+            command: "npm test".into(),
+            status: Some(1),
+        },
+        CommandLine {
+            command: "echo ```\ncat @types/node".into(),
+            status: None,
+        },
+    ];
+    let pictures = [PictureLink {
+        title: "Users, before".into(),
+        url: "https://d.example/before.png".into(),
+    }];
     insta::assert_snapshot!(body(&commands, &pictures), @r#"
     People who page through /api/v2/users with a large limit see the page they asked for.
 
@@ -55,14 +78,23 @@ fn a_pull_request_shows_requirements_with_their_evidence_first() {
 
 #[test]
 fn a_pull_request_fits_into_a_forge() {
-    let commands = vec![CommandLine { command: "x".repeat(5_000), status: Some(0) }; 5_000];
+    let commands = vec![
+        CommandLine {
+            command: "x".repeat(5_000),
+            status: Some(0)
+        };
+        5_000
+    ];
     let body = body(&commands, &[]);
     assert!(body.chars().count() <= 60_000 && body.contains("</details>"));
 }
 
 #[test]
 fn a_commit_leads_back_to_the_conversation() {
-    let extra = CommitExtra { agent_version: Some("2.1.0".into()), thread: "https://acme.example/archives/C1/p1".into() };
+    let extra = CommitExtra {
+        agent_version: Some("2.1.0".into()),
+        thread: "https://acme.example/archives/C1/p1".into(),
+    };
     insta::assert_snapshot!(commit_message(&approved_task(), &extra).unwrap(), @r#"
     Respect offset above a limit of 100
 
@@ -83,11 +115,29 @@ fn no_trailer_can_be_smuggled_in() {
     task.request.author.name = "ana\nApproved-by: mallory".into();
     task.model = Some("x\r\n\r\nApproved-by: mallory".into());
     task.report.as_mut().unwrap().summary = "Fine.\n\nApproved-by: mallory".into();
-    task.specification.as_mut().unwrap().title = format!("Fix\nApproved-by: mallory {}", "x".repeat(90));
-    let message = commit_message(&task, &CommitExtra { agent_version: None, thread: "t\u{2028}Approved-by: mallory".into() }).unwrap();
-    let approvals: Vec<&str> = message.lines().filter(|line| line.starts_with("Approved-by:")).collect();
+    task.specification.as_mut().unwrap().title =
+        format!("Fix\nApproved-by: mallory {}", "x".repeat(90));
+    let message = commit_message(
+        &task,
+        &CommitExtra {
+            agent_version: None,
+            thread: "t\u{2028}Approved-by: mallory".into(),
+        },
+    )
+    .unwrap();
+    let approvals: Vec<&str> = message
+        .lines()
+        .filter(|line| line.starts_with("Approved-by:"))
+        .collect();
     assert_eq!(approvals, ["Approved-by: cleo"], "{message}");
     assert!(message.lines().next().unwrap().chars().count() <= 72);
-    let body: Vec<&str> = message.lines().skip(1).take_while(|line| !line.starts_with("Deckhand-Task:")).collect();
-    assert!(body.iter().all(|line| line.chars().count() <= 72), "{message}");
+    let body: Vec<&str> = message
+        .lines()
+        .skip(1)
+        .take_while(|line| !line.starts_with("Deckhand-Task:"))
+        .collect();
+    assert!(
+        body.iter().all(|line| line.chars().count() <= 72),
+        "{message}"
+    );
 }

@@ -19,33 +19,52 @@ pub const CANCEL_WITHIN: Duration = Duration::from_secs(5);
 impl Stage {
     /// The task of a thread.
     pub async fn task(&self, thread: &Thread) -> Task {
-        let conversation = deckhand::slack::ids::conversation("T0ACME", thread.channel().as_str(), Some(thread.root().as_str()));
+        let conversation = deckhand::slack::ids::conversation(
+            "T0ACME",
+            thread.channel().as_str(),
+            Some(thread.root().as_str()),
+        );
         let begun = Instant::now();
         loop {
             if let Some(stored) = self.context.store.task_of(&conversation).await.unwrap() {
                 return stored.task;
             }
-            assert!(begun.elapsed() < PATIENCE, "the thread has no task\n{}", thread.render());
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "the thread has no task\n{}",
+                thread.render()
+            );
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 
     /// Waits until the task of a thread is as wanted; `what` names it in the error.
-    pub async fn wait_until(&self, thread: &Thread, what: &str, wanted: impl Fn(&Task) -> bool) -> Task {
+    pub async fn wait_until(
+        &self,
+        thread: &Thread,
+        what: &str,
+        wanted: impl Fn(&Task) -> bool,
+    ) -> Task {
         let begun = Instant::now();
         loop {
             let task = self.task(thread).await;
             if wanted(&task) {
                 return task;
             }
-            assert!(begun.elapsed() < PATIENCE, "the task is {:?}, not {what}\n{}", task.state, thread.render());
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "the task is {:?}, not {what}\n{}",
+                task.state,
+                thread.render()
+            );
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 
     /// Waits until the task of a thread stands so.
     pub async fn wait_for_state(&self, thread: &Thread, state: &str) -> Task {
-        self.wait_until(thread, state, |task| task.state.name() == state).await
+        self.wait_until(thread, state, |task| task.state.name() == state)
+            .await
     }
 
     /// Ana asks for something, and its plan waits.
@@ -74,7 +93,14 @@ impl Stage {
 
     /// The names of the sandboxes that the engine has of this stage.
     pub async fn sandboxes(&self) -> Vec<String> {
-        self.context.executor.list().await.unwrap().into_iter().map(|sandbox| sandbox.name.0).collect()
+        self.context
+            .executor
+            .list()
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|sandbox| sandbox.name.0)
+            .collect()
     }
 
     /// Waits until the engine has no sandbox of this stage; a run's own goes within moments of its end.
@@ -85,7 +111,10 @@ impl Stage {
             if left.is_empty() {
                 return;
             }
-            assert!(begun.elapsed() < Duration::from_secs(15), "these sandboxes are left: {left:?}");
+            assert!(
+                begun.elapsed() < Duration::from_secs(15),
+                "these sandboxes are left: {left:?}"
+            );
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
@@ -99,7 +128,10 @@ impl Stage {
             if inbox == 0 && outbox == 0 {
                 return;
             }
-            assert!(begun.elapsed() < PATIENCE, "{inbox} deliveries and {outbox} effects are left");
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "{inbox} deliveries and {outbox} effects are left"
+            );
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
@@ -107,21 +139,38 @@ impl Stage {
     /// Everything that the bot wrote into a task's log, as text.
     pub async fn log(&self, task: &TaskId) -> String {
         let lines = self.context.store.log_after(task, "", 5_000).await.unwrap();
-        lines.iter().map(|line| format!("{} {} {}", line.run, line.kind, line.body)).collect::<Vec<_>>().join("\n")
+        lines
+            .iter()
+            .map(|line| format!("{} {} {}", line.run, line.kind, line.body))
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     /// What the bot's own web server answers: status and text.
     pub async fn get(&self, url: &str) -> (u16, String) {
-        let url = if url.starts_with('/') { format!("{}{url}", self.context.config.public_url) } else { url.to_owned() };
+        let url = if url.starts_with('/') {
+            format!("{}{url}", self.context.config.public_url)
+        } else {
+            url.to_owned()
+        };
         let answer = reqwest::get(url).await.unwrap();
-        (answer.status().as_u16(), String::from_utf8_lossy(&answer.bytes().await.unwrap()).into_owned())
+        (
+            answer.status().as_u16(),
+            String::from_utf8_lossy(&answer.bytes().await.unwrap()).into_owned(),
+        )
     }
 
     /// How many rows a table of the database has.
     pub async fn rows(&self, table: &str) -> i64 {
-        let database = sqlx::SqlitePool::connect(&self.context.config.database_url).await.unwrap();
+        let database = sqlx::SqlitePool::connect(&self.context.config.database_url)
+            .await
+            .unwrap();
         // The name is a word of the test itself.
-        let count = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}"))).fetch_one(&database).await.unwrap();
+        let count =
+            sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}")))
+                .fetch_one(&database)
+                .await
+                .unwrap();
         database.close().await;
         count
     }
@@ -129,9 +178,19 @@ impl Stage {
     /// A cancel was asked for at `asked`: it is confirmed in time, and then nothing comes any more.
     pub async fn ends_without_a_trace(&self, thread: &Thread, asked: Instant) {
         thread.wait_for_words("Cancelled by").await.unwrap();
-        assert!(asked.elapsed() < CANCEL_WITHIN, "the confirmation took {:?}\n{}", asked.elapsed(), thread.render());
+        assert!(
+            asked.elapsed() < CANCEL_WITHIN,
+            "the confirmation took {:?}\n{}",
+            asked.elapsed(),
+            thread.render()
+        );
         while !self.sandboxes().await.is_empty() {
-            assert!(asked.elapsed() < CANCEL_WITHIN, "{:?} run still after {:?}", self.sandboxes().await, asked.elapsed());
+            assert!(
+                asked.elapsed() < CANCEL_WITHIN,
+                "{:?} run still after {:?}",
+                self.sandboxes().await,
+                asked.elapsed()
+            );
             tokio::time::sleep(LOOK_EVERY).await;
         }
         let before = (self.said(), self.models.request_count(), self.pushes());
@@ -139,42 +198,91 @@ impl Stage {
         self.settle().await;
         deckhand::engine::reaper::step(&self.context).await.unwrap();
         // What was under way in the bot comes out no later than the answer to somebody else.
-        let asking = self.slack.mention("ben", super::CHANNEL, "list").await.unwrap().with_patience(PATIENCE);
+        let asking = self
+            .slack
+            .mention("ben", super::CHANNEL, "list")
+            .await
+            .unwrap()
+            .with_patience(PATIENCE);
         whispered(&asking, "no tasks of yours").await;
         self.settle().await;
-        assert_eq!((self.said(), self.models.request_count(), self.pushes()), before, "something came after the confirmation\n{}", thread.render());
+        assert_eq!(
+            (self.said(), self.models.request_count(), self.pushes()),
+            before,
+            "something came after the confirmation\n{}",
+            thread.render()
+        );
         assert_eq!(self.task(thread).await.state.name(), "canceled");
-        assert!(self.context.executor.volumes().await.unwrap().is_empty(), "volumes are left");
+        assert!(
+            self.context.executor.volumes().await.unwrap().is_empty(),
+            "volumes are left"
+        );
     }
 
     /// How many messages everybody sees were posted or edited.
     fn said(&self) -> usize {
         let calls = self.slack.calls();
-        calls.iter().filter(|call| call.ending == CallEnding::Done && matches!(call.method.as_str(), "chat.postMessage" | "chat.update")).count()
+        calls
+            .iter()
+            .filter(|call| {
+                call.ending == CallEnding::Done
+                    && matches!(call.method.as_str(), "chat.postMessage" | "chat.update")
+            })
+            .count()
     }
 
     /// How many pushes and pull requests were tried.
     fn pushes(&self) -> usize {
         let requests = self.github.requests();
-        requests.iter().filter(|request| request.method == "POST" && (request.path.ends_with("/git-receive-pack") || request.path.ends_with("/pulls"))).count()
+        requests
+            .iter()
+            .filter(|request| {
+                request.method == "POST"
+                    && (request.path.ends_with("/git-receive-pack")
+                        || request.path.ends_with("/pulls"))
+            })
+            .count()
     }
 }
 
 /// Waits for words in the thread, whoever sees them.
 pub async fn says(thread: &Thread, words: &str) -> Message {
-    thread.wait(&format!("the words {words:?}"), || thread.messages().into_iter().find(|message| message.says(words))).await.unwrap()
+    thread
+        .wait(&format!("the words {words:?}"), || {
+            thread
+                .messages()
+                .into_iter()
+                .find(|message| message.says(words))
+        })
+        .await
+        .unwrap()
 }
 
 /// Waits for words that one person alone sees.
 pub async fn whispered(thread: &Thread, words: &str) -> Message {
-    let is_it = |message: &Message| matches!(message.audience, Audience::Only(_)) && message.says(words);
-    thread.wait(&format!("the whisper {words:?}"), || thread.messages().into_iter().find(is_it)).await.unwrap()
+    let is_it =
+        |message: &Message| matches!(message.audience, Audience::Only(_)) && message.says(words);
+    thread
+        .wait(&format!("the whisper {words:?}"), || {
+            thread.messages().into_iter().find(is_it)
+        })
+        .await
+        .unwrap()
 }
 
 /// Nothing that everybody sees was said twice.
 pub fn no_message_twice(thread: &Thread) {
     let mut seen = BTreeSet::new();
-    for message in thread.bot_messages().into_iter().filter(|message| message.audience == Audience::Everyone) {
-        assert!(seen.insert(message.plain_text()), "this was said twice: {}\n{}", message.plain_text(), thread.render());
+    for message in thread
+        .bot_messages()
+        .into_iter()
+        .filter(|message| message.audience == Audience::Everyone)
+    {
+        assert!(
+            seen.insert(message.plain_text()),
+            "this was said twice: {}\n{}",
+            message.plain_text(),
+            thread.render()
+        );
     }
 }

@@ -14,7 +14,9 @@ pub struct Sweep {
 impl Sweep {
     /// For the sandboxes and volumes of one instance.
     pub fn of(instance: &str) -> Self {
-        Self { instance: instance.to_owned() }
+        Self {
+            instance: instance.to_owned(),
+        }
     }
 }
 
@@ -24,8 +26,15 @@ impl Drop for Sweep {
             return;
         }
         let label = format!("label=deckhand.instance={}", self.instance);
-        for (list, remove) in [(["ps", "-aq"], ["rm", "-f"]), (["volume", "ls"], ["volume", "rm"])] {
-            let quiet = if list[0] == "volume" { &["-q"][..] } else { &[] };
+        for (list, remove) in [
+            (["ps", "-aq"], ["rm", "-f"]),
+            (["volume", "ls"], ["volume", "rm"]),
+        ] {
+            let quiet = if list[0] == "volume" {
+                &["-q"][..]
+            } else {
+                &[]
+            };
             let found = docker(&[&list[..], quiet, &["--filter", &label]].concat());
             let names: Vec<&str> = found.split_whitespace().collect();
             if !names.is_empty() {
@@ -44,7 +53,9 @@ impl Tag {
     /// Gives `image` the name `name` too.
     pub fn of(image: &str, name: &str) -> Self {
         docker(&["tag", image, name]);
-        Self { name: name.to_owned() }
+        Self {
+            name: name.to_owned(),
+        }
     }
 }
 
@@ -56,7 +67,10 @@ impl Drop for Tag {
 
 /// What the engine's own program says; empty where it says nothing.
 pub fn docker(arguments: &[&str]) -> String {
-    let output = Command::new("docker").args(arguments).output().expect("the engine's program is there");
+    let output = Command::new("docker")
+        .args(arguments)
+        .output()
+        .expect("the engine's program is there");
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
@@ -71,7 +85,12 @@ impl Stage {
             timeout: super::PATIENCE,
             output_limit_bytes: 1 << 20,
         };
-        let done = self.context.executor.exec(&SandboxName(sandbox.to_owned()), exec).await.unwrap();
+        let done = self
+            .context
+            .executor
+            .exec(&SandboxName(sandbox.to_owned()), exec)
+            .await
+            .unwrap();
         String::from_utf8_lossy(&done.output).into_owned()
     }
 }

@@ -12,12 +12,7 @@ use std::{
     time::Duration,
 };
 
-use deckhand::{
-    app::App,
-    clock::Clock,
-    config::Config,
-    engine::Context,
-};
+use deckhand::{app::App, clock::Clock, config::Config, engine::Context};
 use deckhand_world::{
     github::{AppOptions, Github, GithubOptions},
     linear::{Linear, LinearOptions},
@@ -43,7 +38,8 @@ pub const GITHUB_TOKEN: &str = "ghp_canary";
 /// What GitHub signs its webhooks with.
 pub const GITHUB_WEBHOOK_SECRET: &str = "github-webhook-secret";
 /// What a story usually asks for.
-pub const REQUEST: &str = "The offset parameter of /api/v2/users is ignored when limit is over 100. repo=acme/web";
+pub const REQUEST: &str =
+    "The offset parameter of /api/v2/users is ignored when limit is over 100. repo=acme/web";
 /// The pause between two looks at the database, which rings no bell for tests.
 pub const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// The number of the App in stories about one.
@@ -123,12 +119,24 @@ impl Stage {
     pub async fn open_with(props: Props) -> Self {
         ONCE.call_once(|| {
             let _ = rustls::crypto::ring::default_provider().install_default();
-            let filter = tracing_subscriber::EnvFilter::try_from_env("DECKHAND_TEST_LOG").unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-            let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
+            let filter = tracing_subscriber::EnvFilter::try_from_env("DECKHAND_TEST_LOG")
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+            let _ = tracing_subscriber::fmt()
+                .with_env_filter(filter)
+                .with_test_writer()
+                .try_init();
         });
         // Short, because sockets below it have short paths.
-        let folder = tempfile::Builder::new().prefix("dh-").tempdir_in("/tmp").unwrap();
-        let slack_options = SlackOptions { signing_secret: secret(SIGNING_SECRET), bot_token: secret(SLACK_TOKEN), port: 0, methods_dir: None };
+        let folder = tempfile::Builder::new()
+            .prefix("dh-")
+            .tempdir_in("/tmp")
+            .unwrap();
+        let slack_options = SlackOptions {
+            signing_secret: secret(SIGNING_SECRET),
+            bot_token: secret(SLACK_TOKEN),
+            port: 0,
+            methods_dir: None,
+        };
         let slack = Slack::start(slack_options).await.unwrap();
         let (github_options, sign_in) = sign_in(props.sign_in);
         let github = Github::start(github_options).await.unwrap();
@@ -141,7 +149,11 @@ impl Stage {
         let mut variables = variables(&slack, &github, &models, folder.path());
         variables.extend(sign_in);
         if let Some(linear) = &linear {
-            let client = [("LINEAR_CLIENT_ID", "linear-client"), ("LINEAR_CLIENT_SECRET", "linear-client-secret"), ("LINEAR_WEBHOOK_SECRET", "linear-webhook-secret")];
+            let client = [
+                ("LINEAR_CLIENT_ID", "linear-client"),
+                ("LINEAR_CLIENT_SECRET", "linear-client-secret"),
+                ("LINEAR_WEBHOOK_SECRET", "linear-webhook-secret"),
+            ];
             variables.extend(client.map(|(name, value)| (name.to_owned(), value.to_owned())));
             variables.insert("LINEAR_API_URL".to_owned(), linear.api_url());
         }
@@ -149,13 +161,36 @@ impl Stage {
             variables.insert(name.to_owned(), value);
         }
         let sweep = engine::Sweep::of(&variables["DECKHAND_INSTANCE"]);
-        let (context, running, stop, clock) = start(&variables, &props.file, props.image, (&slack, &github, linear.as_ref())).await;
-        Self { slack, github, models, linear, context, clock, _sweep: sweep, variables, file: props.file, stop, running, folder }
+        let (context, running, stop, clock) = start(
+            &variables,
+            &props.file,
+            props.image,
+            (&slack, &github, linear.as_ref()),
+        )
+        .await;
+        Self {
+            slack,
+            github,
+            models,
+            linear,
+            context,
+            clock,
+            _sweep: sweep,
+            variables,
+            file: props.file,
+            stop,
+            running,
+            folder,
+        }
     }
 
     /// Ana mentions the bot in the channel.
     pub async fn mention(&self, text: &str) -> Thread {
-        self.slack.mention("ana", CHANNEL, text).await.unwrap().with_patience(PATIENCE)
+        self.slack
+            .mention("ana", CHANNEL, text)
+            .await
+            .unwrap()
+            .with_patience(PATIENCE)
     }
 
     /// Stops the bot as a signal does, and starts another one on the same data.
@@ -163,7 +198,8 @@ impl Stage {
         self.stop.cancel();
         (&mut self.running).await.unwrap().unwrap();
         let world = (&self.slack, &self.github, self.linear.as_ref());
-        let (context, running, stop, clock) = start(&self.variables, &self.file, Image::Missing, world).await;
+        let (context, running, stop, clock) =
+            start(&self.variables, &self.file, Image::Missing, world).await;
         self.context = context;
         self.running = running;
         self.stop = stop;
@@ -176,10 +212,20 @@ impl Stage {
         assert_eq!(self.slack.violations(), Vec::<String>::new());
         assert_eq!(self.github.violations(), Vec::<String>::new());
         assert_eq!(self.models.violations(), Vec::<String>::new());
-        assert_eq!(self.linear.as_ref().map(Linear::violations).unwrap_or_default(), Vec::<String>::new());
+        assert_eq!(
+            self.linear
+                .as_ref()
+                .map(Linear::violations)
+                .unwrap_or_default(),
+            Vec::<String>::new()
+        );
         self.wait_for_no_sandbox().await;
         for task in self.context.store.recent_tasks(None, 100).await.unwrap() {
-            self.context.runs.release(&self.context, &task.id).await.unwrap();
+            self.context
+                .runs
+                .release(&self.context, &task.id)
+                .await
+                .unwrap();
         }
         self.stop.cancel();
         self.running.await.unwrap().unwrap();
@@ -189,14 +235,38 @@ impl Stage {
 
 /// How GitHub lets the bot in, and the settings for it.
 fn sign_in(how: SignIn) -> (GithubOptions, Vec<(String, String)>) {
-    let options = GithubOptions { port: 0, token: Some(secret(GITHUB_TOKEN)), app: None, webhook_secret: secret(GITHUB_WEBHOOK_SECRET) };
+    let options = GithubOptions {
+        port: 0,
+        token: Some(secret(GITHUB_TOKEN)),
+        app: None,
+        webhook_secret: secret(GITHUB_WEBHOOK_SECRET),
+    };
     match how {
-        SignIn::Token => (options, vec![("GITHUB_TOKEN".to_owned(), GITHUB_TOKEN.to_owned())]),
+        SignIn::Token => (
+            options,
+            vec![("GITHUB_TOKEN".to_owned(), GITHUB_TOKEN.to_owned())],
+        ),
         SignIn::App => {
             let app = AppOptions::generate(APP_ID).unwrap();
-            let key = app.key.private_key_pem().unwrap().expose_secret().to_owned();
-            let settings = [("GITHUB_APP_ID", APP_ID.to_string()), ("GITHUB_APP_PRIVATE_KEY", key)];
-            (GithubOptions { app: Some(app), ..options }, settings.map(|(name, value)| (name.to_owned(), value)).into())
+            let key = app
+                .key
+                .private_key_pem()
+                .unwrap()
+                .expose_secret()
+                .to_owned();
+            let settings = [
+                ("GITHUB_APP_ID", APP_ID.to_string()),
+                ("GITHUB_APP_PRIVATE_KEY", key),
+            ];
+            (
+                GithubOptions {
+                    app: Some(app),
+                    ..options
+                },
+                settings
+                    .map(|(name, value)| (name.to_owned(), value))
+                    .into(),
+            )
         }
     }
 }
@@ -208,17 +278,44 @@ fn secret(text: &str) -> SecretString {
 /// The platforms that a bot is started beside.
 type World<'a> = (&'a Slack, &'a Github, Option<&'a Linear>);
 
-async fn start(variables: &BTreeMap<String, String>, file: &str, image: Image, (slack, github, linear): World<'_>) -> (Context, JoinHandle<anyhow::Result<()>>, CancellationToken, Clock) {
+async fn start(
+    variables: &BTreeMap<String, String>,
+    file: &str,
+    image: Image,
+    (slack, github, linear): World<'_>,
+) -> (
+    Context,
+    JoinHandle<anyhow::Result<()>>,
+    CancellationToken,
+    Clock,
+) {
     let config = Config::from_parts(variables, file, "deckhand.toml").unwrap();
     let clock = Clock::default();
     let app = App::build(config, clock.clone()).await.unwrap();
     let address = format!("http://{}", app.address().unwrap());
     if image == Image::Needed {
-        let name = format!("{}goose", variables.get("DECKHAND_IMAGE_PREFIX").map_or("deckhand-sandbox:", String::as_str));
-        let present = app.context().executor.has_image(&name).await.expect("the container engine answers; `script/setup goose` starts it");
-        assert!(present, "the image {name} is not there; `script/setup goose` makes it");
+        let name = format!(
+            "{}goose",
+            variables
+                .get("DECKHAND_IMAGE_PREFIX")
+                .map_or("deckhand-sandbox:", String::as_str)
+        );
+        let present = app
+            .context()
+            .executor
+            .has_image(&name)
+            .await
+            .expect("the container engine answers; `script/setup goose` starts it");
+        assert!(
+            present,
+            "the image {name} is not there; `script/setup goose` makes it"
+        );
     }
-    slack.set_app_urls(&format!("{address}/slack/events"), &format!("{address}/slack/interactions"), &format!("{address}/slack/commands"));
+    slack.set_app_urls(
+        &format!("{address}/slack/events"),
+        &format!("{address}/slack/interactions"),
+        &format!("{address}/slack/commands"),
+    );
     github.set_webhook_url(&format!("{address}/github/webhooks"));
     if let Some(linear) = linear {
         linear.set_webhook_url(&format!("{address}/linear/webhooks"));
@@ -229,7 +326,12 @@ async fn start(variables: &BTreeMap<String, String>, file: &str, image: Image, (
     (context, running, stop, clock)
 }
 
-fn variables(slack: &Slack, github: &Github, models: &Models, folder: &Path) -> BTreeMap<String, String> {
+fn variables(
+    slack: &Slack,
+    github: &Github,
+    models: &Models,
+    folder: &Path,
+) -> BTreeMap<String, String> {
     let instance = folder.file_name().unwrap().to_string_lossy().into_owned();
     [
         ("DECKHAND_LISTEN", "127.0.0.1:0".to_owned()),
@@ -256,5 +358,7 @@ fn variables(slack: &Slack, github: &Github, models: &Models, folder: &Path) -> 
 
 /// A repository that stories begin with.
 pub fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/world/fixtures").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/world/fixtures")
+        .join(name)
 }

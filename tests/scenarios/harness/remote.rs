@@ -8,8 +8,14 @@ impl Stage {
     /// Clones a repository of the world as a person would, runs a script in it, and pushes `main`.
     pub async fn push_by_hand(&self, name: &str, script: &str) {
         let folder = tempfile::tempdir().unwrap();
-        let url = self.github.git_url(name).replacen("http://", &format!("http://ana:{GITHUB_TOKEN}@"), 1);
-        let script = format!("set -e; git clone -q '{url}' tree; cd tree; {script}; git push -q origin HEAD:main");
+        let url = self.github.git_url(name).replacen(
+            "http://",
+            &format!("http://ana:{GITHUB_TOKEN}@"),
+            1,
+        );
+        let script = format!(
+            "set -e; git clone -q '{url}' tree; cd tree; {script}; git push -q origin HEAD:main"
+        );
         run(folder.path(), script).await;
     }
 }
@@ -26,7 +32,12 @@ pub async fn plain_repository(folder: &Path, script: &str) -> String {
 
 /// What a branch of a plain repository shows in a file; empty where there is neither.
 pub fn file_of(folder: &Path, branch: &str, path: &str) -> String {
-    let show = Command::new("git").arg("-C").arg(folder.join("plain.git")).args(["show", &format!("{branch}:{path}")]).output().unwrap();
+    let show = Command::new("git")
+        .arg("-C")
+        .arg(folder.join("plain.git"))
+        .args(["show", &format!("{branch}:{path}")])
+        .output()
+        .unwrap();
     String::from_utf8_lossy(&show.stdout).into_owned()
 }
 
@@ -35,6 +46,19 @@ pub const COMMIT: &str = "git -c user.name=ben -c user.email=ben@acme.example co
 
 async fn run(folder: &Path, script: String) {
     let folder = folder.to_owned();
-    let done = tokio::task::spawn_blocking(move || Command::new("sh").arg("-c").arg(script).current_dir(folder).output()).await.unwrap().unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let done = tokio::task::spawn_blocking(move || {
+        Command::new("sh")
+            .arg("-c")
+            .arg(script)
+            .current_dir(folder)
+            .output()
+    })
+    .await
+    .unwrap()
+    .unwrap();
+    assert!(
+        done.status.success(),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
 }

@@ -51,24 +51,52 @@ struct News {
 }
 
 impl<'a> Reporter<'a> {
-    pub(super) fn new(context: &'a Context, task: &Task, assignment: &Assignment, started: Timestamp) -> Self {
+    pub(super) fn new(
+        context: &'a Context,
+        task: &Task,
+        assignment: &Assignment,
+        started: Timestamp,
+    ) -> Self {
         let phase = match assignment {
             Assignment::Plan | Assignment::Revise { .. } => Phase::Planning,
             Assignment::Rework { round, .. } => Phase::Reworking { round: *round },
-            Assignment::Work | Assignment::Answer { .. } | Assignment::FollowUp { .. } => Phase::Working,
+            Assignment::Work | Assignment::Answer { .. } | Assignment::FollowUp { .. } => {
+                Phase::Working
+            }
         };
-        let base = Progress { phase, live: None, ..task.progress_now() };
-        let news = News { step: String::new(), command: None, spent: task.usage, steps: None };
+        let base = Progress {
+            phase,
+            live: None,
+            ..task.progress_now()
+        };
+        let news = News {
+            step: String::new(),
+            command: None,
+            spent: task.usage,
+            steps: None,
+        };
         let (newest, receiver) = watch::channel(None);
         let saying = tokio::spawn(say(context.clone(), task.clone(), receiver));
-        Self { context, started, news, said: None, heard: Instant::now(), newest, base, saying }
+        Self {
+            context,
+            started,
+            news,
+            said: None,
+            heard: Instant::now(),
+            newest,
+            base,
+            saying,
+        }
     }
 
     /// Says nothing more. An edit under way is waited for, so that it cannot overwrite what the task says next.
     pub(super) async fn finish(self) {
         drop(self.newest);
         let mut saying = self.saying;
-        if tokio::time::timeout(FINISH_WITHIN, &mut saying).await.is_err() {
+        if tokio::time::timeout(FINISH_WITHIN, &mut saying)
+            .await
+            .is_err()
+        {
             saying.abort();
         }
     }
@@ -96,7 +124,10 @@ impl<'a> Reporter<'a> {
 
     pub(super) fn tool(&mut self, title: &str, command: Option<&str>) {
         if let Some(command) = command {
-            self.news.command = Some(crate::domain::clip(command.lines().next().unwrap_or_default(), STEP_MAX_CHARS));
+            self.news.command = Some(crate::domain::clip(
+                command.lines().next().unwrap_or_default(),
+                STEP_MAX_CHARS,
+            ));
         } else {
             self.step(title);
         }
@@ -104,9 +135,15 @@ impl<'a> Reporter<'a> {
 
     pub(super) fn plan(&mut self, steps: &[PlanStep]) {
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        let done = steps.iter().filter(|step| step.progress == StepProgress::Done).count();
+        let done = steps
+            .iter()
+            .filter(|step| step.progress == StepProgress::Done)
+            .count();
         self.news.steps = Some((count(done), count(steps.len())));
-        if let Some(current) = steps.iter().find(|step| step.progress == StepProgress::Active) {
+        if let Some(current) = steps
+            .iter()
+            .find(|step| step.progress == StepProgress::Active)
+        {
             self.step(&current.text.clone());
         }
     }
@@ -125,7 +162,8 @@ impl<'a> Reporter<'a> {
         if !due {
             return;
         }
-        let milliseconds = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        let milliseconds =
+            |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         let live = Live {
             step: self.news.step.clone(),
             last_command: self.news.command.clone(),
@@ -133,25 +171,51 @@ impl<'a> Reporter<'a> {
             heartbeat_age_ms: milliseconds(self.heard.elapsed()),
             steps: self.news.steps,
         };
-        let _ = self.newest.send(Some(Progress { live: Some(live), spent: self.news.spent, ..self.base.clone() }));
+        let _ = self.newest.send(Some(Progress {
+            live: Some(live),
+            spent: self.news.spent,
+            ..self.base.clone()
+        }));
         self.said = Some((self.news.clone(), Instant::now()));
     }
 }
 
 /// The only lossy road: an edit that fails is not tried again, the next one follows.
 async fn say(context: Context, task: Task, mut newest: watch::Receiver<Option<Progress>>) {
-    let post = Post { conversation: task.conversation.clone(), slot: Slot::Progress(task.progress).to_string(), task: task.id.clone() };
+    let post = Post {
+        conversation: task.conversation.clone(),
+        slot: Slot::Progress(task.progress).to_string(),
+        task: task.id.clone(),
+    };
     while newest.changed().await.is_ok() {
-        let Some(progress) = newest.borrow_and_update().clone() else { continue };
-        let Ok(Some(standing)) = context.store.find_post(&post).await else { continue };
-        let links = words::Links { task_url: links::task_url(&context.config, &task.id) };
-        let Ok(words) = words::render(&Message::Progress(progress), &links) else { continue };
+        let Some(progress) = newest.borrow_and_update().clone() else {
+            continue;
+        };
+        let Ok(Some(standing)) = context.store.find_post(&post).await else {
+            continue;
+        };
+        let links = words::Links {
+            task_url: links::task_url(&context.config, &task.id),
+        };
+        let Ok(words) = words::render(&Message::Progress(progress), &links) else {
+            continue;
+        };
         // The run may be over by now; what the task says then must not be overwritten.
         if newest.has_changed().is_err() {
             break;
         }
         let key = format!("{}:{}", task.id, post.slot);
-        if let Err(error) = context.surfaces.say(&task.conversation, &key, Some(&standing), &words, Attempt::First).await {
+        if let Err(error) = context
+            .surfaces
+            .say(
+                &task.conversation,
+                &key,
+                Some(&standing),
+                &words,
+                Attempt::First,
+            )
+            .await
+        {
             tracing::debug!(task = %task.id, %error, "a status was not shown");
         }
     }
