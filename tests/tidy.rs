@@ -64,6 +64,7 @@ fn modules_use_only_lower_floors() {
         ("domain", 0),
         ("clock", 1),
         ("config", 1),
+        ("redact", 1),
         ("surface", 1),
         ("wake", 1),
         ("words", 1),

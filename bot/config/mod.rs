@@ -1,17 +1,19 @@
 //! `Config`: the only place that reads the environment or the configuration file.
 
 mod settings;
+mod values;
 
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
-    str::FromStr,
     time::Duration,
 };
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::Deserialize;
+
+use values::Values;
 
 pub use settings::{Exposure, SETTINGS, Setting};
 
@@ -413,223 +415,6 @@ pub fn reference() -> String {
         "\n## Repositories\n\nEach `[[repository]]` in `deckhand.toml` has `name` (`owner/name`), and where wanted `url` (any address that git takes, for remotes without a forge), `setup` (a command that makes a fresh checkout usable) and `places` (channels or teams whose tasks mean this repository).\n",
     );
     text
-}
-
-/// Values by variable, before they have types.
-struct Values {
-    by_variable: BTreeMap<&'static str, String>,
-    repositories: Vec<RepositoryConfig>,
-}
-
-impl Values {
-    fn collect(
-        variables: &BTreeMap<String, String>,
-        text: &str,
-        file: &str,
-    ) -> Result<Self, ConfigError> {
-        let fault = |problem: String| ConfigError::File {
-            file: file.to_owned(),
-            problem,
-        };
-        let mut table: toml::Table = text
-            .parse()
-            .map_err(|error: toml::de::Error| fault(error.message().to_owned()))?;
-        let repositories = table.remove("repository").map_or(Ok(Vec::new()), |value| {
-            value
-                .try_into()
-                .map_err(|error: toml::de::Error| fault(error.message().to_owned()))
-        })?;
-        let mut in_file = BTreeMap::new();
-        flatten("", &table, &mut in_file);
-        if let Some(unknown) = in_file
-            .keys()
-            .find(|key| !SETTINGS.iter().any(|setting| setting.key == key.as_str()))
-        {
-            return Err(fault(format!("`{unknown}` is no setting")));
-        }
-        let by_variable = SETTINGS
-            .iter()
-            .map(|setting| {
-                let value = variables
-                    .get(setting.variable)
-                    .filter(|value| !value.is_empty())
-                    .or_else(|| in_file.get(setting.key));
-                (
-                    setting.variable,
-                    value.cloned().unwrap_or_else(|| setting.default.to_owned()),
-                )
-            })
-            .collect();
-        Ok(Self {
-            by_variable,
-            repositories,
-        })
-    }
-
-    fn text(&self, variable: &str) -> &str {
-        self.by_variable
-            .get(variable)
-            .map_or("", |value| value.trim())
-    }
-
-    fn given(&self, variable: &str) -> Option<String> {
-        Some(self.text(variable))
-            .filter(|value| !value.is_empty())
-            .map(str::to_owned)
-    }
-
-    fn secret(&self, variable: &str) -> Option<SecretString> {
-        self.given(variable).map(SecretString::from)
-    }
-
-    fn list(&self, variable: &str) -> Vec<String> {
-        self.text(variable)
-            .split(',')
-            .map(str::trim)
-            .filter(|item| !item.is_empty())
-            .map(str::to_owned)
-            .collect()
-    }
-
-    fn parse<T: FromStr>(&self, variable: &'static str) -> Result<T, ConfigError> {
-        self.text(variable)
-            .parse()
-            .map_err(|_| self.problem(variable, &format!("does not read as {}", kind_of::<T>())))
-    }
-
-    fn problem(&self, variable: &'static str, problem: &str) -> ConfigError {
-        let key = SETTINGS
-            .iter()
-            .find(|setting| setting.variable == variable)
-            .map_or("", |setting| setting.key);
-        ConfigError::Value {
-            variable,
-            key,
-            problem: problem.to_owned(),
-        }
-    }
-
-    fn needed(&self, variable: &'static str, because: &str) -> Result<SecretString, ConfigError> {
-        self.secret(variable).ok_or_else(|| {
-            self.problem(
-                variable,
-                &format!("is missing; {because} is set, which needs it"),
-            )
-        })
-    }
-
-    fn address(&self, variable: &'static str) -> String {
-        self.text(variable).trim_end_matches('/').to_owned()
-    }
-
-    fn slack(&self) -> Result<Option<SlackConfig>, ConfigError> {
-        let Some(bot_token) = self.secret("SLACK_BOT_TOKEN") else {
-            return Ok(None);
-        };
-        let signing_secret = self.needed("SLACK_SIGNING_SECRET", "SLACK_BOT_TOKEN")?;
-        Ok(Some(SlackConfig {
-            bot_token,
-            signing_secret,
-            api_url: self.address("SLACK_API_URL"),
-        }))
-    }
-
-    fn linear(&self) -> Result<Option<LinearConfig>, ConfigError> {
-        let Some(client_id) = self.given("LINEAR_CLIENT_ID") else {
-            return Ok(None);
-        };
-        Ok(Some(LinearConfig {
-            client_id,
-            client_secret: self.needed("LINEAR_CLIENT_SECRET", "LINEAR_CLIENT_ID")?,
-            webhook_secret: self.needed("LINEAR_WEBHOOK_SECRET", "LINEAR_CLIENT_ID")?,
-            api_url: self.address("LINEAR_API_URL"),
-        }))
-    }
-
-    fn github(&self) -> Result<GithubConfig, ConfigError> {
-        let sign_in = if self.given("GITHUB_APP_ID").is_some() {
-            let key = self.needed("GITHUB_APP_PRIVATE_KEY", "GITHUB_APP_ID")?;
-            let key = if key.expose_secret().contains("-----BEGIN") {
-                key
-            } else {
-                let read = std::fs::read_to_string(key.expose_secret());
-                SecretString::from(read.map_err(|error| {
-                    self.problem(
-                        "GITHUB_APP_PRIVATE_KEY",
-                        &format!("is neither PEM text nor a readable file: {}", error.kind()),
-                    )
-                })?)
-            };
-            GithubSignIn::App {
-                id: self.parse("GITHUB_APP_ID")?,
-                key,
-            }
-        } else {
-            self.secret("GITHUB_TOKEN")
-                .map_or(GithubSignIn::None, GithubSignIn::Token)
-        };
-        Ok(GithubConfig {
-            sign_in,
-            webhook_secret: self.secret("GITHUB_WEBHOOK_SECRET"),
-            api_url: self.address("GITHUB_API_URL"),
-            url: self.address("GITHUB_URL"),
-        })
-    }
-
-    fn providers(&self) -> BTreeMap<&'static str, Provider> {
-        [
-            ("anthropic", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"),
-            ("openai", "OPENAI_API_KEY", "OPENAI_BASE_URL"),
-            ("gemini", "GEMINI_API_KEY", "GOOGLE_GEMINI_BASE_URL"),
-        ]
-        .into_iter()
-        .filter_map(|(name, key, base)| {
-            Some((
-                name,
-                Provider {
-                    key: self.secret(key)?,
-                    base_url: self.address(base),
-                },
-            ))
-        })
-        .collect()
-    }
-}
-
-fn kind_of<T>() -> &'static str {
-    match std::any::type_name::<T>() {
-        "bool" => "`true` or `false`",
-        name if name.contains("SocketAddr") => "an address with a port, such as 127.0.0.1:8080",
-        _ => "a number",
-    }
-}
-
-fn flatten(prefix: &str, table: &toml::Table, into: &mut BTreeMap<String, String>) {
-    for (key, value) in table {
-        let path = if prefix.is_empty() {
-            key.clone()
-        } else {
-            format!("{prefix}.{key}")
-        };
-        match value {
-            toml::Value::Table(inner) => flatten(&path, inner, into),
-            toml::Value::String(text) => drop(into.insert(path, text.clone())),
-            toml::Value::Array(items) => {
-                let items: Vec<String> = items
-                    .iter()
-                    .map(|item| {
-                        item.as_str()
-                            .map_or_else(|| item.to_string(), str::to_owned)
-                    })
-                    .collect();
-                into.insert(path, items.join(","));
-            }
-            toml::Value::Integer(_)
-            | toml::Value::Float(_)
-            | toml::Value::Boolean(_)
-            | toml::Value::Datetime(_) => drop(into.insert(path, value.to_string())),
-        }
-    }
 }
 
 #[cfg(test)]

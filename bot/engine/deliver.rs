@@ -458,11 +458,6 @@ impl Deliver {
     }
 }
 
-/// The place of a request on its surface, for links.
-pub(super) fn request_of(task: &Task) -> &LineRef {
-    &task.request.reference
-}
-
 fn attempts_max(effect: &Effect) -> i64 {
     match effect {
         Effect::Mark { .. }

@@ -1,9 +1,10 @@
 //! One delivery, one transition: takes the oldest delivery, finds its task, lets the machine decide, and stores everything at once.
 
+mod deliveries;
+mod opening;
+
 use std::{sync::Arc, time::Duration};
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use tracing::{info, warn};
 
 use super::{roster::Agents, surfaces::Surfaces};
@@ -12,27 +13,27 @@ use crate::{
     config::Config,
     domain::{
         TaskId, Timestamp,
-        budget::MicroDollars,
-        command::{self, Command, Options},
+        command::{self, Command},
         conversation::{ConversationId, Line, Person, Road, Standing},
-        effect::{Effect, FormRequest},
+        effect::FormRequest,
         event::{Event, Happened, ReactionMeaning},
         incoming::{Author, Incoming, Press},
-        message::{Message, TaskLine},
-        plan::Terms,
-        policy::Act,
-        task::{Opening, Surroundings, Task},
+        message::Message,
+        task::Surroundings,
     },
-    github, linear, links, slack,
+    github, linear, slack,
     store::{
         Store, StoreError,
-        inbox::{Delivery, NewDelivery, Source},
+        inbox::{Delivery, Source},
         posts::Post,
-        tasks::{AuditEntry, Stored, Transition},
+        tasks::{Stored, Transition},
     },
     surface::SurfaceError,
     wake::Wake,
 };
+
+pub use deliveries::{Order, WorkDelivery, work_delivery};
+use deliveries::{answer, audit_of, form, nothing, wants_a_new_task};
 
 /// How often a delivery is tried before it is given up.
 const ATTEMPTS_MAX: i64 = 8;
@@ -50,28 +51,6 @@ pub enum Step {
     Done,
     /// There was nothing to do.
     Idle,
-}
-
-/// An event of the bot's own work, as it is stored in the inbox.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct WorkDelivery {
-    /// The task.
-    pub task: TaskId,
-    /// What happened.
-    pub event: Event,
-}
-
-/// A command from the command line, as it is stored in the inbox.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "command", rename_all = "snake_case")]
-pub enum Order {
-    /// Ends a task.
-    Cancel {
-        /// Which.
-        task: TaskId,
-        /// Who, as the system names them.
-        by: String,
-    },
 }
 
 /// Turns deliveries into transitions. There is one in a process.
@@ -474,137 +453,6 @@ impl Dispatch {
         clippy::too_many_arguments,
         reason = "each is one thing that the request says, and nothing else opens a task"
     )]
-    async fn open(
-        &self,
-        delivery: &Delivery,
-        conversation: ConversationId,
-        mut line: Line,
-        command: Command,
-        mut options: Options,
-        place: &str,
-        now: Timestamp,
-    ) -> Result<Transition, Later> {
-        let text = match command {
-            Command::Words(text) | Command::New(text) => text,
-            Command::Help => {
-                return Ok(answer(delivery, conversation, &line.author, Message::Help));
-            }
-            Command::Unavailable(word) => {
-                return Ok(answer(
-                    delivery,
-                    conversation,
-                    &line.author,
-                    Message::Unavailable { word },
-                ));
-            }
-            Command::Empty | Command::List | Command::Aside => {
-                return Ok(answer(
-                    delivery,
-                    conversation,
-                    &line.author,
-                    Message::NothingAsked,
-                ));
-            }
-            Command::Stop
-            | Command::Retry
-            | Command::Status
-            | Command::Approve
-            | Command::Now(_)
-            | Command::Mute(_) => {
-                let message = Message::NothingToDo {
-                    stands: "has not begun: there is none in this thread".to_owned(),
-                    wanted: line.text.clone(),
-                };
-                return Ok(answer(delivery, conversation, &line.author, message));
-            }
-        };
-        if text.trim().is_empty() {
-            return Ok(answer(
-                delivery,
-                conversation,
-                &line.author,
-                Message::NothingAsked,
-            ));
-        }
-        if let Err(refusal) = self
-            .config
-            .policy
-            .allows(Act::Start, &line.author, &line.author.id)
-        {
-            return Ok(answer(
-                delivery,
-                conversation,
-                &line.author,
-                Message::NotAllowed {
-                    act: Act::Start,
-                    refusal,
-                },
-            ));
-        }
-        line.text = text;
-        if options.repository.is_none() {
-            options.repository = self.repository_of(&conversation, place).await?;
-        }
-        let terms = self.terms(&options);
-        let mut ceilings = self.config.limits.task;
-        ceilings.spend = terms.budget;
-        let person = line.author.clone();
-        let opening = Opening {
-            id: fresh_task_id(),
-            conversation: conversation.clone(),
-            request: line,
-            options,
-            terms,
-            ceilings,
-        };
-        let (task, effects) = Task::open(opening, now, &self.surroundings().await?);
-        info!(task = %task.id, "a task was opened");
-        let audit = vec![AuditEntry {
-            person: person.id.0,
-            act: "start".to_owned(),
-            detail: task.title(),
-        }];
-        Ok(Transition {
-            delivery: delivery.id.clone(),
-            conversation,
-            task: Some(Stored { task, version: 0 }),
-            effects,
-            audit,
-        })
-    }
-
-    /// What the conversation or its channel says about the repository, for a request that names none.
-    async fn repository_of(
-        &self,
-        conversation: &ConversationId,
-        place: &str,
-    ) -> Result<Option<crate::domain::specification::RepositoryName>, Later> {
-        let before = self.store.task_of(conversation).await?;
-        let of_conversation = before.and_then(|stored| stored.task.repository().cloned());
-        let of_place = || {
-            self.config
-                .repositories
-                .iter()
-                .find(|repository| repository.places.iter().any(|known| known == place))
-                .map(|repository| repository.name.clone())
-        };
-        Ok(of_conversation.or_else(of_place))
-    }
-
-    fn terms(&self, options: &Options) -> Terms {
-        let ceiling = self.config.limits.task.spend;
-        Terms {
-            agent: options
-                .agent
-                .clone()
-                .unwrap_or_else(|| self.agents.default_name().to_owned()),
-            model: options.model.clone().or_else(|| self.config.model.clone()),
-            budget: options.budget_dollars.map_or(ceiling, |dollars| {
-                MicroDollars::from_dollars(dollars).min(ceiling)
-            }),
-            network_policy: NETWORK_POLICY.to_owned(),
-        }
-    }
 
     async fn handled(
         &self,
@@ -641,167 +489,7 @@ impl Dispatch {
         })
     }
 
-    async fn list(&self, person: &Person) -> Result<Message, StoreError> {
-        let tasks = self.store.recent_tasks(Some(&person.id), LIST_MAX).await?;
-        let queue = self.store.queue().await?;
-        let tasks = tasks
-            .iter()
-            .map(|task| {
-                let place = queue.iter().position(|waiting| waiting == &task.id);
-                TaskLine {
-                    id: task.id.0.clone(),
-                    title: task.title(),
-                    stands: place.map_or_else(
-                        || task.state.in_words().to_owned(),
-                        |place| format!("is number {} in line", place + 1),
-                    ),
-                    url: links::task_url(&self.config, &task.id),
-                    needs: needs(task),
-                }
-            })
-            .collect();
-        Ok(Message::TaskList { tasks })
-    }
-
     async fn person(&self, author: &Author) -> Result<Person, SurfaceError> {
         self.surfaces.person(author).await
-    }
-}
-
-fn needs(task: &Task) -> Option<String> {
-    match task.state.name() {
-        "awaiting_approval" => Some("approve its plan, or say what should be different".to_owned()),
-        "awaiting_input" => Some("answer its question".to_owned()),
-        "failed" => Some("retry, or say what to do differently".to_owned()),
-        _ => None,
-    }
-}
-
-/// Whether words with a mention, in the thread of an ended task, begin another one.
-fn wants_a_new_task(task: &Task, command: &Command) -> bool {
-    let failed = matches!(task.state, crate::domain::task::State::Failed { .. });
-    task.state.is_over() && !failed && matches!(command, Command::Words(_))
-}
-
-fn nothing(delivery: &Delivery) -> Transition {
-    Transition {
-        delivery: delivery.id.clone(),
-        conversation: ConversationId(delivery.conversation.clone()),
-        task: None,
-        effects: Vec::new(),
-        audit: Vec::new(),
-    }
-}
-
-fn answer(
-    delivery: &Delivery,
-    conversation: ConversationId,
-    to: &Person,
-    message: Message,
-) -> Transition {
-    let effects = vec![Effect::Whisper {
-        to: to.clone(),
-        message: Box::new(message),
-    }];
-    Transition {
-        delivery: delivery.id.clone(),
-        conversation,
-        task: None,
-        effects,
-        audit: Vec::new(),
-    }
-}
-
-fn form(delivery: &Delivery, stored: Stored, trigger: String, form: FormRequest) -> Transition {
-    let conversation = stored.task.conversation.clone();
-    let effects = vec![Effect::OpenForm { trigger, form }];
-    Transition {
-        delivery: delivery.id.clone(),
-        conversation,
-        task: Some(stored),
-        effects,
-        audit: Vec::new(),
-    }
-}
-
-fn audit_of(event: &Event) -> Option<AuditEntry> {
-    let entry = |person: &Person, act: &str, detail: String| {
-        Some(AuditEntry {
-            person: person.id.0.clone(),
-            act: act.to_owned(),
-            detail,
-        })
-    };
-    match event {
-        Event::Said {
-            line,
-            command: Command::Approve,
-            ..
-        } => entry(&line.author, "approve", "by a sentence".to_owned()),
-        Event::Said {
-            line,
-            command: Command::Stop,
-            ..
-        } => entry(&line.author, "cancel", "by a sentence".to_owned()),
-        Event::Said { line, .. } => entry(&line.author, "say", line.reference.0.clone()),
-        Event::Reacted {
-            by,
-            meaning,
-            revision,
-        } => entry(by, "react", format!("{meaning:?} on revision {revision:?}")),
-        Event::Approved { by, revision, road } => {
-            entry(by, "approve", format!("revision {revision} by {road:?}"))
-        }
-        Event::CancelAsked { by, road } => entry(by, "cancel", format!("by {road:?}")),
-        Event::RetryAsked { by } => entry(by, "retry", String::new()),
-        Event::Answered { by, question, .. } => entry(by, "answer", format!("question {question}")),
-        Event::Corrected { by, revision, .. } => {
-            entry(by, "correct", format!("revision {revision}"))
-        }
-        Event::RepositoryChosen { by, repository } => {
-            entry(by, "choose repository", repository.0.clone())
-        }
-        Event::SlotGranted
-        | Event::Gathered { .. }
-        | Event::RunStarted { .. }
-        | Event::RunEnded { .. }
-        | Event::Proved { .. }
-        | Event::ProofFailed { .. }
-        | Event::Published { .. }
-        | Event::PublishRefused { .. }
-        | Event::PullRequestEnded { .. }
-        | Event::Stopped { .. }
-        | Event::EffectGivenUp { .. }
-        | Event::WaitedTooLong => None,
-    }
-}
-
-/// Six characters that are easy to say and safe everywhere.
-fn fresh_task_id() -> TaskId {
-    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-    let random = uuid::Uuid::new_v4();
-    TaskId(
-        random
-            .as_bytes()
-            .iter()
-            .take(6)
-            .map(|byte| char::from(LETTERS[usize::from(byte % 32)]))
-            .collect(),
-    )
-}
-
-/// A delivery of the bot's own work. The key makes a repeat after a crash a no-op.
-#[must_use]
-pub fn work_delivery(task: &Task, key: String, event: Event) -> NewDelivery {
-    let body = serde_json::to_value(WorkDelivery {
-        task: task.id.clone(),
-        event,
-    })
-    .unwrap_or(Value::Null);
-    NewDelivery {
-        source: Source::Work,
-        key,
-        conversation: task.conversation.0.clone(),
-        body,
     }
 }

@@ -282,7 +282,7 @@ fn in_words(kind: &WeakeningKind) -> String {
 }
 
 /// The command that shows nothing any more, where a script of a package file was made trivial.
-fn command_of(weakening: &deckhand_executors::proof::weakening::Weakening) -> Option<String> {
+fn command_of(weakening: &proof::weakening::Weakening) -> Option<String> {
     if weakening.kind != WeakeningKind::CheckMadeTrivial {
         return None;
     }

@@ -29,7 +29,9 @@ pub(super) struct Form {
 /// Every form of a secret; none where it is too short to be looked for.
 pub(super) fn forms_of(secret: &str) -> Vec<Form> {
     let parts = parts_of(secret);
-    let Some(whole) = parts.first() else { return Vec::new() };
+    let Some(whole) = parts.first() else {
+        return Vec::new();
+    };
     let mut exact: Vec<String> = parts.iter().map(|part| (*part).to_owned()).collect();
     let json = in_json(whole);
     exact.push(in_json(&json));
@@ -47,12 +49,23 @@ pub(super) fn forms_of(secret: &str) -> Vec<Form> {
     }
     exact.sort_unstable();
     exact.dedup();
-    let mut encoded: Vec<String> = (0..3).flat_map(|offset| base64_pieces(whole.as_bytes(), offset)).collect();
-    encoded.extend(encoded.clone().iter().map(|piece| piece.replace('+', "-").replace('/', "_")));
+    let mut encoded: Vec<String> = (0..3)
+        .flat_map(|offset| base64_pieces(whole.as_bytes(), offset))
+        .collect();
+    encoded.extend(
+        encoded
+            .clone()
+            .iter()
+            .map(|piece| piece.replace('+', "-").replace('/', "_")),
+    );
     encoded.sort_unstable();
     encoded.dedup();
     let form = |reach| move |text| Form { text, reach };
-    exact.into_iter().map(form(Reach::Exact)).chain(encoded.into_iter().map(form(Reach::Encoded))).collect()
+    exact
+        .into_iter()
+        .map(form(Reach::Exact))
+        .chain(encoded.into_iter().map(form(Reach::Encoded)))
+        .collect()
 }
 
 /// The secret itself, then each of its lines where it has several: output shows lines, not files. Empty where it is too short.
@@ -67,10 +80,17 @@ pub(super) fn parts_of(secret: &str) -> Vec<&str> {
     }
     let mut parts = vec![whole];
     // A key in a variable often has its line ends written as `\n`.
-    let lines = || whole.split('\n').flat_map(|line| line.split("\\n")).map(str::trim);
+    let lines = || {
+        whole
+            .split('\n')
+            .flat_map(|line| line.split("\\n"))
+            .map(str::trim)
+    };
     if lines().count() > 1 {
         // The frame of a key is no secret.
-        parts.extend(lines().filter(|line| line.len() >= LINE_MIN_BYTES && !line.starts_with("-----")));
+        parts.extend(
+            lines().filter(|line| line.len() >= LINE_MIN_BYTES && !line.starts_with("-----")),
+        );
     }
     parts
 }
@@ -110,11 +130,15 @@ fn base64_pieces(secret: &[u8], offset: usize) -> Vec<String> {
     let mut shifted = vec![0; offset];
     shifted.extend_from_slice(secret);
     let encoded = STANDARD_NO_PAD.encode(&shifted);
-    let core = encoded.get((offset * 8).div_ceil(6)..shifted.len() * 8 / 6).unwrap_or_default();
+    let core = encoded
+        .get((offset * 8).div_ceil(6)..shifted.len() * 8 / 6)
+        .unwrap_or_default();
     if core.len() < 2 * PIECE_CHARS {
         return vec![core.to_owned()];
     }
-    (0..core.len() / PIECE_CHARS).map(|index| core[index * PIECE_CHARS..(index + 1) * PIECE_CHARS].to_owned()).collect()
+    (0..core.len() / PIECE_CHARS)
+        .map(|index| core[index * PIECE_CHARS..(index + 1) * PIECE_CHARS].to_owned())
+        .collect()
 }
 
 #[cfg(test)]
@@ -129,7 +153,9 @@ mod tests {
             let secret: String = ('a'..='z').cycle().take(length).collect();
             for before in ["", "u", "us", "use", "user:"] {
                 let encoded = STANDARD.encode(format!("{before}{secret}@"));
-                let found = (0..3).flat_map(|offset| base64_pieces(secret.as_bytes(), offset)).any(|piece| encoded.contains(&piece));
+                let found = (0..3)
+                    .flat_map(|offset| base64_pieces(secret.as_bytes(), offset))
+                    .any(|piece| encoded.contains(&piece));
                 assert!(found, "{before}{secret} in {encoded}");
             }
         }
@@ -139,7 +165,13 @@ mod tests {
     fn the_lines_of_a_key_are_parts_of_it_and_its_frame_is_not() {
         let line = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7";
         for end in ["\n", "\\n", "\r\n"] {
-            let key = ["-----BEGIN PRIVATE KEY-----", line, "c2hvcnQ=", "-----END PRIVATE KEY-----"].join(end);
+            let key = [
+                "-----BEGIN PRIVATE KEY-----",
+                line,
+                "c2hvcnQ=",
+                "-----END PRIVATE KEY-----",
+            ]
+            .join(end);
             assert_eq!(parts_of(&key)[1..], [line]);
         }
     }

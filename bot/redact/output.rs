@@ -45,7 +45,11 @@ pub struct LineWriter<W: Write> {
 
 impl<W: Write> LineWriter<W> {
     const fn new(out: W, redactor: Redactor) -> Self {
-        Self { out, redactor, line: Vec::new() }
+        Self {
+            out,
+            redactor,
+            line: Vec::new(),
+        }
     }
 
     fn write_out(&mut self) -> io::Result<()> {
@@ -56,7 +60,11 @@ impl<W: Write> LineWriter<W> {
         if line.len() == LINE_MAX_BYTES && !line.ends_with(b"\n") {
             line.push(b'\n');
         }
-        self.out.write_all(self.redactor.redact(&String::from_utf8_lossy(&line)).as_bytes())
+        self.out.write_all(
+            self.redactor
+                .redact(&String::from_utf8_lossy(&line))
+                .as_bytes(),
+        )
     }
 }
 
@@ -119,7 +127,11 @@ mod tests {
         let error = io::Error::other(format!("the provider says {CANARY}"));
         tracing::info!("the key is {CANARY}");
         tracing::warn!(token = CANARY, debug = ?Some(CANARY), encoded = STANDARD.encode(CANARY), "fields");
-        tracing::error!(error = &error as &dyn std::error::Error, "an error of {}", "ana");
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "an error of {}",
+            "ana"
+        );
     }
 
     #[test]
@@ -129,14 +141,36 @@ mod tests {
             let kept = kept.clone();
             Redacting::new(move || kept.clone(), redactor())
         };
-        tracing::subscriber::with_default(tracing_subscriber::fmt().with_writer(writer(&plain)).finish(), log);
-        tracing::subscriber::with_default(tracing_subscriber::fmt().json().with_writer(writer(&json)).finish(), log);
+        tracing::subscriber::with_default(
+            tracing_subscriber::fmt()
+                .with_writer(writer(&plain))
+                .finish(),
+            log,
+        );
+        tracing::subscriber::with_default(
+            tracing_subscriber::fmt()
+                .json()
+                .with_writer(writer(&json))
+                .finish(),
+            log,
+        );
         for text in [plain.text(), json.text()] {
             assert_eq!(text.lines().count(), 3, "{text}");
             assert_eq!(text.matches("[redacted]").count(), 5, "{text}");
-            assert!(!text.contains("canary") && !text.contains("nobody") && text.contains("an error of ana"), "{text}");
+            assert!(
+                !text.contains("canary")
+                    && !text.contains("nobody")
+                    && text.contains("an error of ana"),
+                "{text}"
+            );
         }
-        assert!(json.text().lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{}", json.text());
+        assert!(
+            json.text()
+                .lines()
+                .all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()),
+            "{}",
+            json.text()
+        );
     }
 
     #[test]

@@ -46,7 +46,6 @@ pub struct Key {
 
 /// One line of the log, ready to be shown.
 struct ShownLine {
-    id: String,
     run: String,
     kind: String,
     text: String,
@@ -122,7 +121,6 @@ pub async fn task(
         .iter()
         .filter(|line: &&ShownLine| line.kind == "command")
         .map(|line| ShownLine {
-            id: String::new(),
             run: line.run.clone(),
             kind: String::new(),
             text: line.text.clone(),
@@ -377,7 +375,6 @@ fn shown(line: &LogLine) -> ShownLine {
         .map(|status| status.to_string())
         .unwrap_or_default();
     ShownLine {
-        id: line.id.clone(),
         run: line.run.to_string(),
         kind: line.kind.clone(),
         text,

@@ -2,10 +2,7 @@
 
 use deckhand_world::slack::On;
 
-use crate::harness::Stage;
-
-const REQUEST: &str =
-    "The offset parameter of /api/v2/users is ignored when limit is over 100. repo=acme/web";
+use crate::harness::{REQUEST, Stage};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_emoji_on_the_request_ends_the_work() {

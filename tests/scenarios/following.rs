@@ -1,9 +1,6 @@
 //! Questions in the middle, replies after the result, the end on the forge, and a bot that is started again.
 
-use crate::harness::Stage;
-
-const REQUEST: &str =
-    "The offset parameter of /api/v2/users is ignored when limit is over 100. repo=acme/web";
+use crate::harness::{REQUEST, Stage};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_question_waits_and_its_answer_goes_on_in_the_same_session() {

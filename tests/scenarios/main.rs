@@ -11,9 +11,20 @@
 
 mod harness;
 
+mod approving;
+mod bad_agents;
 mod bad_input;
 mod cancel;
+mod cancel_anywhere;
+mod ceilings;
+mod deliveries;
 mod following;
 mod linear;
 mod main_job;
+mod pages;
 mod queue;
+mod repositories;
+mod restart;
+mod secrets;
+mod steering;
+mod talking;

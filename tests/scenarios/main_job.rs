@@ -2,10 +2,7 @@
 
 use deckhand_world::slack::On;
 
-use crate::harness::{CHANNEL, MODEL_KEY, PATIENCE, Stage};
-
-const REQUEST: &str =
-    "The offset parameter of /api/v2/users is ignored when limit is over 100. repo=acme/web";
+use crate::harness::{CHANNEL, MODEL_KEY, PATIENCE, REQUEST, Stage};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mention_becomes_a_proved_pull_request() {

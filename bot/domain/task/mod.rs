@@ -3,6 +3,7 @@
 //! News of a run that is not the live one is dropped in one place ([`Task::handle`]); every sentence that a person
 //! says yields at least one effect.
 
+mod answers;
 mod people;
 mod show;
 mod state;

@@ -1,16 +1,15 @@
 //! What people do to a task: words, reactions, buttons.
 
-use super::{Next, QuestionKind, State, Surroundings, Task, WAITING_WORDS_MAX};
+use super::{Next, State, Surroundings, Task, WAITING_WORDS_MAX};
 use crate::domain::{
     RunNumber, Timestamp,
-    command::{self, Command, Options, UnknownOption},
+    command::{Command, Options},
     conversation::{Line, Person, Road},
     effect::{Assignment, Effect, Mark},
-    event::{ReactionMeaning, WorkplaceProblem},
+    event::ReactionMeaning,
     message::{Decision, Message, Phase},
     plan::Approval,
     policy::Act,
-    specification::RepositoryName,
 };
 
 impl Task {
@@ -237,7 +236,7 @@ impl Task {
         ]
     }
 
-    fn say_progress_waiting_for_turn(&self, around: &Surroundings) -> Effect {
+    pub(super) fn say_progress_waiting_for_turn(&self, around: &Surroundings) -> Effect {
         self.say_progress(if around.ahead == 0 {
             Phase::Preparing
         } else {
@@ -247,7 +246,7 @@ impl Task {
         })
     }
 
-    fn nothing_to_do(&self, to: &Person, wanted: &str) -> Effect {
+    pub(super) fn nothing_to_do(&self, to: &Person, wanted: &str) -> Effect {
         Self::whisper(
             to,
             Message::NothingToDo {
@@ -382,187 +381,6 @@ impl Task {
             mark: Mark::Working,
         });
         effects
-    }
-
-    pub(super) fn repository_chosen(
-        &mut self,
-        by: &Person,
-        repository: &RepositoryName,
-        around: &Surroundings,
-    ) -> Vec<Effect> {
-        if let Err(refusal) = around
-            .policy
-            .allows(Act::Steer, by, &self.request.author.id)
-        {
-            return vec![Self::whisper(
-                by,
-                Message::NotAllowed {
-                    act: Act::Steer,
-                    refusal,
-                },
-            )];
-        }
-        let mut effects = match &self.state {
-            State::AwaitingApproval { .. } => self.say_plan(Decision::Superseded),
-            State::AwaitingInput { question } => match question.kind {
-                QuestionKind::Workplace { .. } => vec![
-                    self.say_question(&question.clone(), Some((by.clone(), repository.0.clone()))),
-                ],
-                QuestionKind::Check | QuestionKind::Agent { .. } | QuestionKind::Budget { .. } => {
-                    return vec![self.nothing_to_do(by, "change the repository")];
-                }
-            },
-            _ => return vec![self.nothing_to_do(by, "change the repository")],
-        };
-        self.options.repository = Some(repository.clone());
-        self.options.branch = None;
-        effects.extend(self.specify_again(around));
-        effects
-    }
-
-    fn specify_again(&mut self, around: &Surroundings) -> Vec<Effect> {
-        self.workplace = None;
-        self.specification = None;
-        self.state = State::Queued {
-            next: Next::Specify,
-        };
-        vec![
-            self.say_progress_queued(around.ahead),
-            Effect::Mark {
-                mark: Mark::Accepted,
-            },
-        ]
-    }
-
-    pub(super) fn answered(
-        &mut self,
-        by: &Person,
-        number: u32,
-        text: &str,
-        around: &Surroundings,
-    ) -> Vec<Effect> {
-        let question = match &self.state {
-            State::AwaitingInput { question } if question.number == number => question.clone(),
-            _ => return vec![self.nothing_to_do(by, "take an answer")],
-        };
-        if let Err(refusal) = around
-            .policy
-            .allows(Act::Steer, by, &self.request.author.id)
-        {
-            return vec![Self::whisper(
-                by,
-                Message::NotAllowed {
-                    act: Act::Steer,
-                    refusal,
-                },
-            )];
-        }
-        let text = text.trim();
-        if text.is_empty() {
-            return vec![self.nothing_to_do(by, "take an empty answer")];
-        }
-        let mut effects = vec![self.say_question(&question, Some((by.clone(), text.to_owned())))];
-        match &question.kind {
-            QuestionKind::Workplace { problem } => {
-                match self.take_workplace_answer(problem, text) {
-                    Ok(()) => effects.extend(self.specify_again(around)),
-                    Err(hint) => {
-                        let unknown = vec![UnknownOption {
-                            written: text.to_owned(),
-                            hint,
-                        }];
-                        return vec![Self::whisper(by, Message::OptionHints { unknown })];
-                    }
-                }
-            }
-            QuestionKind::Check => {
-                let none = matches!(
-                    text.to_lowercase().trim_end_matches('.'),
-                    "none" | "no" | "no checks" | "no check" | "nothing"
-                );
-                if let Some(specification) = self.specification.as_mut().filter(|_| !none) {
-                    specification.require(text.trim_matches('`'));
-                }
-                effects.extend(self.show_plan());
-            }
-            QuestionKind::Agent { question } => {
-                let assignment = if self.approval.is_some() {
-                    Assignment::Answer {
-                        question: question.clone(),
-                        answer: text.to_owned(),
-                    }
-                } else {
-                    Assignment::Revise {
-                        corrections: vec![format!(
-                            "You asked: {question}\n{} answered: {text}",
-                            by.name
-                        )],
-                    }
-                };
-                effects.extend(self.resume_with(assignment, around));
-            }
-            QuestionKind::Budget { assignment } => {
-                if matches!(text.to_lowercase().as_str(), "stop" | "no" | "cancel") {
-                    effects.extend(self.cancel_asked(by, Road::Sentence, around));
-                    return effects;
-                }
-                self.ceilings.spend = self
-                    .usage
-                    .cost
-                    .unwrap_or(self.ceilings.spend)
-                    .plus(self.terms.budget);
-                effects.extend(self.resume_with(assignment.clone(), around));
-            }
-        }
-        effects
-    }
-
-    fn take_workplace_answer(
-        &mut self,
-        problem: &WorkplaceProblem,
-        text: &str,
-    ) -> Result<(), String> {
-        match problem {
-            WorkplaceProblem::NoSuchAgent { known, .. } => {
-                let agent = text.trim_start_matches("agent=").to_lowercase();
-                if !known.contains(&agent) {
-                    return Err(format!("agents here are {}", known.join(", ")));
-                }
-                self.options.agent = Some(agent.clone());
-                self.terms.agent = agent;
-            }
-            WorkplaceProblem::NoSuchBranch { .. } if command::parse_repository(text).is_none() => {
-                if text.split_whitespace().count() != 1 {
-                    return Err("answer with one branch name".to_owned());
-                }
-                self.options.branch = Some(text.trim_start_matches("branch=").to_owned());
-            }
-            WorkplaceProblem::NoSuchBranch { .. }
-            | WorkplaceProblem::Unclear { .. }
-            | WorkplaceProblem::NotFound { .. }
-            | WorkplaceProblem::Empty { .. }
-            | WorkplaceProblem::Unreachable { .. } => {
-                let name = text
-                    .split_whitespace()
-                    .find_map(command::parse_repository)
-                    .ok_or("answer with `owner/name`")?;
-                self.options.repository = Some(name);
-                self.options.branch = None;
-            }
-        }
-        Ok(())
-    }
-
-    fn resume_with(&mut self, assignment: Assignment, around: &Surroundings) -> Vec<Effect> {
-        self.state = State::Queued {
-            next: Next::Run { assignment },
-        };
-        vec![
-            self.say_progress_waiting_for_turn(around),
-            Effect::Mark {
-                mark: Mark::Working,
-            },
-        ]
     }
 
     pub(super) fn cancel_asked(

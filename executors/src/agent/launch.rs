@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::profile::{AgentProfile, ModelName, ModelProvider, ProfileError, ProviderTraits};
+use super::{
+    price::{Price, PriceTable},
+    profile::{AgentProfile, ModelName, ModelProvider, ProfileError, ProviderTraits},
+};
 
 /// The shim's path in every sandbox image.
 pub const SHIM: &str = "/opt/deckhand/shim";
@@ -40,6 +43,8 @@ pub struct Launch {
     pub environment: BTreeMap<String, String>,
     /// The model that the agent will use.
     pub model: ModelName,
+    /// What that costs, where it is known; for [`SessionOptions`](super::SessionOptions).
+    pub price: Option<Price>,
 }
 
 /// The environment of everything that runs in a sandbox: the way out, and nothing of the host's.
@@ -64,22 +69,25 @@ pub fn sandbox_environment() -> BTreeMap<String, String> {
 }
 
 impl AgentProfile {
-    /// What starts the agent with this provider, and with this model or its own choice.
+    /// What starts the agent with this provider and this model. The prices are for agents that count their own cost.
     pub fn launch(
         &self,
         provider: ModelProvider,
-        model: Option<&ModelName>,
+        model: &ModelName,
+        prices: &PriceTable,
     ) -> Result<Launch, ProfileError> {
         let traits = self.provider(provider)?;
-        self.launch_with(traits, model.unwrap_or(&traits.default_model))
+        self.launch_with(traits, model, prices.of(model.as_str()))
     }
 
     pub(super) fn launch_with(
         &self,
         provider: &ProviderTraits,
         model: &ModelName,
+        price: Option<Price>,
     ) -> Result<Launch, ProfileError> {
-        let fill = |text: &str| self.fill(text, model);
+        let cost = cost_in_json(price.unwrap_or_default());
+        let fill = |text: &str| self.fill(text, model, &cost);
         let mut environment = sandbox_environment();
         for (name, value) in self.environment.iter().chain(&provider.environment) {
             environment.insert(name.clone(), fill(value)?);
@@ -101,14 +109,16 @@ impl AgentProfile {
             command,
             environment,
             model: model.clone(),
+            price,
         })
     }
 
-    fn fill(&self, text: &str, model: &ModelName) -> Result<String, ProfileError> {
+    fn fill(&self, text: &str, model: &ModelName, cost: &str) -> Result<String, ProfileError> {
         let filled = text
             .replace("${model}", model.as_str())
             .replace("${base}", EGRESS_ADDRESS)
-            .replace("${key}", PLACEHOLDER_KEY);
+            .replace("${key}", PLACEHOLDER_KEY)
+            .replace("${cost}", cost);
         match filled.split_once("${") {
             None => Ok(filled),
             Some((_, rest)) => Err(ProfileError::Wrong {
@@ -122,11 +132,32 @@ impl AgentProfile {
     }
 }
 
+/// A price as agents want it: dollars for a million tokens.
+fn cost_in_json(price: Price) -> String {
+    let dollars = |micro: u64| format!("{}.{:06}", micro / 1_000_000, micro % 1_000_000);
+    format!(
+        r#"{{"input": {}, "output": {}, "cache_read": {}, "cache_write": {}}}"#,
+        dollars(price.input),
+        dollars(price.output),
+        dollars(price.cached_input),
+        dollars(price.cache_write),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
+
+    fn launch_of(
+        agent: &str,
+        provider: ModelProvider,
+        model: &str,
+    ) -> Result<Launch, ProfileError> {
+        let model = ModelName::try_from(model.to_owned())?;
+        AgentProfile::load(agent)?.launch(provider, &model, &PriceTable::built_in())
+    }
 
     /// Runs a launch's preparation with a command of the test's in place of the agent.
     fn start_with(home: &std::path::Path, launch: &Launch, command: &[&str]) -> String {
@@ -151,8 +182,7 @@ mod tests {
     fn every_agent_starts_by_the_shim_with_the_placeholder_and_nothing_unfilled() {
         for profile in AgentProfile::all().unwrap() {
             for provider in profile.providers() {
-                let model = ModelName::try_from(String::from("some-model")).unwrap();
-                let launch = profile.launch(provider, Some(&model)).unwrap();
+                let launch = launch_of(profile.name.as_str(), provider, "some-model").unwrap();
                 assert_eq!(launch.command[..3], [SHIM, "run", "--"]);
                 let run = format!("/opt/agents/{}/run", profile.name);
                 assert!(launch.command.contains(&run), "{launch:?}");
@@ -179,11 +209,7 @@ mod tests {
     #[test]
     fn files_are_written_into_the_home_as_they_are_and_then_the_agent_starts() {
         let home = tempfile::tempdir().unwrap();
-        let profile = AgentProfile::load("codex").unwrap();
-        let model = ModelName::try_from(String::from("m-1")).unwrap();
-        let launch = profile
-            .launch(ModelProvider::OpenaiResponses, Some(&model))
-            .unwrap();
+        let launch = launch_of("codex", ModelProvider::OpenaiResponses, "m-1").unwrap();
         assert_eq!(
             start_with(home.path(), &launch, &["echo", "a b", "$HOME"]),
             "a b $HOME\n"
@@ -202,10 +228,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let chats = home.path().join(".gemini/tmp/repo/chats");
         std::fs::create_dir_all(&chats).unwrap();
-        let launch = AgentProfile::load("gemini")
-            .unwrap()
-            .launch(ModelProvider::Gemini, None)
-            .unwrap();
+        let launch = launch_of("gemini", ModelProvider::Gemini, "m").unwrap();
         let (now, moved) = (
             "session-2026-11-21T01-03-9cd03b84.jsonl",
             "session-1970-01-01T00-00-9cd03b84.jsonl",
@@ -221,9 +244,19 @@ mod tests {
     }
 
     #[test]
+    fn opencodes_settings_are_json_and_hold_the_models_price() {
+        for (model, price) in [("claude-haiku-5", 1.25), ("unheard-of", 0.0)] {
+            let launch = launch_of("opencode", ModelProvider::Anthropic, model).unwrap();
+            let settings = &launch.environment["OPENCODE_CONFIG_CONTENT"];
+            let settings: serde_json::Value = serde_json::from_str(settings).unwrap();
+            let cost = &settings["provider"]["deckhand"]["models"][model]["cost"];
+            assert_eq!(cost["cache_write"], price, "{settings}");
+        }
+    }
+
+    #[test]
     fn a_provider_that_an_agent_does_not_speak_is_refused() {
-        let codex = AgentProfile::load("codex").unwrap();
-        let refused = codex.launch(ModelProvider::OpenaiChat, None);
+        let refused = launch_of("codex", ModelProvider::OpenaiChat, "m");
         assert!(
             matches!(refused, Err(ProfileError::ProviderNotSupported { .. })),
             "{refused:?}"

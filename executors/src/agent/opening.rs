@@ -42,7 +42,11 @@ impl Opening {
                 // Warnings come apart from what the agent says.
                 "session": {"notices": {}},
                 // Two adapters tell failures in a structured way to a client that asks so.
-                "_meta": {"jetbrains": {"air": {"version": 1, "capabilities": ["sessionFailure"]}}},
+                // One adapter tells the output of commands to a client that asks so.
+                "_meta": {
+                    "jetbrains": {"air": {"version": 1, "capabilities": ["sessionFailure"]}},
+                    "terminal_output_delta": true,
+                },
             },
         });
         let answer = self.ask(INITIALIZE, "initialize", &params).await?;

@@ -68,7 +68,7 @@ impl fmt::Display for MicroDollars {
 }
 
 /// What a model's tokens cost, in micro-dollars per million of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Price {
     /// Tokens that the model reads for the first time.

@@ -213,8 +213,8 @@ pub(super) struct ProviderTraits {
 
 /// Everything that is particular about one agent.
 ///
-/// A profile's texts may hold `${model}`, `${base}` (the egress proxy's address inside the sandbox) and `${key}` (the
-/// placeholder that the proxy replaces).
+/// A profile's texts may hold `${model}`, `${base}` (the egress proxy's address inside the sandbox), `${key}` (the
+/// placeholder that the proxy replaces) and `${cost}` (the model's price in dollars per million tokens, as JSON).
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AgentProfile {
@@ -316,7 +316,7 @@ impl AgentProfile {
             }
         }
         for provider in &profile.providers {
-            profile.launch_with(provider, &provider.default_model)?;
+            profile.launch_with(provider, &provider.default_model, None)?;
         }
         Ok(profile)
     }

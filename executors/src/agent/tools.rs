@@ -33,6 +33,8 @@ struct Use {
     command: Option<String>,
     output: String,
     exit_status: Option<i64>,
+    /// Claude Code tells a command's status only where it is not 0.
+    tells_failures_only: bool,
     stage: Stage,
     /// Its place in the order of beginning.
     order: u64,
@@ -126,6 +128,7 @@ impl OpenTools {
             command: None,
             output: String::new(),
             exit_status: None,
+            tells_failures_only: false,
             stage: Stage::Announced,
             order,
         });
@@ -165,13 +168,13 @@ impl Use {
         } else if let Some(text) = output_in(fields.content.as_deref(), fields.raw_output.as_ref())
         {
             self.output = text;
+        } else if fields.content.is_some() {
+            // What stood there before was a description, and there is no output.
+            self.output.clear();
         }
         self.output = tail(&self.output, OUTPUT_TAIL_BYTES);
-        // Claude Code tells a status only where it is not 0.
-        let claude_is_content = fields.status == Some(ToolCallStatus::Completed)
-            && meta.is_some_and(|meta| meta.contains_key("claudeCode"));
-        let told = exit_status_in(meta, fields.raw_output.as_ref());
-        self.exit_status = told.or(claude_is_content.then_some(0)).or(self.exit_status);
+        self.tells_failures_only |= meta.is_some_and(|meta| meta.contains_key("claudeCode"));
+        self.exit_status = exit_status_in(meta, fields.raw_output.as_ref()).or(self.exit_status);
     }
 
     fn kind_of_use(&self) -> ToolUse {
@@ -201,7 +204,11 @@ impl Use {
 
     fn end(self, id: ToolUseId, outcome: ToolOutcome) -> ToolEnded {
         let exit_status = match self.kind_of_use() {
-            ToolUse::Command => exit_status_said(&self.output).or(self.exit_status),
+            ToolUse::Command => {
+                let silent = self.tells_failures_only && outcome == ToolOutcome::Completed;
+                let told = exit_status_said(&self.output).or(self.exit_status);
+                told.or(silent.then_some(0))
+            }
             ToolUse::Read | ToolUse::Edit | ToolUse::Fetch | ToolUse::Other => None,
         };
         ToolEnded {
@@ -389,7 +396,7 @@ mod tests {
     #[test]
     fn geminis_command_is_its_title_and_an_update_may_come_first() {
         let events = play(&[
-            json!({"sessionUpdate": "tool_call", "toolCallId": "g", "status": "in_progress", "title": "cat a", "content": [], "locations": [], "kind": "execute"}),
+            json!({"sessionUpdate": "tool_call", "toolCallId": "g", "status": "in_progress", "title": "cat a", "content": [{"type": "content", "content": {"type": "text", "text": "[current working directory /work/repo]"}}], "locations": [], "kind": "execute"}),
             json!({"sessionUpdate": "tool_call_update", "toolCallId": "g", "status": "completed", "title": "cat a", "content": [], "kind": "execute"}),
             json!({"sessionUpdate": "tool_call_update", "toolCallId": "h", "status": "completed", "title": "ask_person (deckhand MCP Server)", "kind": "other"}),
         ]);

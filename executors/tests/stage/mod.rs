@@ -10,7 +10,7 @@ use std::{
 use deckhand_executors::{
     agent::{
         AgentEvent, AgentProfile, AgentSession, Handover, HandoverTools, ModelName, ModelProvider,
-        PermissionAnswer, SessionOptions, SessionStart, ToolDescription, TurnEnded,
+        PermissionAnswer, PriceTable, SessionOptions, SessionStart, ToolDescription, TurnEnded,
     },
     docker::DockerExecutor,
     egress::{ApiKey, BaseAddress, EgressHandle, EgressPolicy, EgressProxy, Phase, Way},
@@ -95,7 +95,10 @@ impl Stage {
         let called = Arc::new(Mutex::new(Vec::new()));
         let handover = open_handover(folder.path(), Arc::clone(&called));
         let model = ModelName::try_from(String::from("scripted-large")).unwrap();
-        let launch = self.profile.launch(self.provider, Some(&model)).unwrap();
+        let launch = self
+            .profile
+            .launch(self.provider, &model, &PriceTable::built_in())
+            .unwrap();
         let name = self.sandbox(purpose);
         let mut mounts = self.mounts(work);
         mounts.push(Mount {

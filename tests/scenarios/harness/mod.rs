@@ -197,6 +197,10 @@ impl Stage {
     pub async fn restart(&mut self) {
         self.stop.cancel();
         (&mut self.running).await.unwrap().unwrap();
+        self.begin_again().await;
+    }
+
+    async fn begin_again(&mut self) {
         let world = (&self.slack, &self.github, self.linear.as_ref());
         let (context, running, stop, clock) =
             start(&self.variables, &self.file, Image::Missing, world).await;
@@ -204,6 +208,14 @@ impl Stage {
         self.running = running;
         self.stop = stop;
         self.clock = clock;
+    }
+
+    /// Stops the bot, lets things happen that nobody hears, and starts another one on the same data.
+    pub async fn while_down(&mut self, happening: impl AsyncFnOnce(&Slack)) {
+        self.stop.cancel();
+        (&mut self.running).await.unwrap().unwrap();
+        happening(&self.slack).await;
+        self.begin_again().await;
     }
 
     /// Ends the story: nothing is left undone, nothing was refused by a platform, no sandbox remains.

@@ -11,6 +11,7 @@ use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::PathBuf;
 
+use anyhow::bail;
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -64,10 +65,43 @@ impl Agent {
             Self::Goose => "goose",
         }
     }
+
+    fn speaks_to(self, provider: Provider) -> bool {
+        match self {
+            Self::Claude => provider == Provider::Anthropic,
+            Self::Codex => provider == Provider::Openai,
+            Self::Gemini => provider == Provider::Gemini,
+            Self::Opencode => provider != Provider::Gemini,
+            Self::Goose => true,
+        }
+    }
+}
+
+/// The real providers that the agent can speak to; none where no key is set.
+fn keys_for(agent: Agent) -> anyhow::Result<Vec<Provider>> {
+    let set = Provider::in_environment();
+    let fitting: Vec<Provider> = set
+        .iter()
+        .copied()
+        .filter(|one| agent.speaks_to(*one))
+        .collect();
+    if let Some(first) = set.first().filter(|_| fitting.is_empty()) {
+        bail!(
+            "{} cannot use the key in {}; `--agent goose` takes any key, and without a key the model is scripted",
+            agent.name(),
+            first.key_variable()
+        );
+    }
+    Ok(fitting)
 }
 
 /// Runs the demo until it is over or interrupted; an error is an unhappy end.
 pub async fn run(options: Options) -> anyhow::Result<()> {
+    let keys = if options.auto {
+        Vec::new()
+    } else {
+        keys_for(options.agent)?
+    };
     let port = Deckhand::free_port()?;
     let world = World::start(&serve::Options {
         app_url: format!("http://127.0.0.1:{port}"),
@@ -79,11 +113,6 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         repository: PathBuf::from(serve::REPOSITORY_FOLDER),
     })
     .await?;
-    let keys = if options.auto {
-        Vec::new()
-    } else {
-        Provider::in_environment()
-    };
     let start = Start {
         port,
         agent: options.agent.name(),

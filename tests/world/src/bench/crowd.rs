@@ -10,7 +10,7 @@ use super::place::Place;
 use super::series::Series;
 
 /// How long a sign of life may take before the measurement is given up.
-const SIGN_WITHIN: Duration = Duration::from_secs(120);
+const SIGN_WITHIN: Duration = Duration::from_mins(2);
 
 /// How long the signs of life took.
 pub struct Crowd {

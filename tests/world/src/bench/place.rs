@@ -14,7 +14,7 @@ pub const AGENT: &str = "goose";
 /// Who asks and approves.
 pub const PERSON: &str = "ana";
 /// How long one part of a task may take.
-pub const PART_WITHIN: Duration = Duration::from_secs(300);
+pub const PART_WITHIN: Duration = Duration::from_mins(5);
 
 /// The stand-ins and Deckhand.
 pub struct Place {

@@ -24,6 +24,11 @@ const IDLE_BAR_MB: f64 = 40.0;
 /// The most memory of one more task in flight, in megabytes.
 const TASK_BAR_MB: f64 = 1.0;
 
+/// Characters of a row's name, of the same with its indent, and of a figure.
+const NAME: usize = 44;
+const WIDTH: usize = NAME + 2;
+const FIGURE: usize = 10;
+
 /// Everything that was measured.
 pub struct Report {
     /// One task after another.
@@ -78,7 +83,15 @@ impl Report {
     }
 
     fn table(&self, verdict: &Verdict) -> String {
-        let Self { alone, crowd, .. } = self;
+        let mut table = String::new();
+        self.tell_one_by_one(&mut table, verdict);
+        self.tell_crowd(&mut table);
+        self.tell_memory(&mut table, verdict);
+        table
+    }
+
+    fn tell_one_by_one(&self, table: &mut String, verdict: &Verdict) {
+        let alone = &self.alone;
         let Verdict {
             container,
             clone,
@@ -86,99 +99,101 @@ impl Report {
             ..
         } = verdict;
         let start = container + agent;
-        let mut table = format!(
-            "\nOne task after another, {} times, milliseconds                 median      min      max     bare\n",
-            alone.command.len()
+        let all = start + container + clone;
+        let title = format!("One task after another, {} times; ms", alone.command.len());
+        put(
+            table,
+            format_args!(
+                "\n{title:<WIDTH$}{}",
+                heads(["median", "min", "max", "bare"])
+            ),
         );
         let rows = [
             ("mention to reaction", &alone.reaction, None),
             ("mention to first words", &alone.words, None),
+            ("mention to plan card (a)", &alone.plan, Some(all)),
             (
-                "mention to plan card",
-                &alone.plan,
-                Some(container + clone + start),
-            ),
-            (
-                "approval to the agent's first command",
+                "approval to the agent's first command (b)",
                 &alone.command,
                 Some(start),
             ),
-            (
-                "approval to result",
-                &alone.result,
-                Some(start + container + clone),
-            ),
+            ("approval to result (a)", &alone.result, Some(all)),
         ];
         for (name, series, bare) in rows {
             let bare = bare.map_or_else(|| "-".to_owned(), |bare| format!("{bare:.1}"));
+            let figures = [series.median(), series.shortest(), series.longest()];
             put(
-                &mut table,
-                format_args!("  {name:<60}{}{bare:>9}", three(series)),
+                table,
+                format_args!("  {name:<NAME$}{}{bare:>FIGURE$}", row(figures)),
             );
         }
-        put(
-            &mut table,
-            format_args!(
-                "  bare: container {container:.1} (docker run until its first word), clone {clone:.1} (git clone --local), agent {agent:.1}"
-            ),
+        let explained = format!(
+            "  Bare: docker run until its first word {container:.1}, git clone --local {clone:.1}, the agent's own start to its first\n  \
+             command {agent:.1}. (a) is two containers, a clone and an agent; (b) is a container and an agent."
         );
+        put(table, format_args!("{explained}"));
+        let held = within(verdict.overhead <= OVERHEAD_BAR_MS);
         put(
-            &mut table,
+            table,
             format_args!(
-                "  (its own start to its first command); plan card: two containers, clone, agent; result: two containers, clone, agent"
-            ),
-        );
-        let overhead = within(verdict.overhead <= OVERHEAD_BAR_MS);
-        put(
-            &mut table,
-            format_args!(
-                "  our part of approval to first command: {:.1}, bar {OVERHEAD_BAR_MS:.0}: {overhead}",
+                "  Our part of approval to first command, over container, agent and clone: {:.1}, bar {OVERHEAD_BAR_MS:.0}: {held};",
                 verdict.overhead
             ),
         );
         put(
-            &mut table,
+            table,
             format_args!(
-                "  the same with no allowance for the clone, which is made before the plan: {:.1}",
+                "  over container and agent alone, because the clone is made before the plan: {:.1}",
                 verdict.overhead_without_clone
             ),
         );
+    }
+
+    fn tell_crowd(&self, table: &mut String) {
+        let crowd = &self.crowd;
+        let title = format!("{} mentions at once; ms", crowd.words.len());
         put(
-            &mut table,
-            format_args!(
-                "\n{} mentions at once, milliseconds                                p50      p95      max      bar",
-                crowd.words.len()
-            ),
+            table,
+            format_args!("\n{title:<WIDTH$}{}", heads(["p50", "p95", "max", "bar"])),
         );
-        for (name, series, bar) in [
+        let rows = [
             ("mention to reaction", &crowd.reaction, REACTION_BAR),
             ("mention to first words", &crowd.words, WORDS_BAR),
-        ] {
+        ];
+        for (name, series, bar) in rows {
             let held = within(series.longest() <= bar);
             let figures = [series.median(), series.percentile(95), series.longest()];
             put(
-                &mut table,
-                format_args!("  {name:<60}{}{:>9} {held}", row(figures), bar.as_millis()),
+                table,
+                format_args!(
+                    "  {name:<NAME$}{}{:>FIGURE$} {held}",
+                    row(figures),
+                    bar.as_millis()
+                ),
             );
         }
-        put(&mut table, format_args!("\nResident memory of the bot, MB"));
+    }
+
+    fn tell_memory(&self, table: &mut String, verdict: &Verdict) {
+        let Verdict {
+            idle, busy, each, ..
+        } = verdict;
+        let tasks = self.memory.tasks;
+        put(table, format_args!("\nResident memory of the bot; MB"));
         put(
-            &mut table,
+            table,
             format_args!(
-                "  idle {:.1}, bar {IDLE_BAR_MB:.0}: {}",
-                verdict.idle,
-                within(verdict.idle <= IDLE_BAR_MB)
+                "  idle {idle:.1}, bar {IDLE_BAR_MB:.0}: {}",
+                within(*idle <= IDLE_BAR_MB)
             ),
         );
-        let each = within(verdict.each <= TASK_BAR_MB);
         put(
-            &mut table,
+            table,
             format_args!(
-                "  with {} tasks in flight {:.1}; each {:.2}, bar {TASK_BAR_MB:.0}: {each}\n",
-                self.memory.tasks, verdict.busy, verdict.each
+                "  with {tasks} tasks in flight {busy:.1}; each {each:.2}, bar {TASK_BAR_MB:.0}: {}\n",
+                within(*each <= TASK_BAR_MB)
             ),
         );
-        table
     }
 
     fn object(&self, verdict: &Verdict) -> Value {
@@ -214,13 +229,13 @@ fn put(table: &mut String, line: std::fmt::Arguments<'_>) {
     let _ = writeln!(table, "{line}");
 }
 
-fn three(series: &Series) -> String {
-    row([series.median(), series.shortest(), series.longest()])
+fn heads(names: [&str; 4]) -> String {
+    names.map(|name| format!("{name:>FIGURE$}")).concat()
 }
 
 fn row(figures: [Duration; 3]) -> String {
     figures
-        .map(|figure| format!("{:>9.1}", milliseconds(figure)))
+        .map(|figure| format!("{:>FIGURE$.1}", milliseconds(figure)))
         .concat()
 }
 

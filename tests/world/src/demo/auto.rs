@@ -12,7 +12,7 @@ use super::{Agent, facts, leftovers, say, story};
 use crate::serve::{REPOSITORY, World};
 
 /// How long one part of the story may take.
-const PART_WITHIN: Duration = Duration::from_secs(300);
+const PART_WITHIN: Duration = Duration::from_mins(5);
 /// How long the end of a task may take to leave nothing in the engine.
 const CLEAR_WITHIN: Duration = Duration::from_secs(20);
 /// How often Deckhand's own view of the task is looked at while nothing changes in the thread.

@@ -14,7 +14,7 @@ use tokio::process::{Child, Command};
 use super::leftovers;
 
 /// How long it may take until it is ready.
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_mins(1);
 /// How long it may take to end by itself.
 const END_WITHIN: Duration = Duration::from_secs(12);
 /// How often it is asked whether it is ready.

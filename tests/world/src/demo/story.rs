@@ -19,7 +19,7 @@ const OTHERS: [(&str, &str); 2] = [
 /// The request.
 const REQUEST: &str = "The offset parameter of /api/v2/users is ignored when limit is over 100.";
 /// What the requester wants to be different in the first plan.
-pub const CORRECTION: &str = "Please test an offset that is no multiple of the limit, too.";
+pub const CORRECTION: &str = "Please also test an offset that is no multiple of the limit.";
 
 /// The thread before anybody mentions Deckhand.
 pub async fn seed(slack: &Slack) -> anyhow::Result<Thread> {

@@ -44,7 +44,7 @@ pub fn plan() -> Value {
         "files": ["lib/users.js", "test/users.test.js"],
         "checks": ["npm test"],
         "risks": ["Somebody may count on the first rows of long pages."],
-        "cost_usd": {"low": 0.02, "high": 0.10},
+        "cost_usd": {"low": 0.10, "high": 0.50},
         "network": [],
         "reason": null,
     })
@@ -77,22 +77,59 @@ git diff",
     )
 }
 
-/// Adds the test that failed before.
+/// What a correction says that wants a second test, and the step that the plan gets for it.
+const ODD_OFFSET: &str = "no multiple of the limit";
+const ODD_OFFSET_STEP: &str = "Add a test with an offset that is no multiple of the limit.";
+
+/// The plan after a correction.
 #[must_use]
-pub fn test_command() -> String {
-    String::from(
+pub fn revised_plan(correction: &str) -> Value {
+    let (step, reason) = if correction.contains(ODD_OFFSET) {
+        (
+            ODD_OFFSET_STEP,
+            "A second test was asked for, with an offset that is no multiple of the limit.",
+        )
+    } else {
+        (
+            "Follow the correction from the thread.",
+            "A correction in the thread asked for it.",
+        )
+    };
+    let mut plan = plan();
+    if let Some(steps) = plan["steps"].as_array_mut() {
+        steps.insert(steps.len().saturating_sub(1), step.into());
+    }
+    plan["reason"] = reason.into();
+    plan
+}
+
+/// Adds the test that failed before, and a second one where the plan has it.
+#[must_use]
+pub fn test_command(prompt: &str) -> String {
+    let odd = if prompt.contains(ODD_OFFSET_STEP) {
+        r"
+test('an offset that is no multiple of the limit counts on a long page', () => {
+  const page = ids(listUsers({ limit: 150, offset: 75 }));
+  assert.strictEqual(page[0], 76);
+  assert.strictEqual(page[149], 225);
+});
+"
+    } else {
+        ""
+    };
+    format!(
         r"if [ -f test/users.test.js ] && ! grep -q 'limit over 100' test/users.test.js; then
 cat >> test/users.test.js <<'EOF'
 
-test('a page with a limit over 100 starts after the offset', () => {
-  const page = ids(listUsers({ limit: 150, offset: 150 }));
+test('a page with a limit over 100 starts after the offset', () => {{
+  const page = ids(listUsers({{ limit: 150, offset: 150 }}));
   assert.strictEqual(page[0], 151);
   assert.strictEqual(page.length, 150);
   assert.strictEqual(page[149], 300);
-});
-EOF
+}});
+{odd}EOF
 fi
-git diff --stat",
+git diff --stat"
     )
 }
 

@@ -49,6 +49,16 @@ pub(super) fn plan() -> Value {
     })
 }
 
+/// The plan after a correction.
+pub(super) fn revised_plan() -> Value {
+    let mut plan = plan();
+    plan["reason"] = "A correction in the thread asked for it.".into();
+    if let Some(steps) = plan["steps"].as_array_mut() {
+        steps.push("Follow the correction from the thread.".into());
+    }
+    plan
+}
+
 /// The known commands that a text asks to be run.
 pub(super) fn checks_asked_for(text: &str) -> Vec<&'static str> {
     let text = text.replace('`', "");

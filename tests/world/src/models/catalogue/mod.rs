@@ -103,7 +103,7 @@ pub(super) fn submit_plan(scene: &Scene) -> Turn {
 pub(super) fn mend() -> [Turn; 4] {
     [
         Turn::shell(acme_web::mend_command()),
-        Turn::shell(acme_web::test_command()),
+        Turn::decide(|scene| Turn::shell(acme_web::test_command(&scene.prompt))),
         Turn::shell("if [ -f package.json ]; then node --test; else git status --short; fi"),
         Turn::shell(commit_command(
             "Apply the offset to pages with a limit over 100",
@@ -150,15 +150,11 @@ impl Script {
     pub fn honest() -> Self {
         let [look, read] = look_around();
         let revised = |scene: &Scene| {
-            let mut plan = if is_acme_web(scene) {
-                acme_web::plan()
+            let plan = if is_acme_web(scene) {
+                acme_web::revised_plan(&scene.prompt)
             } else {
-                anywhere::plan()
+                anywhere::revised_plan()
             };
-            plan["reason"] = "A correction in the thread asked for it.".into();
-            if let Some(steps) = plan["steps"].as_array_mut() {
-                steps.push("Follow the correction from the thread.".into());
-            }
             Turn::tool("submit_plan", plan)
         };
         let finish = finish();

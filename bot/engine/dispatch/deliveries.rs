@@ -1,0 +1,184 @@
+//! Deliveries of the bot's own work and of the command line, and the transitions that need no task.
+
+use crate::{
+    domain::{
+        TaskId,
+        command::Command,
+        conversation::{ConversationId, Person},
+        effect::{Effect, FormRequest},
+        event::Event,
+        message::Message,
+        task::Task,
+    },
+    store::{
+        inbox::{Delivery, NewDelivery, Source},
+        tasks::{AuditEntry, Stored, Transition},
+    },
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// An event of the bot's own work, as it is stored in the inbox.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkDelivery {
+    /// The task.
+    pub task: TaskId,
+    /// What happened.
+    pub event: Event,
+}
+
+/// A command from the command line, as it is stored in the inbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum Order {
+    /// Ends a task.
+    Cancel {
+        /// Which.
+        task: TaskId,
+        /// Who, as the system names them.
+        by: String,
+    },
+}
+
+pub(super) fn needs(task: &Task) -> Option<String> {
+    match task.state.name() {
+        "awaiting_approval" => Some("approve its plan, or say what should be different".to_owned()),
+        "awaiting_input" => Some("answer its question".to_owned()),
+        "failed" => Some("retry, or say what to do differently".to_owned()),
+        _ => None,
+    }
+}
+
+/// Whether words with a mention, in the thread of an ended task, begin another one.
+pub(super) fn wants_a_new_task(task: &Task, command: &Command) -> bool {
+    let failed = matches!(task.state, crate::domain::task::State::Failed { .. });
+    task.state.is_over() && !failed && matches!(command, Command::Words(_))
+}
+
+pub(super) fn nothing(delivery: &Delivery) -> Transition {
+    Transition {
+        delivery: delivery.id.clone(),
+        conversation: ConversationId(delivery.conversation.clone()),
+        task: None,
+        effects: Vec::new(),
+        audit: Vec::new(),
+    }
+}
+
+pub(super) fn answer(
+    delivery: &Delivery,
+    conversation: ConversationId,
+    to: &Person,
+    message: Message,
+) -> Transition {
+    let effects = vec![Effect::Whisper {
+        to: to.clone(),
+        message: Box::new(message),
+    }];
+    Transition {
+        delivery: delivery.id.clone(),
+        conversation,
+        task: None,
+        effects,
+        audit: Vec::new(),
+    }
+}
+
+pub(super) fn form(
+    delivery: &Delivery,
+    stored: Stored,
+    trigger: String,
+    form: FormRequest,
+) -> Transition {
+    let conversation = stored.task.conversation.clone();
+    let effects = vec![Effect::OpenForm { trigger, form }];
+    Transition {
+        delivery: delivery.id.clone(),
+        conversation,
+        task: Some(stored),
+        effects,
+        audit: Vec::new(),
+    }
+}
+
+pub(super) fn audit_of(event: &Event) -> Option<AuditEntry> {
+    let entry = |person: &Person, act: &str, detail: String| {
+        Some(AuditEntry {
+            person: person.id.0.clone(),
+            act: act.to_owned(),
+            detail,
+        })
+    };
+    match event {
+        Event::Said {
+            line,
+            command: Command::Approve,
+            ..
+        } => entry(&line.author, "approve", "by a sentence".to_owned()),
+        Event::Said {
+            line,
+            command: Command::Stop,
+            ..
+        } => entry(&line.author, "cancel", "by a sentence".to_owned()),
+        Event::Said { line, .. } => entry(&line.author, "say", line.reference.0.clone()),
+        Event::Reacted {
+            by,
+            meaning,
+            revision,
+        } => entry(by, "react", format!("{meaning:?} on revision {revision:?}")),
+        Event::Approved { by, revision, road } => {
+            entry(by, "approve", format!("revision {revision} by {road:?}"))
+        }
+        Event::CancelAsked { by, road } => entry(by, "cancel", format!("by {road:?}")),
+        Event::RetryAsked { by } => entry(by, "retry", String::new()),
+        Event::Answered { by, question, .. } => entry(by, "answer", format!("question {question}")),
+        Event::Corrected { by, revision, .. } => {
+            entry(by, "correct", format!("revision {revision}"))
+        }
+        Event::RepositoryChosen { by, repository } => {
+            entry(by, "choose repository", repository.0.clone())
+        }
+        Event::SlotGranted
+        | Event::Gathered { .. }
+        | Event::RunStarted { .. }
+        | Event::RunEnded { .. }
+        | Event::Proved { .. }
+        | Event::ProofFailed { .. }
+        | Event::Published { .. }
+        | Event::PublishRefused { .. }
+        | Event::PullRequestEnded { .. }
+        | Event::Stopped { .. }
+        | Event::EffectGivenUp { .. }
+        | Event::WaitedTooLong => None,
+    }
+}
+
+/// Six characters that are easy to say and safe everywhere.
+pub(super) fn fresh_task_id() -> TaskId {
+    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    let random = uuid::Uuid::new_v4();
+    TaskId(
+        random
+            .as_bytes()
+            .iter()
+            .take(6)
+            .map(|byte| char::from(LETTERS[usize::from(byte % 32)]))
+            .collect(),
+    )
+}
+
+/// A delivery of the bot's own work. The key makes a repeat after a crash a no-op.
+#[must_use]
+pub fn work_delivery(task: &Task, key: String, event: Event) -> NewDelivery {
+    let body = serde_json::to_value(WorkDelivery {
+        task: task.id.clone(),
+        event,
+    })
+    .unwrap_or(Value::Null);
+    NewDelivery {
+        source: Source::Work,
+        key,
+        conversation: task.conversation.0.clone(),
+        body,
+    }
+}

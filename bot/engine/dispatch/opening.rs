@@ -1,0 +1,181 @@
+//! Opens tasks, and lists them.
+
+use super::{
+    Dispatch, LIST_MAX, Later, NETWORK_POLICY,
+    deliveries::{answer, fresh_task_id, needs},
+};
+use crate::{
+    domain::{
+        Timestamp,
+        budget::MicroDollars,
+        command::{Command, Options},
+        conversation::{ConversationId, Line, Person},
+        message::{Message, TaskLine},
+        plan::Terms,
+        policy::Act,
+        task::{Opening, Task},
+    },
+    links,
+    store::{
+        StoreError,
+        inbox::Delivery,
+        tasks::{AuditEntry, Stored, Transition},
+    },
+};
+use tracing::info;
+
+impl Dispatch {
+    pub(super) async fn open(
+        &self,
+        delivery: &Delivery,
+        conversation: ConversationId,
+        mut line: Line,
+        command: Command,
+        mut options: Options,
+        place: &str,
+        now: Timestamp,
+    ) -> Result<Transition, Later> {
+        let text = match command {
+            Command::Words(text) | Command::New(text) => text,
+            Command::Help => {
+                return Ok(answer(delivery, conversation, &line.author, Message::Help));
+            }
+            Command::Unavailable(word) => {
+                return Ok(answer(
+                    delivery,
+                    conversation,
+                    &line.author,
+                    Message::Unavailable { word },
+                ));
+            }
+            Command::Empty | Command::List | Command::Aside => {
+                return Ok(answer(
+                    delivery,
+                    conversation,
+                    &line.author,
+                    Message::NothingAsked,
+                ));
+            }
+            Command::Stop
+            | Command::Retry
+            | Command::Status
+            | Command::Approve
+            | Command::Now(_)
+            | Command::Mute(_) => {
+                let message = Message::NothingToDo {
+                    stands: "has not begun: there is none in this thread".to_owned(),
+                    wanted: line.text.clone(),
+                };
+                return Ok(answer(delivery, conversation, &line.author, message));
+            }
+        };
+        if text.trim().is_empty() {
+            return Ok(answer(
+                delivery,
+                conversation,
+                &line.author,
+                Message::NothingAsked,
+            ));
+        }
+        if let Err(refusal) = self
+            .config
+            .policy
+            .allows(Act::Start, &line.author, &line.author.id)
+        {
+            return Ok(answer(
+                delivery,
+                conversation,
+                &line.author,
+                Message::NotAllowed {
+                    act: Act::Start,
+                    refusal,
+                },
+            ));
+        }
+        line.text = text;
+        if options.repository.is_none() {
+            options.repository = self.repository_of(&conversation, place).await?;
+        }
+        let terms = self.terms(&options);
+        let mut ceilings = self.config.limits.task;
+        ceilings.spend = terms.budget;
+        let person = line.author.clone();
+        let opening = Opening {
+            id: fresh_task_id(),
+            conversation: conversation.clone(),
+            request: line,
+            options,
+            terms,
+            ceilings,
+        };
+        let (task, effects) = Task::open(opening, now, &self.surroundings().await?);
+        info!(task = %task.id, "a task was opened");
+        let audit = vec![AuditEntry {
+            person: person.id.0,
+            act: "start".to_owned(),
+            detail: task.title(),
+        }];
+        Ok(Transition {
+            delivery: delivery.id.clone(),
+            conversation,
+            task: Some(Stored { task, version: 0 }),
+            effects,
+            audit,
+        })
+    }
+
+    /// What the conversation or its channel says about the repository, for a request that names none.
+    pub(super) async fn repository_of(
+        &self,
+        conversation: &ConversationId,
+        place: &str,
+    ) -> Result<Option<crate::domain::specification::RepositoryName>, Later> {
+        let before = self.store.task_of(conversation).await?;
+        let of_conversation = before.and_then(|stored| stored.task.repository().cloned());
+        let of_place = || {
+            self.config
+                .repositories
+                .iter()
+                .find(|repository| repository.places.iter().any(|known| known == place))
+                .map(|repository| repository.name.clone())
+        };
+        Ok(of_conversation.or_else(of_place))
+    }
+
+    pub(super) fn terms(&self, options: &Options) -> Terms {
+        let ceiling = self.config.limits.task.spend;
+        Terms {
+            agent: options
+                .agent
+                .clone()
+                .unwrap_or_else(|| self.agents.default_name().to_owned()),
+            model: options.model.clone().or_else(|| self.config.model.clone()),
+            budget: options.budget_dollars.map_or(ceiling, |dollars| {
+                MicroDollars::from_dollars(dollars).min(ceiling)
+            }),
+            network_policy: NETWORK_POLICY.to_owned(),
+        }
+    }
+
+    pub(super) async fn list(&self, person: &Person) -> Result<Message, StoreError> {
+        let tasks = self.store.recent_tasks(Some(&person.id), LIST_MAX).await?;
+        let queue = self.store.queue().await?;
+        let tasks = tasks
+            .iter()
+            .map(|task| {
+                let place = queue.iter().position(|waiting| waiting == &task.id);
+                TaskLine {
+                    id: task.id.0.clone(),
+                    title: task.title(),
+                    stands: place.map_or_else(
+                        || task.state.in_words().to_owned(),
+                        |place| format!("is number {} in line", place + 1),
+                    ),
+                    url: links::task_url(&self.config, &task.id),
+                    needs: needs(task),
+                }
+            })
+            .collect();
+        Ok(Message::TaskList { tasks })
+    }
+}

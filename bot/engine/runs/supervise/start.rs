@@ -1,0 +1,312 @@
+//! Starts the container of a run and the agent in it, or attaches to the one that is there.
+
+use super::{
+    CALLS_MAX, Prepared, RULES_FILES, Resume, SessionHandle, mark, resume_of, run_failure,
+};
+use crate::engine::runs::{Context, Fault, sandbox, tools};
+use crate::{
+    domain::{
+        RunNumber,
+        effect::Assignment,
+        event::{Ending, Event},
+        task::Task,
+    },
+    engine::{dispatch::work_delivery, gather},
+    store::runs::StoredRun,
+    words::{self, PromptExtra},
+};
+use deckhand_executors::{
+    SandboxName,
+    agent::{
+        AgentFailure, AgentProfile, AgentSession, Handover, HandoverCall, HandoverTools, Launch,
+        ModelName, PermissionAnswer, Price, PriceTable, SessionOptions, SessionStart,
+    },
+    egress::{EgressHandle, Phase},
+    sandbox::{Attachment, VolumeName},
+};
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tracing::warn;
+
+/// Starts the container and the agent in it, and gives it its prompt.
+pub async fn start(
+    context: &Context,
+    task: &Task,
+    run: RunNumber,
+    assignment: &Assignment,
+) -> Result<Prepared, Fault> {
+    let Some(workplace) = &task.workplace else {
+        return Err(Fault::permanent("the task has no repository"));
+    };
+    let (profile, launch) = launch_of(context, task)?;
+    let attachments = if needs_preparation(context, task, assignment).await? {
+        sandbox::prepare(context, task, workplace, run).await?
+    } else {
+        Vec::new()
+    };
+    let mirror = gather::known_ground(context, &workplace.repository).await?;
+    let (egress, handover, calls) = open_sockets(context, task, run).await?;
+    let name = sandbox::run_name(&task.id, run);
+    // A container of this number that is there already is from a start that was broken off; its agent heard nothing yet.
+    context.executor.stop(&name).await?;
+    let specification = sandbox::for_agent(context, task, run, assignment, &launch, mirror.path());
+    context.executor.start(&specification).await?;
+    let started = context.clock.now();
+    let price = launch.price;
+    let opened = open_session(context, task, run, assignment, profile, price).await;
+    let (mut session, is_resumed) = match opened {
+        Ok(opened) => opened,
+        Err(failure) => {
+            let failure = run_failure(failure);
+            context.executor.stop(&name).await?;
+            return Err(failure);
+        }
+    };
+    let extra = PromptExtra {
+        repository_rules: rules_of(&mirror, &workplace.base_commit.0).await,
+        branch: task.branch(),
+        attachments,
+    };
+    let prompt = prompt_of(task, assignment, &extra, is_resumed).map_err(Fault::of_words)?;
+    session.prompt(&prompt).await.map_err(Fault::permanent)?;
+    let ending = Ending {
+        model: Some(launch.model.as_str().to_owned()),
+        ..Ending::default()
+    };
+    let prepared = Prepared {
+        session,
+        egress,
+        _handover: handover,
+        calls,
+        ending,
+        assignment: assignment.clone(),
+        started,
+    };
+    mark(context, task, run, resume_of(&prepared)).await;
+    context
+        .accept(&work_delivery(
+            task,
+            format!("run:{}:{run}:started", task.id),
+            Event::RunStarted { run },
+        ))
+        .await?;
+    Ok(prepared)
+}
+
+/// Attaches to the container of a run again and goes on behind the last stored position.
+pub async fn take_up(
+    context: &Context,
+    task: &Task,
+    stored: &StoredRun,
+    resume: Value,
+) -> Result<Prepared, String> {
+    let resume: Resume = serde_json::from_value(resume).map_err(|error| error.to_string())?;
+    let assignment: Assignment =
+        serde_json::from_str(&stored.kind).map_err(|error| error.to_string())?;
+    let (profile, _) = context
+        .agents
+        .find(&stored.agent)
+        .ok_or("the agent is not set up any more")?;
+    let (egress, handover, calls) = open_sockets(context, task, stored.number)
+        .await
+        .map_err(|fault| format!("{fault:?}"))?;
+    let attachment = context
+        .executor
+        .attach(&sandbox::run_name(&task.id, stored.number))
+        .await
+        .map_err(|error| error.to_string())?;
+    let price = resume
+        .ending
+        .model
+        .as_deref()
+        .and_then(|model| PriceTable::built_in().of(model));
+    let session = AgentSession::reopen(attachment, profile, resume.point, price)
+        .await
+        .map_err(|failure| failure.to_string())?;
+    Ok(Prepared {
+        session,
+        egress,
+        _handover: handover,
+        calls,
+        ending: resume.ending,
+        assignment,
+        started: stored.started,
+    })
+}
+
+/// The work tree is made before the plan; after that only where it is gone, or where the approved plan asks for a setup.
+async fn needs_preparation(
+    context: &Context,
+    task: &Task,
+    assignment: &Assignment,
+) -> Result<bool, Fault> {
+    let has_setup = task
+        .specification
+        .as_ref()
+        .is_some_and(|specification| specification.setup.is_some());
+    if matches!(assignment, Assignment::Plan)
+        || (has_setup && matches!(assignment, Assignment::Work))
+    {
+        return Ok(true);
+    }
+    let volume: VolumeName = sandbox::work_volume(&task.id);
+    Ok(!context.executor.volumes().await?.contains(&volume))
+}
+
+async fn open_sockets(
+    context: &Context,
+    task: &Task,
+    run: RunNumber,
+) -> Result<(EgressHandle, Handover, mpsc::Receiver<HandoverCall>), Fault> {
+    let part = run.to_string();
+    let egress = sandbox::open_egress(context, &task.id, run, &part, Phase::Work).await?;
+    let (sender, calls) = mpsc::channel(CALLS_MAX);
+    let handover = Handover::open(
+        &sandbox::socket_folder(context, &task.id, &part),
+        tools::offered(),
+        sender,
+    )
+    .map_err(Fault::permanent)?;
+    Ok((egress, handover, calls))
+}
+
+async fn open_session(
+    context: &Context,
+    task: &Task,
+    run: RunNumber,
+    assignment: &Assignment,
+    profile: &AgentProfile,
+    price: Option<Price>,
+) -> Result<(AgentSession, bool), AgentFailure> {
+    let name = sandbox::run_name(&task.id, run);
+    let options = |start| SessionOptions {
+        working_directory: "/work/repo".to_owned(),
+        start,
+        tools: HandoverTools::Offered,
+        permissions: PermissionAnswer::Allow,
+        price,
+    };
+    let handle = task
+        .session
+        .as_deref()
+        .filter(|_| assignment.resumes())
+        .and_then(|text| serde_json::from_str::<SessionHandle>(text).ok());
+    let Some(handle) = handle else {
+        return AgentSession::open(
+            attach(context, &name).await?,
+            profile,
+            options(SessionStart::New),
+        )
+        .await
+        .map(|session| (session, false));
+    };
+    let start = SessionStart::Continue {
+        session: handle.id,
+        cost_before: handle.cost,
+    };
+    match AgentSession::open(attach(context, &name).await?, profile, options(start)).await {
+        Ok(session) => Ok((session, true)),
+        Err(AgentFailure::SessionLost(reason)) => {
+            warn!(task = %task.id, reason, "the agent's session is lost; a new one begins with a summary");
+            // The process has said its part of the opening already, so another one has to take its place.
+            let restarted = restart(context, task, run, assignment).await;
+            restarted.map_err(|fault| AgentFailure::Other(format!("{fault:?}")))?;
+            AgentSession::open(
+                attach(context, &name).await?,
+                profile,
+                options(SessionStart::New),
+            )
+            .await
+            .map(|session| (session, false))
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+async fn attach(context: &Context, name: &SandboxName) -> Result<Attachment, AgentFailure> {
+    context
+        .executor
+        .attach(name)
+        .await
+        .map_err(|error| AgentFailure::Other(error.to_string()))
+}
+
+/// The agent of a task with its model, or the agent's own choice of one.
+fn launch_of<'a>(context: &'a Context, task: &Task) -> Result<(&'a AgentProfile, Launch), Fault> {
+    let found = context.agents.find(&task.terms.agent);
+    let (profile, provider) = found
+        .ok_or_else(|| Fault::permanent(format!("the agent {} is not set up", task.terms.agent)))?;
+    let model = match &task.terms.model {
+        Some(name) => ModelName::try_from(name.clone()).map_err(Fault::permanent)?,
+        None => profile
+            .default_model(provider)
+            .map_err(Fault::permanent)?
+            .clone(),
+    };
+    let launch = profile
+        .launch(provider, &model, &PriceTable::built_in())
+        .map_err(Fault::permanent)?;
+    Ok((profile, launch))
+}
+
+async fn restart(
+    context: &Context,
+    task: &Task,
+    run: RunNumber,
+    assignment: &Assignment,
+) -> Result<(), Fault> {
+    let Some(workplace) = &task.workplace else {
+        return Err(Fault::permanent("the task has no repository"));
+    };
+    let (_, launch) = launch_of(context, task)?;
+    let mirror = gather::known_ground(context, &workplace.repository).await?;
+    context
+        .executor
+        .stop(&sandbox::run_name(&task.id, run))
+        .await?;
+    Ok(context
+        .executor
+        .start(&sandbox::for_agent(
+            context,
+            task,
+            run,
+            assignment,
+            &launch,
+            mirror.path(),
+        ))
+        .await?)
+}
+
+/// The prompt; an agent that does not remember gets the whole work prompt first.
+fn prompt_of(
+    task: &Task,
+    assignment: &Assignment,
+    extra: &PromptExtra,
+    is_resumed: bool,
+) -> Result<String, askama::Error> {
+    let own = words::prompt(task, assignment, extra)?;
+    if !assignment.resumes() || is_resumed {
+        return Ok(own);
+    }
+    Ok(format!(
+        "{}\n\n{own}",
+        words::prompt(task, &Assignment::Work, extra)?
+    ))
+}
+
+async fn rules_of(mirror: &deckhand_executors::mirror::Mirror, commit: &str) -> Vec<String> {
+    let Ok(commit) = deckhand_executors::mirror::CommitId::parse(commit) else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for name in RULES_FILES {
+        if mirror
+            .read_file(&commit, name, 1)
+            .await
+            .is_ok_and(|file| file.is_some())
+        {
+            found.push(name.to_owned());
+        }
+    }
+    found
+}

@@ -1,0 +1,314 @@
+//! Takes secrets out of texts: those that this process holds, in every form they can have, and what else looks like one.
+//!
+//! It stands before everything that leaves: words to people, pull requests, commit messages, logs. What this process holds
+//! is found exactly, also encoded; what it was never told of is found by its shape. One pass over a text looks for all of it
+//! at once, so that a text without secrets costs no more than being read.
+
+mod address;
+mod forms;
+mod output;
+mod shapes;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use memchr::memmem;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+
+pub use address::Address;
+use forms::{Reach, forms_of, parts_of};
+pub use output::{LineWriter, Redacting};
+use shapes::Shape;
+
+/// What stands where a secret stood.
+pub const REDACTED: &str = "[redacted]";
+/// The most secrets that are added while the process runs; the oldest gives way. Tokens of installations live an hour.
+const ADDED_MAX: usize = 200;
+/// The shortest piece of a held secret that is taken for one where a text was cut through it, in bytes.
+const CUT_MIN_BYTES: usize = 12;
+
+/// What is taken out of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sought {
+    /// Only what this process holds: for texts that a program reads or runs, where a lookalike has to stay what it is.
+    Held,
+    /// Whatever looks like a secret too: for texts that people read.
+    Everything,
+}
+
+/// Why the redactor cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum RedactError {
+    /// There are too many secrets, or they are too long.
+    #[error("the secrets cannot be looked for: {0}")]
+    Secrets(#[from] aho_corasick::BuildError),
+    /// A shape cannot be read.
+    #[error("the shapes of secrets cannot be looked for: {0}")]
+    Shapes(#[from] regex::Error),
+}
+
+/// Takes secrets out of texts. Clones share everything.
+#[derive(Clone)]
+pub struct Redactor {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shapes: Vec<Shape>,
+    held: RwLock<Held>,
+}
+
+/// The secrets, and what finds them.
+struct Held {
+    /// The ones held from the start come first.
+    secrets: Vec<SecretString>,
+    from_start: usize,
+    finder: Arc<Finder>,
+}
+
+/// Finds secrets, and keywords of shapes, in one pass.
+struct Finder {
+    automaton: AhoCorasick,
+    /// What each pattern of the automaton stands for.
+    meanings: Vec<Meaning>,
+    /// Every secret as it is, each between two zeros, to look cut ones up in.
+    whole: Vec<u8>,
+}
+
+#[derive(Clone, Copy)]
+enum Meaning {
+    Secret(Reach),
+    /// A keyword of the shape with this index.
+    Keyword(usize),
+}
+
+impl Redactor {
+    /// Gets ready to find these secrets. Those of fewer than eight characters are not looked for.
+    pub fn new(secrets: impl IntoIterator<Item = SecretString>) -> Result<Self, RedactError> {
+        let shapes = shapes::all()?;
+        let secrets: Vec<SecretString> = secrets.into_iter().collect();
+        let finder = Arc::new(Finder::build(&secrets, &shapes)?);
+        let held = RwLock::new(Held {
+            from_start: secrets.len(),
+            secrets,
+            finder,
+        });
+        Ok(Self {
+            inner: Arc::new(Inner { shapes, held }),
+        })
+    }
+
+    /// Finds one more secret from now on. A repeat changes nothing.
+    pub fn add(&self, secret: &SecretString) {
+        let mut held = self
+            .inner
+            .held
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        if held
+            .secrets
+            .iter()
+            .any(|known| known.expose_secret() == secret.expose_secret())
+        {
+            return;
+        }
+        if held.secrets.len() - held.from_start >= ADDED_MAX {
+            let oldest = held.from_start;
+            held.secrets.remove(oldest);
+        }
+        held.secrets.push(secret.clone());
+        match Finder::build(&held.secrets, &self.inner.shapes) {
+            Ok(finder) => held.finder = Arc::new(finder),
+            Err(error) => tracing::error!(%error, "a new secret cannot be looked for"),
+        }
+    }
+
+    /// The text without any secret, held or by its looks: for people.
+    #[must_use]
+    pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.replace(text, Sought::Everything)
+    }
+
+    /// The same for a text that is owned already.
+    #[must_use]
+    pub fn redacted(&self, text: String) -> String {
+        match self.redact(&text) {
+            Cow::Borrowed(_) => text,
+            Cow::Owned(clean) => clean,
+        }
+    }
+
+    /// Takes secrets out of every text in a value. Names of fields stay.
+    pub fn redact_value(&self, value: &mut Value, sought: Sought) {
+        match value {
+            Value::String(text) => {
+                if let Cow::Owned(clean) = self.replace(text, sought) {
+                    *text = clean;
+                }
+            }
+            Value::Array(values) => values
+                .iter_mut()
+                .for_each(|value| self.redact_value(value, sought)),
+            Value::Object(fields) => fields
+                .values_mut()
+                .for_each(|value| self.redact_value(value, sought)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    fn replace<'a>(&self, text: &'a str, sought: Sought) -> Cow<'a, str> {
+        let finder = Arc::clone(
+            &self
+                .inner
+                .held
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .finder,
+        );
+        let mut spans = finder.spans(text.as_bytes(), &self.inner.shapes, sought);
+        if spans.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        spans.sort_unstable();
+        let mut clean = String::with_capacity(text.len());
+        let (mut kept_to, mut count) = (0, 0_u64);
+        for (start, end) in spans {
+            // Spans that touch are one secret: a key in its header, a token in its address.
+            if start >= kept_to && (start > kept_to || count == 0) {
+                clean.push_str(text.get(kept_to..start).unwrap_or_default());
+                clean.push_str(REDACTED);
+                count += 1;
+            }
+            kept_to = kept_to.max(end);
+        }
+        clean.push_str(text.get(kept_to..).unwrap_or_default());
+        metrics::counter!("deckhand_redactions_total").increment(count);
+        Cow::Owned(clean)
+    }
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Redactor").finish_non_exhaustive()
+    }
+}
+
+impl Finder {
+    fn build(secrets: &[SecretString], shapes: &[Shape]) -> Result<Self, aho_corasick::BuildError> {
+        let (mut patterns, mut meanings, mut whole) = (Vec::new(), Vec::new(), vec![0]);
+        for secret in secrets {
+            for form in forms_of(secret.expose_secret()) {
+                patterns.push(form.text);
+                meanings.push(Meaning::Secret(form.reach));
+            }
+            let parts = parts_of(secret.expose_secret());
+            // The whole of a secret of several lines is never cut: it is found by its lines.
+            for part in parts.iter().skip(usize::from(parts.len() > 1)) {
+                whole.extend_from_slice(part.as_bytes());
+                whole.push(0);
+            }
+        }
+        for (index, shape) in shapes.iter().enumerate() {
+            for keyword in shape.keywords {
+                patterns.push((*keyword).to_owned());
+                meanings.push(Meaning::Keyword(index));
+            }
+        }
+        // The smallest kind: an App's private key alone makes thousands of states.
+        let automaton = AhoCorasick::builder()
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
+            .build(&patterns)?;
+        Ok(Self {
+            automaton,
+            meanings,
+            whole,
+        })
+    }
+
+    /// Where secrets stand, in no order, perhaps over each other.
+    fn spans(&self, text: &[u8], shapes: &[Shape], sought: Sought) -> Vec<(usize, usize)> {
+        let mut spans = Vec::new();
+        let mut suspected = vec![false; shapes.len()];
+        for found in self.automaton.find_overlapping_iter(text) {
+            match self.meanings[found.pattern().as_usize()] {
+                Meaning::Secret(Reach::Exact) => spans.push((found.start(), found.end())),
+                Meaning::Secret(Reach::Encoded) => {
+                    // Pieces of one encoded text follow each other, and the first has found its end already.
+                    if spans
+                        .last()
+                        .is_none_or(|(start, end)| found.start() < *start || found.end() > *end)
+                    {
+                        spans.push(encoded_around(text, found.start(), found.end()));
+                    }
+                }
+                Meaning::Keyword(index) => suspected[index] = true,
+            }
+        }
+        match sought {
+            Sought::Held => {}
+            Sought::Everything => {
+                spans.extend(self.cut_at_start(text));
+                spans.extend(self.cut_at_end(text));
+                for (shape, _) in shapes
+                    .iter()
+                    .zip(suspected)
+                    .filter(|(_, suspected)| *suspected)
+                {
+                    let secret = |found: regex::bytes::Captures<'_>| {
+                        found
+                            .get(1)
+                            .or_else(|| found.get(0))
+                            .map(|secret| (secret.start(), secret.end()))
+                    };
+                    spans.extend(shape.pattern.captures_iter(text).filter_map(secret));
+                }
+            }
+        }
+        spans
+    }
+
+    /// The rest of a held secret whose beginning was cut off: outputs are shown by their last bytes.
+    fn cut_at_start(&self, text: &[u8]) -> Option<(usize, usize)> {
+        let head = text.get(..CUT_MIN_BYTES)?;
+        memmem::find_iter(&self.whole, head).find_map(|at| {
+            let rest = self.whole[at..].split(|byte| *byte == 0).next()?;
+            text.starts_with(rest).then_some((0, rest.len()))
+        })
+    }
+
+    /// The beginning of a held secret whose rest was cut off, with or without a mark that something was.
+    fn cut_at_end(&self, text: &[u8]) -> Option<(usize, usize)> {
+        let text = text.strip_suffix("…".as_bytes()).unwrap_or(text);
+        let tail = text.get(text.len().checked_sub(CUT_MIN_BYTES)?..)?;
+        memmem::find_iter(&self.whole, tail).find_map(|at| {
+            let secret = self.whole[..at + CUT_MIN_BYTES]
+                .rsplit(|byte| *byte == 0)
+                .next()?;
+            text.ends_with(secret)
+                .then_some((text.len() - secret.len(), text.len()))
+        })
+    }
+}
+
+/// As far as the letters of Base64 go, to both sides.
+fn encoded_around(text: &[u8], start: usize, end: usize) -> (usize, usize) {
+    let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=_-".contains(byte);
+    let before = text[..start]
+        .iter()
+        .rev()
+        .take_while(|byte| is_letter(byte))
+        .count();
+    let behind = text[end..]
+        .iter()
+        .take_while(|byte| is_letter(byte))
+        .count();
+    (start - before, end + behind)
+}

@@ -1,0 +1,223 @@
+//! Cancel in every state and by every road: confirmed within five seconds, and nothing after it.
+
+use std::time::{Duration, Instant};
+
+use deckhand::{
+    engine::dispatch::Order,
+    store::inbox::{NewDelivery, Source},
+};
+use deckhand_world::{
+    github::Fault as ForgeFault,
+    slack::{Fault, On},
+};
+
+use crate::harness::{CHANNEL, PATIENCE, Props, REQUEST, Stage, scripts};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_line_by_a_word() {
+    let stage = Stage::open_with(Props {
+        settings: vec![("DECKHAND_PARALLEL_TASKS", "1".to_owned())],
+        ..Props::default()
+    })
+    .await;
+    stage.models.pause();
+    let first = stage.mention(REQUEST).await;
+    stage.wait_for_state(&first, "planning").await;
+    let second = stage
+        .slack
+        .mention("ben", CHANNEL, REQUEST)
+        .await
+        .unwrap()
+        .with_patience(PATIENCE);
+    second.wait_for_words("In line").await.unwrap();
+    second.say("ben", "please stop").await.unwrap();
+    second.wait_for_words("Cancelled by").await.unwrap();
+    stage.stop(&first).await;
+    stage.models.resume();
+    stage.settle().await;
+    assert_eq!(
+        stage.task(&second).await.state.name(),
+        "canceled",
+        "it does not begin when its turn would come"
+    );
+    assert_eq!(stage.task(&second).await.last_run.0, 0);
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_reading_by_a_reaction_on_the_request() {
+    let stage = Stage::open().await;
+    stage.slack.fail_next(
+        "conversations.replies",
+        Fault::RateLimited {
+            retry_after: Duration::from_secs(60),
+        },
+    );
+    let thread = stage.mention(REQUEST).await;
+    stage.wait_for_state(&thread, "specifying").await;
+    let asked = Instant::now();
+    thread.react("ana", "⛔", On::Root).await.unwrap();
+    stage.ends_without_a_trace(&thread, asked).await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_planning_by_a_reaction_on_the_status() {
+    let stage = Stage::open().await;
+    stage.models.pause();
+    let thread = stage.mention(REQUEST).await;
+    stage.wait_for_state(&thread, "planning").await;
+    stage.models.until_waiting(1, PATIENCE).await.unwrap();
+    let asked = Instant::now();
+    thread.react("ben", "❌", On::LastFromBot).await.unwrap();
+    stage.ends_without_a_trace(&thread, asked).await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_plan_waits_by_its_button() {
+    let stage = Stage::open().await;
+    let thread = stage.planned(REQUEST).await;
+    stage.settle().await;
+    let approve = thread.control("Approve").unwrap();
+    let asked = Instant::now();
+    thread.press("ana", "Cancel").await.unwrap();
+    stage.ends_without_a_trace(&thread, asked).await;
+    // An approval that comes too late does nothing.
+    thread.press_control("ana", &approve).await.unwrap();
+    stage.settle().await;
+    assert_eq!(stage.task(&thread).await.state.name(), "canceled");
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_preparing_by_the_native_stop() {
+    let stage = Stage::open().await;
+    stage.models.otherwise(scripts::endless_setup());
+    let thread = stage.planned(REQUEST).await;
+    thread.say("ana", "approve").await.unwrap();
+    stage.wait_for_state(&thread, "preparing").await;
+    wait_for_sandbox(&stage, "prepare").await;
+    let asked = Instant::now();
+    thread.stop_session("ana").await.unwrap();
+    stage.ends_without_a_trace(&thread, asked).await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_running_by_a_reaction_with_everything_that_it_started() {
+    let stage = Stage::open().await;
+    let thread = stage.planned(&format!("{REQUEST} #script:stuck")).await;
+    thread.say("ana", "approve").await.unwrap();
+    stage.wait_for_state(&thread, "running").await;
+    let sandbox = stage.sandboxes().await.remove(0);
+    let begun = Instant::now();
+    while !stage
+        .inside(&sandbox, "ps ax")
+        .await
+        .contains("sleep 86400")
+    {
+        assert!(begun.elapsed() < PATIENCE, "the agent started nothing");
+        tokio::time::sleep(crate::harness::LOOK_EVERY).await;
+    }
+    let asked = Instant::now();
+    thread.react("ana", "🛑", On::LastFromBot).await.unwrap();
+    stage.ends_without_a_trace(&thread, asked).await;
+    assert!(stage.pull_requests().is_empty());
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_question_waits_by_a_word_with_a_mention() {
+    let stage = Stage::open().await;
+    let thread = stage.planned(&format!("{REQUEST} #script:asking")).await;
+    thread.say("ana", "approve").await.unwrap();
+    stage.wait_for_state(&thread, "awaiting_input").await;
+    stage.settle().await;
+    let asked = Instant::now();
+    thread.mention("ana", "stop").await.unwrap();
+    stage.ends_without_a_trace(&thread, asked).await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_checking_from_the_command_line() {
+    let stage = Stage::open().await;
+    stage.models.otherwise(scripts::endless_check());
+    let thread = stage.planned(REQUEST).await;
+    thread.say("ana", "approve").await.unwrap();
+    let task = stage.wait_for_state(&thread, "verifying").await;
+    wait_for_sandbox(&stage, "proof").await;
+    let asked = Instant::now();
+    let body = serde_json::to_value(Order::Cancel {
+        task: task.id.clone(),
+        by: "an operator".to_owned(),
+    })
+    .unwrap();
+    let order = NewDelivery {
+        source: Source::CommandLine,
+        key: "cancel:by-hand".to_owned(),
+        conversation: task.conversation.0,
+        body,
+    };
+    stage
+        .context
+        .store
+        .accept(&order, stage.clock.now())
+        .await
+        .unwrap();
+    stage.ends_without_a_trace(&thread, asked).await;
+    assert!(stage.pull_requests().is_empty());
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_publishing_by_a_button() {
+    let stage = Stage::open().await;
+    stage.models.otherwise(scripts::without_pages());
+    let thread = stage.planned(REQUEST).await;
+    stage.github.fail_next(
+        "POST /repos/*/*/pulls",
+        ForgeFault::SecondaryLimit { retry_after: 60 },
+    );
+    thread.say("ana", "approve").await.unwrap();
+    stage.wait_for_state(&thread, "publishing").await;
+    thread.wait_for_words("Publishing").await.unwrap();
+    let asked = Instant::now();
+    thread.press("ana", "Cancel").await.unwrap();
+    stage.ends_without_a_trace(&thread, asked).await;
+    assert!(stage.pull_requests().is_empty(), "{}", thread.render());
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_review_the_pull_request_stays() {
+    let stage = Stage::open().await;
+    stage.models.otherwise(scripts::without_pages());
+    let thread = stage.planned(REQUEST).await;
+    let task = stage.approve(&thread).await;
+    stage.settle().await;
+    let asked = Instant::now();
+    thread.say("ana", "stop").await.unwrap();
+    stage.ends_without_a_trace(&thread, asked).await;
+    thread.wait_for_words(&task.branch()).await.unwrap();
+    assert_eq!(stage.pull_requests().len(), 1);
+    stage.close().await;
+}
+
+async fn wait_for_sandbox(stage: &Stage, part: &str) {
+    let begun = Instant::now();
+    while !stage
+        .sandboxes()
+        .await
+        .iter()
+        .any(|name| name.contains(part))
+    {
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "there is no sandbox of {part}: {:?}",
+            stage.sandboxes().await
+        );
+        tokio::time::sleep(crate::harness::LOOK_EVERY).await;
+    }
+}
