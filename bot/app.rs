@@ -25,6 +25,7 @@ use crate::{
     },
     github::Github,
     linear::Linear,
+    redact::Redactor,
     slack::Slack,
     store::Store,
     wake::{POLL, Wake},
@@ -46,14 +47,26 @@ pub struct App {
 
 impl App {
     /// Opens the database, the surfaces, the forge and the engine, and binds the address.
-    pub async fn build(mut config: Config, clock: Clock) -> anyhow::Result<Self> {
+    pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
+        let redactor = Redactor::new(config.secrets())?;
+        Self::build_with(config, clock, redactor).await
+    }
+
+    /// The same with a redactor that knows the settings' secrets already, because it stands before the log too.
+    pub async fn build_with(
+        mut config: Config,
+        clock: Clock,
+        redactor: Redactor,
+    ) -> anyhow::Result<Self> {
         tokio::fs::create_dir_all(&config.data_dir)
             .await
             .with_context(|| {
                 format!("cannot make the data folder {}", config.data_dir.display())
             })?;
         if config.secret.is_none() {
-            config.secret = Some(own_secret(&config.data_dir).await?);
+            let secret = own_secret(&config.data_dir).await?;
+            redactor.add(&secret);
+            config.secret = Some(secret);
         }
         let listener = TcpListener::bind(config.listen)
             .await
@@ -79,7 +92,7 @@ impl App {
             store: Store::open(&config.database_url)
                 .await
                 .context("the database cannot be opened")?,
-            surfaces: Surfaces::new(slack, linear),
+            surfaces: Surfaces::new(slack, linear, redactor.clone()),
             github: Github::new(&config.github).context("the GitHub side cannot be set up")?,
             executor: Arc::new(executor),
             mirrors: Arc::new(Mirrors::new(config.data_dir.join("mirrors"))),
@@ -88,6 +101,7 @@ impl App {
             runs: Runs::default(),
             clock,
             wake: Wake::default(),
+            redactor,
             config,
         };
         Ok(Self {
@@ -134,6 +148,7 @@ impl App {
             wake: context.wake.clone(),
             metrics,
             health: health.clone(),
+            redactor: context.redactor.clone(),
         };
         info!(address = %listener.local_addr()?, "the doors are open");
         let closing = stop.clone();

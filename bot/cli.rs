@@ -15,6 +15,7 @@ use crate::{
     domain::TaskId,
     engine::dispatch::Order,
     links,
+    redact::{Redacting, Redactor},
     store::{
         Store,
         inbox::{NewDelivery, Source},
@@ -129,9 +130,10 @@ fn show_config(path: &std::path::Path, reference: bool) -> anyhow::Result<ExitCo
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
-    start_telemetry(&config);
+    let redactor = Redactor::new(config.secrets())?;
+    start_telemetry(&config, &redactor);
     let stop = CancellationToken::new();
-    let app = App::build(config, Clock::default()).await?;
+    let app = App::build_with(config, Clock::default(), redactor).await?;
     let on_signal = stop.clone();
     tokio::spawn(async move {
         signal().await;
@@ -151,10 +153,11 @@ async fn signal() {
     }
 }
 
-fn start_telemetry(config: &Config) {
+fn start_telemetry(config: &Config, redactor: &Redactor) {
     use tracing_subscriber::{EnvFilter, fmt};
     let filter = EnvFilter::try_new(&config.log).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let output = Redacting::new(std::io::stderr, redactor.clone());
+    let builder = fmt().with_env_filter(filter).with_writer(output);
     if config.log_json {
         builder.json().init();
     } else {

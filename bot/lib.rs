@@ -11,6 +11,8 @@
 //! | 4 | [`web`]: doors and pages; it stores deliveries and reads, and calls no engine |
 //! | 5 | [`app`], [`cli`]: everything put together |
 
+#![cfg_attr(test, allow(clippy::too_many_lines, reason = "tables and walks are long"))]
+
 pub mod domain;
 
 pub mod clock;

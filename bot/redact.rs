@@ -252,11 +252,11 @@ impl Finder {
                 Meaning::Keyword(index) => suspected[index] = true,
             }
         }
+        spans.extend(self.cut_at_start(text));
+        spans.extend(self.cut_at_end(text));
         match sought {
             Sought::Held => {}
             Sought::Everything => {
-                spans.extend(self.cut_at_start(text));
-                spans.extend(self.cut_at_end(text));
                 for (shape, _) in shapes
                     .iter()
                     .zip(suspected)
@@ -278,7 +278,7 @@ impl Finder {
     /// The rest of a held secret whose beginning was cut off: outputs are shown by their last bytes.
     fn cut_at_start(&self, text: &[u8]) -> Option<(usize, usize)> {
         let head = text.get(..CUT_MIN_BYTES)?;
-        memmem::find_iter(&self.whole, head).find_map(|at| {
+        self.places_of(head).find_map(|at| {
             let rest = self.whole[at..].split(|byte| *byte == 0).next()?;
             text.starts_with(rest).then_some((0, rest.len()))
         })
@@ -288,13 +288,19 @@ impl Finder {
     fn cut_at_end(&self, text: &[u8]) -> Option<(usize, usize)> {
         let text = text.strip_suffix("…".as_bytes()).unwrap_or(text);
         let tail = text.get(text.len().checked_sub(CUT_MIN_BYTES)?..)?;
-        memmem::find_iter(&self.whole, tail).find_map(|at| {
-            let secret = self.whole[..at + CUT_MIN_BYTES]
+        self.places_of(tail).find_map(|at| {
+            let before = self.whole[..at + CUT_MIN_BYTES]
                 .rsplit(|byte| *byte == 0)
                 .next()?;
-            text.ends_with(secret)
-                .then_some((text.len() - secret.len(), text.len()))
+            let start = text.len().checked_sub(before.len())?;
+            text.ends_with(before).then_some((start, text.len()))
         })
+    }
+
+    /// Where a piece stands inside of secrets.
+    fn places_of<'a>(&'a self, piece: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
+        // A zero stands between secrets, so a piece with one in it is inside of none.
+        memmem::find_iter(&self.whole, piece).filter(|_| !piece.contains(&0))
     }
 }
 

@@ -7,7 +7,7 @@ use crate::domain::conversation::PersonId;
 /// A message in words, ready for any surface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Words {
-    /// The whole message in CommonMark, without mentions.
+    /// The whole message in Markdown, without mentions.
     pub markdown: String,
     /// One or two sentences for notifications and for surfaces without formatting.
     pub fallback: String,

@@ -17,11 +17,14 @@ use values::Values;
 
 pub use settings::{Exposure, SETTINGS, Setting};
 
-use crate::domain::{
-    budget::{Ceilings, MicroDollars},
-    conversation::PersonId,
-    policy::Policy,
-    specification::RepositoryName,
+use crate::{
+    domain::{
+        budget::{Ceilings, MicroDollars},
+        conversation::PersonId,
+        policy::Policy,
+        specification::RepositoryName,
+    },
+    redact::Address,
 };
 
 /// The file that is read where no other is named.
@@ -35,7 +38,7 @@ pub struct Config {
     /// How people and platforms reach this server, without a slash at the end.
     pub public_url: String,
     /// The database's address.
-    pub database_url: String,
+    pub database_url: Address,
     /// Where everything else is kept; absolute.
     pub data_dir: PathBuf,
     /// The installation's name on its engine.
@@ -129,7 +132,7 @@ pub struct Provider {
     /// Its key.
     pub key: SecretString,
     /// Its base address.
-    pub base_url: String,
+    pub base_url: Address,
 }
 
 /// Sandbox settings.
@@ -146,7 +149,7 @@ pub struct SandboxConfig {
     /// Hosts that setup commands may reach.
     pub registry_hosts: Vec<String>,
     /// The proxy on the way to them.
-    pub upstream_proxy: Option<String>,
+    pub upstream_proxy: Option<Address>,
 }
 
 /// Ceilings.
@@ -172,7 +175,7 @@ pub struct RepositoryConfig {
     pub name: RepositoryName,
     /// Its address, where it is not on GitHub: any address that git takes. Then no pull request is made; the branch is pushed.
     #[serde(default)]
-    pub url: Option<String>,
+    pub url: Option<Address>,
     /// What makes a fresh checkout usable, run with the registries in reach.
     #[serde(default)]
     pub setup: Option<String>,
@@ -233,7 +236,7 @@ impl Config {
         let values = Values::collect(variables, text, file)?;
         let listen: SocketAddr = values.parse("DECKHAND_LISTEN")?;
         let data_dir = std::path::absolute(values.text("DECKHAND_DATA_DIR"))
-            .map_err(|_| values.problem("DECKHAND_DATA_DIR", "is no path"))?;
+            .map_err(|_| Values::problem("DECKHAND_DATA_DIR", "is no path"))?;
         let public_url = values
             .given("DECKHAND_PUBLIC_URL")
             .unwrap_or_else(|| format!("http://{listen}"));
@@ -248,7 +251,7 @@ impl Config {
         Ok(Self {
             listen,
             public_url: public_url.trim_end_matches('/').to_owned(),
-            database_url,
+            database_url: database_url.into(),
             data_dir,
             instance: values.text("DECKHAND_INSTANCE").to_owned(),
             secret: values.secret("DECKHAND_SECRET"),
@@ -272,7 +275,7 @@ impl Config {
                     .parse::<f64>("DECKHAND_SANDBOX_PROCESSORS")?
                     .clamp(0.1, 1024.0),
                 registry_hosts: values.list("DECKHAND_REGISTRY_HOSTS"),
-                upstream_proxy: values.given("DECKHAND_UPSTREAM_PROXY"),
+                upstream_proxy: values.given("DECKHAND_UPSTREAM_PROXY").map(Address::from),
             },
             limits: Limits {
                 parallel_tasks: values
@@ -342,7 +345,7 @@ impl Config {
             .find(|repository| repository.name.0.eq_ignore_ascii_case(&name.0))
     }
 
-    /// Every secret that is held, for the redactor.
+    /// Every secret that is held, for the redactor: tokens, keys, and passwords in addresses.
     #[must_use]
     pub fn secrets(&self) -> Vec<SecretString> {
         let slack = self
@@ -363,8 +366,19 @@ impl Config {
             .chain(github)
             .chain(&self.github.webhook_secret)
             .chain(&self.secret);
-        all.chain(self.providers.values().map(|provider| &provider.key))
+        let keys = self.providers.values().map(|provider| &provider.key);
+        let gateways = self.providers.values().map(|provider| &provider.base_url);
+        let remotes = self
+            .repositories
+            .iter()
+            .filter_map(|repository| repository.url.as_ref());
+        let addresses = gateways
+            .chain(remotes)
+            .chain(&self.sandbox.upstream_proxy)
+            .chain([&self.database_url]);
+        all.chain(keys)
             .cloned()
+            .chain(addresses.filter_map(Address::secret))
             .collect()
     }
 }
@@ -380,9 +394,9 @@ pub fn describe(
     for setting in SETTINGS {
         let value = values.text(setting.variable);
         let shown = match setting.exposure {
-            Exposure::Secret if !value.is_empty() => "(set)",
-            Exposure::Secret | Exposure::Open if value.is_empty() => "(not set)",
-            Exposure::Secret | Exposure::Open => value,
+            Exposure::Secret | Exposure::Open if value.is_empty() => "(not set)".to_owned(),
+            Exposure::Secret => "(set)".to_owned(),
+            Exposure::Open => Address::from(value.to_owned()).shown(),
         };
         lines.push(format!("{:<28} {shown}", setting.variable));
     }
@@ -406,10 +420,12 @@ pub fn reference() -> String {
         } else {
             ""
         };
-        text.push_str(&format!(
-            "| `{}` | `{}` | {default} | {}{secret} |\n",
-            setting.variable, setting.key, setting.about
-        ));
+        let (variable, key, about) = (setting.variable, setting.key, setting.about);
+        text += "| `";
+        text += &[
+            variable, "` | `", key, "` | ", &default, " | ", about, secret, " |\n",
+        ]
+        .concat();
     }
     text.push_str(
         "\n## Repositories\n\nEach `[[repository]]` in `deckhand.toml` has `name` (`owner/name`), and where wanted `url` (any address that git takes, for remotes without a forge), `setup` (a command that makes a fresh checkout usable) and `places` (channels or teams whose tasks mean this repository).\n",
@@ -465,5 +481,80 @@ mod tests {
         let variables = BTreeMap::from([("SLACK_BOT_TOKEN".to_owned(), "xoxb-canary".to_owned())]);
         let shown = describe(&variables, "", FILE).expect("valid");
         assert!(shown.contains("SLACK_BOT_TOKEN") && !shown.contains("canary"));
+    }
+
+    /// Settings with a canary in every place that can hold a secret.
+    fn canaries() -> (BTreeMap<String, String>, &'static str) {
+        let secrets = SETTINGS
+            .iter()
+            .filter(|setting| setting.exposure == Exposure::Secret);
+        let mut variables: BTreeMap<String, String> = secrets
+            .map(|setting| {
+                (
+                    setting.variable.to_owned(),
+                    format!("canary-{}", setting.key),
+                )
+            })
+            .collect();
+        for (variable, value) in [
+            ("LINEAR_CLIENT_ID", "client"),
+            ("GITHUB_APP_ID", "1"),
+            (
+                "GITHUB_APP_PRIVATE_KEY",
+                "-----BEGIN PRIVATE KEY-----\ncanary\n-----END PRIVATE KEY-----",
+            ),
+            (
+                "DECKHAND_DATABASE_URL",
+                "postgres://deckhand:canary-database@db/deckhand",
+            ),
+            (
+                "DECKHAND_UPSTREAM_PROXY",
+                "http://ana:canary-proxy@proxy:3128",
+            ),
+            ("OPENAI_BASE_URL", "https://ana:canary-gateway@models/v1"),
+        ] {
+            variables.insert(variable.to_owned(), value.to_owned());
+        }
+        (
+            variables,
+            "[[repository]]\nname = \"acme/web\"\nurl = \"https://canary-remote@host/web.git\"\n",
+        )
+    }
+
+    #[test]
+    fn nothing_that_prints_settings_prints_a_secret() {
+        let (variables, text) = canaries();
+        let config = Config::from_parts(&variables, text, FILE).expect("valid");
+        let printed = format!(
+            "{config:?}\n{config:#?}\n{}",
+            describe(&variables, text, FILE).expect("valid")
+        );
+        assert!(
+            printed.contains("SLACK_BOT_TOKEN") && printed.contains("acme/web"),
+            "{printed}"
+        );
+        assert!(!printed.contains("canary"), "{printed}");
+    }
+
+    #[test]
+    fn the_redactor_is_told_of_every_secret() {
+        let (variables, text) = canaries();
+        let mut config = Config::from_parts(&variables, text, FILE).expect("valid");
+        let mut held = config.secrets();
+        // Who signs in as an App has no other token.
+        config.github.sign_in = GithubSignIn::Token("canary-github.token".into());
+        held.extend(config.secrets());
+        let redactor = crate::redact::Redactor::new(held).expect("made");
+        // Nothing reads it yet, so nothing holds it.
+        let is_read = |variable: &str| variable != "SLACK_APP_TOKEN";
+        let read = variables.iter().filter(|(variable, _)| is_read(variable));
+        let texts = read
+            .map(|(_, value)| value.as_str())
+            .filter(|value| value.contains("canary"))
+            .chain([text]);
+        for text in texts {
+            let clean = redactor.redact(text);
+            assert!(!clean.contains("canary"), "{clean}");
+        }
     }
 }

@@ -88,10 +88,10 @@ impl Values {
     pub(super) fn parse<T: FromStr>(&self, variable: &'static str) -> Result<T, ConfigError> {
         self.text(variable)
             .parse()
-            .map_err(|_| self.problem(variable, &format!("does not read as {}", kind_of::<T>())))
+            .map_err(|_| Self::problem(variable, &format!("does not read as {}", kind_of::<T>())))
     }
 
-    pub(super) fn problem(&self, variable: &'static str, problem: &str) -> ConfigError {
+    pub(super) fn problem(variable: &'static str, problem: &str) -> ConfigError {
         let key = SETTINGS
             .iter()
             .find(|setting| setting.variable == variable)
@@ -109,7 +109,7 @@ impl Values {
         because: &str,
     ) -> Result<SecretString, ConfigError> {
         self.secret(variable).ok_or_else(|| {
-            self.problem(
+            Self::problem(
                 variable,
                 &format!("is missing; {because} is set, which needs it"),
             )
@@ -152,7 +152,7 @@ impl Values {
             } else {
                 let read = std::fs::read_to_string(key.expose_secret());
                 SecretString::from(read.map_err(|error| {
-                    self.problem(
+                    Self::problem(
                         "GITHUB_APP_PRIVATE_KEY",
                         &format!("is neither PEM text nor a readable file: {}", error.kind()),
                     )
@@ -186,7 +186,7 @@ impl Values {
                 name,
                 Provider {
                     key: self.secret(key)?,
-                    base_url: self.address(base),
+                    base_url: self.address(base).into(),
                 },
             ))
         })

@@ -194,7 +194,7 @@ fn take_option(options: &mut Options, word: &str, in_brackets: bool) -> bool {
         options.unknown.push(UnknownOption {
             written: word.to_owned(),
             hint,
-        })
+        });
     };
     match key.as_str() {
         "repo" | "repository" => match parse_repository(value) {
@@ -209,7 +209,7 @@ fn take_option(options: &mut Options, word: &str, in_brackets: bool) -> bool {
         "agent" => options.agent = Some(value.to_lowercase()),
         "budget" => match value.trim_start_matches('$').parse::<f64>() {
             Ok(dollars) if dollars > 0.0 && dollars.is_finite() => {
-                options.budget_dollars = Some(dollars)
+                options.budget_dollars = Some(dollars);
             }
             Ok(_) | Err(_) => unknown(
                 options,
@@ -344,7 +344,7 @@ mod tests {
                 parse_repository(text).map(|name| name.0).as_deref(),
                 expected,
                 "{text}"
-            )
+            );
         };
         check("acme/web", Some("acme/web"));
         check("<https://git.example.com/acme/web.git>", Some("acme/web"));

@@ -244,6 +244,9 @@ pub struct Ending {
     pub model: Option<String>,
     /// What was changed.
     pub change: Change,
+    /// Words that were to interrupt the agent and that it never took.
+    #[serde(default)]
+    pub unheard: Option<String>,
     /// Why it failed, where it did.
     pub failure: Option<RunFailure>,
 }

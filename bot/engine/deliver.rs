@@ -16,7 +16,7 @@ use crate::{
     clock::Clock,
     domain::{
         TaskId,
-        conversation::{ConversationId, LineRef},
+        conversation::ConversationId,
         effect::{Effect, FormRequest, Lane, Mark, Slot},
         event::Event,
         message::{Decision, Message},
@@ -40,7 +40,7 @@ const TALK_ATTEMPTS_MAX: i64 = 40;
 /// How often work is tried.
 const WORK_ATTEMPTS_MAX: i64 = 5;
 /// The longest pause between two tries.
-const PAUSE_MAX: Duration = Duration::from_secs(120);
+const PAUSE_MAX: Duration = Duration::from_mins(2);
 /// How long the end of everything may take before the cancel is confirmed without the engine.
 const STOP_WITHIN: Duration = Duration::from_secs(4);
 /// How often an emoji or another decoration is tried.
@@ -191,7 +191,7 @@ impl Deliver {
             reason: what.to_owned(),
         };
         self.context
-            .accept(&work_delivery(
+            .accept(work_delivery(
                 &stored.task,
                 format!("given-up:{}", claimed.id),
                 event,
@@ -305,9 +305,11 @@ impl Deliver {
                 self.tell(&task, format!("published:{}", claimed.id), event)
                     .await
             }
-            // The task has gone on without it.
-            Effect::StartRun { .. } | Effect::Prove { .. } | Effect::Publish { .. } => Ok(()),
-            Effect::Say { .. }
+            // The task has gone on without it, or it is no work.
+            Effect::StartRun { .. }
+            | Effect::Prove { .. }
+            | Effect::Publish { .. }
+            | Effect::Say { .. }
             | Effect::Whisper { .. }
             | Effect::Mark { .. }
             | Effect::Hear { .. }
@@ -320,10 +322,7 @@ impl Deliver {
     }
 
     async fn tell(&self, task: &Task, key: String, event: Event) -> Result<(), Fault> {
-        Ok(self
-            .context
-            .accept(&work_delivery(task, key, event))
-            .await?)
+        Ok(self.context.accept(work_delivery(task, key, event)).await?)
     }
 
     async fn say(

@@ -34,6 +34,7 @@ use crate::{
 
 pub use deliveries::{Order, WorkDelivery, work_delivery};
 use deliveries::{answer, audit_of, form, nothing, wants_a_new_task};
+use opening::Request;
 
 /// How often a delivery is tried before it is given up.
 const ATTEMPTS_MAX: i64 = 8;
@@ -118,7 +119,7 @@ impl Dispatch {
                 Err(StoreError::Conflict) => {
                     self.store
                         .postpone_delivery(&delivery.id, now, "conflict")
-                        .await?
+                        .await?;
                 }
                 Err(error) => return Err(error),
             },
@@ -380,9 +381,8 @@ impl Dispatch {
             },
             Press::Retry => Event::RetryAsked { by },
             Press::Answer { question, text } => Event::Answered { by, question, text },
-            Press::ChooseRepository { text } => match command::parse_repository(&text) {
-                Some(repository) => Event::RepositoryChosen { by, repository },
-                None => {
+            Press::ChooseRepository { text } => {
+                let Some(repository) = command::parse_repository(&text) else {
                     let unknown = vec![command::UnknownOption {
                         written: text,
                         hint: "a repository is written `owner/name`".to_owned(),
@@ -393,8 +393,9 @@ impl Dispatch {
                         &by,
                         Message::OptionHints { unknown },
                     ));
-                }
-            },
+                };
+                Event::RepositoryChosen { by, repository }
+            }
             Press::OpenCorrection { revision, trigger } => {
                 return Ok(form(
                     delivery,
@@ -427,7 +428,7 @@ impl Dispatch {
         let known = self.store.task_of(&conversation).await?;
         let is_new = matches!(command, Command::New(_)) && mentioned;
         match known {
-            Some(stored) if !is_new && !(mentioned && wants_a_new_task(&stored.task, &command)) => {
+            Some(stored) if !(is_new || mentioned && wants_a_new_task(&stored.task, &command)) => {
                 self.handled(
                     delivery,
                     stored,
@@ -443,16 +444,16 @@ impl Dispatch {
             }
             Some(_) | None if !mentioned => Ok(nothing(delivery)),
             Some(_) | None => {
-                self.open(delivery, conversation, line, command, options, place, now)
-                    .await
+                let request = Request {
+                    line,
+                    command,
+                    options,
+                    place,
+                };
+                self.open(delivery, conversation, request, now).await
             }
         }
     }
-
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each is one thing that the request says, and nothing else opens a task"
-    )]
 
     async fn handled(
         &self,

@@ -96,7 +96,7 @@ fn url_of(context: &Context, repository: &RepositoryName) -> Result<RepositoryUr
     let own = context
         .config
         .repository(repository)
-        .and_then(|settings| settings.url.clone());
+        .and_then(|settings| settings.url.as_ref().map(|url| url.to_string()));
     let url = own.unwrap_or_else(|| context.github.clone_url(repository));
     RepositoryUrl::parse(&url).map_err(|error| GroundError::Address(error.to_string()))
 }
@@ -121,6 +121,10 @@ async fn address(
     } else {
         context.github.credential(repository).await?
     };
+    // A token of an installation is an hour old at most, so the redactor hears of each one here, before it is used.
+    if let Some(credential) = &credential {
+        context.redactor.add(&credential.secret);
+    }
     Ok((url, credential))
 }
 

@@ -21,13 +21,15 @@ pub mod way_out;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use deckhand_executors::{Executor, mirror::Mirrors};
+use serde_json::Value;
 
 use crate::{
     clock::Clock,
     config::Config,
-    domain::TaskId,
+    domain::{RunNumber, TaskId},
     github::{ForgeError, Github},
-    store::{Store, StoreError, inbox::NewDelivery},
+    redact::{Redactor, Sought},
+    store::{Store, StoreError, inbox::NewDelivery, runs::LogKind},
     surface::SurfaceError,
     wake::Wake,
 };
@@ -57,14 +59,32 @@ pub struct Context {
     pub clock: Clock,
     /// Wakes the workers.
     pub wake: Wake,
+    /// Takes secrets out of everything that leaves or is kept.
+    pub redactor: Redactor,
 }
 
 impl Context {
-    /// Stores a delivery of the bot's own work and wakes the dispatcher.
-    pub async fn accept(&self, delivery: &NewDelivery) -> Result<(), StoreError> {
-        self.store.accept(delivery, self.clock.now()).await?;
+    /// Stores a delivery of the bot's own work, without any secret that is held, and wakes the dispatcher.
+    pub async fn accept(&self, mut delivery: NewDelivery) -> Result<(), StoreError> {
+        // Only what is held: the delivery has commands in it that will be run, and a check may well sign in somewhere.
+        self.redactor.redact_value(&mut delivery.body, Sought::Held);
+        self.store.accept(&delivery, self.clock.now()).await?;
         self.wake.inbox();
         Ok(())
+    }
+
+    /// Writes a line into a run's log, without any secret.
+    pub async fn log_run(
+        &self,
+        task: &TaskId,
+        run: RunNumber,
+        kind: LogKind,
+        mut body: Value,
+    ) -> Result<(), StoreError> {
+        self.redactor.redact_value(&mut body, Sought::Everything);
+        self.store
+            .log_run(task, run, kind, &body, self.clock.now())
+            .await
     }
 
     /// The folder of a task's quarantined commits.
@@ -95,6 +115,7 @@ pub enum Fault {
 }
 
 impl Fault {
+    #[expect(clippy::needless_pass_by_value, reason = "it is passed as a function")]
     fn transient(what: impl ToString) -> Self {
         Self::Transient {
             what: what.to_string(),
@@ -102,6 +123,7 @@ impl Fault {
         }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "it is passed as a function")]
     fn permanent(what: impl ToString) -> Self {
         Self::Permanent {
             what: what.to_string(),

@@ -1,5 +1,7 @@
 //! Has a commit proved in a clean container, and keeps what was seen.
 
+use std::path::PathBuf;
+
 use deckhand_executors::{
     broker::Quarantine,
     mirror::CommitId as GitCommit,
@@ -24,6 +26,8 @@ use crate::{
 
 /// The longest last lines of a check that are kept, in bytes.
 const TAIL_MAX_BYTES: usize = 2_000;
+/// The most submodules that are named.
+const SUBMODULES_MAX: usize = 10;
 /// Steps that may wait to be written down.
 const STEPS_MAX: usize = 256;
 
@@ -35,7 +39,7 @@ pub async fn prove(
     commit: &CommitId,
 ) -> Result<Event, Fault> {
     let failed = |reason: String| Ok(Event::ProofFailed { run, reason });
-    let (Some(workplace), Some(specification)) = (&task.workplace, &task.specification) else {
+    let Some(workplace) = &task.workplace else {
         return failed("the task has no specification".to_owned());
     };
     let mirror = gather::known_ground(context, &workplace.repository).await?;
@@ -48,20 +52,88 @@ pub async fn prove(
     ) else {
         return failed("a commit's name cannot be read".to_owned());
     };
+    let spec = specify(
+        context,
+        task,
+        run,
+        mirror.path().to_path_buf(),
+        quarantine,
+        head,
+        base,
+    )
+    .await?;
+    let (steps, mut told) = mpsc::channel(STEPS_MAX);
+    let watched = async {
+        while let Some(step) = told.recv().await {
+            let body = json!({"proof": format!("{step:?}")});
+            let _ = context.log_run(&task.id, run, LogKind::Host, body).await;
+        }
+    };
+    let proving = async {
+        let report = proof::prove(&*context.executor, &spec, &steps).await;
+        drop(steps);
+        report
+    };
+    let (report, ()) = tokio::join!(proving, watched);
+    match report {
+        Ok(report) => {
+            let files = spec
+                .quarantine
+                .files(&spec.base, &spec.commit)
+                .await
+                .map_err(Fault::transient)?;
+            let mut proof = keep(context, task, run, commit, report).await?;
+            proof.files = files.iter().map(changed_file).collect();
+            proof.notices.extend(submodules_of(&mirror, &spec.base).await);
+            Ok(Event::Proved {
+                run,
+                proof: Box::new(proof),
+            })
+        }
+        Err(ProofError::Sandbox(error)) => Err(error.into()),
+        Err(error) => failed(error.to_string()),
+    }
+}
+
+/// Repositories inside the repository were not there, neither for the agent nor for the checks.
+async fn submodules_of(mirror: &Mirror, base: &GitCommit) -> Option<String> {
+    let listed = mirror.list_files(base, 0).await.ok()?;
+    let named = listed.submodules.iter().take(SUBMODULES_MAX);
+    let named: Vec<String> = named.map(|path| format!("`{path}`")).collect();
+    (!named.is_empty()).then(|| {
+        format!(
+            "Submodules are not fetched; these were left empty: {}.",
+            named.join(", ")
+        )
+    })
+}
+
+/// What is to be proved, and in which sandbox.
+async fn specify(
+    context: &Context,
+    task: &Task,
+    run: RunNumber,
+    mirror: PathBuf,
+    quarantine: Quarantine,
+    head: GitCommit,
+    base: GitCommit,
+) -> Result<ProofSpec, Fault> {
+    let (Some(workplace), Some(specification)) = (&task.workplace, &task.specification) else {
+        return Err(Fault::permanent("the task has no specification"));
+    };
     let commands = commands_of(task);
     let timeout = context.config.limits.check;
     let setup = specification
         .setup
         .clone()
         .or_else(|| workplace.setup.clone());
-    let name = proof::sandbox_name(&task.id.0, &head);
     let network = match &setup {
         Some(_) => Some(runs::setup_network(context, task, "proof").await?),
         None => None,
     };
-    let spec = ProofSpec {
+    Ok(ProofSpec {
         sandbox: ProofSandbox {
-            name: name.clone(),
+            name: proof::sandbox_name(&task.id.0, &head),
             image: runs::image_of(context, &task.terms.agent),
             environment: std::collections::BTreeMap::new(),
             labels: runs::labels(task, run),
@@ -69,10 +141,10 @@ pub async fn prove(
             runtime: context.config.sandbox.runtime.clone(),
         },
         network,
-        mirror: mirror.path().to_path_buf(),
-        quarantine: quarantine.clone(),
-        commit: head.clone(),
-        base: base.clone(),
+        mirror,
+        quarantine,
+        commit: head,
+        base,
         setup: setup.map(|command| Setup { command, timeout }),
         checks: commands
             .iter()
@@ -96,39 +168,7 @@ pub async fn prove(
                 title: page.title.clone(),
             })
             .collect(),
-    };
-    let (steps, mut told) = mpsc::channel(STEPS_MAX);
-    let watched = async {
-        while let Some(step) = told.recv().await {
-            let body = json!({"proof": format!("{step:?}")});
-            let _ = context
-                .store
-                .log_run(&task.id, run, LogKind::Host, &body, context.clock.now())
-                .await;
-        }
-    };
-    let proving = async {
-        let report = proof::prove(&*context.executor, &spec, &steps).await;
-        drop(steps);
-        report
-    };
-    let (report, ()) = tokio::join!(proving, watched);
-    match report {
-        Ok(report) => {
-            let files = quarantine
-                .files(&base, &head)
-                .await
-                .map_err(Fault::transient)?;
-            let mut proof = keep(context, task, run, commit, report).await?;
-            proof.files = files.iter().map(changed_file).collect();
-            Ok(Event::Proved {
-                run,
-                proof: Box::new(proof),
-            })
-        }
-        Err(ProofError::Sandbox(error)) => Err(error.into()),
-        Err(error) => failed(error.to_string()),
-    }
+    })
 }
 
 /// What the specification asks for, and what the agent's report adds for requirements that have no command.
@@ -191,8 +231,36 @@ async fn keep(
             report.files_changed_by_checks.join(", ")
         ));
     }
+    let pictures = keep_pictures(context, task, run, report.pictures).await?;
+    let checks = keep_checks(context, task, run, report.checks, &report.base_checks).await?;
+    let weakenings = report
+        .weakenings
+        .into_iter()
+        .map(|weakening| Weakening {
+            what: in_words(&weakening.kind),
+            command: command_of(&weakening),
+            path: weakening.path,
+            excerpt: context.redactor.redacted(weakening.excerpt),
+        })
+        .collect();
+    Ok(Proof {
+        commit: commit.clone(),
+        checks,
+        weakenings,
+        pictures,
+        files: Vec::new(),
+        notices,
+    })
+}
+
+async fn keep_pictures(
+    context: &Context,
+    task: &Task,
+    run: RunNumber,
+    taken: Vec<proof::Picture>,
+) -> Result<Vec<Picture>, Fault> {
     let mut pictures = Vec::new();
-    for (index, picture) in report.pictures.into_iter().enumerate() {
+    for (index, picture) in taken.into_iter().enumerate() {
         let moment = match picture.moment {
             Moment::Before => "before",
             Moment::After => "after",
@@ -203,7 +271,7 @@ async fn keep(
                 artifacts::store(context, &task.id, &name, &png).await?;
                 (Some(name), None)
             }
-            PictureOutcome::Missing { reason } => (None, Some(reason)),
+            PictureOutcome::Missing { reason } => (None, Some(context.redactor.redacted(reason))),
         };
         pictures.push(Picture {
             title: picture.page.title,
@@ -212,19 +280,28 @@ async fn keep(
             reason,
         });
     }
-    let checks: Vec<CheckResult> = report
-        .checks
+    Ok(pictures)
+}
+
+async fn keep_checks(
+    context: &Context,
+    task: &Task,
+    run: RunNumber,
+    after: Vec<proof::CheckResult>,
+    before: &[proof::CheckResult],
+) -> Result<Vec<CheckResult>, Fault> {
+    let checks: Vec<CheckResult> = after
         .into_iter()
         .map(|check| {
-            let before = report
-                .base_checks
+            let before = before
                 .iter()
                 .find(|base| base.id == check.id)
                 .map(|base| outcome(&base.status));
             CheckResult {
                 outcome: outcome(&check.status),
                 before,
-                tail: tail(&check.tail),
+                // Before it is cut: half a secret looks like none.
+                tail: tail(&context.redactor.redact(&check.tail)),
                 elapsed_ms: i64::try_from(check.elapsed.as_millis()).unwrap_or(i64::MAX),
                 command: check.command,
             }
@@ -238,28 +315,10 @@ async fn keep(
         };
         let body = json!({"command": check.command, "proof": true, "passed": check.outcome == CheckOutcome::Passed, "status": status, "tail": check.tail});
         context
-            .store
-            .log_run(&task.id, run, LogKind::Command, &body, context.clock.now())
+            .log_run(&task.id, run, LogKind::Command, body)
             .await?;
     }
-    let weakenings = report
-        .weakenings
-        .into_iter()
-        .map(|weakening| Weakening {
-            what: in_words(&weakening.kind),
-            command: command_of(&weakening),
-            path: weakening.path,
-            excerpt: weakening.excerpt,
-        })
-        .collect();
-    Ok(Proof {
-        commit: commit.clone(),
-        checks,
-        weakenings,
-        pictures,
-        files: Vec::new(),
-        notices,
-    })
+    Ok(checks)
 }
 
 /// What was done to a test, as people are told.

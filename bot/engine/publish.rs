@@ -173,6 +173,8 @@ async fn propose(
         task_url: &task_url,
     };
     let body = words::pull_request_body(task, &card, &extra).map_err(Fault::of_words)?;
+    let body = context.redactor.redacted(body);
+    let title = context.redactor.redacted(card.title.clone());
     let found = context
         .github
         .pull_request_of(&workplace.repository, branch)
@@ -180,12 +182,12 @@ async fn propose(
     if let Some(found) = found {
         context
             .github
-            .update_pull_request(&workplace.repository, found.number, &card.title, &body)
+            .update_pull_request(&workplace.repository, found.number, &title, &body)
             .await?;
         return Ok(found);
     }
     let new = NewPullRequest {
-        title: card.title.clone(),
+        title,
         body,
         branch: branch.to_owned(),
         base: workplace.base_branch.clone(),

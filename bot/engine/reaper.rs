@@ -51,7 +51,7 @@ pub async fn step(context: &Context) -> Result<(), Fault> {
             if waited > longest {
                 let key = format!("waited:{}:{}", stored.task.id, stored.version);
                 context
-                    .accept(&work_delivery(&stored.task, key, Event::WaitedTooLong))
+                    .accept(work_delivery(&stored.task, key, Event::WaitedTooLong))
                     .await?;
             }
         }

@@ -15,12 +15,13 @@ use crate::{
         incoming::Author,
     },
     linear::Linear,
+    redact::Redactor,
     slack::{self, Slack},
-    surface::{Attempt, Form, PictureFile, SurfaceError, Words},
+    surface::{Attempt, Control, Form, PictureFile, Step, SurfaceError, Words, WordsKind},
 };
 
 /// How long what a surface said of a person is believed. Rights are taken away within this time.
-const PERSON_KEPT: Duration = Duration::from_secs(60);
+const PERSON_KEPT: Duration = Duration::from_mins(1);
 /// The most people that are remembered at once.
 const PEOPLE_MAX: usize = 10_000;
 
@@ -31,6 +32,7 @@ pub struct Surfaces {
     linear: Option<Linear>,
     slack_identity: Arc<OnceCell<slack::Identity>>,
     people: Arc<Mutex<HashMap<PersonId, (Person, Instant)>>>,
+    redactor: Redactor,
 }
 
 /// What an address belongs to.
@@ -40,14 +42,15 @@ enum Surface<'a> {
 }
 
 impl Surfaces {
-    /// Puts them together.
+    /// Puts them together. Nothing is said that the redactor has not seen.
     #[must_use]
-    pub fn new(slack: Option<Slack>, linear: Option<Linear>) -> Self {
+    pub fn new(slack: Option<Slack>, linear: Option<Linear>, redactor: Redactor) -> Self {
         Self {
             slack,
             linear,
             slack_identity: Arc::default(),
             people: Arc::default(),
+            redactor,
         }
     }
 
@@ -127,6 +130,7 @@ impl Surfaces {
         words: &Words,
         attempt: Attempt,
     ) -> Result<LineRef, SurfaceError> {
+        let words = &self.clean_words(words);
         match self.surface(&conversation.0)? {
             Surface::Slack(slack) => {
                 slack
@@ -148,6 +152,7 @@ impl Surfaces {
         person: &PersonId,
         words: &Words,
     ) -> Result<(), SurfaceError> {
+        let words = &self.clean_words(words);
         match self.surface(&conversation.0)? {
             Surface::Slack(slack) => slack.whisper(conversation, person, words).await,
             Surface::Linear(linear) => linear.whisper(conversation, person, words).await,
@@ -186,6 +191,13 @@ impl Surfaces {
         pictures: &[PictureFile],
         attempt: Attempt,
     ) -> Result<(), SurfaceError> {
+        let pictures: &[PictureFile] = &pictures
+            .iter()
+            .map(|picture| PictureFile {
+                title: self.clean(&picture.title),
+                ..picture.clone()
+            })
+            .collect::<Vec<_>>();
         match self.surface(&conversation.0)? {
             Surface::Slack(slack) => slack.show_pictures(conversation, pictures, attempt).await,
             Surface::Linear(linear) => linear.show_pictures(conversation, pictures, attempt).await,
@@ -199,6 +211,15 @@ impl Surfaces {
         trigger: &str,
         form: &Form,
     ) -> Result<(), SurfaceError> {
+        let form = &match form {
+            Form::Correction { revision, plan } => Form::Correction {
+                revision: *revision,
+                plan: self.clean(plan),
+            },
+            Form::Repository { known } => Form::Repository {
+                known: known.clone(),
+            },
+        };
         match self.surface(&conversation.0)? {
             Surface::Slack(slack) => slack.open_form(trigger, conversation, form).await,
             Surface::Linear(_) => Ok(()),
@@ -238,6 +259,44 @@ impl Surfaces {
             Err(error) => Err(error),
         };
         found.unwrap_or_else(|_| conversation.0.clone())
+    }
+
+    fn clean(&self, text: &str) -> String {
+        self.redactor.redact(text).into_owned()
+    }
+
+    /// The same words without secrets. Addresses stay: their keys are made for their readers.
+    fn clean_words(&self, words: &Words) -> Words {
+        let control = |control: &Control| match control {
+            Control::Answer { question, choice } => Control::Answer {
+                question: *question,
+                choice: self.clean(choice),
+            },
+            Control::Approve { .. }
+            | Control::Edit { .. }
+            | Control::ChangeRepository
+            | Control::Cancel
+            | Control::Retry
+            | Control::Open { .. } => control.clone(),
+        };
+        let step = |step: &Step| Step {
+            title: self.clean(&step.title),
+            standing: step.standing,
+        };
+        Words {
+            markdown: self.clean(&words.markdown),
+            fallback: self.clean(&words.fallback),
+            mentions: words.mentions.clone(),
+            controls: words.controls.iter().map(control).collect(),
+            kind: match &words.kind {
+                WordsKind::Status { steps } => WordsKind::Status {
+                    steps: steps.iter().map(step).collect(),
+                },
+                WordsKind::Decision | WordsKind::Ending { .. } | WordsKind::Note => {
+                    words.kind.clone()
+                }
+            },
+        }
     }
 
     fn surface(&self, address: &str) -> Result<Surface<'_>, SurfaceError> {

@@ -29,7 +29,7 @@ fn a_text_without_secrets_is_left_alone() {
         "",
         "a short word",
         "see https://github.com/acme/web/pull/7",
-        "ümlaut & a=b",
+        "ümlaut & a",
         "http://localhost:3000/users?limit=200&mail=a@b.c",
     ] {
         assert!(
@@ -51,21 +51,17 @@ fn a_held_secret_is_found_in_every_form() {
         };
         CANARY.bytes().map(escape).collect()
     };
-    let json = json!(CANARY).to_string();
+    let inside = |quoted: String| quoted[1..quoted.len() - 1].to_owned();
+    let escaped = inside(json!(CANARY).to_string());
     let forms = [
         CANARY.to_owned(),
-        json.trim_matches('"').to_owned(),
-        json!(json)
-            .to_string()
-            .trim_matches('"')
-            .trim_start_matches(r#"\""#)
-            .trim_end_matches(r#"\""#)
-            .to_owned(),
-        format!("{CANARY:?}").trim_matches('"').to_owned(),
+        escaped.clone(),
+        inside(json!(escaped).to_string()),
+        inside(format!("{CANARY:?}")),
         percent("-._~"),
         percent("-._~").replace("%20", "+"),
         percent("-._~!'()*"),
-        percent("-._~").to_lowercase().replace("umlaut", "umlaut"),
+        percent("-._~").to_lowercase(),
         hex::encode(CANARY),
         hex::encode_upper(CANARY),
         STANDARD.encode(CANARY),
@@ -101,12 +97,8 @@ fn encoders_that_break_lines_hide_nothing() {
         .chunks(76)
         .map(|line| std::str::from_utf8(line).expect("text"))
         .collect();
-    let clean = redactor.redact(&lines.join("\n")).into_owned();
-    assert_eq!(
-        clean.lines().filter(|line| *line == REDACTED).count(),
-        2,
-        "{clean}"
-    );
+    assert_eq!(lines.len(), 3);
+    assert_eq!(redactor.redact(&lines.join("\n")), [REDACTED; 3].join("\n"));
 }
 
 #[test]
@@ -233,7 +225,7 @@ fn what_a_program_runs_loses_only_held_secrets() {
 
 #[test]
 fn a_secret_that_comes_later_is_found_by_every_clone() {
-    let redactor = redactor();
+    let redactor = Redactor::new([SecretString::from(TOKEN)]).expect("made");
     let clone = redactor.clone();
     assert_eq!(clone.redact("a fresh-token-1"), "a fresh-token-1");
     for number in 1..=ADDED_MAX + 1 {

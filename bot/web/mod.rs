@@ -14,7 +14,7 @@ use axum::{
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower_http::{limit::RequestBodyLimitLayer, timeout::TimeoutLayer};
 
-use crate::{clock::Clock, config::Config, store::Store, wake::Wake};
+use crate::{clock::Clock, config::Config, redact::Redactor, store::Store, wake::Wake};
 
 /// The largest body that a door reads, in bytes. Linear's own verifier takes 5 MiB; Slack's and GitHub's events are far smaller.
 const BODY_MAX_BYTES: usize = 5 << 20;
@@ -36,6 +36,8 @@ pub struct Web {
     pub metrics: PrometheusHandle,
     /// Whether the workers run and the engine answers.
     pub health: health::Health,
+    /// Takes secrets out of pages.
+    pub redactor: Redactor,
 }
 
 /// Every door and page.

@@ -107,16 +107,7 @@ pub async fn task(
     let Some(task) = open(&web, &id, &key.key).await else {
         return not_found();
     };
-    let mut lines = Vec::new();
-    let mut after = String::new();
-    // The page shows the newest part of a long log; the commands are shown all the same.
-    while let Ok(more) = web.store.log_after(&task.id, &after, LOG_MAX).await {
-        let Some(last) = more.last() else { break };
-        after.clone_from(&last.id);
-        lines.extend(more.iter().map(shown));
-        let over = lines.len().saturating_sub(4 * LOG_MAX as usize);
-        lines.drain(..over);
-    }
+    let (lines, after) = newest_lines(&web, &task.id).await;
     let commands = lines
         .iter()
         .filter(|line: &&ShownLine| line.kind == "command")
@@ -128,23 +119,7 @@ pub async fn task(
             status: line.status.clone(),
         })
         .collect();
-    let decisions = web
-        .store
-        .audit_of(&task.id)
-        .await
-        .unwrap_or_default()
-        .into_iter()
-        .filter(|(_, entry)| entry.act != "say")
-        .map(|(at, entry)| {
-            format!(
-                "{} · {} · {} {}",
-                moment(at.0),
-                entry.person,
-                entry.act,
-                entry.detail
-            )
-        })
-        .collect();
+    let decisions = decisions_of(&web, &task.id).await;
     let page = TaskPage {
         title: task.title(),
         stands: task.state.in_words().to_owned(),
@@ -167,7 +142,7 @@ pub async fn task(
                 (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
                 (header::REFERRER_POLICY, "no-referrer"),
             ],
-            Html(html),
+            Html(web.redactor.redacted(html)),
         )
             .into_response(),
         Err(error) => {
@@ -175,6 +150,39 @@ pub async fn task(
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
+}
+
+/// The newest part of the log, and the identifier of its last line.
+async fn newest_lines(web: &Web, task: &TaskId) -> (Vec<ShownLine>, String) {
+    let mut lines = Vec::new();
+    let mut after = String::new();
+    while let Ok(more) = web.store.log_after(task, &after, LOG_MAX).await {
+        let Some(last) = more.last() else { break };
+        after.clone_from(&last.id);
+        lines.extend(more.iter().map(shown));
+        let over = lines.len().saturating_sub(4 * LOG_MAX as usize);
+        lines.drain(..over);
+    }
+    (lines, after)
+}
+
+async fn decisions_of(web: &Web, task: &TaskId) -> Vec<String> {
+    web.store
+        .audit_of(task)
+        .await
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|(_, entry)| entry.act != "say")
+        .map(|(at, entry)| {
+            format!(
+                "{} · {} · {} {}",
+                moment(at.0),
+                entry.person,
+                entry.act,
+                entry.detail
+            )
+        })
+        .collect()
 }
 
 /// `/tasks/<id>/artifacts/<name>?key=…`: a picture.

@@ -162,10 +162,10 @@ async fn a_new_owner_goes_on_with_an_agent_that_is_at_work() {
         .await
         .unwrap();
     let first = loop {
-        match session.next_event().await {
-            AgentEvent::ToolEnded(tool) => break tool.command,
-            AgentEvent::TurnEnded(end) => panic!("{end:?}"),
-            _ => {}
+        let event = session.next_event().await;
+        assert!(!matches!(event, AgentEvent::TurnEnded(_)), "{event:?}");
+        if let AgentEvent::ToolEnded(tool) = event {
+            break tool.command;
         }
     };
     let point = session.resume_point();

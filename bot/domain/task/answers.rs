@@ -114,19 +114,7 @@ impl Task {
                 effects.extend(self.show_plan());
             }
             QuestionKind::Agent { question } => {
-                let assignment = if self.approval.is_some() {
-                    Assignment::Answer {
-                        question: question.clone(),
-                        answer: text.to_owned(),
-                    }
-                } else {
-                    Assignment::Revise {
-                        corrections: vec![format!(
-                            "You asked: {question}\n{} answered: {text}",
-                            by.name
-                        )],
-                    }
-                };
+                let assignment = self.go_on_with(question, by, text);
                 effects.extend(self.resume_with(assignment, around));
             }
             QuestionKind::Budget { assignment } => {
@@ -134,15 +122,26 @@ impl Task {
                     effects.extend(self.cancel_asked(by, Road::Sentence, around));
                     return effects;
                 }
-                self.ceilings.spend = self
-                    .usage
-                    .cost
-                    .unwrap_or(self.ceilings.spend)
-                    .plus(self.terms.budget);
+                let spent = self.usage.cost.unwrap_or(self.ceilings.spend);
+                self.ceilings.spend = spent.plus(self.terms.budget);
                 effects.extend(self.resume_with(assignment.clone(), around));
             }
         }
         effects
+    }
+
+    /// How an answer goes back to the agent: to its session, or into the plan where nothing is approved yet.
+    fn go_on_with(&self, question: &str, by: &Person, answer: &str) -> Assignment {
+        if self.approval.is_some() {
+            return Assignment::Answer {
+                question: question.to_owned(),
+                answer: answer.to_owned(),
+            };
+        }
+        let correction = format!("You asked: {question}\n{} answered: {answer}", by.name);
+        Assignment::Revise {
+            corrections: vec![correction],
+        }
     }
 
     fn take_workplace_answer(

@@ -71,6 +71,9 @@ pub struct Task {
     pub approval: Option<Approval>,
     /// Number of the last run; 0 before the first.
     pub last_run: RunNumber,
+    /// What the last run was asked to do, so that a retry asks for the same.
+    #[serde(default)]
+    pub assignment: Option<Assignment>,
     /// The run whose status message is edited.
     pub progress: RunNumber,
     /// The agent's own name of its session, for going on.
@@ -147,6 +150,7 @@ impl Task {
             plans: Vec::new(),
             approval: None,
             last_run: RunNumber(0),
+            assignment: None,
             progress: RunNumber(0),
             session: None,
             report: None,
@@ -248,6 +252,7 @@ impl Task {
     /// Starts the next run. The only place where run numbers are made.
     fn start_run(&mut self, assignment: Assignment) -> Effect {
         self.last_run = RunNumber(self.last_run.0 + 1);
+        self.assignment = Some(assignment.clone());
         let run = self.last_run;
         self.state = if assignment.changes_files() {
             State::Preparing { run }

@@ -4,7 +4,7 @@ use super::{State, Task};
 use crate::domain::{
     CommitId, RunNumber,
     conversation::Person,
-    effect::{Effect, Mark, Slot},
+    effect::{Assignment, Effect, Mark, Slot},
     event::Publication,
     message::{
         Decision, FailureCard, FailureText, Message, Phase, PlanCard, Progress, QuestionCard,
@@ -258,10 +258,17 @@ impl Task {
             State::Preparing { .. } | State::Running { .. } => Next::Run {
                 assignment: self.work_again(),
             },
+            State::Planning { .. } => match self.plan_again() {
+                assignment @ Assignment::Revise { .. } => Next::Run { assignment },
+                Assignment::Plan
+                | Assignment::Work
+                | Assignment::Answer { .. }
+                | Assignment::Rework { .. }
+                | Assignment::FollowUp { .. } => Next::Specify,
+            },
             State::Queued { next } => next.clone(),
             State::Failed { retry, .. } => retry.clone(),
             State::Specifying
-            | State::Planning { .. }
             | State::AwaitingApproval { .. }
             | State::AwaitingInput { .. }
             | State::InReview { .. }

@@ -314,7 +314,7 @@ impl World {
                     );
                 }
                 Effect::Steer { run, .. } => {
-                    assert_eq!(self.live, Some(*run), "a run that is not live is steered")
+                    assert_eq!(self.live, Some(*run), "a run that is not live is steered");
                 }
                 Effect::Say { .. }
                 | Effect::Whisper { .. }

@@ -14,6 +14,8 @@ use crate::domain::{
 
 /// The most lines of a conversation that are kept as context; the newest are kept.
 const CONTEXT_MAX: usize = 200;
+/// What an agent is told whose work broke off.
+const INTERRUPTED: &str = "The run was interrupted. Look at the state of the work tree and go on where you were.";
 
 impl Task {
     pub(super) fn slot_granted(&mut self) -> Vec<Effect> {
@@ -25,6 +27,7 @@ impl Task {
                 self.state = State::Specifying;
                 vec![Effect::Gather, self.say_progress(Phase::Reading)]
             }
+            Next::Run { assignment } if self.is_over_ceiling() => self.ask_for_more(assignment),
             Next::Run {
                 assignment: Assignment::Work,
             } => self.start_approved_work(),
@@ -156,6 +159,10 @@ impl Task {
     }
 
     fn planning_ended(&mut self, ending: &Ending) -> Vec<Effect> {
+        if ending.failure == Some(RunFailure::OutOfBudget) {
+            let assignment = self.plan_again();
+            return self.ask_for_more(assignment);
+        }
         if let Some(failure) = &ending.failure {
             return self.run_failed(failure, ending);
         }
@@ -230,12 +237,17 @@ impl Task {
     }
 
     fn work_ended(&mut self, run: RunNumber, ending: &Ending) -> Vec<Effect> {
+        if let Some(words) = &ending.unheard {
+            let words = vec![words.clone()];
+            if ending.failure.is_none() {
+                let start = self.start_run(Assignment::FollowUp { words });
+                return vec![start, self.say_progress(Phase::Preparing)];
+            }
+            self.assignment = Some(Assignment::FollowUp { words });
+        }
         if ending.failure == Some(RunFailure::OutOfBudget) {
             let assignment = self.work_again();
-            return self.ask(
-                QuestionKind::Budget { assignment },
-                vec!["Continue".to_owned(), "Stop".to_owned()],
-            );
+            return self.ask_for_more(assignment);
         }
         if let Some(failure) = &ending.failure {
             return self.run_failed(failure, ending);
@@ -288,12 +300,56 @@ impl Task {
             .collect()
     }
 
-    /// What to start when work that broke off is to go on: the same session, where there is one.
+    /// What to start when work that broke off is to go on: in the same session where there is one, with the same words.
     pub(super) fn work_again(&self) -> Assignment {
-        if self.session.is_some() {
-            return Assignment::FollowUp { words: vec!["The run was interrupted. Look at the state of the work tree and go on where you were.".to_owned()] };
+        match &self.assignment {
+            Some(Assignment::FollowUp { words }) => {
+                let mut words = words.clone();
+                if words.last().is_none_or(|last| last != INTERRUPTED) {
+                    words.push(INTERRUPTED.to_owned());
+                }
+                Assignment::FollowUp { words }
+            }
+            Some(same @ (Assignment::Answer { .. } | Assignment::Rework { .. })) => same.clone(),
+            Some(Assignment::Plan | Assignment::Revise { .. } | Assignment::Work) | None
+                if self.session.is_some() =>
+            {
+                Assignment::FollowUp {
+                    words: vec![INTERRUPTED.to_owned()],
+                }
+            }
+            Some(Assignment::Plan | Assignment::Revise { .. } | Assignment::Work) | None => {
+                Assignment::Work
+            }
         }
-        Assignment::Work
+    }
+
+    /// What to start when planning that broke off is to go on. Corrections stand nowhere else.
+    pub(super) fn plan_again(&self) -> Assignment {
+        match &self.assignment {
+            Some(same @ Assignment::Revise { .. }) => same.clone(),
+            Some(
+                Assignment::Plan
+                | Assignment::Work
+                | Assignment::Answer { .. }
+                | Assignment::Rework { .. }
+                | Assignment::FollowUp { .. },
+            )
+            | None => Assignment::Plan,
+        }
+    }
+
+    fn is_over_ceiling(&self) -> bool {
+        self.usage
+            .cost
+            .is_some_and(|cost| cost > self.ceilings.spend)
+    }
+
+    fn ask_for_more(&mut self, assignment: Assignment) -> Vec<Effect> {
+        self.ask(
+            QuestionKind::Budget { assignment },
+            vec!["Continue".to_owned(), "Stop".to_owned()],
+        )
     }
 
     fn run_failed(&mut self, failure: &RunFailure, ending: &Ending) -> Vec<Effect> {

@@ -24,74 +24,70 @@ use crate::{
 };
 use tracing::info;
 
-impl Dispatch {
-    pub(super) async fn open(
-        &self,
-        delivery: &Delivery,
-        conversation: ConversationId,
-        mut line: Line,
-        command: Command,
-        mut options: Options,
-        place: &str,
-        now: Timestamp,
-    ) -> Result<Transition, Later> {
-        let text = match command {
-            Command::Words(text) | Command::New(text) => text,
-            Command::Help => {
-                return Ok(answer(delivery, conversation, &line.author, Message::Help));
+/// A sentence that may open a task.
+pub(super) struct Request<'a> {
+    /// Who said it, where, and how.
+    pub line: Line,
+    /// What it asks for.
+    pub command: Command,
+    /// What it sets.
+    pub options: Options,
+    /// The channel or team, as far as settings name it.
+    pub place: &'a str,
+}
+
+impl Request<'_> {
+    /// The words of the task, or what is answered in its place.
+    fn words(&self) -> Result<String, Box<Message>> {
+        let answer = match &self.command {
+            Command::Words(text) | Command::New(text) if !text.trim().is_empty() => {
+                return Ok(text.clone());
             }
-            Command::Unavailable(word) => {
-                return Ok(answer(
-                    delivery,
-                    conversation,
-                    &line.author,
-                    Message::Unavailable { word },
-                ));
-            }
-            Command::Empty | Command::List | Command::Aside => {
-                return Ok(answer(
-                    delivery,
-                    conversation,
-                    &line.author,
-                    Message::NothingAsked,
-                ));
-            }
+            Command::Help => Message::Help,
+            Command::Unavailable(word) => Message::Unavailable { word: word.clone() },
+            Command::Words(_)
+            | Command::New(_)
+            | Command::Empty
+            | Command::List
+            | Command::Aside => Message::NothingAsked,
             Command::Stop
             | Command::Retry
             | Command::Status
             | Command::Approve
             | Command::Now(_)
-            | Command::Mute(_) => {
-                let message = Message::NothingToDo {
-                    stands: "has not begun: there is none in this thread".to_owned(),
-                    wanted: line.text.clone(),
-                };
-                return Ok(answer(delivery, conversation, &line.author, message));
-            }
+            | Command::Mute(_) => Message::NothingToDo {
+                stands: "has not begun: there is none in this thread".to_owned(),
+                wanted: self.line.text.clone(),
+            },
         };
-        if text.trim().is_empty() {
-            return Ok(answer(
-                delivery,
-                conversation,
-                &line.author,
-                Message::NothingAsked,
-            ));
+        Err(Box::new(answer))
+    }
+}
+
+impl Dispatch {
+    pub(super) async fn open(
+        &self,
+        delivery: &Delivery,
+        conversation: ConversationId,
+        request: Request<'_>,
+        now: Timestamp,
+    ) -> Result<Transition, Later> {
+        let author = &request.line.author;
+        let text = match request.words() {
+            Ok(text) => text,
+            Err(message) => return Ok(answer(delivery, conversation, author, *message)),
+        };
+        if let Err(refusal) = self.config.policy.allows(Act::Start, author, &author.id) {
+            let act = Act::Start;
+            let message = Message::NotAllowed { act, refusal };
+            return Ok(answer(delivery, conversation, author, message));
         }
-        if let Err(refusal) = self
-            .config
-            .policy
-            .allows(Act::Start, &line.author, &line.author.id)
-        {
-            return Ok(answer(
-                delivery,
-                conversation,
-                &line.author,
-                Message::NotAllowed {
-                    act: Act::Start,
-                    refusal,
-                },
-            ));
-        }
+        let Request {
+            mut line,
+            mut options,
+            place,
+            ..
+        } = request;
         line.text = text;
         if options.repository.is_none() {
             options.repository = self.repository_of(&conversation, place).await?;

@@ -171,7 +171,7 @@ impl Runs {
     ) -> Result<(), Fault> {
         let key = format!("run:{}:{run}:ended", task.id);
         context
-            .accept(&work_delivery(
+            .accept(work_delivery(
                 task,
                 key,
                 Event::RunEnded {

@@ -35,7 +35,7 @@ const ATTACHMENTS_MAX: usize = 10;
 /// The most requests that may wait to be written into the log.
 const EGRESS_LOG_MAX: usize = 1_000;
 /// How long the setup of a checkout may take.
-const SETUP_MAX: Duration = Duration::from_secs(20 * 60);
+const SETUP_MAX: Duration = Duration::from_mins(20);
 /// The longest output of a setup that is kept, in bytes.
 const SETUP_OUTPUT_MAX_BYTES: usize = 64 << 10;
 /// The most processes of a sandbox; a browser alone has dozens.
@@ -122,16 +122,8 @@ pub async fn open_egress(
     tokio::spawn(async move {
         while let Some(record) = records.recv().await {
             metrics::counter!("deckhand_egress_requests_total").increment(1);
-            let _ = context
-                .store
-                .log_run(
-                    &task,
-                    run,
-                    LogKind::Egress,
-                    &way_out::logged(&record),
-                    context.clock.now(),
-                )
-                .await;
+            let line = way_out::logged(&record);
+            let _ = context.log_run(&task, run, LogKind::Egress, line).await;
         }
     });
     Ok(handle)
@@ -309,7 +301,7 @@ async fn place_files(
             environment: BTreeMap::new(),
             working_directory: "/".to_owned(),
             input: bytes,
-            timeout: Duration::from_secs(60),
+            timeout: Duration::from_mins(1),
             output_limit_bytes: 4_096,
         };
         succeed(context, name, exec, "placing a file of the request").await?;

@@ -24,6 +24,7 @@ use crate::{
         event::{Ending, RunFailure},
         task::Task,
     },
+    redact::Sought,
     store::runs::LogKind,
     words::{self, PromptExtra},
 };
@@ -38,6 +39,8 @@ use progress::Reporter;
 
 /// The most text that an agent may write in one run, in bytes.
 const OUTPUT_MAX_BYTES: usize = 64 << 20;
+/// How long an agent may take to let itself be interrupted; then its run ends, and the words begin the next one.
+const INTERRUPT_WITHIN: Duration = Duration::from_secs(5);
 /// How often the ceilings are looked at.
 const TICK: Duration = Duration::from_secs(1);
 /// The longest piece of an agent's words in one line of the log, in characters.
@@ -93,7 +96,7 @@ pub async fn watch(
         text: String::new(),
         closing: String::new(),
         bytes: 0,
-        heard: Instant::now(),
+        heard: context.clock.now(),
         steer: None,
     };
     let mut tick = tokio::time::interval(TICK);
@@ -111,24 +114,45 @@ pub async fn watch(
                 Heard::Going => {}
                 Heard::Over(failure) => break failure,
             },
-            _ = tick.tick() => if let Some(failure) = watcher.ceiling(&prepared) {
-                break Some(failure);
-            },
+            _ = tick.tick() => {
+                if let Some(failure) = watcher.ceiling(&prepared) {
+                    break Some(failure);
+                }
+                if watcher.is_deaf() {
+                    break None;
+                }
+            }
         }
     };
     prepared.egress.revoke();
     watcher.flush_text().await;
     let Watcher {
-        reporter, closing, ..
+        reporter,
+        closing,
+        steer,
+        ..
     } = watcher;
     reporter.finish().await;
     let mut ending = std::mem::take(&mut prepared.ending);
     ending.usage = usage_of(&prepared.session.usage());
     ending.elapsed_ms = context.clock.now().milliseconds_since(prepared.started);
-    ending.closing_words = crate::domain::clip(closing.trim(), CLOSING_WORDS_MAX_CHARS);
+    let closing = context.redactor.redact(closing.trim());
+    ending.closing_words = crate::domain::clip(&closing, CLOSING_WORDS_MAX_CHARS);
     ending.session = session_handle(&prepared.session);
     ending.failure = failure;
-    if ending.failure.is_none() && ending.question.is_none() && prepared.assignment.changes_files()
+    ending.unheard = steer.map(|(words, _)| words);
+    if ending.unheard.is_some() {
+        // It must not go on beside the run that follows, in the same work tree.
+        if let Err(error) = context
+            .executor
+            .stop(&sandbox::run_name(&task.id, run))
+            .await
+        {
+            warn!(task = %task.id, %error, "a run that could not be interrupted is not confirmed to be gone");
+        }
+    } else if ending.failure.is_none()
+        && ending.question.is_none()
+        && prepared.assignment.changes_files()
     {
         ending.change = take_out::take_out(context, task, run, prepared.started, &ending).await;
     }
@@ -151,26 +175,29 @@ struct Watcher<'a> {
     /// The agent's words since its last use of a tool.
     closing: String,
     bytes: usize,
-    heard: Instant,
-    /// Words that interrupt the turn; said as soon as it has ended.
-    steer: Option<String>,
+    heard: Timestamp,
+    /// Words that interrupt the turn, and since when; said as soon as it has ended.
+    steer: Option<(String, Instant)>,
 }
 
 impl Watcher<'_> {
     fn steer(&mut self, prepared: &mut Prepared, words: String) {
         self.steer = Some(match self.steer.take() {
-            Some(earlier) => format!("{earlier}\n{words}"),
-            None => words,
+            Some((earlier, since)) => (format!("{earlier}\n{words}"), since),
+            None => (words, Instant::now()),
         });
         if prepared.session.turn() == Turn::Open {
             prepared.session.cancel();
         }
     }
 
-    async fn called(&mut self, prepared: &mut Prepared, call: HandoverCall) {
-        self.heard = Instant::now();
+    async fn called(&mut self, prepared: &mut Prepared, mut call: HandoverCall) {
+        self.heard = self.context.clock.now();
+        // Only what is held: checks are commands that will be run as they are.
+        let redactor = &self.context.redactor;
+        redactor.redact_value(&mut call.arguments, Sought::Held);
         let answer = tools::take(&mut prepared.ending, &call.tool, call.arguments);
-        self.log(LogKind::Tool, &json!({"tool": call.tool, "taken": answer.is_ok(), "answer": answer.clone().unwrap_or_else(|error| error)})).await;
+        self.log(LogKind::Tool, json!({"tool": call.tool, "taken": answer.is_ok(), "answer": answer.clone().unwrap_or_else(|error| error)})).await;
         self.reporter.step(match call.tool.as_str() {
             "submit_specification" => "The specification is written.",
             "submit_plan" => "The plan is written.",
@@ -183,7 +210,7 @@ impl Watcher<'_> {
     }
 
     async fn heard(&mut self, prepared: &mut Prepared, event: AgentEvent) -> Heard {
-        self.heard = Instant::now();
+        self.heard = self.context.clock.now();
         self.reporter.heard();
         match event {
             AgentEvent::Text(text) => {
@@ -195,7 +222,7 @@ impl Watcher<'_> {
                         crate::domain::clip(&self.closing, 4 * CLOSING_WORDS_MAX_CHARS - 1);
                 }
                 if self.text.len() > LOG_TEXT_MAX_CHARS {
-                    self.flush_text().await;
+                    self.flush_whole_words().await;
                 }
             }
             AgentEvent::Thought(text) => {
@@ -208,20 +235,25 @@ impl Watcher<'_> {
                 self.reporter
                     .tool(&started.title, started.command.as_deref());
                 if started.command.is_none() {
-                    self.log(LogKind::Tool, &json!({"tool": started.title}))
+                    self.log(LogKind::Tool, json!({"tool": started.title}))
                         .await;
                 }
             }
             AgentEvent::ToolEnded(ended) => {
                 self.bytes += ended.output_tail.len();
                 if let Some(command) = ended.command {
-                    self.log(LogKind::Command, &json!({"command": command, "status": ended.exit_status, "outcome": format!("{:?}", ended.outcome), "tail": ended.output_tail})).await;
+                    self.log(LogKind::Command, json!({"command": command, "status": ended.exit_status, "outcome": format!("{:?}", ended.outcome), "tail": ended.output_tail})).await;
                 }
                 mark(self.context, self.task, self.run, resume_of(prepared)).await;
             }
             AgentEvent::PlanUpdated(steps) => self.reporter.plan(&steps),
-            AgentEvent::Usage(usage) => self.reporter.spent(self.task.usage.plus(usage_of(&usage))),
-            AgentEvent::Notice(notice) => self.log(LogKind::Host, &json!({"notice": notice})).await,
+            AgentEvent::Usage(usage) => {
+                self.reporter.spent(self.task.usage.plus(usage_of(&usage)));
+                if self.is_over_budget(prepared) {
+                    return Heard::Over(Some(RunFailure::OutOfBudget));
+                }
+            }
+            AgentEvent::Notice(notice) => self.log(LogKind::Host, json!({"notice": notice})).await,
             AgentEvent::TurnEnded(turn) => return self.turn_ended(prepared, turn).await,
             AgentEvent::Ended {
                 failure,
@@ -235,7 +267,7 @@ impl Watcher<'_> {
     }
 
     async fn turn_ended(&mut self, prepared: &mut Prepared, turn: TurnEnded) -> Heard {
-        if let Some(words) = self.steer.take() {
+        if let Some((words, _)) = self.steer.take() {
             let prompt = words::prompt(
                 self.task,
                 &Assignment::FollowUp { words: vec![words] },
@@ -288,14 +320,40 @@ impl Watcher<'_> {
         if elapsed > self.task.ceilings.run_ms {
             return Some(RunFailure::OutOfTime);
         }
-        if self.heard.elapsed() > self.context.config.limits.silence {
+        let silent = self.context.clock.now().milliseconds_since(self.heard);
+        if u128::try_from(silent)
+            .is_ok_and(|silent| silent > self.context.config.limits.silence.as_millis())
+        {
             return Some(RunFailure::Silent);
         }
+        self.is_over_budget(prepared)
+            .then_some(RunFailure::OutOfBudget)
+    }
+
+    fn is_over_budget(&self, prepared: &Prepared) -> bool {
         let spent = self.task.usage.plus(usage_of(&prepared.session.usage()));
         spent
             .cost
             .is_some_and(|cost| cost > self.task.ceilings.spend)
-            .then_some(RunFailure::OutOfBudget)
+    }
+
+    /// Whether the agent does not let itself be interrupted: some listen only between two answers of their model.
+    fn is_deaf(&self) -> bool {
+        self.steer
+            .as_ref()
+            .is_some_and(|(_, since)| since.elapsed() > INTERRUPT_WITHIN)
+    }
+
+    /// Keeps the last word back: it may go on, and half a secret looks like none.
+    async fn flush_whole_words(&mut self) {
+        let last = self
+            .text
+            .rsplit_once(char::is_whitespace)
+            .map(|(_, last)| last.to_owned());
+        let last = last.unwrap_or_default();
+        self.text.truncate(self.text.len() - last.len());
+        self.flush_text().await;
+        self.text = last;
     }
 
     async fn flush_text(&mut self) {
@@ -303,25 +361,16 @@ impl Watcher<'_> {
             self.text.clear();
             return;
         }
-        let text = crate::domain::clip(self.text.trim(), LOG_TEXT_MAX_CHARS);
+        let text = self.context.redactor.redact(self.text.trim());
+        let text = crate::domain::clip(&text, LOG_TEXT_MAX_CHARS);
         self.text.clear();
         self.reporter.says(&text);
-        self.log(LogKind::Text, &json!({"text": text})).await;
+        self.log(LogKind::Text, json!({"text": text})).await;
     }
 
-    async fn log(&self, kind: LogKind, body: &Value) {
-        if let Err(error) = self
-            .context
-            .store
-            .log_run(
-                &self.task.id,
-                self.run,
-                kind,
-                body,
-                self.context.clock.now(),
-            )
-            .await
-        {
+    async fn log(&self, kind: LogKind, body: Value) {
+        let written = self.context.log_run(&self.task.id, self.run, kind, body);
+        if let Err(error) = written.await {
             warn!(task = %self.task.id, error = &error as &dyn std::error::Error, "a line of a run's log is lost");
         }
     }
@@ -362,7 +411,7 @@ fn usage_of(usage: &deckhand_executors::agent::Usage) -> Usage {
     }
 }
 
-fn run_failure(failure: AgentFailure) -> Fault {
+fn run_failure(failure: &AgentFailure) -> Fault {
     Fault::Permanent {
         what: failure.to_string(),
     }

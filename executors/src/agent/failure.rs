@@ -117,15 +117,21 @@ impl AgentFailure {
             .get("category")
             .and_then(Value::as_str)
             .unwrap_or_default();
-        Some(ReportedFailure::Fatal(
-            match (Self::from_text(title), category) {
-                (Self::Other(detail), "limit") => Self::RateLimited(detail),
-                (Self::Other(detail), "auth" | "authentication") => {
-                    Self::CredentialsRefused(detail)
-                }
-                (other, _) => other,
-            },
-        ))
+        let failure = Self::from_text(title).or_if_other(|detail| match category {
+            "limit" => Self::RateLimited(detail),
+            "auth" | "authentication" => Self::CredentialsRefused(detail),
+            _ => Self::Other(detail),
+        });
+        Some(ReportedFailure::Fatal(failure))
+    }
+
+    /// Itself, or what a caller knows better where it is only [`Self::Other`].
+    pub(super) fn or_if_other(self, better: impl FnOnce(String) -> Self) -> Self {
+        if let Self::Other(detail) = self {
+            better(detail)
+        } else {
+            self
+        }
     }
 }
 

@@ -216,11 +216,9 @@ impl Interpreter {
             Ok(body) => self.read_response(&body, reported, &message),
             Err(error) => {
                 self.meter.fail_turn();
-                // The adapters' texts are short; what they said before in the conversation tells more.
-                let failure = match AgentFailure::from_error(&error) {
-                    AgentFailure::Other(detail) => reported.unwrap_or(AgentFailure::Other(detail)),
-                    known => known,
-                };
+                // What the agent told before says more than an error that says nothing.
+                let failure = AgentFailure::from_error(&error)
+                    .or_if_other(|detail| reported.unwrap_or(AgentFailure::Other(detail)));
                 (Stop::Failed, Some(failure))
             }
         };

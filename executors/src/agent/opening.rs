@@ -87,10 +87,9 @@ impl Opening {
         params["sessionId"] = json!(session);
         match self.ask(SESSION, method, &params).await? {
             Ok(_) => Ok(session),
-            Err(error) => Err(match AgentFailure::from_error(&error) {
-                AgentFailure::Other(detail) => AgentFailure::SessionLost(detail),
-                known => known,
-            }),
+            Err(error) => {
+                Err(AgentFailure::from_error(&error).or_if_other(AgentFailure::SessionLost))
+            }
         }
     }
 
@@ -149,13 +148,10 @@ impl Opening {
     }
 
     fn start_failed(&self, error: &Error) -> AgentFailure {
-        match AgentFailure::from_error(error) {
-            AgentFailure::Other(reason) => AgentFailure::StartFailed {
-                reason,
-                errors_tail: self.connection.errors_so_far(),
-            },
-            known => known,
-        }
+        AgentFailure::from_error(error).or_if_other(|reason| AgentFailure::StartFailed {
+            reason,
+            errors_tail: self.connection.errors_so_far(),
+        })
     }
 }
 

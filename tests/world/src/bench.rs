@@ -45,9 +45,10 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
 }
 
 async fn main(options: &Options) -> anyhow::Result<()> {
+    let load = report::load()?;
     let place = Place::open(&[]).await?;
     let alone = latency::measure(&place, options.runs).await;
-    let (alone, bare) = place.close(alone).await?;
+    let alone = place.close(alone).await?;
     let place = Place::open(&[]).await?;
     let crowd = crowd::measure(&place, options.mentions).await;
     let crowd = place.close(crowd).await?;
@@ -55,8 +56,8 @@ async fn main(options: &Options) -> anyhow::Result<()> {
     let memory = memory::measure(&place, options.tasks).await;
     let memory = place.close(memory).await?;
     Report {
+        load,
         alone,
-        bare,
         crowd,
         memory,
     }

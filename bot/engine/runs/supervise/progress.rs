@@ -106,7 +106,8 @@ impl<'a> Reporter<'a> {
     }
 
     pub(super) fn step(&mut self, step: &str) {
-        self.news.step = crate::domain::clip(step, STEP_MAX_CHARS);
+        let step = self.context.redactor.redact(step);
+        self.news.step = crate::domain::clip(&step, STEP_MAX_CHARS);
     }
 
     pub(super) fn thought(&mut self, thought: &str) {
@@ -124,6 +125,7 @@ impl<'a> Reporter<'a> {
 
     pub(super) fn tool(&mut self, title: &str, command: Option<&str>) {
         if let Some(command) = command {
+            let command = self.context.redactor.redact(command);
             self.news.command = Some(crate::domain::clip(
                 command.lines().next().unwrap_or_default(),
                 STEP_MAX_CHARS,

@@ -57,7 +57,7 @@ pub async fn start(
     let (mut session, is_resumed) = match opened {
         Ok(opened) => opened,
         Err(failure) => {
-            let failure = run_failure(failure);
+            let failure = run_failure(&failure);
             context.executor.stop(&name).await?;
             return Err(failure);
         }
@@ -84,7 +84,7 @@ pub async fn start(
     };
     mark(context, task, run, resume_of(&prepared)).await;
     context
-        .accept(&work_delivery(
+        .accept(work_delivery(
             task,
             format!("run:{}:{run}:started", task.id),
             Event::RunStarted { run },

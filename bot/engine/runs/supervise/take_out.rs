@@ -122,6 +122,7 @@ async fn commit(
         },
     )
     .map_err(|error| error.to_string())?;
+    let message = context.redactor.redacted(message);
     let author = Signature {
         name: AUTHOR.to_owned(),
         email: AUTHOR_EMAIL.to_owned(),

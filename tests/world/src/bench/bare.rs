@@ -10,7 +10,6 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{ChildStdin, ChildStdout, Command};
 
 use super::place::{PART_WITHIN, Place, has_run_first_command};
-use super::series::Series;
 use crate::demo::leftovers::docker;
 use crate::serve::MODEL_KEY;
 
@@ -27,14 +26,14 @@ const PROMPT: &str = "Deckhand phase: work\nThis is the bare measurement.";
 /// Longest line of the protocol, in bytes.
 const LINE_MAX_BYTES: u64 = 16 << 20;
 
-/// What the bare things cost.
+/// What the bare things cost once.
 pub struct Bare {
     /// `docker run` of the image with the same hardening, until a program in it says its first word.
-    pub container: Series,
+    pub container: Duration,
     /// `git clone --local` of the mirror.
-    pub clone: Series,
+    pub clone: Duration,
     /// `docker run` of the agent by itself, until it has run its first command; the container's start is in it.
-    pub agent: Series,
+    pub agent: Duration,
 }
 
 /// What a sandbox of Deckhand is like, as the engine tells it.
@@ -131,29 +130,40 @@ fn words(list: &Value) -> Vec<String> {
         .collect()
 }
 
-/// Does each of them so many times, after once to warm up.
-pub async fn measure(place: &Place, likeness: &Likeness, runs: usize) -> anyhow::Result<Bare> {
-    let script = Script::new("bare").on(
-        Phase::Work,
-        [
+/// Everything that the bare things need.
+pub struct Bench<'a> {
+    place: &'a Place,
+    likeness: Likeness,
+    mounts: Vec<String>,
+}
+
+impl<'a> Bench<'a> {
+    /// Makes ready what sandboxes have before they start, too, and does each thing once to warm up.
+    pub async fn prepare(place: &'a Place, likeness: Likeness) -> anyhow::Result<Self> {
+        let turns = [
             Turn::shell("git log --oneline -n 1 || true"),
             Turn::say("Done."),
-        ],
-    );
-    place.world.models.when(PROMPT, script);
-    let mounts = volumes(place).await?;
-    let mut times: [Vec<Duration>; 3] = Default::default();
-    for _ in 0..=runs {
-        times[0].push(container(likeness, &mounts).await?);
-        times[1].push(clone(place).await?);
-        times[2].push(agent(place, likeness, &mounts).await?);
+        ];
+        let script = Script::new("bare").on(Phase::Work, turns);
+        place.world.models.when(PROMPT, script);
+        let mounts = volumes(place).await?;
+        let bench = Self {
+            place,
+            likeness,
+            mounts,
+        };
+        bench.round().await?;
+        Ok(bench)
     }
-    let [container, clone, agent] = times.map(|times| times.into_iter().skip(1).collect());
-    Ok(Bare {
-        container,
-        clone,
-        agent,
-    })
+
+    /// Does each thing once.
+    pub async fn round(&self) -> anyhow::Result<Bare> {
+        Ok(Bare {
+            container: container(&self.likeness, &self.mounts).await?,
+            clone: clone(self.place).await?,
+            agent: agent(self.place, &self.likeness, &self.mounts).await?,
+        })
+    }
 }
 
 /// Volumes such as a sandbox has, labelled so that they go with the rest.
@@ -336,7 +346,6 @@ impl Line {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test says what must be")]
 mod tests {
     use serde_json::json;
 

@@ -4,54 +4,80 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
-use super::bare::{self, Bare, Likeness};
+use super::bare::{Bare, Bench, Likeness};
 use super::place::{PART_WITHIN, PERSON, Place, has_run_first_command, plan_card};
-use super::series::Series;
+use super::series::{Series, milliseconds};
 
 /// The channel in which it happens.
 const CHANNEL: &str = "eng";
 /// What the prompt of the work begins with; a request with it is held while the sandbox is looked at.
 const WORK: &str = "Deckhand phase: work";
 
-/// How long the parts of a task take.
-pub struct Alone {
+/// How long the parts of a task took, and what the same things cost bare, right after it: whatever else the machine does
+/// then is in both.
+pub struct Alone(Vec<(Walk, Bare)>);
+
+/// How long the parts of one task take.
+pub struct Walk {
     /// From the mention to the reaction on it.
-    pub reaction: Series,
+    pub reaction: Duration,
     /// From the mention to the first words.
-    pub words: Series,
+    pub words: Duration,
     /// From the mention to the plan card.
-    pub plan: Series,
+    pub plan: Duration,
     /// From the approval until the agent has run its first command.
-    pub command: Series,
+    pub command: Duration,
     /// From the approval to the result card.
-    pub result: Series,
+    pub result: Duration,
 }
 
-struct Walk {
-    reaction: Duration,
-    words: Duration,
-    plan: Duration,
-    command: Duration,
-    result: Duration,
+impl Alone {
+    /// A figure of each task.
+    pub fn of(&self, figure: impl Fn(&Walk, &Bare) -> Duration) -> Series {
+        self.0
+            .iter()
+            .map(|(walk, bare)| figure(walk, bare))
+            .collect()
+    }
+
+    /// How many tasks there were.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Milliseconds between the approval and the first command that are Deckhand's own: over a container with the agent
+    /// in it, and over a clone beside where that is allowed for. Half of the tasks took longer.
+    pub fn overhead(&self, clone: Allowance) -> f64 {
+        let own = |(walk, bare): &(Walk, Bare)| {
+            let allowed = match clone {
+                Allowance::WithClone => bare.agent + bare.clone,
+                Allowance::WithoutClone => bare.agent,
+            };
+            milliseconds(walk.command) - milliseconds(allowed)
+        };
+        let mut all: Vec<f64> = self.0.iter().map(own).collect();
+        all.sort_unstable_by(f64::total_cmp);
+        all.get(all.len() / 2).copied().unwrap_or_default()
+    }
+}
+
+/// Whether a clone is allowed for: it is made before the plan, so that it takes no time after the approval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allowance {
+    /// It is.
+    WithClone,
+    /// It is not.
+    WithoutClone,
 }
 
 /// Takes so many tasks from mention to result, after one that warms everything up and shows what a sandbox is like.
-pub async fn measure(place: &Place, runs: usize) -> anyhow::Result<(Alone, Bare)> {
-    let likeness = warm_up(place).await?;
-    let mut walks = Vec::new();
+pub async fn measure(place: &Place, runs: usize) -> anyhow::Result<Alone> {
+    let bench = Bench::prepare(place, warm_up(place).await?).await?;
+    let mut all = Vec::new();
     for _ in 0..runs {
-        walks.push(walk(place).await?);
+        all.push((walk(place).await?, bench.round().await?));
     }
-    let bare = bare::measure(place, &likeness, runs).await?;
-    let series = |of: fn(&Walk) -> Duration| walks.iter().map(of).collect();
-    let alone = Alone {
-        reaction: series(|walk| walk.reaction),
-        words: series(|walk| walk.words),
-        plan: series(|walk| walk.plan),
-        command: series(|walk| walk.command),
-        result: series(|walk| walk.result),
-    };
-    Ok((alone, bare))
+    Ok(Alone(all))
 }
 
 async fn warm_up(place: &Place) -> anyhow::Result<Likeness> {

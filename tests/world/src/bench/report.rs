@@ -1,14 +1,12 @@
 //! What was measured, as a table for people and one JSON object for programs.
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::bare::Bare;
 use super::crowd::Crowd;
-use super::latency::Alone;
+use super::latency::{Allowance, Alone, Walk};
 use super::memory::Memory;
 use super::place::AGENT;
 use super::series::{Series, milliseconds};
@@ -24,6 +22,8 @@ const IDLE_BAR_MB: f64 = 40.0;
 /// The most memory of one more task in flight, in megabytes.
 const TASK_BAR_MB: f64 = 1.0;
 
+/// More load than this before the measurement is told.
+const LOAD_MAX: f64 = 0.5;
 /// Characters of a row's name, of the same with its indent, and of a figure.
 const NAME: usize = 44;
 const WIDTH: usize = NAME + 2;
@@ -31,10 +31,10 @@ const FIGURE: usize = 10;
 
 /// Everything that was measured.
 pub struct Report {
+    /// How many processes wanted to run in the minute before.
+    pub load: f64,
     /// One task after another.
     pub alone: Alone,
-    /// The bare costs.
-    pub bare: Bare,
     /// Many mentions at once.
     pub crowd: Crowd,
     /// Memory.
@@ -53,6 +53,26 @@ struct Verdict {
     each: f64,
 }
 
+impl Verdict {
+    fn overhead(&self) -> String {
+        let Verdict {
+            container,
+            clone,
+            agent,
+            overhead,
+            overhead_without_clone,
+            ..
+        } = self;
+        let held = within(*overhead <= OVERHEAD_BAR_MS);
+        format!(
+            "  Bare: docker run until its first word {container:.1}, git clone --local {clone:.1}, the agent's own start to its
+  first command {agent:.1}. (a) is two containers, a clone and an agent; (b) is a container and an agent.
+  Our part of approval to first command, over container, agent and clone: {overhead:.1}, bar {OVERHEAD_BAR_MS:.0}: {held};
+  over container and agent alone, because the clone is made before the plan: {overhead_without_clone:.1}."
+        )
+    }
+}
+
 impl Report {
     /// Prints both.
     pub fn print(&self) -> anyhow::Result<()> {
@@ -64,18 +84,15 @@ impl Report {
     }
 
     fn verdict(&self) -> Verdict {
-        let container = milliseconds(self.bare.container.median());
-        let clone = milliseconds(self.bare.clone.median());
-        let whole_agent = milliseconds(self.bare.agent.median());
-        let without_clone = milliseconds(self.alone.command.median()) - whole_agent;
+        let container = milliseconds(self.alone.of(|_, bare| bare.container).median());
         let (idle, busy) = (megabytes(self.memory.idle), megabytes(self.memory.busy));
         let tasks = u32::try_from(self.memory.tasks.max(1)).map_or(f64::MAX, f64::from);
         Verdict {
             container,
-            clone,
-            agent: whole_agent - container,
-            overhead: without_clone - clone,
-            overhead_without_clone: without_clone,
+            clone: milliseconds(self.alone.of(|_, bare| bare.clone).median()),
+            agent: milliseconds(self.alone.of(|_, bare| bare.agent).median()) - container,
+            overhead: self.alone.overhead(Allowance::WithClone),
+            overhead_without_clone: self.alone.overhead(Allowance::WithoutClone),
             idle,
             busy,
             each: (busy - idle) / tasks,
@@ -83,128 +100,96 @@ impl Report {
     }
 
     fn table(&self, verdict: &Verdict) -> String {
-        let mut table = String::new();
-        self.tell_one_by_one(&mut table, verdict);
-        self.tell_crowd(&mut table);
-        self.tell_memory(&mut table, verdict);
-        table
-    }
-
-    fn tell_one_by_one(&self, table: &mut String, verdict: &Verdict) {
-        let alone = &self.alone;
-        let Verdict {
-            container,
-            clone,
-            agent,
-            ..
-        } = verdict;
-        let start = container + agent;
-        let all = start + container + clone;
-        let title = format!("One task after another, {} times; ms", alone.command.len());
-        put(
-            table,
-            format_args!(
-                "\n{title:<WIDTH$}{}",
-                heads(["median", "min", "max", "bare"])
-            ),
-        );
-        let rows = [
-            ("mention to reaction", &alone.reaction, None),
-            ("mention to first words", &alone.words, None),
-            ("mention to plan card (a)", &alone.plan, Some(all)),
-            (
-                "approval to the agent's first command (b)",
-                &alone.command,
-                Some(start),
-            ),
-            ("approval to result (a)", &alone.result, Some(all)),
-        ];
-        for (name, series, bare) in rows {
-            let bare = bare.map_or_else(|| "-".to_owned(), |bare| format!("{bare:.1}"));
-            let figures = [series.median(), series.shortest(), series.longest()];
-            put(
-                table,
-                format_args!("  {name:<NAME$}{}{bare:>FIGURE$}", row(figures)),
-            );
+        let mut lines = Vec::new();
+        if self.load > LOAD_MAX {
+            let load = self.load;
+            lines.push(format!(
+                "\nThe machine had other work (load {load:.1}): these are not the best figures."
+            ));
         }
-        let explained = format!(
-            "  Bare: docker run until its first word {container:.1}, git clone --local {clone:.1}, the agent's own start to its first\n  \
-             command {agent:.1}. (a) is two containers, a clone and an agent; (b) is a container and an agent."
-        );
-        put(table, format_args!("{explained}"));
-        let held = within(verdict.overhead <= OVERHEAD_BAR_MS);
-        put(
-            table,
-            format_args!(
-                "  Our part of approval to first command, over container, agent and clone: {:.1}, bar {OVERHEAD_BAR_MS:.0}: {held};",
-                verdict.overhead
-            ),
-        );
-        put(
-            table,
-            format_args!(
-                "  over container and agent alone, because the clone is made before the plan: {:.1}",
-                verdict.overhead_without_clone
-            ),
-        );
+        lines.extend(self.one_by_one(verdict));
+        lines.push(verdict.overhead());
+        lines.extend(self.crowd());
+        lines.extend(self.memory(verdict));
+        lines.join("\n") + "\n\n"
     }
 
-    fn tell_crowd(&self, table: &mut String) {
+    fn one_by_one(&self, verdict: &Verdict) -> Vec<String> {
+        let alone = &self.alone;
+        let one = verdict.container + verdict.agent;
+        let all = one + verdict.container + verdict.clone;
+        let bare = |milliseconds: f64| format!("{milliseconds:.1}");
+        let title = format!("One task after another, {} times; ms", alone.len());
+        let times = |of: fn(&Walk) -> Duration| alone.of(|walk, _| of(walk)).spread();
+        vec![
+            head(&title, ["median", "min", "max", "bare"]),
+            row("mention to reaction", times(|walk| walk.reaction), "-"),
+            row("mention to first words", times(|walk| walk.words), "-"),
+            row(
+                "mention to plan card (a)",
+                times(|walk| walk.plan),
+                &bare(all),
+            ),
+            row(
+                "approval to first command (b)",
+                times(|walk| walk.command),
+                &bare(one),
+            ),
+            row(
+                "approval to result (a)",
+                times(|walk| walk.result),
+                &bare(all),
+            ),
+        ]
+    }
+
+    fn crowd(&self) -> Vec<String> {
         let crowd = &self.crowd;
         let title = format!("{} mentions at once; ms", crowd.words.len());
-        put(
-            table,
-            format_args!("\n{title:<WIDTH$}{}", heads(["p50", "p95", "max", "bar"])),
-        );
-        let rows = [
-            ("mention to reaction", &crowd.reaction, REACTION_BAR),
-            ("mention to first words", &crowd.words, WORDS_BAR),
-        ];
-        for (name, series, bar) in rows {
+        let line = |name: &str, series: &Series, bar: Duration| {
             let held = within(series.longest() <= bar);
-            let figures = [series.median(), series.percentile(95), series.longest()];
-            put(
-                table,
-                format_args!(
-                    "  {name:<NAME$}{}{:>FIGURE$} {held}",
-                    row(figures),
-                    bar.as_millis()
-                ),
-            );
-        }
+            format!(
+                "{} {held}",
+                row(name, series.tail(), &bar.as_millis().to_string())
+            )
+        };
+        vec![
+            head(&title, ["p50", "p95", "max", "bar"]),
+            line("mention to reaction", &crowd.reaction, REACTION_BAR),
+            line("mention to first words", &crowd.words, WORDS_BAR),
+        ]
     }
 
-    fn tell_memory(&self, table: &mut String, verdict: &Verdict) {
+    fn memory(&self, verdict: &Verdict) -> Vec<String> {
         let Verdict {
             idle, busy, each, ..
         } = verdict;
         let tasks = self.memory.tasks;
-        put(table, format_args!("\nResident memory of the bot; MB"));
-        put(
-            table,
-            format_args!(
-                "  idle {idle:.1}, bar {IDLE_BAR_MB:.0}: {}",
-                within(*idle <= IDLE_BAR_MB)
+        let (idle_held, each_held) = (within(*idle <= IDLE_BAR_MB), within(*each <= TASK_BAR_MB));
+        vec![
+            "\nResident memory of the bot; MB".to_owned(),
+            format!("  idle {idle:.1}, bar {IDLE_BAR_MB:.0}: {idle_held}"),
+            format!(
+                "  with {tasks} tasks in flight {busy:.1}; each {each:.2}, bar {TASK_BAR_MB:.0}: {each_held}"
             ),
-        );
-        put(
-            table,
-            format_args!(
-                "  with {tasks} tasks in flight {busy:.1}; each {each:.2}, bar {TASK_BAR_MB:.0}: {}\n",
-                within(*each <= TASK_BAR_MB)
-            ),
-        );
+        ]
     }
 
     fn object(&self, verdict: &Verdict) -> Value {
         let Self { alone, crowd, .. } = self;
-        let spread = |series: &Series| json!({ "median": milliseconds(series.median()), "min": milliseconds(series.shortest()), "max": milliseconds(series.longest()) });
-        let many = |series: &Series| json!({ "p50": milliseconds(series.median()), "p95": milliseconds(series.percentile(95)), "max": milliseconds(series.longest()) });
+        let spread = |of: fn(&Walk) -> Duration| {
+            let [median, min, max] = alone.of(|walk, _| of(walk)).spread().map(milliseconds);
+            json!({ "median": median, "min": min, "max": max })
+        };
+        let many = |series: &Series| {
+            let [p50, p95, max] = series.tail().map(milliseconds);
+            json!({ "p50": p50, "p95": p95, "max": max })
+        };
         json!({
-            "bench": "main", "agent": AGENT, "runs": alone.command.len(),
+            "bench": "main", "agent": AGENT, "load_before": self.load, "runs": alone.len(),
             "milliseconds": {
-                "reaction": spread(&alone.reaction), "words": spread(&alone.words), "plan": spread(&alone.plan),
-                "first_command": spread(&alone.command), "result": spread(&alone.result),
+                "reaction": spread(|walk| walk.reaction), "words": spread(|walk| walk.words), "plan": spread(|walk| walk.plan),
+                "first_command": spread(|walk| walk.command), "result": spread(|walk| walk.result),
             },
             "bare_milliseconds": {
                 "container": round(verdict.container), "clone": round(verdict.clone), "agent": round(verdict.agent),
@@ -224,19 +209,20 @@ impl Report {
     }
 }
 
-/// One more line; writing into a text does not fail.
-fn put(table: &mut String, line: std::fmt::Arguments<'_>) {
-    let _ = writeln!(table, "{line}");
+/// How many processes wanted to run in the last minute.
+pub fn load() -> anyhow::Result<f64> {
+    let averages = std::fs::read_to_string("/proc/loadavg")?;
+    Ok(averages.split(' ').next().unwrap_or_default().parse()?)
 }
 
-fn heads(names: [&str; 4]) -> String {
-    names.map(|name| format!("{name:>FIGURE$}")).concat()
+fn head(title: &str, names: [&str; 4]) -> String {
+    let names = names.map(|name| format!("{name:>FIGURE$}")).concat();
+    format!("\n{title:<WIDTH$}{names}")
 }
 
-fn row(figures: [Duration; 3]) -> String {
-    figures
-        .map(|figure| format!("{:>FIGURE$.1}", milliseconds(figure)))
-        .concat()
+fn row(name: &str, figures: [Duration; 3], last: &str) -> String {
+    let figures = figures.map(|figure| format!("{:>FIGURE$.1}", milliseconds(figure)));
+    format!("  {name:<NAME$}{}{last:>FIGURE$}", figures.concat())
 }
 
 const fn within(is_held: bool) -> &'static str {

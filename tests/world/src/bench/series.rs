@@ -28,10 +28,17 @@ impl Series {
         self.percentile(50)
     }
 
-    /// The shortest.
+    /// The median, the shortest, the longest.
     #[must_use]
-    pub fn shortest(&self) -> Duration {
-        self.0.first().copied().unwrap_or_default()
+    pub fn spread(&self) -> [Duration; 3] {
+        let shortest = self.0.first().copied().unwrap_or_default();
+        [self.median(), shortest, self.longest()]
+    }
+
+    /// What half, what nearly all and what all of them do not exceed.
+    #[must_use]
+    pub fn tail(&self) -> [Duration; 3] {
+        [self.median(), self.percentile(95), self.longest()]
     }
 
     /// The longest.

@@ -1,7 +1,5 @@
 //! The stand-in spoken to with real git and a real HTTP client.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -192,8 +192,6 @@ impl Inner {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
     use secrecy::SecretString;
 
     use super::signature;

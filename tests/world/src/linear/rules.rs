@@ -270,8 +270,6 @@ pub(super) fn check_plan(plan: &Value) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
     use serde_json::{Value, json};
 
     use super::{Content, Sent, check, check_plan};

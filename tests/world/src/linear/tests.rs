@@ -1,7 +1,5 @@
 //! The stand-in spoken to over HTTP.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

@@ -113,7 +113,6 @@ fn script_in(prompt: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test says what must be")]
 mod tests {
     use super::*;
     use crate::models::wire::OfferedTool;

@@ -232,7 +232,6 @@ impl RequestLog {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test says what must be")]
 mod tests {
     use super::*;
 

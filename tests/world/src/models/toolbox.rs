@@ -122,7 +122,6 @@ impl OfferedTool {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test says what must be")]
 mod tests {
     use super::*;
 
