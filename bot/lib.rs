@@ -11,7 +11,15 @@
 //! | 4 | [`web`]: doors and pages; it stores deliveries and reads, and calls no engine |
 //! | 5 | [`app`], [`cli`]: everything put together |
 
-#![cfg_attr(test, allow(clippy::too_many_lines, reason = "tables and walks are long"))]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::expect_used,
+        clippy::unwrap_used,
+        clippy::too_many_lines,
+        reason = "a test that cannot go on has failed, and tables are long"
+    )
+)]
 
 pub mod domain;
 

@@ -169,7 +169,10 @@ impl From<deckhand_executors::ExecutorError> for Fault {
         use deckhand_executors::ExecutorError as Engine;
         match error {
             Engine::Unreachable(_) | Engine::Refused(_) => Self::transient(error),
-            Engine::ImageMissing(_) | Engine::Start(_) | Engine::Gone(_) => Self::permanent(error),
+            Engine::ImageMissing(image) => Self::permanent(format!(
+                "the image {image} is not there; `script/setup` makes it"
+            )),
+            Engine::Start(_) | Engine::Gone(_) => Self::permanent(error),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use deckhand_executors::{
     broker::Quarantine,
-    mirror::CommitId as GitCommit,
+    mirror::{CommitId as GitCommit, Mirror},
     proof::{
         self, Check, CheckId, CheckStatus, Comparison, Moment, Page, PictureOutcome, ProofError,
         ProofReport, ProofSandbox, ProofSpec, Setup, StartCommand, weakening::WeakeningKind,
@@ -84,7 +84,9 @@ pub async fn prove(
                 .map_err(Fault::transient)?;
             let mut proof = keep(context, task, run, commit, report).await?;
             proof.files = files.iter().map(changed_file).collect();
-            proof.notices.extend(submodules_of(&mirror, &spec.base).await);
+            proof
+                .notices
+                .extend(submodules_of(&mirror, &spec.base).await);
             Ok(Event::Proved {
                 run,
                 proof: Box::new(proof),

@@ -86,7 +86,7 @@ impl Github {
         }
     }
 
-    /// The repositories that can be worked in, as far as [`repositories::REPOSITORIES_MAX`]; believed for a minute.
+    /// The repositories that can be worked in, as far as `REPOSITORIES_MAX`; believed for a minute.
     pub async fn repositories(&self) -> Result<Vec<RepositoryName>, ForgeError> {
         self.inner.known.get(&self.inner.sign_in).await
     }

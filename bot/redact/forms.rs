@@ -106,7 +106,8 @@ fn percent_encoded(text: &str, left: &[u8]) -> String {
         if byte.is_ascii_alphanumeric() || left.contains(&byte) {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            encoded.push('%');
+            encoded.push_str(&hex::encode_upper([byte]));
         }
     }
     encoded

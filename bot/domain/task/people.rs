@@ -218,8 +218,35 @@ impl Task {
     }
 
     fn go_on_after_failure(&mut self, text: &str, around: &Surroundings) -> Vec<Effect> {
+        let broken_off = match &self.state {
+            State::Failed {
+                retry: Next::Run { assignment },
+                ..
+            } => Some(assignment.clone()),
+            _ => None,
+        };
         if self.approval_holds() {
-            return self.follow_up(vec![text.to_owned()], around);
+            // What people had said to the run that failed still holds.
+            let mut words = match broken_off {
+                Some(Assignment::FollowUp { words }) => words,
+                Some(Assignment::Answer { question, answer }) => {
+                    vec![format!("You asked: {question}\nThe answer: {answer}")]
+                }
+                Some(
+                    Assignment::Plan
+                    | Assignment::Revise { .. }
+                    | Assignment::Work
+                    | Assignment::Rework { .. },
+                )
+                | None => Vec::new(),
+            };
+            words.push(text.to_owned());
+            return self.follow_up(words, around);
+        }
+        if let Some(Assignment::Revise { mut corrections }) = broken_off {
+            corrections.push(text.to_owned());
+            let assignment = Assignment::Revise { corrections };
+            return self.requeue(Next::Run { assignment }, around);
         }
         self.request.text = format!("{}\n{text}", self.request.text);
         self.requeue(Next::Specify, around)

@@ -15,7 +15,8 @@ use crate::domain::{
 /// The most lines of a conversation that are kept as context; the newest are kept.
 const CONTEXT_MAX: usize = 200;
 /// What an agent is told whose work broke off.
-const INTERRUPTED: &str = "The run was interrupted. Look at the state of the work tree and go on where you were.";
+const INTERRUPTED: &str =
+    "The run was interrupted. Look at the state of the work tree and go on where you were.";
 
 impl Task {
     pub(super) fn slot_granted(&mut self) -> Vec<Effect> {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use deckhand_executors::{
-    SandboxName, SandboxSpec,
+    ExecutorError, SandboxName, SandboxSpec,
     agent::{Launch, sandbox_environment},
     egress::{EgressHandle, Phase},
     mirror::{BranchName, CommitId as GitCommit, prepare_script},
@@ -215,7 +215,14 @@ async fn succeed(
     exec: Exec,
     what: &str,
 ) -> Result<(), Fault> {
-    let done = context.executor.exec(name, exec).await?;
+    let done = match context.executor.exec(name, exec).await {
+        Err(ExecutorError::Gone(_)) => {
+            return Err(Fault::permanent(format!(
+                "the sandbox ended before {what}: its image may be damaged, or none of Deckhand's; `script/setup` makes it anew"
+            )));
+        }
+        done => done?,
+    };
     let said = String::from_utf8_lossy(if done.errors.is_empty() {
         &done.output
     } else {

@@ -1,5 +1,15 @@
 //! The program: the stand-ins for people, alone or with Deckhand in their midst, and what Deckhand costs there.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::expect_used,
+        clippy::unwrap_used,
+        clippy::too_many_lines,
+        reason = "a test that cannot go on has failed, and tables are long"
+    )
+)]
+
 mod bench;
 mod demo;
 mod serve;

@@ -288,10 +288,8 @@ fn offered(
             .map(|tool| tool.name.as_str())
             .collect();
         let tools = tools.join(", ");
-        shared.log.complain(format!(
-            "the agent does not offer {what} to {}, but: {tools}",
-            dialogue.model
-        ));
+        let complaint = format!("the agent does not offer {what}, but: {tools}");
+        shared.log.complain(complaint);
     }
     call
 }

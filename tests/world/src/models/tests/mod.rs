@@ -1,4 +1,5 @@
 //! Small agents that speak each wire, and what they see.
+
 mod agent;
 mod faults;
 mod scripts;

@@ -13,7 +13,10 @@ pub(super) fn read(body: &Value) -> Dialogue {
         let parts = content["parts"].as_array().into_iter().flatten();
         entries.extend(parts.filter_map(|part| entry(role, part)));
     }
-    let groups = body["tools"].as_array().into_iter().flatten();
+    // A list of groups as documented, or one group alone, which some clients send.
+    let tools = &body["tools"];
+    let groups = tools.as_array().into_iter().flatten();
+    let groups = groups.chain(tools.is_object().then_some(tools));
     let declarations = groups.filter_map(|group| group["functionDeclarations"].as_array());
     let settings = &body["generationConfig"];
     let schema = ["responseJsonSchema", "responseSchema"]
