@@ -163,6 +163,7 @@ impl App {
             while workers.join_next().await.is_some() {}
         })
         .await;
+        context.runs.let_go().await;
         server.abort();
         if ended.is_err() {
             info!("what is still in hand is left to the next start");

@@ -173,7 +173,7 @@ pub struct Limits {
 pub struct RepositoryConfig {
     /// `owner/name`.
     pub name: RepositoryName,
-    /// Its address, where it is not on GitHub: any address that git takes. Then no pull request is made; the branch is pushed.
+    /// Its address, where it is not on GitHub: `https`, `http`, `ssh` or `file`. Then no pull request is made; the branch is pushed.
     #[serde(default)]
     pub url: Option<Address>,
     /// What makes a fresh checkout usable, run with the registries in reach.
@@ -428,7 +428,7 @@ pub fn reference() -> String {
         .concat();
     }
     text.push_str(
-        "\n## Repositories\n\nEach `[[repository]]` in `deckhand.toml` has `name` (`owner/name`), and where wanted `url` (any address that git takes, for remotes without a forge), `setup` (a command that makes a fresh checkout usable) and `places` (channels or teams whose tasks mean this repository).\n",
+        "\n## Repositories\n\nEach `[[repository]]` in `deckhand.toml` has `name` (`owner/name`), and where wanted `url` (`https`, `http`, `ssh` or `file`, for remotes without a forge), `setup` (a command that makes a fresh checkout usable) and `places` (channels or teams whose tasks mean this repository).\n",
     );
     text
 }

@@ -80,6 +80,26 @@ pub enum GroundError {
     Address(String),
 }
 
+impl GroundError {
+    /// Whether this installation may not see the repository, or not any more.
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
+        match self {
+            Self::Forge(ForgeError::NotFound { .. } | ForgeError::Refused { .. })
+            | Self::Mirror(MirrorError::NotFound | MirrorError::AccessRefused) => true,
+            Self::Forge(ForgeError::Transient { .. })
+            | Self::Mirror(
+                MirrorError::Unreachable(_)
+                | MirrorError::TooSlow
+                | MirrorError::Empty
+                | MirrorError::NoSuchBranch { .. }
+                | MirrorError::Other(_),
+            )
+            | Self::Address(_) => false,
+        }
+    }
+}
+
 impl From<GroundError> for Fault {
     fn from(error: GroundError) -> Self {
         match error {

@@ -7,7 +7,8 @@ use deckhand_executors::{
     mirror::{CommitId as GitCommit, Mirror},
     proof::{
         self, Check, CheckId, CheckStatus, Comparison, Moment, Page, PictureOutcome, ProofError,
-        ProofReport, ProofSandbox, ProofSpec, Setup, StartCommand, weakening::WeakeningKind,
+        ProofReport, ProofSandbox, ProofSpec, ProofStep, Setup, StartCommand,
+        weakening::WeakeningKind,
     },
 };
 use serde_json::json;
@@ -65,7 +66,7 @@ pub async fn prove(
     let (steps, mut told) = mpsc::channel(STEPS_MAX);
     let watched = async {
         while let Some(step) = told.recv().await {
-            let body = json!({"proof": format!("{step:?}")});
+            let body = json!({"proof": in_progress(&step)});
             let _ = context.log_run(&task.id, run, LogKind::Host, body).await;
         }
     };
@@ -321,6 +322,29 @@ async fn keep_checks(
             .await?;
     }
     Ok(checks)
+}
+
+/// A step of the proof, as the task's page shows it.
+fn in_progress(step: &ProofStep) -> String {
+    let on = |moment: &Moment| match moment {
+        Moment::Before => "the base",
+        Moment::After => "the commit",
+    };
+    match step {
+        ProofStep::Preparing => "checking the commit out in a clean container".to_owned(),
+        ProofStep::SettingUp => "running the setup".to_owned(),
+        ProofStep::Checking { id, moment } => format!("check {} on {}", id.0, on(moment)),
+        ProofStep::Checked { id, moment, status } => {
+            let outcome = match status {
+                CheckStatus::Passed => "passed",
+                CheckStatus::Failed { .. } => "failed",
+                CheckStatus::TimedOut => "did not end in time",
+                CheckStatus::CouldNotRun { .. } => "could not be run",
+            };
+            format!("check {} on {} {outcome}", id.0, on(moment))
+        }
+        ProofStep::Photographing { moment } => format!("taking pictures of {}", on(moment)),
+    }
 }
 
 /// What was done to a test, as people are told.

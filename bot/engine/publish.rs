@@ -36,7 +36,10 @@ pub async fn publish(
     if !task.approval_holds() || task.proof.as_ref().map(|proof| &proof.commit) != Some(commit) {
         return refused(PublishProblem::ApprovalVoid);
     }
-    let ground = gather::ground(context, &workplace.repository).await?;
+    let ground = match gather::ground(context, &workplace.repository).await {
+        Err(error) if error.is_refusal() => return refused(PublishProblem::NoAccess),
+        ground => ground?,
+    };
     let quarantine = Quarantine::open(context.quarantine_path(&task.id), ground.mirror.path())
         .await
         .map_err(Fault::transient)?;

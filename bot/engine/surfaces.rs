@@ -311,3 +311,41 @@ impl Surfaces {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::surface::StepStanding;
+
+    #[test]
+    fn nothing_that_is_said_has_a_secret_in_it() {
+        let redactor = Redactor::new(["canary-of-the-model".into()]).expect("made");
+        let surfaces = Surfaces::new(None, None, redactor);
+        let canary = "see canary-of-the-model";
+        let page = Control::Open {
+            label: "Page".to_owned(),
+            url: "https://deckhand.example/tasks/k3?key=1".to_owned(),
+        };
+        let said = surfaces.clean_words(&Words {
+            markdown: canary.to_owned(),
+            fallback: canary.to_owned(),
+            mentions: None,
+            controls: vec![
+                Control::Answer {
+                    question: 1,
+                    choice: canary.to_owned(),
+                },
+                page.clone(),
+            ],
+            kind: WordsKind::Status {
+                steps: vec![Step {
+                    title: canary.to_owned(),
+                    standing: StepStanding::Active,
+                }],
+            },
+        });
+        assert!(!format!("{said:?}").contains("canary"), "{said:?}");
+        assert_eq!(said.markdown, "see [redacted]");
+        assert_eq!(said.controls[1], page);
+    }
+}

@@ -31,7 +31,7 @@ async fn a_thumb_on_the_plan_approves_and_a_thumb_elsewhere_does_not() {
         .unwrap();
     let task = stage.wait_for_state(&thread, "running").await;
     let approval = task.approval.unwrap();
-    assert_eq!((approval.by.name.as_str(), approval.revision), ("Ben", 1));
+    assert_eq!((approval.by.name.as_str(), approval.revision), ("ben", 1));
     assert!(approval.at.0 > 0);
     let audit = stage.context.store.audit_of(&task.id).await.unwrap();
     assert!(

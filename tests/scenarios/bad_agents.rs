@@ -1,8 +1,9 @@
 //! Agents and sandboxes that do not do their part: each ends in a clear sentence, and nothing is left behind.
 
-use deckhand_world::models::{Phase, Script, Turn};
+use deckhand::domain::effect::Assignment;
+use deckhand_world::models::{Failure, Phase, Script, Turn};
 
-use crate::harness::{Image, Props, REQUEST, Stage, asking::says, engine::Tag};
+use crate::harness::{Image, Props, REQUEST, Stage, asking::says, engine::Tag, scripts};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_that_is_missing_is_named() {
@@ -15,27 +16,44 @@ async fn an_image_that_is_missing_is_named() {
     .await;
     let thread = stage.mention(REQUEST).await;
     stage.wait_for_state(&thread, "failed").await;
-    says(&thread, "deckhand-not-built:goose").await;
+    says(
+        &thread,
+        "the image deckhand-not-built:goose is not there; `script/setup` makes it",
+    )
+    .await;
     says(&thread, "deckhand doctor").await;
     stage.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_image_without_the_agent_says_what_is_missing() {
-    let _tag = Tag::of("deckhand-base:latest", "deckhand-story-without-agent:goose");
-    let settings = vec![(
-        "DECKHAND_IMAGE_PREFIX",
-        "deckhand-story-without-agent:".to_owned(),
-    )];
+/// A stage whose sandboxes are made of another image, under a name of its own.
+async fn with_image(image: &str, name: &'static str) -> (Stage, Tag) {
+    let tag = Tag::of(image, &format!("{name}:goose"));
+    let settings = vec![("DECKHAND_IMAGE_PREFIX", format!("{name}:"))];
     let stage = Stage::open_with(Props {
         settings,
         ..Props::default()
     })
     .await;
+    (stage, tag)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_without_the_agent_says_what_is_missing() {
+    let (stage, _tag) = with_image("deckhand-sandbox:base", "deckhand-story-without-agent").await;
     let thread = stage.mention(REQUEST).await;
     stage.wait_for_state(&thread, "failed").await;
-    says(&thread, "/opt/deckhand/shim").await;
+    says(&thread, "The agent goose did not start in its sandbox").await;
+    says(&thread, "/opt/agents/goose/run").await;
     says(&thread, "deckhand doctor").await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_is_none_of_deckhands_says_who_makes_one() {
+    let (stage, _tag) = with_image("deckhand-base:latest", "deckhand-story-without-shim").await;
+    let thread = stage.mention(REQUEST).await;
+    stage.wait_for_state(&thread, "failed").await;
+    says(&thread, "`script/setup` makes it anew").await;
     stage.close().await;
 }
 
@@ -60,7 +78,9 @@ async fn an_agent_that_plans_nonsense_has_handed_over_nothing() {
     says(&thread, "without handing over what was asked for").await;
     says(&thread, "Seven blue offsets").await;
     // A reply that says more is a new try.
-    stage.models.when("limit over 100", Script::honest());
+    stage
+        .models
+        .when("listUsers in lib/users.js", Script::honest());
     thread
         .say("ana", "I mean the function listUsers in lib/users.js.")
         .await
@@ -97,5 +117,45 @@ async fn a_lie_that_is_mended_in_the_first_round_ends_well() {
     let task = stage.approve(&thread).await;
     assert_eq!(task.rework_rounds, 1);
     assert!(task.last_result().unwrap().whole, "{}", thread.render());
+    stage.close().await;
+}
+
+/// A provider that refuses once, in the middle: what people had said is not lost with the run.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_still_knows_what_was_said_to_the_run_that_failed() {
+    let stage = Stage::open().await;
+    stage.models.otherwise(scripts::without_pages());
+    let thread = stage.planned(REQUEST).await;
+    stage.models.fail_next(Failure::Unauthorized, 1);
+    thread
+        .say("ana", "Call the new test after the ticket, please.")
+        .await
+        .unwrap();
+    stage.wait_for_state(&thread, "failed").await;
+    says(&thread, "Ask whoever runs Deckhand to check the key").await;
+    thread.press("ana", "Retry").await.unwrap();
+    let task = stage.wait_for_state(&thread, "awaiting_approval").await;
+    assert_eq!(task.plans.len(), 2, "{}", thread.render());
+    let Some(Assignment::Revise { corrections }) = &task.assignment else {
+        panic!("{:?}", task.assignment);
+    };
+    assert!(
+        corrections[0].contains("after the ticket"),
+        "{corrections:?}"
+    );
+
+    stage.approve(&thread).await;
+    stage.models.fail_next(Failure::Unauthorized, 1);
+    thread
+        .say("ana", "Please add a line about it to the README.")
+        .await
+        .unwrap();
+    stage.wait_for_state(&thread, "failed").await;
+    thread.press("ana", "Retry").await.unwrap();
+    let task = stage.wait_for_state(&thread, "in_review").await;
+    let Some(Assignment::FollowUp { words }) = &task.assignment else {
+        panic!("{:?}", task.assignment);
+    };
+    assert!(words[0].contains("to the README"), "{words:?}");
     stage.close().await;
 }

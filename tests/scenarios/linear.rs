@@ -63,7 +63,7 @@ async fn a_delegated_issue_becomes_a_proved_pull_request() {
         .unwrap()
         .remove(0);
     assert!(task.last_result().unwrap().whole, "{}", session.render());
-    assert_eq!(task.approval.unwrap().by.name, "ana");
+    assert_eq!(task.approval.unwrap().by.name, "Ana");
     stage.close().await;
 }
 

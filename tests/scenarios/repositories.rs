@@ -81,11 +81,19 @@ async fn a_repository_that_the_app_cannot_reach_is_asked_for_until_it_can() {
     stage.github.install("acme/web").unwrap();
     thread.say("ana", "acme/web").await.unwrap();
     stage.wait_for_state(&thread, "awaiting_approval").await;
-    // A token lives for an hour; a plan may wait for days.
-    stage.github.expire_tokens();
-    stage.approve(&thread).await;
-    let pulls = stage.pull_requests();
-    assert_eq!(pulls.len(), 1, "{}", thread.render());
+
+    // It is taken away again while the agent works.
+    stage.models.pause();
+    thread.say("ana", "approve").await.unwrap();
+    stage.wait_for_state(&thread, "running").await;
+    stage.github.uninstall("acme/web").unwrap();
+    stage.models.resume();
+    stage.wait_for_state(&thread, "failed").await;
+    says(&thread, "Deckhand may not push to this repository").await;
+    stage.github.install("acme/web").unwrap();
+    thread.press("ana", "Retry").await.unwrap();
+    stage.wait_for_state(&thread, "in_review").await;
+    assert_eq!(stage.pull_requests().len(), 1, "{}", thread.render());
     stage.close().await;
 }
 

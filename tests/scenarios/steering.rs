@@ -1,53 +1,64 @@
 //! Words to an agent that works: queued for its next turn, or at once.
 
-use deckhand_world::models::{Phase, Script};
+use deckhand::domain::task::Task;
+use deckhand_world::{
+    models::{Phase, RequestKind, RequestRecord, Script},
+    slack::Thread,
+};
 
-use crate::harness::{REQUEST, Stage, asking::no_message_twice};
+use crate::harness::{PATIENCE, REQUEST, Stage, asking::no_message_twice};
+
+/// Until the agent of an approved task has so many answers behind it.
+async fn working(stage: &Stage, script: &str, step: usize) -> Thread {
+    let thread = stage.planned(&format!("{REQUEST} #script:{script}")).await;
+    thread.say("ana", "approve").await.unwrap();
+    let is_there = |request: &RequestRecord| matches!(request.kind, RequestKind::Turn { phase: Phase::Work, step: done, .. } if done == step);
+    stage.models.wait_for(is_there, PATIENCE).await.unwrap();
+    stage.wait_for_state(&thread, "running").await;
+    thread
+}
+
+/// The run whose log has the command that follows the interruption.
+async fn run_that_heard(stage: &Stage, task: &Task) -> u32 {
+    let log = stage.log(&task.id).await;
+    let heard = |line: &&str| line.contains("The offset counts the users");
+    let line = log.lines().find(heard).expect("the words were heard");
+    line.split(' ').next().unwrap().parse().unwrap()
+}
 
 #[tokio::test(flavor = "multi_thread")]
-async fn now_interrupts_a_running_agent() {
+async fn now_interrupts_what_the_agent_runs() {
     let stage = Stage::open().await;
-    let thread = stage.planned(&format!("{REQUEST} #script:hanging")).await;
-    thread.say("ana", "approve").await.unwrap();
-    stage
-        .models
-        .wait_for(
-            |request| request.phase() == Some(Phase::Work) && hangs(request),
-            crate::harness::PATIENCE,
-        )
-        .await
-        .unwrap();
-    let run = stage.wait_for_state(&thread, "running").await.last_run;
-
+    let thread = working(&stage, "stuck", 0).await;
+    let run = stage.task(&thread).await.last_run.0;
     thread
         .say("ana", "now: say in the README what the offset does")
         .await
         .unwrap();
-    let follow_up =
-        |request: &deckhand_world::models::RequestRecord| request.phase() == Some(Phase::FollowUp);
-    stage
-        .models
-        .wait_for(follow_up, crate::harness::PATIENCE)
-        .await
-        .unwrap();
     let task = stage.wait_for_state(&thread, "in_review").await;
-    // It was the same run that took the words: its log has the command that followed them.
-    let log = stage.log(&task.id).await;
-    assert!(
-        log.lines().any(|line| line.starts_with(&format!("{run} "))
-            && line.contains("The offset counts the users")),
-        "{log}"
+    assert_eq!(
+        run_that_heard(&stage, &task).await,
+        run,
+        "it is the same run"
     );
     assert_eq!(stage.pull_requests().len(), 1);
     stage.close().await;
 }
 
-/// The hanging model runs one command and then never answers.
-fn hangs(request: &deckhand_world::models::RequestRecord) -> bool {
-    matches!(
-        request.kind,
-        deckhand_world::models::RequestKind::Turn { step: 1, .. }
-    )
+/// Some agents listen only when their model has answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn now_reaches_an_agent_that_does_not_listen_with_its_next_run() {
+    let stage = Stage::open().await;
+    let thread = working(&stage, "hanging", 1).await;
+    let run = stage.task(&thread).await.last_run.0;
+    thread
+        .say("ana", "now: say in the README what the offset does")
+        .await
+        .unwrap();
+    let task = stage.wait_for_state(&thread, "in_review").await;
+    assert_eq!(run_that_heard(&stage, &task).await, run + 1);
+    assert_eq!(stage.pull_requests().len(), 1);
+    stage.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

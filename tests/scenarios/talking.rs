@@ -274,7 +274,7 @@ async fn what_was_said_above_is_background_and_files_reach_the_agent() {
         .iter()
         .map(|line| line.author.name.as_str())
         .collect();
-    assert_eq!(authors, ["Ben", "Cleo"], "{:?}", task.context);
+    assert_eq!(authors, ["ben", "cleo"], "{:?}", task.context);
     thread
         .wait_for_words("Taken as background only")
         .await

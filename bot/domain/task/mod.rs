@@ -4,6 +4,7 @@
 //! says yields at least one effect.
 
 mod answers;
+mod endings;
 mod people;
 mod show;
 mod state;

@@ -10,6 +10,7 @@ pub mod tools;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use deckhand_executors::{SandboxName, sandbox::Condition};
@@ -31,6 +32,10 @@ pub use sandbox::{image_of, labels, limits, setup_network};
 
 /// The most words that may wait to steer a run.
 const STEERING_MAX: usize = 16;
+/// How long the watchers of runs may take to let go.
+const LET_GO_WITHIN: Duration = Duration::from_secs(3);
+/// How often it is looked whether they have.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// The runs that this process watches.
 #[derive(Clone, Default)]
@@ -153,11 +158,12 @@ impl Runs {
         tokio::spawn(async move {
             let ending =
                 supervise::watch(&context, &task, run, prepared, steering, stop.clone()).await;
-            runs.forget(&task.id, run);
-            let Some(ending) = ending else { return };
-            if let Err(fault) = runs.end(&context, &task, run, ending).await {
+            if let Some(ending) = ending
+                && let Err(fault) = runs.end(&context, &task, run, ending).await
+            {
                 warn!(task = %task.id, ?fault, "the end of a run could not be stored; it is taken up again at the next start");
             }
+            runs.forget(&task.id, run);
         });
     }
 
@@ -190,6 +196,25 @@ impl Runs {
             .await?;
         remove_sockets(context, &task.id, &run.to_string()).await;
         Ok(())
+    }
+
+    /// Lets go of every run, so that the next process can take it up. What this one would still hear and could not
+    /// store any more would be lost.
+    pub async fn let_go(&self) {
+        if let Ok(live) = self.live.lock() {
+            live.values().for_each(|live| live.stop.cancel());
+        }
+        let gone = async {
+            while self.count() > 0 {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        if tokio::time::timeout(LET_GO_WITHIN, gone).await.is_err() {
+            warn!(
+                runs = self.count(),
+                "some runs are still watched at the end"
+            );
+        }
     }
 
     /// Interrupts the agent with words. A run that is over has no use for them.

@@ -1,0 +1,203 @@
+//! How work ends: proofs, publications, and every way in which a task is over.
+
+use super::{Next, State, Task};
+use crate::domain::{
+    RunNumber,
+    effect::{Assignment, Effect, Mark, Slot},
+    event::{Publication, PublishProblem},
+    message::{Decision, FailureText, Message, Phase},
+    proof::{CheckOutcome, Proof, judge},
+};
+
+impl Task {
+    pub(super) fn proved(&mut self, run: RunNumber, proof: &Proof) -> Vec<Effect> {
+        if !matches!(self.state, State::Verifying { .. }) {
+            return Vec::new();
+        }
+        let Some(specification) = &self.specification else {
+            return Vec::new();
+        };
+        let judged = judge(specification, self.report.as_ref(), proof);
+        self.proof = Some(proof.clone());
+        if !self.waiting.is_empty() {
+            return self.take_next_turn();
+        }
+        if proof.refutes(&judged) && self.rework_rounds < self.ceilings.rework_rounds {
+            self.rework_rounds += 1;
+            let failed = proof
+                .checks
+                .iter()
+                .filter(|check| check.outcome != CheckOutcome::Passed)
+                .map(|check| format!("$ {}\n{}", check.command, check.tail))
+                .collect();
+            let start = self.start_run(Assignment::Rework {
+                round: self.rework_rounds,
+                judged,
+                failed,
+            });
+            return vec![
+                start,
+                self.say_progress(Phase::Reworking {
+                    round: self.rework_rounds,
+                }),
+            ];
+        }
+        self.state = State::Publishing {
+            run,
+            commit: proof.commit.clone(),
+        };
+        vec![
+            Effect::Publish {
+                run,
+                commit: proof.commit.clone(),
+            },
+            self.say_progress(Phase::Publishing),
+        ]
+    }
+
+    pub(super) fn proof_failed(&mut self, reason: &str) -> Vec<Effect> {
+        if !matches!(self.state, State::Verifying { .. }) {
+            return Vec::new();
+        }
+        self.fail(FailureText::Proof {
+            reason: reason.to_owned(),
+        })
+    }
+
+    pub(super) fn published(&mut self, run: RunNumber, publication: &Publication) -> Vec<Effect> {
+        if !matches!(self.state, State::Publishing { .. }) {
+            return Vec::new();
+        }
+        self.publication = Some(publication.clone());
+        self.pushed = Some(publication.commit.clone());
+        let Some(card) = self.last_result() else {
+            return Vec::new();
+        };
+        let whole = card.whole;
+        self.state = State::InReview { whole };
+        let mut effects = vec![self.say_progress(Phase::Over {
+            how: "done".to_owned(),
+        })];
+        if card
+            .pictures
+            .iter()
+            .any(|picture| picture.artifact.is_some())
+        {
+            effects.push(Effect::ShowPictures { run });
+        }
+        effects.push(Effect::Say {
+            slot: Slot::Result(run),
+            message: Box::new(Message::Result(Box::new(card))),
+        });
+        effects.push(Effect::Mark {
+            mark: if whole { Mark::Proved } else { Mark::Gaps },
+        });
+        if !self.waiting.is_empty() {
+            let words = self.take_waiting();
+            self.rework_rounds = 0;
+            self.progress = RunNumber(self.last_run.0 + 1);
+            self.state = State::Queued {
+                next: Next::Run {
+                    assignment: Assignment::FollowUp { words },
+                },
+            };
+            effects.push(self.say_progress(Phase::Preparing));
+        }
+        effects
+    }
+
+    pub(super) fn publish_refused(&mut self, problem: &PublishProblem) -> Vec<Effect> {
+        if !matches!(self.state, State::Publishing { .. }) {
+            return Vec::new();
+        }
+        self.fail(FailureText::Publish {
+            problem: problem.clone(),
+        })
+    }
+
+    pub(super) fn pull_request_ended(&mut self, merged: bool, by: &str) -> Vec<Effect> {
+        let whole = match self.state {
+            State::InReview { whole } => whole,
+            State::Failed { .. } if self.publication.is_some() => false,
+            _ => return Vec::new(),
+        };
+        self.state = State::Completed { merged, whole };
+        vec![
+            self.note(Message::PullRequestEnded {
+                merged,
+                by: by.to_owned(),
+            }),
+            Effect::Release,
+        ]
+    }
+
+    pub(super) fn stopped(&mut self, engine_confirmed: bool) -> Vec<Effect> {
+        let State::Canceled {
+            by,
+            road,
+            confirmed,
+        } = &mut self.state
+        else {
+            return Vec::new();
+        };
+        if std::mem::replace(confirmed, true) {
+            return Vec::new();
+        }
+        let message = Message::Canceled {
+            by: by.clone(),
+            road: *road,
+            confirmed: engine_confirmed,
+            pushed_branch: self
+                .publication
+                .as_ref()
+                .map(|publication| publication.branch.clone()),
+        };
+        vec![
+            self.say_progress(Phase::Over {
+                how: "cancelled".to_owned(),
+            }),
+            self.note(message),
+            Effect::Mark {
+                mark: Mark::Canceled,
+            },
+            Effect::Release,
+        ]
+    }
+
+    pub(super) fn effect_given_up(&mut self, effect: &str, reason: &str) -> Vec<Effect> {
+        if self.state.is_over() {
+            return Vec::new();
+        }
+        // A start that was given up may have left a container, and nobody would hear it.
+        let may_live = matches!(
+            self.state,
+            State::Planning { .. } | State::Preparing { .. } | State::Running { .. }
+        );
+        let mut effects = if may_live {
+            vec![Effect::StopAll]
+        } else {
+            Vec::new()
+        };
+        effects.extend(self.fail(FailureText::GivenUp {
+            effect: effect.to_owned(),
+            reason: reason.to_owned(),
+        }));
+        effects
+    }
+
+    pub(super) fn waited_too_long(&mut self) -> Vec<Effect> {
+        let mut effects = match self.state {
+            State::AwaitingApproval { .. } => self.say_plan(Decision::Withdrawn),
+            State::AwaitingInput { .. } => Vec::new(),
+            _ => return Vec::new(),
+        };
+        self.state = State::Expired;
+        effects.push(self.say_progress(Phase::Over {
+            how: "expired".to_owned(),
+        }));
+        effects.push(self.note(Message::Expired));
+        effects.push(Effect::Mark { mark: Mark::Gaps });
+        effects.push(Effect::Release);
+        effects
+    }
+}
