@@ -55,7 +55,7 @@ pub async fn publish(
         None => RemoteBranch::Absent,
     };
     let base = base_standing(&ground.mirror, &quarantine, workplace, &head).await?;
-    match quarantine
+    let pushed = quarantine
         .push(
             &ground.url,
             ground.credential.as_ref(),
@@ -63,18 +63,9 @@ pub async fn publish(
             &branch_name,
             &expected,
         )
-        .await
-    {
-        Ok(()) => {}
-        Err(PushError::Refused { reason }) => {
-            return refused(PublishProblem::Refused {
-                reason: reason.join("\n"),
-            });
-        }
-        Err(PushError::Moved) => return refused(PublishProblem::BranchMoved),
-        Err(PushError::AccessRefused { .. }) => return refused(PublishProblem::NoAccess),
-        Err(error @ PushError::Unreachable(_)) => return Err(Fault::transient(error)),
-        Err(error @ PushError::Other(_)) => return Err(Fault::permanent(error)),
+        .await;
+    if let Err(error) = pushed {
+        return problem_of(error).map(|problem| Event::PublishRefused { run, problem });
     }
     let is_plain = context
         .config
@@ -100,6 +91,19 @@ pub async fn publish(
             base,
         },
     })
+}
+
+/// Why a push did not arrive, where a person can do something about it.
+fn problem_of(error: PushError) -> Result<PublishProblem, Fault> {
+    match error {
+        PushError::Refused { reason } => Ok(PublishProblem::Refused {
+            reason: reason.join("\n"),
+        }),
+        PushError::Moved => Ok(PublishProblem::BranchMoved),
+        PushError::AccessRefused { .. } => Ok(PublishProblem::NoAccess),
+        error @ PushError::Unreachable(_) => Err(Fault::transient(error)),
+        error @ PushError::Other(_) => Err(Fault::permanent(error)),
+    }
 }
 
 async fn base_standing(
