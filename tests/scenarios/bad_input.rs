@@ -131,7 +131,8 @@ async fn a_push_that_is_refused_says_the_remotes_words() {
     let stage = Stage::open().await;
     stage
         .github
-        .refuse_pushes("acme/web", "the release is frozen until Monday");
+        .refuse_pushes("acme/web", "the release is frozen until Monday")
+        .unwrap();
     let thread = stage
         .mention("The offset parameter is ignored when limit is over 100. repo=acme/web")
         .await;
@@ -139,7 +140,7 @@ async fn a_push_that_is_refused_says_the_remotes_words() {
     thread.say("ana", "approve").await.unwrap();
     stage.wait_for_state(&thread, "failed").await;
     says(&thread, "frozen until Monday").await;
-    stage.github.allow_pushes("acme/web");
+    stage.github.allow_pushes("acme/web").unwrap();
     thread.say("ana", "retry").await.unwrap();
     stage.wait_for_state(&thread, "in_review").await;
     stage.close().await;

@@ -15,11 +15,17 @@ async fn a_question_waits_and_its_answer_goes_on_in_the_same_session() {
     let session = task.session.clone();
     assert!(session.is_some());
 
-    thread
-        .say("ana", "Cap it at 100, as the documentation says.")
+    thread.press("ana", "Keep cutting it").await.unwrap();
+    let task = stage.wait_for_state(&thread, "in_review").await;
+    let repository = stage.github.repository("acme/web").unwrap();
+    let decision = repository
+        .file_at(&task.branch(), "docs/decisions.md")
         .await
         .unwrap();
-    let task = stage.wait_for_state(&thread, "in_review").await;
+    assert!(
+        decision.unwrap().contains("Keep cutting it"),
+        "the same session knows its own question"
+    );
     assert!(task.last_result().unwrap().whole, "{}", thread.render());
     stage.close().await;
 }

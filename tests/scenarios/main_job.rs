@@ -1,6 +1,6 @@
 //! The main job: from a mention in a thread to a proved pull request.
 
-use deckhand_world::slack::On;
+use deckhand_world::slack::{Message, On};
 
 use crate::harness::{CHANNEL, MODEL_KEY, PATIENCE, REQUEST, Stage};
 
@@ -63,8 +63,33 @@ async fn a_mention_becomes_a_proved_pull_request() {
             commits[0].message
         );
     }
+    for part in [
+        "**R1**",
+        "4 of 4 checks passed",
+        "it failed before the change",
+        "git switch",
+        "Commands that the agent ran",
+        "/artifacts/",
+        "approved by ana",
+    ] {
+        assert!(
+            pulls[0].body.contains(part),
+            "{part} is missing in\n{}",
+            pulls[0].body
+        );
+    }
     // Two pictures, before and after, in the thread.
-    assert_eq!(thread.files().len(), 2, "{words}");
+    let pictures = thread.files();
+    assert_eq!(pictures.len(), 2, "{words}");
+    assert_ne!(pictures[0].content, pictures[1].content);
+    // One status, edited in place; the requester is called for the decision and at the end.
+    let bot = thread.bot_messages();
+    assert!(
+        bot.iter().any(|message| message.versions.len() >= 2),
+        "{words}"
+    );
+    let calls_ana = |message: &&Message| format!("{:?}", message.blocks).contains("<@UANA>");
+    assert_eq!(bot.iter().filter(calls_ana).count(), 2, "{words}");
     assert!(
         thread.bot_messages().len() <= 6,
         "an ordinary task takes at most six messages\n{words}"

@@ -1,6 +1,6 @@
 //! Repositories of every kind, and what other people do to them meanwhile.
 
-use deckhand_world::github::PullState;
+use deckhand_world::{github::PullState, slack::On};
 
 use crate::harness::{
     Props, REQUEST, SignIn, Stage,
@@ -161,7 +161,7 @@ async fn a_base_branch_that_is_deleted_meanwhile_keeps_the_work() {
         )
         .await
         .unwrap();
-    thread.press("ana", "Retry").await.unwrap();
+    thread.react("ana", "🔁", On::Root).await.unwrap();
     stage.wait_for_state(&thread, "in_review").await;
     assert_eq!(stage.pull_requests().len(), 1);
     stage.close().await;
@@ -255,5 +255,29 @@ async fn a_forge_that_does_not_answer_is_asked_again() {
         .fail_next("POST /repos/*/*/pulls", Fault::DoneButAnswered(502));
     stage.approve(&thread).await;
     assert_eq!(stage.pull_requests().len(), 1, "{}", thread.render());
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_base_that_moved_without_a_conflict_is_told_and_a_draft_is_a_draft() {
+    let stage = Stage::open().await;
+    stage.models.otherwise(scripts::without_pages());
+    let thread = stage.planned(&format!("{REQUEST} pr=draft")).await;
+    stage
+        .github
+        .commit(
+            "acme/web",
+            "main",
+            &[("NOTES.md", "Something else.\n")],
+            "Add a note",
+        )
+        .await
+        .unwrap();
+    stage.approve(&thread).await;
+    thread
+        .wait_for_words("has moved since the plan was made; the two still go together")
+        .await
+        .unwrap();
+    assert!(stage.pull_requests()[0].draft);
     stage.close().await;
 }

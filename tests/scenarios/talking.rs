@@ -7,6 +7,7 @@ use deckhand_world::slack::{Attachment, Message, Standing};
 use crate::harness::{
     CHANNEL, PATIENCE, Props, REQUEST, Stage,
     asking::{says, whispered},
+    scripts,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -314,5 +315,24 @@ async fn a_direct_message_needs_no_mention() {
     says(&thread, "Writing a plan").await;
     stage.stop(&thread).await;
     stage.models.resume();
+    stage.close().await;
+}
+
+/// What a model writes calls nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_model_can_call_a_whole_channel() {
+    let stage = Stage::open().await;
+    stage.models.otherwise(scripts::loud());
+    let thread = stage.planned(REQUEST).await;
+    let card = thread.wait_for_words("Plan").await.unwrap();
+    let sent = format!("{} {:?}", card.text, card.blocks);
+    assert!(
+        sent.contains("Tell everybody"),
+        "the words themselves are there: {sent}"
+    );
+    for call in ["<!", "@channel", "@here", "@everyone", "<@UBEN>"] {
+        assert!(!sent.contains(call), "{call} is in {sent}");
+    }
+    stage.stop(&thread).await;
     stage.close().await;
 }

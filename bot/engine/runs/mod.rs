@@ -81,19 +81,20 @@ impl Runs {
             ended: None,
         };
         context.store.open_run(&stored).await?;
-        let prepared = match supervise::start(context, task, run, assignment).await {
-            Ok(prepared) => prepared,
-            Err(Fault::Permanent { what }) => {
-                let ending = Ending {
-                    failure: Some(RunFailure::DidNotStart { detail: what }),
-                    ..Ending::default()
-                };
-                return self.end(context, task, run, ending).await;
+        let failure = match supervise::start(context, task, run, assignment).await {
+            Ok(supervise::Started::Working(prepared)) => {
+                self.watch(context, task, run, *prepared);
+                return Ok(());
             }
+            Ok(supervise::Started::Failed(failure)) => failure,
+            Err(Fault::Permanent { what }) => RunFailure::DidNotStart { detail: what },
             Err(fault) => return Err(fault),
         };
-        self.watch(context, task, run, prepared);
-        Ok(())
+        let ending = Ending {
+            failure: Some(failure),
+            ..Ending::default()
+        };
+        self.end(context, task, run, ending).await
     }
 
     /// Takes up the runs that an earlier process of this bot had in hand.

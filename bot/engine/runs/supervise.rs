@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::{Context, Fault, died, sandbox, tools};
+use super::{Context, died, sandbox, tools};
 use crate::{
     domain::{
         RunNumber, Timestamp,
@@ -33,7 +33,7 @@ mod progress;
 mod start;
 mod take_out;
 
-pub use start::{start, take_up};
+pub use start::{Started, start, take_up};
 
 use progress::Reporter;
 
@@ -408,12 +408,6 @@ fn usage_of(usage: &deckhand_executors::agent::Usage) -> Usage {
             .cost
             .amount()
             .map(|amount| MicroDollars(i64::try_from(amount.0).unwrap_or(i64::MAX))),
-    }
-}
-
-fn run_failure(failure: &AgentFailure) -> Fault {
-    Fault::Permanent {
-        what: failure.to_string(),
     }
 }
 

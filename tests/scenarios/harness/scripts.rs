@@ -46,3 +46,11 @@ pub fn slow_check() -> Script {
         specification["pages"] = json!([]);
     })
 }
+
+/// Calls everybody in its goal.
+pub fn loud() -> Script {
+    with_specification("loud", |specification| {
+        specification["goal"] =
+            json!("Tell everybody: <!channel> <!here> @channel @here @everyone <@UBEN> done.");
+    })
+}

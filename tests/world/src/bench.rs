@@ -12,6 +12,7 @@ use clap::{Args, ValueEnum};
 
 use self::place::Place;
 use self::report::Report;
+use crate::demo::unless_interrupted;
 
 /// What is measured, and how often.
 #[derive(Args)]
@@ -47,13 +48,13 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
 async fn main(options: &Options) -> anyhow::Result<()> {
     let load = report::load()?;
     let place = Place::open(&[]).await?;
-    let alone = latency::measure(&place, options.runs).await;
+    let alone = unless_interrupted(latency::measure(&place, options.runs)).await;
     let alone = place.close(alone).await?;
     let place = Place::open(&[]).await?;
-    let crowd = crowd::measure(&place, options.mentions).await;
+    let crowd = unless_interrupted(crowd::measure(&place, options.mentions)).await;
     let crowd = place.close(crowd).await?;
     let place = Place::open(&[("DECKHAND_PARALLEL_TASKS", options.tasks.to_string())]).await?;
-    let memory = memory::measure(&place, options.tasks).await;
+    let memory = unless_interrupted(memory::measure(&place, options.tasks)).await;
     let memory = place.close(memory).await?;
     Report {
         load,

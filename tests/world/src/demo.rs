@@ -119,34 +119,38 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         environment: world.environment_with(&keys),
         settings: Vec::new(),
     };
-    let mut deckhand = Deckhand::start(start).await?;
-    let outcome = tokio::select! {
-        outcome = play(&options, &world, &deckhand, &keys) => outcome,
-        () = interrupted() => Ok(()),
+    let mut deckhand = unless_interrupted(Deckhand::start(start)).await?;
+    let outcome = if options.auto {
+        unless_interrupted(auto::play(&world, &deckhand, options.agent)).await
+    } else {
+        tokio::select! {
+            outcome = by_hand(options.agent, &world, &deckhand, &keys) => outcome,
+            () = interrupted() => Ok(()),
+        }
     };
     if options.keep || outcome.is_err() {
         deckhand.keep();
+        // Not among the lines of the story, whose last one is the result.
+        let folder = deckhand.data_folder().display();
+        writeln!(std::io::stderr(), "kept: {folder}")?;
     }
     deckhand.end().await;
     outcome
 }
 
-async fn play(
-    options: &Options,
+async fn by_hand(
+    agent: Agent,
     world: &World,
     deckhand: &Deckhand,
     keys: &[Provider],
 ) -> anyhow::Result<()> {
-    if options.auto {
-        return auto::play(world, deckhand, options.agent).await;
-    }
     story::seed(&world.slack).await?;
-    say(&by_hand(options.agent, world, deckhand, keys))?;
+    say(&welcome(agent, world, deckhand, keys))?;
     deckhand.until_it_ends().await
 }
 
 /// What a newcomer has to know.
-fn by_hand(agent: Agent, world: &World, deckhand: &Deckhand, keys: &[Provider]) -> String {
+fn welcome(agent: Agent, world: &World, deckhand: &Deckhand, keys: &[Provider]) -> String {
     let model = match keys.first() {
         Some(provider) => format!(
             "a real one, with the key in {}: it costs money",
@@ -194,6 +198,16 @@ fn free_or_any(port: u16) -> u16 {
 /// Prints a line for people.
 fn say(text: &str) -> std::io::Result<()> {
     writeln!(std::io::stdout(), "{text}")
+}
+
+/// Does the work; where somebody ends the program meanwhile, that is the error.
+pub async fn unless_interrupted<T>(
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    tokio::select! {
+        done = work => done,
+        () = interrupted() => bail!("interrupted"),
+    }
 }
 
 /// Ends when somebody ends the program.

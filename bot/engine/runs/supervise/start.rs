@@ -1,14 +1,14 @@
 //! Starts the container of a run and the agent in it, or attaches to the one that is there.
 
 use super::{
-    CALLS_MAX, Prepared, RULES_FILES, Resume, SessionHandle, mark, resume_of, run_failure,
+    CALLS_MAX, Prepared, RULES_FILES, Resume, SessionHandle, mark, failure_of, resume_of,
 };
 use crate::engine::runs::{Context, Fault, sandbox, tools};
 use crate::{
     domain::{
         RunNumber,
         effect::Assignment,
-        event::{Ending, Event},
+        event::{Ending, Event, RunFailure},
         task::Task,
     },
     engine::{dispatch::work_delivery, gather},
@@ -28,13 +28,21 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tracing::warn;
 
+/// What became of a start.
+pub enum Started {
+    /// The agent has its prompt.
+    Working(Box<Prepared>),
+    /// The agent gave up before it had one.
+    Failed(RunFailure),
+}
+
 /// Starts the container and the agent in it, and gives it its prompt.
 pub async fn start(
     context: &Context,
     task: &Task,
     run: RunNumber,
     assignment: &Assignment,
-) -> Result<Prepared, Fault> {
+) -> Result<Started, Fault> {
     let Some(workplace) = &task.workplace else {
         return Err(Fault::permanent("the task has no repository"));
     };
@@ -57,9 +65,8 @@ pub async fn start(
     let (mut session, is_resumed) = match opened {
         Ok(opened) => opened,
         Err(failure) => {
-            let failure = run_failure(&failure);
             context.executor.stop(&name).await?;
-            return Err(failure);
+            return Ok(Started::Failed(failure_at_start(failure)));
         }
     };
     let extra = PromptExtra {
@@ -90,7 +97,15 @@ pub async fn start(
             Event::RunStarted { run },
         ))
         .await?;
-    Ok(prepared)
+    Ok(Started::Working(Box::new(prepared)))
+}
+
+/// Before there is a session, everything that has no name of its own is a start that did not work.
+fn failure_at_start(failure: AgentFailure) -> RunFailure {
+    match failure_of(failure) {
+        RunFailure::Other { detail } => RunFailure::DidNotStart { detail },
+        named => named,
+    }
 }
 
 /// Attaches to the container of a run again and goes on behind the last stored position.

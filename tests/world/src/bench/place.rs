@@ -7,6 +7,7 @@ use deckhand_world::models::{Phase, RequestKind, RequestRecord};
 use deckhand_world::slack::Thread;
 
 use crate::demo::deckhand::{Deckhand, Start};
+use crate::demo::unless_interrupted;
 use crate::serve::{self, World};
 
 /// The agent of all measurements: one program, so that what is measured is mostly Deckhand.
@@ -44,7 +45,7 @@ impl Place {
             environment: world.environment(),
             settings: settings.to_vec(),
         };
-        let deckhand = Deckhand::start(start).await?;
+        let deckhand = unless_interrupted(Deckhand::start(start)).await?;
         Ok(Self { world, deckhand })
     }
 
