@@ -371,12 +371,20 @@ async fn append(
     } else {
         String::new()
     };
+    let mut attempts = 0_i64;
     if let Effect::Say {
         slot: Slot::Progress(_),
         ..
     } = effect
     {
-        // The newest status wins; an older one that nobody has seen yet is not worth a message.
+        // The newest status wins; an older one that nobody has seen yet is not worth a message. Where the older one
+        // was tried, it may stand on the surface all the same, so the newer one has to look before it is said.
+        let row = sqlx::query("SELECT coalesce(max(attempts), 0) AS attempts FROM outbox WHERE lane = $1 AND slot = $2 AND state = 'ready'")
+            .bind(&lane)
+            .bind(&slot)
+            .fetch_one(&mut **transaction)
+            .await?;
+        attempts = row.try_get("attempts")?;
         sqlx::query("UPDATE outbox SET state = 'dropped', done_ms = $3, error = 'a newer status took its place' WHERE lane = $1 AND slot = $2 AND state = 'ready'")
             .bind(&lane)
             .bind(&slot)
@@ -392,7 +400,7 @@ async fn append(
     };
     sqlx::query(
         "INSERT INTO outbox (id, task, conversation, lane, slot, effect, state, attempts, due_ms, created_ms)
-         VALUES ($1, $2, $3, $4, $5, $6, 'ready', 0, $7, $7)",
+         VALUES ($1, $2, $3, $4, $5, $6, 'ready', $8, $7, $7)",
     )
     .bind(fresh_id())
     .bind(task.map_or("", |task| task.0.as_str()))
@@ -401,6 +409,7 @@ async fn append(
     .bind(slot)
     .bind(serde_json::to_string(effect)?)
     .bind(now.0)
+    .bind(attempts)
     .execute(&mut **transaction)
     .await?;
     Ok(())

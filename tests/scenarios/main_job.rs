@@ -88,7 +88,15 @@ async fn a_mention_becomes_a_proved_pull_request() {
         bot.iter().any(|message| message.versions.len() >= 2),
         "{words}"
     );
-    let calls_ana = |message: &&Message| format!("{:?}", message.blocks).contains("<@UANA>");
+    // The call of a decision goes when it is taken, so earlier versions count too.
+    let calls = |blocks: &[serde_json::Value]| format!("{blocks:?}").contains("<@UANA>");
+    let calls_ana = |message: &&Message| {
+        calls(&message.blocks)
+            || message
+                .versions
+                .iter()
+                .any(|version| calls(&version.blocks))
+    };
     assert_eq!(bot.iter().filter(calls_ana).count(), 2, "{words}");
     assert!(
         thread.bot_messages().len() <= 6,

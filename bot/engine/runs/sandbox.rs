@@ -12,7 +12,7 @@ use deckhand_executors::{
     egress::{EgressHandle, Phase},
     mirror::{BranchName, CommitId as GitCommit, prepare_script},
     proof::Network,
-    sandbox::{Access, Exec, Limits, Mount, MountSource, VolumeName},
+    sandbox::{Access, Condition, Exec, Limits, Mount, MountSource, VolumeName},
 };
 use tokio::sync::mpsc;
 
@@ -215,14 +215,19 @@ async fn succeed(
     exec: Exec,
     what: &str,
 ) -> Result<(), Fault> {
+    let ended = || {
+        Fault::permanent(format!(
+            "the sandbox ended before {what}: its image may be damaged, or none of Deckhand's; `script/setup` makes it anew"
+        ))
+    };
     let done = match context.executor.exec(name, exec).await {
-        Err(ExecutorError::Gone(_)) => {
-            return Err(Fault::permanent(format!(
-                "the sandbox ended before {what}: its image may be damaged, or none of Deckhand's; `script/setup` makes it anew"
-            )));
-        }
+        Err(ExecutorError::Gone(_)) => return Err(ended()),
         done => done?,
     };
+    // Engines report a command that lost its sandbox as one that failed.
+    if done.status != Some(0) && context.executor.condition(name).await? != Condition::Running {
+        return Err(ended());
+    }
     let said = String::from_utf8_lossy(if done.errors.is_empty() {
         &done.output
     } else {

@@ -1,8 +1,6 @@
 //! Starts the container of a run and the agent in it, or attaches to the one that is there.
 
-use super::{
-    CALLS_MAX, Prepared, RULES_FILES, Resume, SessionHandle, mark, failure_of, resume_of,
-};
+use super::{CALLS_MAX, Prepared, RULES_FILES, Resume, SessionHandle, failure_of, mark, resume_of};
 use crate::engine::runs::{Context, Fault, sandbox, tools};
 use crate::{
     domain::{
