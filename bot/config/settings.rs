@@ -252,8 +252,8 @@ pub const SETTINGS: &[Setting] = &[
     open(
         "DECKHAND_REGISTRY_HOSTS",
         "sandbox.registry_hosts",
-        "registry.npmjs.org, pypi.org, files.pythonhosted.org, crates.io, static.crates.io, index.crates.io, proxy.golang.org, sum.golang.org, rubygems.org, repo.maven.apache.org",
-        "Hosts that setup commands may reach, separated by commas. Work and proof reach none of them.",
+        "",
+        "Hosts that setup commands may reach, separated by commas: the package registries of your repositories. Default: none. Work and proof reach none of them.",
     ),
     open(
         "DECKHAND_UPSTREAM_PROXY",

@@ -379,7 +379,7 @@ async fn append(
     {
         // The newest status wins; an older one that nobody has seen yet is not worth a message. Where the older one
         // was tried, it may stand on the surface all the same, so the newer one has to look before it is said.
-        let row = sqlx::query("SELECT coalesce(max(attempts), 0) AS attempts FROM outbox WHERE lane = $1 AND slot = $2 AND state = 'ready'")
+        let row = sqlx::query("SELECT coalesce(max(attempts), 0) AS attempts FROM outbox WHERE lane = $1 AND slot = $2 AND state IN ('ready', 'dropped')")
             .bind(&lane)
             .bind(&slot)
             .fetch_one(&mut **transaction)

@@ -41,7 +41,7 @@ async fn a_thumb_on_the_plan_approves_and_a_thumb_elsewhere_does_not() {
                 && entry.detail.contains("Approve")),
         "{audit:?}"
     );
-    thread.wait_for_words("approved by").await.ok();
+    thread.wait_for_words("Approved by ben").await.unwrap();
     stage.stop(&thread).await;
     stage.models.resume();
     stage.close().await;

@@ -50,7 +50,7 @@ async fn while_reading_by_a_reaction_on_the_request() {
     stage.slack.fail_next(
         "conversations.replies",
         Fault::RateLimited {
-            retry_after: Duration::from_secs(60),
+            retry_after: Duration::from_mins(1),
         },
     );
     let thread = stage.mention(REQUEST).await;

@@ -63,7 +63,7 @@ async fn hanging(stage: &Stage) -> deckhand_world::slack::Thread {
 async fn a_run_that_takes_too_long_ends_in_a_sentence() {
     let mut stage = Stage::open().await;
     let thread = hanging(&stage).await;
-    stage.clock.advance(Duration::from_secs(61 * 60));
+    stage.clock.advance(Duration::from_mins(61));
     stage.wait_for_state(&thread, "failed").await;
     says(
         &thread,
@@ -93,7 +93,7 @@ async fn an_agent_that_is_silent_too_long_ends_in_a_sentence_and_a_retry_goes_on
     let begun = Instant::now();
     // The agent may have said its last word just after the clock was moved.
     while stage.task(&thread).await.state.name() != "failed" {
-        stage.clock.advance(Duration::from_secs(11 * 60));
+        stage.clock.advance(Duration::from_mins(11));
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert!(begun.elapsed() < PATIENCE, "{}", thread.render());
     }
@@ -114,7 +114,7 @@ async fn a_plan_that_nobody_decides_on_expires() {
     let stage = Stage::open().await;
     let thread = stage.planned(REQUEST).await;
     stage.settle().await;
-    stage.clock.advance(Duration::from_secs(15 * 86_400));
+    stage.clock.advance(Duration::from_hours(15 * 24));
     deckhand::engine::reaper::step(&stage.context)
         .await
         .unwrap();

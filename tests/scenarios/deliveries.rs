@@ -142,7 +142,12 @@ async fn what_is_not_slacks_is_refused_and_not_stored() {
         .body("{}");
     assert_eq!(webhook.send().await.unwrap().status().as_u16(), 401);
     assert_eq!(stage.rows("inbox").await, 0);
+    stage.close().await;
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn slack_is_told_whose_address_this_is_and_what_cannot_be_read() {
+    let stage = Stage::open().await;
     // The real Slack asks first whether this address is the app's.
     let asked = stage
         .slack

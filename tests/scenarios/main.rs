@@ -6,7 +6,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a scenario that cannot go on has failed"
+    clippy::too_many_lines,
+    reason = "a scenario that cannot go on has failed, and a conversation is long"
 )]
 
 mod harness;

@@ -1,6 +1,9 @@
 //! The main job: from a mention in a thread to a proved pull request.
 
-use deckhand_world::slack::{Message, On};
+use deckhand_world::{
+    github::PullRequest,
+    slack::{Message, On, Thread},
+};
 
 use crate::harness::{CHANNEL, MODEL_KEY, PATIENCE, REQUEST, Stage};
 
@@ -63,6 +66,19 @@ async fn a_mention_becomes_a_proved_pull_request() {
             commits[0].message
         );
     }
+    tells_everything(&pulls[0]);
+    // Two pictures, before and after, in the thread.
+    let pictures = thread.files();
+    assert_eq!(pictures.len(), 2, "{words}");
+    assert_ne!(pictures[0].content, pictures[1].content);
+    talks_little(&thread);
+    // No key was in the sandbox, and none is in what is kept.
+    assert!(!stage.log(&task.id).await.contains(MODEL_KEY));
+    stage.close().await;
+}
+
+/// The pull request can be judged without the thread.
+fn tells_everything(pull: &PullRequest) {
     for part in [
         "**R1**",
         "4 of 4 checks passed",
@@ -73,15 +89,16 @@ async fn a_mention_becomes_a_proved_pull_request() {
         "approved by ana",
     ] {
         assert!(
-            pulls[0].body.contains(part),
+            pull.body.contains(part),
             "{part} is missing in\n{}",
-            pulls[0].body
+            pull.body
         );
     }
-    // Two pictures, before and after, in the thread.
-    let pictures = thread.files();
-    assert_eq!(pictures.len(), 2, "{words}");
-    assert_ne!(pictures[0].content, pictures[1].content);
+}
+
+/// Six messages for an ordinary task.
+fn talks_little(thread: &Thread) {
+    let words = thread.render();
     // One status, edited in place; the requester is called for the decision and at the end.
     let bot = thread.bot_messages();
     assert!(
@@ -99,12 +116,9 @@ async fn a_mention_becomes_a_proved_pull_request() {
     };
     assert_eq!(bot.iter().filter(calls_ana).count(), 2, "{words}");
     assert!(
-        thread.bot_messages().len() <= 6,
+        bot.len() <= 6,
         "an ordinary task takes at most six messages\n{words}"
     );
-    // No key was in the sandbox, and none is in what is kept.
-    assert!(!stage.log(&task.id).await.contains(MODEL_KEY));
-    stage.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

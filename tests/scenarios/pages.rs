@@ -1,7 +1,7 @@
 //! The task page, and what an operator's machines ask.
 
 use crate::harness::{LOOK_EVERY, PATIENCE, Props, REQUEST, Stage};
-use deckhand::links;
+use deckhand::{domain::task::Task, links};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_task_page_shows_everything_to_whoever_has_the_link() {
@@ -63,6 +63,12 @@ async fn the_task_page_shows_everything_to_whoever_has_the_link() {
         assert!(bytes.contains("PNG"));
     }
 
+    nobody_else_sees(&stage, &task).await;
+    stage.close().await;
+}
+
+/// Without the key of this task there is nothing.
+async fn nobody_else_sees(stage: &Stage, task: &Task) {
     let bare = format!("/tasks/{}", task.id);
     for wrong in [
         bare.clone(),
@@ -77,6 +83,7 @@ async fn the_task_page_shows_everything_to_whoever_has_the_link() {
         assert!(!page.contains("offset"), "{page}");
     }
     // A key opens its own task, and no file beside its pictures.
+    let url = links::task_url(&stage.context.config, &task.id);
     let key = url.split("key=").nth(1).unwrap();
     assert_eq!(
         stage
@@ -85,7 +92,6 @@ async fn the_task_page_shows_everything_to_whoever_has_the_link() {
             .0,
         404
     );
-    stage.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,9 +35,9 @@ async fn submodules_are_named_and_left_alone_and_the_work_goes_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plain_remote_of_many_megabytes_gets_its_branch_and_the_task_page_stands_for_the_rest() {
     let folder = tempfile::tempdir().unwrap();
-    let fill = "git config core.compression 0; printf 'test:\\n\\ttrue\\n' > Makefile; echo 'A tool.' > README.md; mkdir data; \
+    let script = "git config core.compression 0; printf 'test:\\n\\ttrue\\n' > Makefile; echo 'A tool.' > README.md; mkdir data; \
                 for number in 1 2 3 4 5 6 7 8; do head -c 25000000 /dev/urandom > data/$number.bin; done";
-    let url = plain_repository(folder.path(), fill).await;
+    let url = plain_repository(folder.path(), script).await;
     let file = format!("[[repository]]\nname = \"acme/big\"\nurl = \"{url}\"\n");
     let stage = Stage::open_with(Props {
         file,

@@ -77,7 +77,7 @@ async fn no_key_is_in_the_sandbox_the_thread_the_pull_request_or_the_database() 
         &format!("{:?}", stage.context.config),
     );
     files(&stage.context.config.data_dir, &mut |path, text| {
-        has_none(&path.display().to_string(), text)
+        has_none(&path.display().to_string(), text);
     });
     stage.close().await;
 }
@@ -86,7 +86,7 @@ async fn no_key_is_in_the_sandbox_the_thread_the_pull_request_or_the_database() 
 async fn a_sandbox_reaches_the_model_and_nothing_else() {
     use deckhand_world::models::{Phase, Script, Turn};
     let stage = Stage::open().await;
-    let tries = "for where in http://registry.npmjs.org/ https://registry.npmjs.org/ http://169.254.169.254/latest/meta-data/ http://127.0.0.1:1/; do \
+    let tries = "for where in http://packages.example/ https://packages.example/ http://169.254.169.254/latest/meta-data/ http://127.0.0.1:1/; do \
                  curl -s -o /tmp/out -m 5 -w \"$where answered %{http_code} ended %{exitcode}\\n\" $where; done; \
                  ls /sys/class/net; ls /var/run/docker.sock 2>&1; id -u; touch /etc/written 2>&1";
     stage
@@ -96,7 +96,7 @@ async fn a_sandbox_reaches_the_model_and_nothing_else() {
     let task = stage.approve(&thread).await;
     let log = stage.log(&task.id).await;
     assert!(
-        log.contains("registry.npmjs.org") && !log.contains("answered 200"),
+        log.contains("packages.example") && !log.contains("answered 200"),
         "{log}"
     );
     assert!(
@@ -106,7 +106,7 @@ async fn a_sandbox_reaches_the_model_and_nothing_else() {
     // Each refusal is a line with its host and the rule.
     assert!(
         log.lines().any(|line| line.contains("egress")
-            && line.contains("registry.npmjs.org")
+            && line.contains("packages.example")
             && line.contains("rule")),
         "{log}"
     );

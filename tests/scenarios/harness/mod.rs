@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 /// The channel of every story.
 pub const CHANNEL: &str = "eng";
 /// How long a story waits for anything before it prints its thread and fails.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_mins(2);
 /// The key of the model providers; it must never be seen in a sandbox.
 pub const MODEL_KEY: &str = "sk-canary-model-key-that-never-enters-a-sandbox";
 /// The bot's token at Slack.

@@ -21,21 +21,21 @@ fn with_specification(name: &str, change: impl FnOnce(&mut Value)) -> Script {
 /// Needs no pictures, for stories that are about something else.
 pub fn without_pages() -> Script {
     with_specification("without_pages", |specification| {
-        specification["pages"] = json!([])
+        specification["pages"] = json!([]);
     })
 }
 
 /// Asks for a setup that does not end.
 pub fn endless_setup() -> Script {
     with_specification("endless_setup", |specification| {
-        specification["setup"] = json!("sleep 86400")
+        specification["setup"] = json!("sleep 86400");
     })
 }
 
 /// Asks for a check that does not end.
 pub fn endless_check() -> Script {
     with_specification("endless_check", |specification| {
-        specification["checks"] = json!(["sleep 86400"])
+        specification["checks"] = json!(["sleep 86400"]);
     })
 }
 
