@@ -162,7 +162,7 @@ pub enum ExecutorError {
     #[error("the sandbox did not start: {0}")]
     Start(String),
     /// The sandbox is gone.
-    #[error("the sandbox {0:?} is gone")]
+    #[error("the sandbox {} is gone", .0.0)]
     Gone(SandboxName),
     /// Everything else that the engine refuses.
     #[error("the container engine refused: {0}")]

@@ -110,9 +110,18 @@ impl Task {
         if !matches!(self.state, State::Publishing { .. }) {
             return Vec::new();
         }
-        self.fail(FailureText::Publish {
+        let effects = self.fail(FailureText::Publish {
             problem: problem.clone(),
-        })
+        });
+        // Publishing again would be refused again; the work's own start shows what has to be decided anew.
+        if *problem == PublishProblem::ApprovalVoid
+            && let State::Failed { retry, .. } = &mut self.state
+        {
+            *retry = Next::Run {
+                assignment: Assignment::Work,
+            };
+        }
+        effects
     }
 
     pub(super) fn pull_request_ended(&mut self, merged: bool, by: &str) -> Vec<Effect> {

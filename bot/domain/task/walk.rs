@@ -568,3 +568,35 @@ fn an_approval_does_not_cover_a_plan_that_changed_behind_it() {
         }
     ));
 }
+
+#[test]
+fn a_retry_after_a_void_approval_shows_the_plan_again() {
+    let (mut task, _) = opened();
+    let planned = Ending {
+        specification: Some(specification()),
+        plan: Some(plan()),
+        ..Ending::default()
+    };
+    task.handle(&happened(Event::SlotGranted), &around());
+    let workplace = Ok(workplace());
+    let context = vec![];
+    task.handle(&happened(Event::Gathered { context, workplace }), &around());
+    let (run, ending) = (RunNumber(1), Box::new(planned));
+    task.handle(&happened(Event::RunEnded { run, ending }), &around());
+    task.handle(&happened(said(ana(), "looks good")), &around());
+    let (run, commit) = (RunNumber(2), CommitId("c1".into()));
+    task.state = State::Publishing { run, commit };
+    task.terms.budget = MicroDollars(99_000_000);
+    let problem = PublishProblem::ApprovalVoid;
+    task.handle(&happened(Event::PublishRefused { run, problem }), &around());
+    task.handle(&happened(Event::RetryAsked { by: ana() }), &around());
+    task.handle(&happened(Event::SlotGranted), &around());
+    assert_eq!(task.state, State::AwaitingApproval { revision: 1 });
+}
+
+fn happened(event: Event) -> Happened {
+    Happened {
+        at: Timestamp(1),
+        event,
+    }
+}
