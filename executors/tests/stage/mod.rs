@@ -130,16 +130,17 @@ impl Stage {
     }
 
     fn sandbox(&self, purpose: &str) -> SandboxName {
-        SandboxName(format!("{}-{purpose}", self.name))
+        SandboxName(format!("{}.{purpose}", self.name))
     }
 
     fn volume(&self, purpose: &str) -> VolumeName {
-        VolumeName(format!("{}-{purpose}", self.name))
+        VolumeName(format!("{}.{purpose}", self.name))
     }
 
     async fn clear(&self) {
         for listed in self.executor.list().await.unwrap() {
-            if listed.name.0.starts_with(&format!("{}-", self.name)) {
+            // The dot ends the name: `goose` must not clear away what `goose-overloaded` has.
+            if listed.name.0.starts_with(&format!("{}.", self.name)) {
                 self.executor.stop(&listed.name).await.unwrap();
             }
         }
