@@ -304,7 +304,7 @@ impl Dispatch {
                 by,
                 press,
             } => {
-                let Some(stored) = self.store.task_of(&conversation).await? else {
+                let Some(stored) = self.pressed_task(delivery, &conversation).await? else {
                     return Ok(nothing(delivery));
                 };
                 let by = self.person(&by).await?;

@@ -20,5 +20,7 @@ pub mod signature;
 #[cfg(test)]
 mod tests;
 
-pub use inbound::{Accepted, Identity, Relevance, accept, challenge, form_to_value, read};
+pub use inbound::{
+    Accepted, Identity, Relevance, accept, challenge, form_to_value, pressed_on, read,
+};
 pub use outbound::Slack;

@@ -1,4 +1,4 @@
-//! Opens tasks, and lists them.
+//! Opens tasks, finds them, and lists them.
 
 use super::{
     Dispatch, LIST_MAX, Later, NETWORK_POLICY,
@@ -15,10 +15,10 @@ use crate::{
         policy::Act,
         task::{Opening, Task},
     },
-    links,
+    links, slack,
     store::{
         StoreError,
-        inbox::Delivery,
+        inbox::{Delivery, Source},
         tasks::{AuditEntry, Stored, Transition},
     },
 };
@@ -118,6 +118,21 @@ impl Dispatch {
             effects,
             audit,
         })
+    }
+
+    /// The task whose message a button hangs on; the conversation's newest where the surface does not say.
+    pub(super) async fn pressed_task(
+        &self,
+        delivery: &Delivery,
+        conversation: &ConversationId,
+    ) -> Result<Option<Stored>, Later> {
+        if delivery.source == Source::Slack
+            && let Some(line) = slack::pressed_on(&delivery.body)
+            && let Some(post) = self.store.post_at(&line).await?
+        {
+            return Ok(self.store.task(&post.task).await?);
+        }
+        Ok(self.store.task_of(conversation).await?)
     }
 
     /// What the conversation or its channel says about the repository, for a request that names none.

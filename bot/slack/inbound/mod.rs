@@ -101,6 +101,14 @@ pub fn read(payload: &Value, me: &Identity) -> Incoming {
     read.unwrap_or(Incoming::Nothing)
 }
 
+/// The message that a pressed button hangs on. A thread may hold several tasks, and the message says which is meant.
+#[must_use]
+pub fn pressed_on(payload: &Value) -> Option<LineRef> {
+    let container = &payload["container"];
+    let (channel, ts) = (&container["channel_id"], &container["message_ts"]);
+    Some(ids::line(team(payload), channel.as_str()?, ts.as_str()?))
+}
+
 fn certain(key: String, conversation: ConversationId) -> Accepted {
     Accepted {
         key,
