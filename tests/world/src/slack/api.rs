@@ -71,6 +71,7 @@ async fn call(
             .weather
             .meet_limit(&ChannelId::from(channel))
     });
+    let turn = core.turn();
     let response = match fault {
         Some(Fault::RateLimited { retry_after }) => {
             let seconds = retry_after.as_secs().max(1).to_string();
@@ -94,6 +95,7 @@ async fn call(
         None => answer(&core, &method, arguments, &mut record.ending),
     };
     keep(&mut core.journal().calls, record);
+    drop(turn);
     response
 }
 

@@ -39,6 +39,7 @@ pub(crate) struct Settings {
 pub(crate) struct Core {
     workspace: Mutex<Workspace>,
     journal: Mutex<Journal>,
+    turn: Mutex<()>,
     settings: Mutex<Settings>,
     pub(crate) catalogue: Catalogue,
     pub(crate) token: SecretString,
@@ -58,6 +59,7 @@ impl Core {
         Self {
             workspace: Mutex::new(workspace),
             journal: Mutex::default(),
+            turn: Mutex::default(),
             settings: Mutex::new(settings),
             catalogue,
             token,
@@ -81,6 +83,12 @@ impl Core {
 
     pub(crate) fn journal(&self) -> MutexGuard<'_, Journal> {
         lock(&self.journal)
+    }
+
+    /// Held from the moment in which a call changes the workspace until it stands in the journal, so that nobody sees
+    /// the one without the other.
+    pub(crate) fn turn(&self) -> MutexGuard<'_, ()> {
+        lock(&self.turn)
     }
 
     pub(crate) fn settings(&self) -> MutexGuard<'_, Settings> {

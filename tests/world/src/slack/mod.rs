@@ -313,9 +313,10 @@ impl Slack {
         self.core.watch()
     }
 
-    /// The bot's calls, oldest first.
+    /// The bot's calls, oldest first: all whose outcome can be seen.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
+        let _turn = self.core.turn();
         self.core.journal().calls.iter().cloned().collect()
     }
 
