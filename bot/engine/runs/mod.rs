@@ -47,6 +47,8 @@ pub struct Runs {
 struct Live {
     run: RunNumber,
     stop: CancellationToken,
+    /// Cancelled when its watcher says and stores nothing more.
+    silent: CancellationToken,
     steer: mpsc::Sender<String>,
 }
 
@@ -143,6 +145,7 @@ impl Runs {
 
     fn watch(&self, context: &Context, task: &Task, run: RunNumber, prepared: supervise::Prepared) {
         let stop = CancellationToken::new();
+        let silent = CancellationToken::new();
         let (steer, steering) = mpsc::channel(STEERING_MAX);
         if let Ok(mut live) = self.live.lock() {
             live.insert(
@@ -150,6 +153,7 @@ impl Runs {
                 Live {
                     run,
                     stop: stop.clone(),
+                    silent: silent.clone(),
                     steer,
                 },
             );
@@ -157,6 +161,7 @@ impl Runs {
         let (runs, context, task) = (self.clone(), context.clone(), task.clone());
         // What this loop would do is stored: when it is lost, the run is taken up at the next start.
         tokio::spawn(async move {
+            let _silent = silent.drop_guard();
             let ending =
                 supervise::watch(&context, &task, run, prepared, steering, stop.clone()).await;
             if let Some(ending) = ending
@@ -228,7 +233,8 @@ impl Runs {
 
     /// Ends everything of a task that runs, first in this process, then in the engine.
     pub async fn stop(&self, context: &Context, task: &TaskId) -> Result<(), Fault> {
-        if let Some(live) = self.live.lock().ok().and_then(|mut live| live.remove(task)) {
+        let live = self.live.lock().ok().and_then(|mut live| live.remove(task));
+        if let Some(live) = &live {
             live.stop.cancel();
         }
         let known = context.store.runs_of(task).await?;
@@ -247,6 +253,14 @@ impl Runs {
         }
         for name in names {
             context.executor.stop(&name).await?;
+        }
+        // A status that is on its way must not arrive after the end was confirmed.
+        if let Some(live) = live
+            && tokio::time::timeout(LET_GO_WITHIN, live.silent.cancelled())
+                .await
+                .is_err()
+        {
+            warn!(%task, "the watcher of a stopped run does not let go");
         }
         for run in known {
             context
