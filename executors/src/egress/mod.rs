@@ -8,6 +8,8 @@ mod base_address;
 mod dial;
 mod forward;
 mod gate;
+mod introduction;
+mod placeholder;
 mod plain;
 mod policy;
 mod record;
@@ -29,6 +31,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use base_address::{ApiKey, BaseAddress};
 pub use dial::Way;
+pub use placeholder::placeholder_like;
 pub use policy::{AllowedHost, EgressPolicy, Phase, Reach};
 pub use record::{EgressRecord, Rule, Verdict};
 

@@ -9,7 +9,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{UnixListener, UnixStream},
     sync::Semaphore,
-    time::sleep,
+    time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +18,7 @@ use super::{
     dial::Way,
     forward::ModelClient,
     gate::{Epoch, Gate, Standing},
+    introduction::introduce,
     plain,
     policy::EgressPolicy,
     record::{Asked, Journal, Rule},
@@ -148,6 +149,10 @@ async fn converse(stream: UnixStream, service: Arc<Service>, epoch: Epoch) {
         let (service, epoch) = (Arc::clone(&service), epoch.clone());
         async move { Ok::<_, Infallible>(service.answer(request, &epoch).await) }
     });
+    let introduced = timeout(HEAD_TIME, introduce(stream)).await;
+    let Ok(Some((_client, stream))) = introduced else {
+        return;
+    };
     let outcome = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
