@@ -1,4 +1,5 @@
-//! Carries each TCP connection to the loopback port over to the host's egress socket, bytes unread.
+//! Carries each TCP connection to a loopback port over to a socket of the host, bytes unread, with a line in front that
+//! says which program asks.
 
 use std::{
     io::{self, ErrorKind, Read, Write},
@@ -12,6 +13,8 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+
+use crate::who;
 
 /// Connections at a time; two threads serve each.
 const MAX_CONNECTIONS: usize = 256;
@@ -28,8 +31,21 @@ const ABSENT: &str = "This sandbox has no way out: the host's egress socket is n
 const AWAY: &str = "The host's egress proxy does not answer. Try again later.";
 const CROWDED: &str = "Too many connections are open in this sandbox. Close some and try again.";
 
+/// The alert of TLS that something inside failed. Source: RFC 8446, 5.1 and 6: a fatal alert (2) named
+/// `internal_error` (80), in a record (21) of two bytes.
+const ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 80];
+
+/// What a client understands where it cannot be carried.
+#[derive(Debug, Clone, Copy)]
+pub enum Speech {
+    /// An answer in HTTP.
+    Http,
+    /// An alert of TLS, which has no sentence.
+    Tls,
+}
+
 /// Serves connections for as long as the process lives.
-pub fn serve(listener: &TcpListener, socket: &Path) {
+pub fn serve(listener: &TcpListener, socket: &Path, speech: Speech) {
     let open = Arc::new(AtomicUsize::new(0));
     loop {
         let Ok((client, _)) = listener.accept() else {
@@ -37,24 +53,25 @@ pub fn serve(listener: &TcpListener, socket: &Path) {
             thread::sleep(RETRY_PAUSE);
             continue;
         };
-        let place = Place::take(&open);
+        let place = Place::take(&open, MAX_CONNECTIONS);
         let socket = socket.to_owned();
         let serving = thread::Builder::new().spawn(move || match place {
-            Some(_place) => carry(client, &socket),
-            None => refuse(client, "503 Service Unavailable", CROWDED),
+            Some(_place) => carry(client, &socket, speech),
+            None => refuse(client, speech, "503 Service Unavailable", CROWDED),
         });
         // Out of threads: the client sees its connection close.
         drop(serving);
     }
 }
 
-/// One of the [`MAX_CONNECTIONS`], given back when it is dropped.
-struct Place(Arc<AtomicUsize>);
+/// One of a number of places, given back when it is dropped.
+pub struct Place(Arc<AtomicUsize>);
 
 impl Place {
-    fn take(open: &Arc<AtomicUsize>) -> Option<Self> {
+    /// A place, while fewer than `most` are taken.
+    pub fn take(open: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
         let place = Self(Arc::clone(open));
-        (open.fetch_add(1, Ordering::Relaxed) < MAX_CONNECTIONS).then_some(place)
+        (open.fetch_add(1, Ordering::Relaxed) < most).then_some(place)
     }
 }
 
@@ -64,17 +81,19 @@ impl Drop for Place {
     }
 }
 
-fn carry(client: TcpStream, socket: &Path) {
+fn carry(client: TcpStream, socket: &Path, speech: Speech) {
     match connect(socket) {
-        Ok(host) => {
+        Ok(mut host) => {
+            // Who cannot be introduced is carried all the same; a host that is gone shows itself in what follows.
+            let _ = host.write_all(who::introduction(&client).as_bytes());
             // Without this, small pieces of a stream wait for each other.
             let _ = client.set_nodelay(true);
             join(&client, &host);
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            refuse(client, "502 Bad Gateway", ABSENT);
+            refuse(client, speech, "502 Bad Gateway", ABSENT);
         }
-        Err(_) => refuse(client, "502 Bad Gateway", AWAY),
+        Err(_) => refuse(client, speech, "502 Bad Gateway", AWAY),
     }
 }
 
@@ -122,17 +141,21 @@ fn pour(mut from: impl Read, mut to: impl Write) -> io::Result<()> {
 }
 
 /// Answers a request that cannot be carried, in the client's own language.
-fn refuse(mut client: TcpStream, status: &str, sentence: &str) {
+fn refuse(mut client: TcpStream, speech: Speech, status: &str, sentence: &str) {
     let _ = client.set_read_timeout(Some(REFUSAL_WAIT));
     let mut request = [0; CHUNK_BYTES];
     // Closing a connection with unread bytes resets it, and the client would never see the answer.
     let _ = client.read(&mut request);
     let length = sentence.len() + 1;
-    let answer = format!(
+    let http = format!(
         "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\nx-deckhand-egress: unavailable\r\n\
          content-length: {length}\r\nconnection: close\r\n\r\n{sentence}\n"
     );
-    if client.write_all(answer.as_bytes()).is_ok() {
+    let answer = match speech {
+        Speech::Http => http.as_bytes(),
+        Speech::Tls => &ALERT,
+    };
+    if client.write_all(answer).is_ok() {
         let _ = client.shutdown(Shutdown::Write);
         let _ = client.read(&mut request);
     }

@@ -5,7 +5,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, UdpSocket},
     os::unix::net::{UnixListener, UnixStream},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
@@ -54,8 +54,18 @@ impl Drop for Shim {
     }
 }
 
+/// The shim, with doors that no other test of this machine wants.
 fn shim() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_deckhand-shim"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_deckhand-shim"));
+    for door in ["TLS", "PLAIN", "NAMES"] {
+        command.env(format!("DECKHAND_{door}_LISTEN"), "127.0.0.1:0");
+    }
+    command
+}
+
+fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
 }
 
 /// The host's end of the tool server.
@@ -204,11 +214,7 @@ fn answers_that_are_on_their_way_still_come_when_the_agent_has_said_everything()
 
 /// Starts `shim run` on a free port, with a program that runs until the test ends.
 fn proxy(socket: &Path) -> (Shim, String) {
-    let address = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .to_string();
+    let address = free_address();
     let mut command = shim();
     command.args(["run", "--", "cat"]);
     command
@@ -236,6 +242,20 @@ fn connect(address: &str) -> TcpStream {
     }
 }
 
+/// Takes the introduction off a connection; answers with the command line in it.
+fn introduced(host: &mut UnixStream) -> String {
+    host.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut line = Vec::new();
+    while !line.ends_with(b"\r\n") {
+        let mut byte = [0];
+        host.read_exact(&mut byte).unwrap();
+        line.push(byte[0]);
+    }
+    let line = String::from_utf8(line).unwrap();
+    let command = line.trim_end().strip_prefix("DECKHAND-CLIENT ");
+    command.unwrap_or_else(|| panic!("{line:?}")).to_owned()
+}
+
 #[test]
 fn bytes_pass_both_ways_and_so_do_ends() {
     let folder = Folder::new();
@@ -243,6 +263,8 @@ fn bytes_pass_both_ways_and_so_do_ends() {
     let (_shim, address) = proxy(&folder.socket());
     let mut client = connect(&address);
     let (mut host, _) = listener.accept().unwrap();
+    let own = std::env::args().next().unwrap();
+    assert!(introduced(&mut host).starts_with(&own));
     client.write_all(b"question").unwrap();
     client.shutdown(std::net::Shutdown::Write).unwrap();
     let mut question = String::new();
@@ -287,9 +309,83 @@ fn a_connection_waits_for_a_host_that_is_being_restarted() {
     let listener = UnixListener::bind(&new).unwrap();
     fs::rename(&new, folder.socket()).unwrap();
     let (mut host, _) = listener.accept().unwrap();
+    introduced(&mut host);
     let mut question = [0; 8];
     host.read_exact(&mut question).unwrap();
     assert_eq!(&question, b"question");
+}
+
+#[test]
+fn a_connection_to_a_host_itself_goes_to_the_socket_for_those() {
+    let folder = Folder::new();
+    let transparent = folder.0.join("transparent.sock");
+    let listener = UnixListener::bind(&transparent).unwrap();
+    let (tls, plain) = (free_address(), free_address());
+    let mut command = shim();
+    command.args(["run", "--", "cat"]).stdin(Stdio::piped());
+    command
+        .env("DECKHAND_EGRESS_LISTEN", "127.0.0.1:0")
+        .env("DECKHAND_TLS_LISTEN", &tls)
+        .env("DECKHAND_PLAIN_LISTEN", &plain)
+        .env("DECKHAND_TRANSPARENT_SOCKET", &transparent);
+    let _shim = Shim(command.spawn().unwrap());
+    for door in [&tls, &plain] {
+        let mut client = connect(door);
+        let (mut host, _) = listener.accept().unwrap();
+        introduced(&mut host);
+        client.write_all(b"question").unwrap();
+        let mut question = [0; 8];
+        host.read_exact(&mut question).unwrap();
+        assert_eq!(&question, b"question");
+    }
+    drop(listener);
+    fs::remove_file(&transparent).unwrap();
+    let mut client = connect(&tls);
+    client.write_all(&[0x16, 3, 1]).unwrap();
+    let mut alert = Vec::new();
+    client.read_to_end(&mut alert).unwrap();
+    assert_eq!(alert, [21, 3, 3, 0, 2, 2, 80], "in TLS's own words");
+    let mut client = connect(&plain);
+    client.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 502"), "{answer}");
+}
+
+#[test]
+fn names_lead_to_the_loopback_by_both_roads() {
+    const QUESTION: &[u8] =
+        b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x07example\x00\x00\x01\x00\x01";
+    let names = free_address();
+    let mut command = shim();
+    command.args(["run", "--", "cat"]).stdin(Stdio::piped());
+    command
+        .env("DECKHAND_EGRESS_LISTEN", "127.0.0.1:0")
+        .env("DECKHAND_NAMES_LISTEN", &names);
+    let _shim = Shim(command.spawn().unwrap());
+
+    let mut stream = connect(&names);
+    // Two questions on one connection, the first in two parts.
+    let framed = [&[0, 27], QUESTION].concat();
+    assert_eq!(usize::from(framed[1]), QUESTION.len());
+    stream.write_all(&framed[..5]).unwrap();
+    stream.write_all(&framed[5..]).unwrap();
+    stream.write_all(&framed).unwrap();
+    let mut answer = vec![0; 2 + QUESTION.len() + 16];
+    for _ in 0..2 {
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(answer[2..4], [0x12, 0x34]);
+        assert!(answer.ends_with(&[127, 0, 0, 1]), "{answer:?}");
+    }
+
+    // Served once the connection was: both are opened before the program starts, the datagrams first.
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.send_to(b"noise", &names).unwrap();
+    socket.send_to(QUESTION, &names).unwrap();
+    let mut answer = [0; 512];
+    let (length, _) = socket.recv_from(&mut answer).unwrap();
+    assert!(answer[..length].ends_with(&[127, 0, 0, 1]));
 }
 
 #[test]
