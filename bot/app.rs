@@ -21,13 +21,14 @@ use crate::{
         roster::Agents,
         runs::Runs,
         surfaces::Surfaces,
+        tokens::VaultTokens,
         way_out::WayOut,
     },
     github::Github,
     linear::Linear,
     redact::Redactor,
     slack::Slack,
-    store::Store,
+    store::{Store, vault::Vault},
     wake::{POLL, Wake},
     web::{self, Web, health::Health},
 };
@@ -68,6 +69,18 @@ impl App {
             redactor.add(&secret);
             config.secret = Some(secret);
         }
+        let keys = config
+            .keys_in_force()
+            .context("stored secrets cannot be opened")?;
+        keys.secrets().iter().for_each(|key| redactor.add(key));
+        let store = Store::open(&config.database_url)
+            .await
+            .context("the database cannot be opened")?;
+        let tokens = VaultTokens::new(
+            Vault::new(store.clone(), keys),
+            redactor.clone(),
+            clock.clone(),
+        );
         let listener = TcpListener::bind(config.listen)
             .await
             .with_context(|| format!("cannot listen on {}", config.listen))?;
@@ -85,13 +98,11 @@ impl App {
         let linear = config
             .linear
             .as_ref()
-            .map(Linear::new)
+            .map(|linear| Linear::new(linear, Arc::new(tokens)))
             .transpose()
             .context("the Linear side cannot be set up")?;
         let context = Context {
-            store: Store::open(&config.database_url)
-                .await
-                .context("the database cannot be opened")?,
+            store,
             surfaces: Surfaces::new(slack, linear, redactor.clone()),
             github: Github::new(&config.github).context("the GitHub side cannot be set up")?,
             executor: Arc::new(executor),

@@ -1,17 +1,19 @@
 //! The command line: `serve`, and the verbs of an operator.
 
 mod doctor;
+mod secrets;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use secrecy::ExposeSecret as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::App,
     clock::Clock,
-    config::{self, Config},
+    config::{self, Config, fresh_key},
     domain::TaskId,
     engine::dispatch::Order,
     links,
@@ -53,6 +55,17 @@ enum Verb {
     /// Looks at tasks and ends them.
     #[command(subcommand)]
     Task(TaskVerb),
+    /// Looks after stored tokens and the keys that they are sealed with.
+    #[command(subcommand)]
+    Secrets(SecretsVerb),
+}
+
+#[derive(Debug, Subcommand)]
+enum SecretsVerb {
+    /// Seals every stored secret anew with the newest key.
+    Rotate,
+    /// Prints a fresh key for `DECKHAND_ENCRYPTION_KEYS`.
+    NewKey,
 }
 
 #[derive(Debug, Subcommand)]
@@ -116,6 +129,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             say("the schema is up to date");
         }
         Verb::Task(verb) => task(&config, verb).await?,
+        Verb::Secrets(SecretsVerb::Rotate) => secrets::rotate(&config).await?,
+        Verb::Secrets(SecretsVerb::NewKey) => say(fresh_key()?.expose_secret()),
     }
     Ok(ExitCode::SUCCESS)
 }

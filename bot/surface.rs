@@ -1,8 +1,50 @@
 //! What every surface takes and gives: words with controls, forms, pictures, and the ways in which a platform fails.
 
-use std::time::Duration;
+use std::{fmt::Debug, time::Duration};
+
+use futures::future::BoxFuture;
+use secrecy::SecretString;
 
 use crate::domain::conversation::PersonId;
+
+/// A token that a platform gave out.
+#[derive(Debug, Clone)]
+pub struct Token {
+    /// The token.
+    pub secret: SecretString,
+    /// How long it is worth something from now on.
+    pub life: Duration,
+}
+
+/// Where tokens outlive the process. A store that fails is a store without tokens: another one is taken out then.
+pub trait TokenStore: Debug + Send + Sync {
+    /// The token of this name, where there is one that lives.
+    fn kept<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Option<Token>>;
+
+    /// Keeps a token in place of an older one of its name, and takes care that it is shown nowhere.
+    fn keep<'a>(&'a self, name: &'a str, token: &'a Token) -> BoxFuture<'a, ()>;
+
+    /// Forgets a token that is not taken any more.
+    fn forget<'a>(&'a self, name: &'a str) -> BoxFuture<'a, ()>;
+}
+
+/// Keeps nothing: for whoever asks once and ends.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoTokens;
+
+impl TokenStore for NoTokens {
+    fn kept<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Option<Token>> {
+        Box::pin(std::future::ready(None))
+    }
+
+    fn keep<'a>(&'a self, _: &'a str, _: &'a Token) -> BoxFuture<'a, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
+    fn forget<'a>(&'a self, _: &'a str) -> BoxFuture<'a, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}
 
 /// A message in words, ready for any surface.
 #[derive(Debug, Clone, PartialEq, Eq)]

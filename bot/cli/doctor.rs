@@ -11,7 +11,8 @@ use crate::{
     github::Github,
     linear::Linear,
     slack::{self, Slack},
-    store::Store,
+    store::{Store, vault::Vault},
+    surface::NoTokens,
 };
 
 /// One thing that was looked at.
@@ -34,6 +35,10 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<ExitCode> {
             outcome: database(config).await,
         },
     ];
+    findings.push(Finding {
+        about: "secrets",
+        outcome: stored_secrets(config).await,
+    });
     findings.extend(engine(config).await);
     findings.push(Finding {
         about: "slack",
@@ -87,6 +92,26 @@ async fn database(config: &Config) -> Result<String, String> {
     store.close().await;
     Ok(format!(
         "{inbox} deliveries and {outbox} effects wait, the oldest effect for {age} s"
+    ))
+}
+
+/// Whether every stored secret can be opened.
+async fn stored_secrets(config: &Config) -> Result<String, String> {
+    let keys = config.keys_in_force().map_err(|error| error.to_string())?;
+    let newest = keys.newest().id().clone();
+    let store = Store::open_beside(&config.database_url)
+        .await
+        .map_err(|error| error.to_string())?;
+    let checked = Vault::new(store.clone(), keys).check().await;
+    store.close().await;
+    let (number, used) = checked.map_err(|error| error.to_string())?;
+    let advice = if used.iter().any(|key| *key != newest) {
+        "; run `deckhand secrets rotate` to seal all of them with it"
+    } else {
+        ""
+    };
+    Ok(format!(
+        "{number} stored, the newest key is {newest}{advice}"
     ))
 }
 
@@ -183,7 +208,8 @@ async fn linear(config: &Config) -> Result<String, String> {
     let Some(settings) = &config.linear else {
         return Ok("not set up (LINEAR_CLIENT_ID)".to_owned());
     };
-    let linear = Linear::new(settings).map_err(|error| error.to_string())?;
+    let linear =
+        Linear::new(settings, std::sync::Arc::new(NoTokens)).map_err(|error| error.to_string())?;
     linear.check().await.map_err(|error| {
         format!("{error}. Check LINEAR_CLIENT_ID, LINEAR_CLIENT_SECRET and LINEAR_API_URL.")
     })

@@ -1,5 +1,6 @@
 //! `Config`: the only place that reads the environment or the configuration file.
 
+mod keys;
 mod settings;
 mod values;
 
@@ -15,6 +16,7 @@ use serde::Deserialize;
 
 use values::Values;
 
+pub use keys::{EncryptionKey, EncryptionKeys, KeyError, KeyId, fresh_key};
 pub use settings::{Exposure, SETTINGS, Setting};
 
 use crate::{
@@ -45,6 +47,8 @@ pub struct Config {
     pub instance: String,
     /// The key of link signatures.
     pub secret: Option<SecretString>,
+    /// The keys of stored secrets, where they are set.
+    pub encryption_keys: Option<EncryptionKeys>,
     /// What is logged.
     pub log: String,
     /// Whether logs are JSON.
@@ -243,11 +247,6 @@ impl Config {
         let database_url = values
             .given("DECKHAND_DATABASE_URL")
             .unwrap_or_else(|| format!("sqlite:{}", data_dir.join("deckhand.sqlite").display()));
-        let minutes = |name| {
-            values
-                .parse::<u64>(name)
-                .map(|minutes| Duration::from_secs(minutes.clamp(1, 100_000) * 60))
-        };
         Ok(Self {
             listen,
             public_url: public_url.trim_end_matches('/').to_owned(),
@@ -255,6 +254,7 @@ impl Config {
             data_dir,
             instance: values.text("DECKHAND_INSTANCE").to_owned(),
             secret: values.secret("DECKHAND_SECRET"),
+            encryption_keys: values.encryption_keys()?,
             log: values.text("DECKHAND_LOG").to_owned(),
             log_json: values.text("DECKHAND_LOG_FORMAT") == "json",
             slack: values.slack()?,
@@ -277,22 +277,7 @@ impl Config {
                 registry_hosts: values.list("DECKHAND_REGISTRY_HOSTS"),
                 upstream_proxy: values.given("DECKHAND_UPSTREAM_PROXY").map(Address::from),
             },
-            limits: Limits {
-                parallel_tasks: values
-                    .parse::<u32>("DECKHAND_PARALLEL_TASKS")?
-                    .clamp(1, 1000),
-                task: Ceilings {
-                    spend: MicroDollars::from_dollars(values.parse("DECKHAND_SPEND_DOLLARS")?),
-                    run_ms: i64::try_from(minutes("DECKHAND_RUN_MINUTES")?.as_millis())
-                        .unwrap_or(i64::MAX),
-                    rework_rounds: values.parse("DECKHAND_REWORK_ROUNDS")?,
-                },
-                silence: minutes("DECKHAND_SILENCE_MINUTES")?,
-                check: minutes("DECKHAND_CHECK_MINUTES")?,
-                wait: Duration::from_secs(
-                    values.parse::<u64>("DECKHAND_WAIT_DAYS")?.clamp(1, 3650) * 86_400,
-                ),
-            },
+            limits: limits(&values)?,
             policy: Policy {
                 people: values
                     .list("DECKHAND_PEOPLE")
@@ -337,6 +322,15 @@ impl Config {
         }
     }
 
+    /// The keys of stored secrets: the set ones, or the ones that are kept in the data folder, made where there are none.
+    pub fn keys_in_force(&self) -> Result<EncryptionKeys, ConfigError> {
+        match &self.encryption_keys {
+            Some(keys) => keys.clone().before_those_of(&self.data_dir),
+            None => EncryptionKeys::kept_in(&self.data_dir),
+        }
+        .map_err(|error| Values::problem("DECKHAND_ENCRYPTION_KEYS", &error.to_string()))
+    }
+
     /// The settings of a repository, where it has some.
     #[must_use]
     pub fn repository(&self, name: &RepositoryName) -> Option<&RepositoryConfig> {
@@ -378,9 +372,38 @@ impl Config {
             .chain([&self.database_url]);
         all.chain(keys)
             .cloned()
+            .chain(
+                self.encryption_keys
+                    .iter()
+                    .flat_map(EncryptionKeys::secrets),
+            )
             .chain(addresses.filter_map(Address::secret))
             .collect()
     }
+}
+
+/// The ceilings among the settings.
+fn limits(values: &Values) -> Result<Limits, ConfigError> {
+    let minutes = |name| {
+        values
+            .parse::<u64>(name)
+            .map(|minutes| Duration::from_secs(minutes.clamp(1, 100_000) * 60))
+    };
+    Ok(Limits {
+        parallel_tasks: values
+            .parse::<u32>("DECKHAND_PARALLEL_TASKS")?
+            .clamp(1, 1000),
+        task: Ceilings {
+            spend: MicroDollars::from_dollars(values.parse("DECKHAND_SPEND_DOLLARS")?),
+            run_ms: i64::try_from(minutes("DECKHAND_RUN_MINUTES")?.as_millis()).unwrap_or(i64::MAX),
+            rework_rounds: values.parse("DECKHAND_REWORK_ROUNDS")?,
+        },
+        silence: minutes("DECKHAND_SILENCE_MINUTES")?,
+        check: minutes("DECKHAND_CHECK_MINUTES")?,
+        wait: Duration::from_secs(
+            values.parse::<u64>("DECKHAND_WAIT_DAYS")?.clamp(1, 3650) * 86_400,
+        ),
+    })
 }
 
 /// Prints every setting with its value in force, secrets masked.
@@ -502,6 +525,10 @@ mod tests {
             (
                 "GITHUB_APP_PRIVATE_KEY",
                 "-----BEGIN PRIVATE KEY-----\ncanary\n-----END PRIVATE KEY-----",
+            ),
+            (
+                "DECKHAND_ENCRYPTION_KEYS",
+                "canary+encryption+key+AAAAAAAAAAAAAAAAAAAAA=",
             ),
             (
                 "DECKHAND_DATABASE_URL",

@@ -86,6 +86,11 @@ pub const SETTINGS: &[Setting] = &[
         "secret",
         "Key of the signatures in links to task pages. Default: made once and kept in the data folder.",
     ),
+    secret(
+        "DECKHAND_ENCRYPTION_KEYS",
+        "encryption_keys",
+        "Keys that stored tokens are sealed with: 32 random bytes in Base64 each, or paths of files with such keys, separated by commas, the newest first. Default: one is made and kept in the data folder, which is enough for one machine.",
+    ),
     open(
         "DECKHAND_LOG",
         "log",

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, str::FromStr};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    ConfigError, GithubConfig, GithubSignIn, LinearConfig, Provider, RepositoryConfig, SETTINGS,
-    SlackConfig,
+    ConfigError, EncryptionKeys, GithubConfig, GithubSignIn, LinearConfig, Provider,
+    RepositoryConfig, SETTINGS, SlackConfig,
 };
 
 /// Values by variable, before they have types.
@@ -118,6 +118,14 @@ impl Values {
 
     pub(super) fn address(&self, variable: &'static str) -> String {
         self.text(variable).trim_end_matches('/').to_owned()
+    }
+
+    pub(super) fn encryption_keys(&self) -> Result<Option<EncryptionKeys>, ConfigError> {
+        const NAME: &str = "DECKHAND_ENCRYPTION_KEYS";
+        self.given(NAME)
+            .map(|text| EncryptionKeys::read(&text))
+            .transpose()
+            .map_err(|error| Self::problem(NAME, &error.to_string()))
     }
 
     pub(super) fn slack(&self) -> Result<Option<SlackConfig>, ConfigError> {

@@ -5,6 +5,7 @@
 //! - [`gather`], [`runs`], [`prove`], [`publish`]: the acts that take long
 //! - [`reaper`]: what must not be left behind or wait for ever
 //! - [`surfaces`], [`roster`]: which platform, which agent
+//! - [`tokens`]: where tokens of platforms are kept
 
 pub mod artifacts;
 pub mod deliver;
@@ -16,6 +17,7 @@ pub mod reaper;
 pub mod roster;
 pub mod runs;
 pub mod surfaces;
+pub mod tokens;
 pub mod way_out;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};

@@ -15,7 +15,11 @@ use super::{
     operations::{Done, Operation},
     token::Tokens,
 };
-use crate::{config::LinearConfig, domain::clip, surface::SurfaceError};
+use crate::{
+    config::LinearConfig,
+    domain::clip,
+    surface::{SurfaceError, TokenStore},
+};
 
 /// How long a connection may take to stand.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -74,7 +78,10 @@ enum CallError {
 }
 
 impl Client {
-    pub(super) fn new(config: &LinearConfig) -> Result<Self, SurfaceError> {
+    pub(super) fn new(
+        config: &LinearConfig,
+        kept: Arc<dyn TokenStore>,
+    ) -> Result<Self, SurfaceError> {
         // Where the process has chosen already, that choice stands.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
@@ -88,7 +95,7 @@ impl Client {
         Ok(Self {
             http,
             address: format!("{}/graphql", config.api_url),
-            tokens: Arc::new(Tokens::new(config)),
+            tokens: Arc::new(Tokens::new(config, kept)),
         })
     }
 

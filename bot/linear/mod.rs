@@ -28,7 +28,7 @@ pub use signature::{SignatureError, verify};
 use crate::{
     config::LinearConfig,
     domain::conversation::{ConversationId, FileRef, LineRef},
-    surface::SurfaceError,
+    surface::{SurfaceError, TokenStore},
 };
 use client::Client;
 use memory::Memories;
@@ -43,10 +43,10 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// Puts it together; asks nothing.
-    pub fn new(config: &LinearConfig) -> Result<Self, SurfaceError> {
+    /// Puts it together; asks nothing. The token is kept in `tokens`.
+    pub fn new(config: &LinearConfig, tokens: Arc<dyn TokenStore>) -> Result<Self, SurfaceError> {
         Ok(Self {
-            client: Client::new(config)?,
+            client: Client::new(config, tokens)?,
             api_url: config.api_url.clone(),
             memories: Arc::default(),
         })

@@ -1,13 +1,20 @@
-//! The application's own token, by client credentials: taken out once however many ask, and renewed before its end.
+//! The application's own token, by client credentials: taken out once however many ask, kept over restarts, and renewed
+//! before its end.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 use super::client::{answer_of, refused, transient, unreachable};
-use crate::{config::LinearConfig, surface::SurfaceError};
+use crate::{
+    config::LinearConfig,
+    surface::{SurfaceError, Token, TokenStore},
+};
 
 /// What the token may do. Always the same text: asking for other scopes revokes the tokens that are out.
 /// Source: Linear's documentation of OAuth; `admin` cannot be had by an application.
@@ -20,13 +27,28 @@ pub(super) struct Tokens {
     address: String,
     client_id: String,
     client_secret: SecretString,
+    /// Under which name the token is kept: whoever it was given to, where, and for what. With other settings it is another.
+    name: String,
+    kept: Arc<dyn TokenStore>,
     /// Whoever holds the lock takes one out; the others wait for that one.
-    current: Mutex<Option<Token>>,
+    current: Mutex<Option<Current>>,
 }
 
-struct Token {
+struct Current {
     secret: SecretString,
     renew_at: Instant,
+}
+
+impl Current {
+    fn of(token: Token) -> Self {
+        Self {
+            secret: token.secret,
+            renew_at: Instant::now()
+                + token
+                    .life
+                    .saturating_sub(RENEWED_BEFORE_END.min(token.life / 2)),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -50,9 +72,11 @@ struct Refusal {
 }
 
 impl Tokens {
-    pub(super) fn new(config: &LinearConfig) -> Self {
+    pub(super) fn new(config: &LinearConfig, kept: Arc<dyn TokenStore>) -> Self {
         Self {
             address: format!("{}/oauth/token", config.api_url),
+            name: format!("linear:{}:{}:{SCOPES}", config.api_url, config.client_id),
+            kept,
             client_id: config.client_id.clone(),
             client_secret: config.client_secret.clone(),
             current: Mutex::default(),
@@ -67,14 +91,28 @@ impl Tokens {
         {
             return Ok(token.secret.clone());
         }
+        // One that this process held is used up; one of an earlier process may still be good.
+        let earlier = match &*current {
+            Some(_) => None,
+            None => self.kept.kept(&self.name).await,
+        };
+        let token = match earlier {
+            Some(token) => token,
+            None => self.fresh(http).await?,
+        };
+        let secret = token.secret.clone();
+        *current = Some(Current::of(token));
+        Ok(secret)
+    }
+
+    async fn fresh(&self, http: &reqwest::Client) -> Result<Token, SurfaceError> {
         let answer = self.take_out(http).await?;
-        let life = Duration::from_secs(answer.expires_in);
-        let renew_at = Instant::now() + life.saturating_sub(RENEWED_BEFORE_END.min(life / 2));
-        *current = Some(Token {
-            secret: answer.access_token.clone(),
-            renew_at,
-        });
-        Ok(answer.access_token)
+        let token = Token {
+            secret: answer.access_token,
+            life: Duration::from_secs(answer.expires_in),
+        };
+        self.kept.keep(&self.name, &token).await;
+        Ok(token)
     }
 
     /// Forgets a token that is not taken any more, unless somebody has replaced it already.
@@ -84,6 +122,7 @@ impl Tokens {
             .as_ref()
             .is_some_and(|token| token.secret.expose_secret() == refused.expose_secret())
         {
+            self.kept.forget(&self.name).await;
             *current = None;
         }
     }

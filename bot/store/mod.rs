@@ -5,12 +5,14 @@
 //! - [`tasks`]: tasks, and the one transaction that moves them
 //! - [`posts`]: where on a surface each thing stands
 //! - [`runs`]: runs and what they did
+//! - [`vault`]: secrets that have to be kept, sealed
 
 pub mod inbox;
 pub mod outbox;
 pub mod posts;
 pub mod runs;
 pub mod tasks;
+pub mod vault;
 
 use std::{str::FromStr, time::Duration};
 

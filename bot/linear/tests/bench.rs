@@ -1,5 +1,7 @@
 //! A stand-in, a client of it, a receiver of its webhooks, and words to say.
 
+use std::sync::Arc;
+
 use axum::{Router, body::Bytes, extract::State, http::HeaderMap, routing::post};
 use deckhand_world::linear::{Activity, Content, Linear as World, LinearOptions, Session};
 use secrecy::SecretString;
@@ -10,7 +12,7 @@ use crate::{
     config::LinearConfig,
     domain::{Timestamp, conversation::ConversationId, incoming::Incoming},
     linear::{Linear, accept, ids, read, verify},
-    surface::{Control, Step, StepStanding, Words, WordsKind},
+    surface::{Control, NoTokens, Step, StepStanding, TokenStore, Words, WordsKind},
 };
 
 /// The slot of most tests.
@@ -57,7 +59,7 @@ impl Bench {
             webhook_secret: options.webhook_secret,
             api_url: world.api_url(),
         };
-        let linear = Linear::new(&config).expect("set up");
+        let linear = Linear::new(&config, Arc::new(NoTokens)).expect("set up");
         Self {
             world,
             linear,
@@ -68,16 +70,21 @@ impl Bench {
 
     /// The client of a process that was started again.
     pub(super) fn restarted(&self) -> Linear {
-        Linear::new(&self.config).expect("set up")
+        Linear::new(&self.config, Arc::new(NoTokens)).expect("set up")
+    }
+
+    /// The same with a place where tokens outlive the process.
+    pub(super) fn restarted_with(&self, tokens: Arc<dyn TokenStore>) -> Linear {
+        Linear::new(&self.config, tokens).expect("set up")
     }
 
     /// A client with a wrong secret.
     pub(super) fn impostor(&self) -> Linear {
-        Linear::new(&LinearConfig {
+        let config = LinearConfig {
             client_secret: SecretString::from("canary"),
             ..self.config.clone()
-        })
-        .expect("set up")
+        };
+        Linear::new(&config, Arc::new(NoTokens)).expect("set up")
     }
 
     /// The next webhook, checked, with its key and what it means.

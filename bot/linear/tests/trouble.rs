@@ -1,11 +1,18 @@
 //! What goes wrong at the wire.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use deckhand_world::linear::Fault;
+use futures::future::BoxFuture;
 
 use super::bench::{Bench, SLOT, plan, said};
-use crate::surface::{Attempt, PictureFile, SurfaceError};
+use crate::surface::{Attempt, PictureFile, SurfaceError, Token, TokenStore};
 
 #[tokio::test]
 async fn words_behind_a_broken_answer_are_not_said_twice() {
@@ -193,4 +200,48 @@ async fn a_session_that_is_gone_is_a_refusal_in_linears_words() {
         .await
         .expect_err("not of Linear");
     assert!(matches!(error, SurfaceError::Permanent { code, .. } if code == "not_of_linear"));
+}
+
+/// Keeps one token, and counts how often a fresh one was put in.
+#[derive(Debug, Default)]
+struct Memory {
+    token: Mutex<Option<(String, Token)>>,
+    put_in: AtomicUsize,
+}
+
+impl TokenStore for Memory {
+    fn kept<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Option<Token>> {
+        let kept = self.token.lock().expect("no panic").clone();
+        let token = kept
+            .filter(|(known, _)| known == name)
+            .map(|(_, token)| token);
+        Box::pin(std::future::ready(token))
+    }
+
+    fn keep<'a>(&'a self, name: &'a str, token: &'a Token) -> BoxFuture<'a, ()> {
+        self.put_in.fetch_add(1, Ordering::Relaxed);
+        *self.token.lock().expect("no panic") = Some((name.to_owned(), token.clone()));
+        Box::pin(std::future::ready(()))
+    }
+
+    fn forget<'a>(&'a self, _: &'a str) -> BoxFuture<'a, ()> {
+        *self.token.lock().expect("no panic") = None;
+        Box::pin(std::future::ready(()))
+    }
+}
+
+#[tokio::test]
+async fn a_token_outlives_the_process_and_one_that_died_meanwhile_is_replaced() {
+    let bench = Bench::start().await;
+    let memory = Arc::new(Memory::default());
+    for _ in 0..2 {
+        let linear = bench.restarted_with(memory.clone());
+        linear.check().await.expect("signed in");
+        assert_eq!(memory.put_in.load(Ordering::Relaxed), 1);
+    }
+    bench.world.expire_tokens();
+    let linear = bench.restarted_with(memory.clone());
+    linear.check().await.expect("signed in again");
+    assert_eq!(memory.put_in.load(Ordering::Relaxed), 2);
+    assert!(memory.token.lock().expect("no panic").is_some());
 }
