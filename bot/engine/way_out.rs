@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use deckhand_executors::egress::{
-    AllowedHost, ApiKey, BaseAddress, EgressError, EgressHandle, EgressPolicy, EgressProxy,
-    EgressRecord, Phase, Reach, Way,
+    ApiKey, BaseAddress, EgressError, EgressHandle, EgressPolicy, EgressProxy, EgressRecord,
+    Opening, Phase, PolicyDocument, Way,
 };
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -26,12 +26,9 @@ impl WayOut {
             Some(address) => Way::proxy(address)?,
             None => Way::Direct,
         };
-        let setup = config
-            .sandbox
-            .registry_hosts
-            .iter()
-            .map(|host| AllowedHost::parse(host, Reach::House))
-            .collect::<Result<_, _>>()?;
+        let policy = PolicyDocument::default()
+            .with_setup_hosts(&config.sandbox.registry_hosts)?
+            .for_repository("", &[]);
         let bases = config
             .providers
             .iter()
@@ -39,10 +36,7 @@ impl WayOut {
             .collect::<Result<_, _>>()?;
         Ok(Self {
             proxy: EgressProxy::new(way)?,
-            policy: EgressPolicy {
-                setup,
-                work: Vec::new(),
-            },
+            policy,
             bases,
         })
     }
@@ -54,8 +48,12 @@ impl WayOut {
         phase: Phase,
         log: mpsc::Sender<EgressRecord>,
     ) -> Result<EgressHandle, EgressError> {
-        self.proxy
-            .open(folder, self.policy.clone(), self.bases.clone(), phase, log)
+        let opening = Opening {
+            policy: self.policy.clone(),
+            bases: self.bases.clone(),
+            ..Opening::new(phase, log)
+        };
+        self.proxy.open(folder, opening)
     }
 }
 

@@ -6,8 +6,8 @@ use std::{convert::Infallible, net::SocketAddr, path::Path, sync::Arc, time::Dur
 
 use bytes::Bytes;
 use deckhand_executors::egress::{
-    AllowedHost, ApiKey, BaseAddress, EgressHandle, EgressPolicy, EgressProxy, EgressRecord, Phase,
-    Reach, Rule, Verdict, Way,
+    ApiKey, BaseAddress, EgressHandle, EgressPolicy, EgressProxy, EgressRecord, Opening, Phase,
+    PolicyDocument, Rule, Verdict, Way,
 };
 use futures::{channel::mpsc as frames, stream};
 use http_body_util::{BodyExt, StreamBody, combinators::BoxBody};
@@ -15,6 +15,7 @@ use hyper::{
     Request, Response, body::Frame, body::Incoming, server::conn::http1, service::service_fn,
 };
 use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -37,9 +38,12 @@ impl Run {
         let folder = tempfile::tempdir().unwrap();
         let (log, records) = mpsc::channel(16);
         let proxy = EgressProxy::new(Way::Direct).unwrap();
-        let handle = proxy
-            .open(folder.path(), policy, bases, phase, log)
-            .unwrap();
+        let opening = Opening {
+            policy,
+            bases,
+            ..Opening::new(phase, log)
+        };
+        let handle = proxy.open(folder.path(), opening).unwrap();
         Self {
             folder,
             handle,
@@ -57,17 +61,10 @@ impl Run {
         Self::open(EgressPolicy::default(), vec![base.unwrap()], Phase::Work)
     }
 
-    /// A way out that lists `entry`, which may lead into the house, for the setup phase.
-    fn listing(entry: &str, reach: Reach) -> Self {
-        let setup = vec![AllowedHost::parse(entry, reach).unwrap()];
-        Self::open(
-            EgressPolicy {
-                setup,
-                work: Vec::new(),
-            },
-            Vec::new(),
-            Phase::Setup,
-        )
+    /// A way out that lists a host, tunnelled, on one port, in the setup phase.
+    fn listing(host: &str, port: u16, addresses: &str) -> Self {
+        let rule = json!({"hosts": [host], "ports": [port, 80], "tls": "tunnel", "addresses": addresses, "phases": ["setup"]});
+        Self::open(policy(&rule), Vec::new(), Phase::Setup)
     }
 
     async fn connect(&self) -> UnixStream {
@@ -87,6 +84,14 @@ impl Run {
             .expect("a record")
             .unwrap()
     }
+}
+
+/// A policy with one rule.
+fn policy(rule: &Value) -> EgressPolicy {
+    let text = json!({"version": 1, "default": {"rules": [rule]}}).to_string();
+    PolicyDocument::read(&text)
+        .unwrap()
+        .for_repository("acme/web", &[])
 }
 
 async fn connect(folder: &Path) -> UnixStream {
@@ -312,7 +317,7 @@ async fn a_provider_that_is_down_is_a_failure_and_no_refusal() {
 
 #[tokio::test]
 async fn a_host_that_is_not_listed_is_refused_with_the_rule() {
-    let mut run = Run::listing("packages.example", Reach::Public);
+    let mut run = Run::listing("packages.example", 443, "public");
     let table = [
         (
             "CONNECT evil.example:443",
@@ -371,7 +376,7 @@ async fn a_host_that_is_not_listed_is_refused_with_the_rule() {
 
 #[tokio::test]
 async fn a_listed_name_that_leads_into_the_house_is_refused() {
-    let run = Run::listing("localhost:8443", Reach::Public);
+    let run = Run::listing("localhost", 8443, "public");
     let answer = run
         .ask("CONNECT localhost:8443 HTTP/1.1\r\nhost: localhost:8443\r\nconnection: close\r\n\r\n")
         .await;
@@ -384,7 +389,7 @@ async fn a_listed_name_that_leads_into_the_house_is_refused() {
 #[tokio::test]
 async fn a_plain_request_to_a_listed_host_carries_no_credentials_and_the_right_host() {
     let address = echo().await;
-    let run = Run::listing(&format!("localhost:{}", address.port()), Reach::House);
+    let run = Run::listing("localhost", address.port(), "house");
     let answer = run
         .ask(&format!(
             "GET http://localhost:{}/p?x=1 HTTP/1.1\r\nhost: evil.example\r\nauthorization: Bearer mine\r\n\
@@ -438,7 +443,7 @@ async fn tunnel(run: &Run, port: u16) -> UnixStream {
 async fn a_tunnel_carries_tls_for_its_own_host_both_ways() {
     let listener = TcpListener::bind("localhost:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let mut run = Run::listing(&format!("localhost:{port}"), Reach::House);
+    let mut run = Run::listing("localhost", port, "house");
     let mut inside = tunnel(&run, port).await;
     let hello = client_hello("localhost");
     // In two parts, as a slow client would.
@@ -475,7 +480,7 @@ async fn accept(listener: &TcpListener) -> TcpStream {
 async fn a_tunnel_for_one_host_that_speaks_to_another_is_cut() {
     let listener = TcpListener::bind("localhost:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let mut run = Run::listing(&format!("localhost:{port}"), Reach::House);
+    let mut run = Run::listing("localhost", port, "house");
     for greeting in [
         client_hello("evil.example"),
         b"GET / HTTP/1.1\r\n\r\n".to_vec(),
@@ -501,7 +506,7 @@ async fn a_tunnel_for_one_host_that_speaks_to_another_is_cut() {
 async fn a_tunnel_ends_with_its_phase() {
     let listener = TcpListener::bind("localhost:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let mut run = Run::listing(&format!("localhost:{port}"), Reach::House);
+    let mut run = Run::listing("localhost", port, "house");
     let mut inside = tunnel(&run, port).await;
     inside.write_all(&client_hello("localhost")).await.unwrap();
     let mut outside = accept(&listener).await;
@@ -520,7 +525,7 @@ async fn a_tunnel_ends_with_its_phase() {
         ))
         .await;
     assert!(
-        answer.contains("rule=not-listed") && answer.contains("work phase"),
+        answer.contains("rule=phase") && answer.contains("work phase"),
         "{answer}"
     );
 }
@@ -599,10 +604,10 @@ async fn the_next_proxy_takes_the_place_of_one_that_is_gone() {
     let _handle = proxy
         .open(
             folder.path(),
-            EgressPolicy::default(),
-            vec![base],
-            Phase::Work,
-            log,
+            Opening {
+                bases: vec![base],
+                ..Opening::new(Phase::Work, log)
+            },
         )
         .unwrap();
     let mut stream = connect(folder.path()).await;
@@ -619,7 +624,7 @@ async fn the_next_proxy_takes_the_place_of_one_that_is_gone() {
 
 #[tokio::test]
 async fn records_that_nobody_takes_are_dropped_and_counted() {
-    let run = Run::listing("packages.example", Reach::Public);
+    let run = Run::listing("packages.example", 443, "public");
     for _ in 0..20 {
         run.ask("CONNECT evil.example:443 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
             .await;
@@ -654,16 +659,14 @@ async fn the_houses_own_proxy_carries_tunnels_and_models_alike() {
     let folder = tempfile::tempdir().unwrap();
     let base =
         BaseAddress::new("m", "http://models.example", &ApiKey::Bearer("real".into())).unwrap();
-    let work = vec![AllowedHost::parse("packages.example", Reach::Public).unwrap()];
     let (log, _records) = mpsc::channel(4);
     let proxy = EgressProxy::new(way).unwrap();
-    let policy = EgressPolicy {
-        setup: Vec::new(),
-        work,
+    let opening = Opening {
+        policy: policy(&json!({"hosts": ["packages.example"], "tls": "tunnel"})),
+        bases: vec![base],
+        ..Opening::new(Phase::Work, log)
     };
-    let _handle = proxy
-        .open(folder.path(), policy, vec![base], Phase::Work, log)
-        .unwrap();
+    let _handle = proxy.open(folder.path(), opening).unwrap();
 
     let mut stream = connect(folder.path()).await;
     stream

@@ -17,7 +17,7 @@ use std::{
 use deckhand_executors::{
     Executor, ExecutorError, SandboxName, SandboxSpec,
     docker::DockerExecutor,
-    egress::{ApiKey, BaseAddress, EgressPolicy, EgressProxy, Phase, Way},
+    egress::{ApiKey, BaseAddress, EgressProxy, Opening, Phase, Way},
     sandbox::{
         Access, Attachment, Condition, Exec, ExecOutput, Limits, Mount, MountSource, VolumeName,
     },
@@ -567,13 +567,11 @@ async fn a_model_is_reached_through_the_shim_and_no_key_is_inside() {
     let (log, _records) = mpsc::channel(16);
     let proxy = EgressProxy::new(Way::Direct).unwrap();
     let open = || {
-        proxy.open(
-            folder.path(),
-            EgressPolicy::default(),
-            vec![base.clone()],
-            Phase::Work,
-            log.clone(),
-        )
+        let opening = Opening {
+            bases: vec![base.clone()],
+            ..Opening::new(Phase::Work, log.clone())
+        };
+        proxy.open(folder.path(), opening)
     };
     let handle = open().unwrap();
 

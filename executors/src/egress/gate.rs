@@ -1,10 +1,10 @@
 //! What is allowed now, and the connections that live by it: a change cuts all that were made before it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-use super::policy::Phase;
+use super::policy::{EgressPolicy, Grant, Phase};
 
 /// What a proxy does at this moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,18 +24,30 @@ pub struct Epoch {
     pub over: CancellationToken,
 }
 
-/// The present epoch.
+/// The present epoch, and the policy that is in force.
 #[derive(Debug)]
 pub struct Gate {
     epoch: Mutex<Epoch>,
+    policy: Mutex<Arc<EgressPolicy>>,
 }
 
 impl Gate {
-    /// A gate that is open for a phase.
-    pub fn new(phase: Phase) -> Self {
+    /// A gate that is open for a phase, by a policy.
+    pub fn new(phase: Phase, policy: EgressPolicy) -> Self {
         Self {
             epoch: Mutex::new(Epoch::begin(Standing::Open(phase))),
+            policy: Mutex::new(Arc::new(policy)),
         }
+    }
+
+    /// The policy that is in force now. Each request asks anew, so that a grant holds from the next one on.
+    pub fn policy(&self) -> Arc<EgressPolicy> {
+        Arc::clone(&self.lock_policy())
+    }
+
+    /// Adds what a person decided. Connections that are there stay.
+    pub fn grant(&self, grant: &Grant) {
+        Arc::make_mut(&mut self.lock_policy()).add(grant);
     }
 
     /// The present epoch; a connection belongs to the one in which it was accepted.
@@ -54,6 +66,10 @@ impl Gate {
     /// Closes the gate for good.
     pub fn revoke(&self) {
         self.lock().become_(Standing::Revoked);
+    }
+
+    fn lock_policy(&self) -> MutexGuard<'_, Arc<EgressPolicy>> {
+        self.policy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Epoch> {

@@ -32,8 +32,11 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub use base_address::{ApiKey, BaseAddress};
 pub use dial::Way;
 pub use placeholder::placeholder_like;
-pub use policy::{AllowedHost, EgressPolicy, Phase, Reach};
-pub use record::{EgressRecord, Rule, Verdict};
+pub use policy::{
+    Denial, EgressPolicy, Grant, GrantVerdict, Passage, Permit, Phase, PolicyDocument, PolicyError,
+    Question, Reach, Seen, Tls,
+};
+pub use record::{EgressRecord, Refused, Rule, Verdict};
 
 use forward::ModelClient;
 use gate::Gate;
@@ -77,14 +80,9 @@ pub enum EgressError {
         /// What is wrong.
         reason: String,
     },
-    /// A listed host is not usable.
-    #[error("{host:?} cannot be listed: {reason}")]
-    Host {
-        /// As it was written.
-        host: String,
-        /// What is wrong.
-        reason: &'static str,
-    },
+    /// A policy is not usable.
+    #[error("the network policy is not usable: {0}")]
+    Policy(#[from] PolicyError),
     /// The proxy that the host itself uses has an address that is not usable.
     #[error("the host's own proxy is not usable: {0}")]
     Way(String),
@@ -112,37 +110,54 @@ impl EgressProxy {
     /// Opens a run's way out as `egress.sock` in `run_dir`, which is made when it is missing. A socket that
     /// is there is replaced, in one step, so that a sandbox that outlived its proxy finds the next one.
     ///
-    /// Records go to `log`; where it is full they are dropped and counted. Needs a tokio runtime.
-    pub fn open(
-        &self,
-        run_dir: &Path,
-        policy: EgressPolicy,
-        bases: Vec<BaseAddress>,
-        phase: Phase,
-        log: mpsc::Sender<EgressRecord>,
-    ) -> Result<EgressHandle, EgressError> {
+    /// When this returns, the socket listens and the policy is in force: a sandbox may start. Needs a tokio runtime.
+    pub fn open(&self, run_dir: &Path, opening: Opening) -> Result<EgressHandle, EgressError> {
         let listener = listen(run_dir)?;
-        let gate = Arc::new(Gate::new(phase));
-        let journal = Arc::new(Journal::new(log));
+        let gate = Arc::new(Gate::new(opening.phase, opening.policy));
+        let journal = Arc::new(Journal::new(opening.log, opening.refused));
         let closed = CancellationToken::new();
         let service = Service::new(
-            policy,
-            bases,
+            Arc::clone(&gate),
+            opening.bases,
             self.client.clone(),
             self.way.clone(),
             Arc::clone(&journal),
         );
-        tokio::spawn(serve::serve(
-            listener,
-            Arc::new(service),
-            Arc::clone(&gate),
-            closed.clone(),
-        ));
+        tokio::spawn(serve::serve(listener, Arc::new(service), closed.clone()));
         Ok(EgressHandle {
             gate,
             journal,
             _closed: closed.drop_guard(),
         })
+    }
+}
+
+/// What a run's way out is opened with.
+#[derive(Debug)]
+pub struct Opening {
+    /// What may be reached by name.
+    pub policy: EgressPolicy,
+    /// The model providers.
+    pub bases: Vec<BaseAddress>,
+    /// The phase in which it begins.
+    pub phase: Phase,
+    /// Takes one record for each request; where it is full they are dropped and counted.
+    pub log: mpsc::Sender<EgressRecord>,
+    /// Takes refusals that a person may change; where it is full they are dropped and counted.
+    pub refused: mpsc::Sender<Refused>,
+}
+
+impl Opening {
+    /// An opening through which nothing goes yet, and whose refusals nobody is told of.
+    #[must_use]
+    pub fn new(phase: Phase, log: mpsc::Sender<EgressRecord>) -> Self {
+        Self {
+            policy: EgressPolicy::default(),
+            bases: Vec::new(),
+            phase,
+            log,
+            refused: mpsc::channel(1).0,
+        }
     }
 }
 
@@ -161,6 +176,17 @@ impl EgressHandle {
         self.gate.set_phase(phase);
     }
 
+    /// Adds what a person decided: it holds from the next request on, and cuts no connection that is there.
+    pub fn grant(&self, grant: &Grant) {
+        self.gate.grant(grant);
+    }
+
+    /// The fingerprint of the policy that is in force, what people decided included.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        self.gate.policy().fingerprint()
+    }
+
     /// Refuses everything from now on, for good, and cuts open connections.
     pub fn revoke(&self) {
         self.gate.revoke();
@@ -170,6 +196,12 @@ impl EgressHandle {
     #[must_use]
     pub fn dropped_records(&self) -> u64 {
         self.journal.dropped()
+    }
+
+    /// How many notices of refusals were dropped because nobody took them.
+    #[must_use]
+    pub fn dropped_notices(&self) -> u64 {
+        self.journal.unnoticed()
     }
 }
 

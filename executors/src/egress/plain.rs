@@ -1,19 +1,16 @@
 //! Plain HTTP requests to listed hosts, as a proxy is asked for them: read only, without credentials.
 
-use hyper::{Method, Request, Response, Uri, body::Incoming, client::conn::http1, header::HOST};
+use hyper::{Request, Response, Uri, body::Incoming, client::conn::http1, header::HOST};
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
 use super::{
     dial::{DialError, Way, dial},
     forward::{IDLE_TIME, clean_request, pass_on, request_body},
-    policy::{EgressPolicy, Phase, normal},
+    policy::{EgressPolicy, HTTP_PORT, Phase, Question, Seen, normal},
     record::{Entry, Rule, Verdict},
     refusal::{Body, Refusal},
 };
-
-/// The port of plain HTTP.
-const HTTP_PORT: u16 = 80;
 
 /// Sends a request to the host in its address and passes the answer back.
 pub async fn fetch(
@@ -53,18 +50,19 @@ async fn forward(
         normal(authority.host()),
         authority.port_u16().unwrap_or(HTTP_PORT),
     );
-    let allowed = policy
-        .allows(phase, &host, port, HTTP_PORT)
-        .map_err(|refusal| Refusal::host(refusal, phase, &host))?;
-    if !matches!(head.method, Method::GET | Method::HEAD) {
-        let sentence = format!(
-            "{} to {host} is not allowed; registries are read with GET and HEAD.",
-            head.method
-        );
-        return Err(Refusal::Denied(Rule::Method, sentence));
-    }
-    entry.decide(Verdict::Allowed, Rule::Listed(allowed.to_string()));
-    let stream = dial(way, &host, port, allowed.reach())
+    let permit = policy
+        .request(&Question {
+            phase,
+            host: &host,
+            port,
+            method: &head.method,
+            path: head.uri.path(),
+            query: head.uri.query(),
+            seen: Seen::Plain,
+        })
+        .map_err(|denial| Refusal::denial(denial, phase, &host))?;
+    entry.decide(Verdict::Allowed, permit.rule);
+    let stream = dial(way, &host, port, permit.addresses)
         .await
         .map_err(|error| unreachable(&host, &error))?;
     let broken = |_| Refusal::Failed(format!("{host} broke the connection off."));

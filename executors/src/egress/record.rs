@@ -34,7 +34,15 @@ pub enum Rule {
     BaseAddress(String),
     /// An entry of the list, as it is written.
     Listed(String),
-    /// The host is not listed for the phase.
+    /// A preset, with the host where it lists one.
+    Preset(String),
+    /// A person's decision to allow, by host and port.
+    Granted(String),
+    /// A rule that denies, by its host as it is written.
+    Forbidden(String),
+    /// A person's decision to refuse for good, by host and port.
+    Never(String),
+    /// The host is not listed.
     NotListed,
     /// The host is an address in figures.
     AddressLiteral,
@@ -42,20 +50,46 @@ pub enum Rule {
     Port,
     /// The name leads to an address that it may not lead to.
     PrivateAddress,
-    /// Models are not reached in this phase.
+    /// What is asked for is not reached in this phase.
     Phase,
     /// The run's way out is closed for good.
     Revoked,
     /// What is inside a tunnel is no TLS, or for another host than the tunnel.
     ServerName,
-    /// The path leaves its base address, or is below none.
+    /// The path leaves its base address, is below none, or is not listed for the host.
     Path,
     /// The method is not allowed there.
     Method,
+    /// The rule lets git read; this is a push, or no git at all.
+    GitReadOnly,
     /// The request's body is over the limit.
     TooLarge,
     /// The request makes no sense to a proxy.
     Malformed,
+}
+
+impl Rule {
+    /// Whether a person may change a refusal by this rule. Nobody is asked about what is malformed or hostile, nor
+    /// about what an administrator or a person already refused.
+    #[must_use]
+    pub fn is_for_people(&self) -> bool {
+        match self {
+            Self::NotListed | Self::Port | Self::Phase | Self::Path | Self::Method => true,
+            Self::BaseAddress(_)
+            | Self::Listed(_)
+            | Self::Preset(_)
+            | Self::Granted(_)
+            | Self::Forbidden(_)
+            | Self::Never(_)
+            | Self::AddressLiteral
+            | Self::PrivateAddress
+            | Self::Revoked
+            | Self::ServerName
+            | Self::GitReadOnly
+            | Self::TooLarge
+            | Self::Malformed => false,
+        }
+    }
 }
 
 impl fmt::Display for Rule {
@@ -63,6 +97,10 @@ impl fmt::Display for Rule {
         formatter.write_str(match self {
             Self::BaseAddress(prefix) => return write!(formatter, "base-address {prefix}"),
             Self::Listed(entry) => return write!(formatter, "listed {entry}"),
+            Self::Preset(name) => return write!(formatter, "preset {name}"),
+            Self::Granted(host) => return write!(formatter, "granted {host}"),
+            Self::Forbidden(entry) => return write!(formatter, "forbidden {entry}"),
+            Self::Never(host) => return write!(formatter, "never {host}"),
             Self::NotListed => "not-listed",
             Self::AddressLiteral => "address-literal",
             Self::Port => "port",
@@ -72,6 +110,7 @@ impl fmt::Display for Rule {
             Self::ServerName => "server-name",
             Self::Path => "path",
             Self::Method => "method",
+            Self::GitReadOnly => "git-read-only",
             Self::TooLarge => "too-large",
             Self::Malformed => "malformed",
         })
@@ -89,6 +128,8 @@ pub struct EgressRecord {
     pub method: String,
     /// The host that was wanted, with its port where it was written.
     pub host: String,
+    /// The command line in the sandbox that asked, where it is known: text of a stranger's, clipped.
+    pub client: Option<String>,
     /// The path without its query, at most 512 characters. Unseen in a tunnel.
     pub path: Option<String>,
     /// Bytes of bodies, or of a tunnel, that left the sandbox.
@@ -105,19 +146,56 @@ pub struct EgressRecord {
     pub elapsed: Duration,
 }
 
-/// Where records go; it never waits.
+/// A refusal that a person may want to change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// When it came.
+    pub at: SystemTime,
+    /// The phase in which it came.
+    pub phase: Phase,
+    /// Its method; `CONNECT` where only the host was seen.
+    pub method: String,
+    /// The host, in its one spelling.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// The path without its query, at most 512 characters, where it was seen.
+    pub path: Option<String>,
+    /// Why it was refused.
+    pub rule: Rule,
+    /// The command line in the sandbox that asked, where it is known: text of a stranger's, clipped.
+    pub client: Option<String>,
+}
+
+/// Where records and notices go; it never waits.
 #[derive(Debug)]
 pub struct Journal {
     log: mpsc::Sender<EgressRecord>,
+    refused: mpsc::Sender<Refused>,
     dropped: AtomicU64,
+    unnoticed: AtomicU64,
 }
 
 impl Journal {
-    /// A journal that writes to `log`.
-    pub fn new(log: mpsc::Sender<EgressRecord>) -> Self {
+    /// A journal that writes records to `log`, and refusals that a person may change to `refused`.
+    pub fn new(log: mpsc::Sender<EgressRecord>, refused: mpsc::Sender<Refused>) -> Self {
         Self {
             log,
+            refused,
             dropped: AtomicU64::new(0),
+            unnoticed: AtomicU64::new(0),
+        }
+    }
+
+    /// Notices that found no room.
+    pub fn unnoticed(&self) -> u64 {
+        self.unnoticed.load(Ordering::Relaxed)
+    }
+
+    fn notice(&self, refused: Refused) {
+        // Closed means that nobody wants them.
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.refused.try_send(refused) {
+            self.unnoticed.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -132,11 +210,13 @@ impl Journal {
             journal: Arc::clone(self),
             begun: Instant::now(),
             traffic: Arc::default(),
+            target: asked.target,
             record: EgressRecord {
                 at: SystemTime::now(),
                 phase: asked.phase,
                 method: asked.method,
                 host: asked.host,
+                client: asked.client,
                 path: asked
                     .path
                     .map(|path| path.chars().take(MAX_PATH_CHARACTERS).collect()),
@@ -163,6 +243,11 @@ pub struct Asked {
     pub host: String,
     /// The path, where it is seen.
     pub path: Option<String>,
+    /// The host in its one spelling and the port, where a person could allow them: not for what is no name of a host,
+    /// and not for what is asked of the proxy itself.
+    pub target: Option<(String, u16)>,
+    /// The command line in the sandbox that asks, where it is known.
+    pub client: Option<String>,
 }
 
 /// Bytes so far, counted where they pass.
@@ -195,12 +280,29 @@ pub struct Entry {
     journal: Arc<Journal>,
     begun: Instant,
     traffic: Arc<Traffic>,
+    target: Option<(String, u16)>,
     record: EgressRecord,
 }
 
 impl Entry {
-    /// Says what became of the request; the last word counts.
+    /// Says what became of the request; the last word counts. People are told of a refusal that they may change.
     pub fn decide(&mut self, verdict: Verdict, rule: Rule) {
+        if verdict == Verdict::Denied
+            && rule.is_for_people()
+            && let Some(phase @ (Phase::Setup | Phase::Work)) = self.record.phase
+            && let Some((host, port)) = self.target.clone()
+        {
+            self.journal.notice(Refused {
+                at: self.record.at,
+                phase,
+                method: self.record.method.clone(),
+                host,
+                port,
+                path: self.record.path.clone(),
+                rule: rule.clone(),
+                client: self.record.client.clone(),
+            });
+        }
         self.record.verdict = verdict;
         self.record.rule = rule;
     }

@@ -5,7 +5,7 @@ use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
 use hyper::{Response, StatusCode, header::HeaderValue};
 
 use super::{
-    policy::{HostRefusal, Phase},
+    policy::{Denial, Phase},
     record::{Entry, Rule, Verdict},
 };
 
@@ -27,25 +27,51 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// A host that the policy does not allow.
-    pub fn host(refusal: HostRefusal, phase: Phase, host: &str) -> Self {
-        match refusal {
-            HostRefusal::NotListed => Self::Denied(
+    /// What the policy does not allow.
+    pub fn denial(denial: Denial, phase: Phase, host: &str) -> Self {
+        let (rule, sentence) = match denial {
+            Denial::NotListed => (
                 Rule::NotListed,
-                format!(
-                    "{host} is not on the list of hosts for the {phase} phase. This is a rule and no fault: trying \
-                         again does not help. Go on without it, or ask the person to allow it."
-                ),
+                format!("{host} is not on the list of hosts for the {phase} phase."),
             ),
-            HostRefusal::AddressLiteral => Self::Denied(
+            Denial::AddressLiteral => (
                 Rule::AddressLiteral,
                 format!("{host} is an address in figures; only names on the list can be reached."),
             ),
-            HostRefusal::Port => Self::Denied(
+            Denial::NoName => (
+                Rule::Malformed,
+                "What is asked for is no name of a host.".to_owned(),
+            ),
+            Denial::Port => (
                 Rule::Port,
                 format!("{host} is listed, and not with this port."),
             ),
-        }
+            Denial::Phase => (
+                Rule::Phase,
+                format!("{host} is listed, and not for the {phase} phase."),
+            ),
+            Denial::Method => (
+                Rule::Method,
+                format!("{host} is listed, and not with this method."),
+            ),
+            Denial::Path => (
+                Rule::Path,
+                format!("{host} is listed, and not with this path."),
+            ),
+            Denial::GitReadOnly => (
+                Rule::GitReadOnly,
+                format!("From {host} git may clone and fetch, and nothing else."),
+            ),
+            Denial::Forbidden(entry) => (
+                Rule::Forbidden(entry),
+                format!("The administrator's rules forbid this at {host}."),
+            ),
+            Denial::Never(name) => (
+                Rule::Never(name),
+                format!("A person decided that {host} is never reached from here."),
+            ),
+        };
+        Self::Denied(rule, sentence)
     }
 
     /// The answer to the sandbox, noted in the record.

@@ -20,7 +20,7 @@ use super::{
     gate::{Epoch, Gate, Standing},
     introduction::introduce,
     plain,
-    policy::EgressPolicy,
+    policy::{HTTP_PORT, TLS_PORT, is_address, is_host_name, normal},
     record::{Asked, Journal, Rule},
     refusal::{Body, Refusal},
     relay, tunnel,
@@ -40,7 +40,7 @@ const OWN_PORT: u16 = 3128;
 /// What answers the requests of one run.
 #[derive(Debug)]
 pub struct Service {
-    policy: EgressPolicy,
+    gate: Arc<Gate>,
     bases: Vec<BaseAddress>,
     client: ModelClient,
     way: Way,
@@ -50,14 +50,14 @@ pub struct Service {
 impl Service {
     /// A service by these rules.
     pub fn new(
-        policy: EgressPolicy,
+        gate: Arc<Gate>,
         bases: Vec<BaseAddress>,
         client: ModelClient,
         way: Way,
         journal: Arc<Journal>,
     ) -> Self {
         Self {
-            policy,
+            gate,
             bases,
             client,
             way,
@@ -78,15 +78,22 @@ impl Service {
             method: request.method().to_string(),
             host: host.map_or_else(|| self.model_host(request.uri()), ToString::to_string),
             path: (!tunnels).then(|| request.uri().path().to_owned()),
+            target: if own {
+                None
+            } else {
+                target(request.uri(), tunnels)
+            },
+            client: None,
         });
         let Some(phase) = phase else {
             let sentence = "This run has ended; nothing leaves its sandbox any more.".to_owned();
             return Refusal::Denied(Rule::Revoked, sentence).answer(&mut entry);
         };
+        let policy = self.gate.policy();
         if tunnels {
             tunnel::connect(
                 &self.way,
-                &self.policy,
+                &policy,
                 phase,
                 epoch.over.clone(),
                 request,
@@ -96,7 +103,7 @@ impl Service {
         } else if own {
             relay::relay(&self.client, &self.bases, phase, request, entry).await
         } else {
-            plain::fetch(&self.way, &self.policy, phase, request, entry).await
+            plain::fetch(&self.way, &policy, phase, request, entry).await
         }
     }
 
@@ -114,13 +121,16 @@ fn is_own(uri: &Uri) -> bool {
     OWN_NAMES.contains(&host) && uri.port_u16() == Some(OWN_PORT)
 }
 
+/// The host and port that a person could allow.
+fn target(uri: &Uri, tunnels: bool) -> Option<(String, u16)> {
+    let customary = if tunnels { TLS_PORT } else { HTTP_PORT };
+    let host = normal(uri.host()?);
+    let port = uri.port_u16().unwrap_or(customary);
+    (is_host_name(&host) && !is_address(&host)).then_some((host, port))
+}
+
 /// Serves connections until `closed`.
-pub async fn serve(
-    listener: UnixListener,
-    service: Arc<Service>,
-    gate: Arc<Gate>,
-    closed: CancellationToken,
-) {
+pub async fn serve(listener: UnixListener, service: Arc<Service>, closed: CancellationToken) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     closed
         .run_until_cancelled(async {
@@ -129,7 +139,8 @@ pub async fn serve(
                     sleep(ACCEPT_PAUSE).await;
                     continue;
                 };
-                let (service, epoch, closed) = (Arc::clone(&service), gate.epoch(), closed.clone());
+                let (service, epoch, closed) =
+                    (Arc::clone(&service), service.gate.epoch(), closed.clone());
                 tokio::spawn(async move {
                     let _place = place;
                     let over = epoch.over.clone();

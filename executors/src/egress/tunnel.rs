@@ -19,13 +19,11 @@ use super::{
     dial::{Way, dial},
     forward::IDLE_TIME,
     plain::unreachable,
-    policy::{EgressPolicy, Phase, normal},
+    policy::{EgressPolicy, Phase, Tls, normal},
     record::{Entry, Rule, Traffic, Verdict},
     refusal::{Body, Refusal, whole},
 };
 
-/// The port of TLS.
-const TLS_PORT: u16 = 443;
 /// How long a client may take to say whom it wants to speak to.
 const HELLO_TIME: Duration = Duration::from_secs(10);
 /// The longest such greeting, in bytes.
@@ -79,11 +77,15 @@ async fn reach(
         ));
     };
     let host = normal(host);
-    let allowed = policy
-        .allows(phase, &host, port, TLS_PORT)
-        .map_err(|refusal| Refusal::host(refusal, phase, &host))?;
-    entry.decide(Verdict::Allowed, Rule::Listed(allowed.to_string()));
-    let stream = dial(way, &host, port, allowed.reach())
+    let passage = policy
+        .connect(phase, &host, port)
+        .map_err(|denial| Refusal::denial(denial, phase, &host))?;
+    entry.decide(Verdict::Allowed, passage.rule);
+    if passage.tls == Tls::Inspect {
+        let sentence = format!("What goes to {host} has to be inspected, which is not possible.");
+        return Err(Refusal::Failed(sentence));
+    }
+    let stream = dial(way, &host, port, passage.addresses)
         .await
         .map_err(|error| unreachable(&host, &error))?;
     Ok((host, stream))

@@ -13,7 +13,7 @@ use deckhand_executors::{
         PermissionAnswer, PriceTable, SessionOptions, SessionStart, ToolDescription, TurnEnded,
     },
     docker::DockerExecutor,
-    egress::{ApiKey, BaseAddress, EgressHandle, EgressPolicy, EgressProxy, Phase, Way},
+    egress::{ApiKey, BaseAddress, EgressHandle, EgressProxy, Opening, Phase, Way},
     sandbox::{
         Access, Exec, Executor, Limits, Mount, MountSource, SandboxName, SandboxSpec, VolumeName,
     },
@@ -198,10 +198,10 @@ impl Stage {
         proxy
             .open(
                 folder,
-                EgressPolicy::default(),
-                bases.into(),
-                Phase::Work,
-                log,
+                Opening {
+                    bases: bases.into(),
+                    ..Opening::new(Phase::Work, log)
+                },
             )
             .unwrap()
     }
