@@ -5,7 +5,7 @@ use std::{fmt::Debug, time::Duration};
 use futures::future::BoxFuture;
 use secrecy::SecretString;
 
-use crate::domain::conversation::PersonId;
+use crate::domain::{conversation::PersonId, network::Verdict};
 
 /// A token that a platform gave out.
 #[derive(Debug, Clone)]
@@ -127,6 +127,17 @@ pub enum Control {
         question: u32,
         /// The answer, which is also the label.
         choice: String,
+    },
+    /// Decides about a host that was refused.
+    Widen {
+        /// The host's number within the task.
+        entry: u32,
+        /// The host with its port, made harmless.
+        host: String,
+        /// The decision that it stands for.
+        verdict: Verdict,
+        /// The repository that a lasting decision is for.
+        repository: String,
     },
     /// Opens a page.
     Open {

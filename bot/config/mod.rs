@@ -285,6 +285,12 @@ impl Config {
                     .map(PersonId)
                     .collect(),
                 second_person_approves: values.parse("DECKHAND_SECOND_PERSON")?,
+                network_people: values
+                    .list("DECKHAND_NETWORK_PEOPLE")
+                    .into_iter()
+                    .map(PersonId)
+                    .collect(),
+                second_person_widens: values.parse("DECKHAND_NETWORK_SECOND_PERSON")?,
             },
             repositories: values.repositories,
         })

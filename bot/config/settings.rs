@@ -320,4 +320,16 @@ pub const SETTINGS: &[Setting] = &[
         "false",
         "Whether somebody else than the requester has to approve.",
     ),
+    open(
+        "DECKHAND_NETWORK_PEOPLE",
+        "policy.network_people",
+        "",
+        "Who may decide about hosts that a sandbox was refused: identifiers as in `DECKHAND_PEOPLE`. Default: whoever may approve.",
+    ),
+    open(
+        "DECKHAND_NETWORK_SECOND_PERSON",
+        "policy.network_second_person",
+        "false",
+        "Whether nobody decides about the network of a task that they asked for themselves.",
+    ),
 ];

@@ -4,13 +4,14 @@
 //! message   = [options] verb            a verb is a verb only when it is the whole message
 //!           | "ask" words | "new" words | "now:" words | "!aside" words | "(aside)" words
 //!           | words
+//!           | "allow once" host | "allow" host "for this repository" | "never" host    only as the whole message
 //! verb      = list | status | stop | retry | settings | help | why | limits | experts | mute | unmute | yes
 //! options   = key "=" value …           anywhere, with or without brackets; the last value wins
 //! ```
 
 use serde::{Deserialize, Serialize};
 
-use super::specification::RepositoryName;
+use super::{network::Verdict, specification::RepositoryName};
 
 /// Keys that a request may set, as people write them.
 pub const OPTION_KEYS: [&str; 9] = [
@@ -69,6 +70,15 @@ pub enum Command {
     New(String),
     /// Steers the run at once.
     Now(String),
+    /// A decision about a host that was refused.
+    Network {
+        /// The host.
+        host: String,
+        /// Its port, where one is named.
+        port: Option<u16>,
+        /// What.
+        verdict: Verdict,
+    },
     /// Not for the bot.
     Aside,
     /// The bot stops answering replies without a mention, or starts again.
@@ -102,6 +112,13 @@ fn parse_words(text: &str) -> Command {
     if lower.starts_with("new ") {
         return Command::New(after("new "));
     }
+    if let Some((host, port, verdict)) = parse_network(&plain) {
+        return Command::Network {
+            host,
+            port,
+            verdict,
+        };
+    }
     match plain.as_str() {
         "" => Command::Empty,
         "stop" | "cancel" | "abort" | "stop it" | "please stop" => Command::Stop,
@@ -115,6 +132,30 @@ fn parse_words(text: &str) -> Command {
         _ if is_approval(&plain) => Command::Approve,
         _ => Command::Words(text.to_owned()),
     }
+}
+
+/// Reads "allow once HOST", "allow HOST for this repository" and "never HOST", each only as the whole message.
+fn parse_network(plain: &str) -> Option<(String, Option<u16>, Verdict)> {
+    let words: Vec<&str> = plain.split_whitespace().collect();
+    let (host, verdict) = match words.as_slice() {
+        ["allow", "once", host] | ["allow", host, "once"] => (host, Verdict::Once),
+        ["allow", host, "for", "this", "repository" | "repo"] => (host, Verdict::Repository),
+        ["never", host] | ["never", "allow", host] => (host, Verdict::Never),
+        _ => return None,
+    };
+    let host = host.trim_matches('`');
+    let (name, port) = match host.split_once(':') {
+        Some((name, port)) => (name, Some(port.parse().ok()?)),
+        None => (host, None),
+    };
+    let is_name = name.contains('.')
+        && name.split('.').all(|label| {
+            !label.is_empty()
+                && label
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        });
+    is_name.then(|| (name.to_owned(), port, verdict))
 }
 
 /// Whether the whole sentence is an approval. "Looks good but rename it" is not.
@@ -310,6 +351,45 @@ mod tests {
         );
         assert_eq!(command("(aside) lunch?"), Command::Aside);
         assert_eq!(command("  "), Command::Empty);
+    }
+
+    #[test]
+    fn a_decision_about_a_host_is_one_only_as_the_whole_message() {
+        let network = |text: &str| match parse(text).0 {
+            Command::Network {
+                host,
+                port,
+                verdict,
+            } => Some((host, port, verdict)),
+            _ => None,
+        };
+        let host = || "packages.example".to_owned();
+        for (text, expected) in [
+            ("allow once packages.example", (host(), None, Verdict::Once)),
+            (
+                "Allow `Packages.example:8443` once.",
+                (host(), Some(8443), Verdict::Once),
+            ),
+            (
+                "allow packages.example for this repository",
+                (host(), None, Verdict::Repository),
+            ),
+            ("never packages.example!", (host(), None, Verdict::Never)),
+        ] {
+            assert_eq!(network(text), Some(expected), "{text}");
+        }
+        for words in [
+            "allow once",
+            "allow packages.example",
+            "never mind",
+            "please allow once packages.example",
+            "allow once packages.example and rename it",
+            "never packages.example:http",
+            "allow once *.example",
+            "never ever.",
+        ] {
+            assert_eq!(network(words), None, "{words}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::{
     CommitId, RunNumber,
     conversation::{LineRef, Person},
     message::Message,
+    network::NetworkGrant,
     proof::Judged,
 };
 
@@ -19,6 +20,8 @@ pub enum Slot {
     Plan(u32),
     /// A question, by number.
     Question(u32),
+    /// A card about refused hosts, by number.
+    Network(u32),
     /// A result, by the run that it came from.
     Result(RunNumber),
     /// The pictures of a run.
@@ -33,6 +36,7 @@ impl std::fmt::Display for Slot {
             Self::Progress(run) => write!(formatter, "progress-{run}"),
             Self::Plan(revision) => write!(formatter, "plan-{revision}"),
             Self::Question(number) => write!(formatter, "question-{number}"),
+            Self::Network(number) => write!(formatter, "network-{number}"),
             Self::Result(run) => write!(formatter, "result-{run}"),
             Self::Pictures(run) => write!(formatter, "pictures-{run}"),
             Self::Note(number) => write!(formatter, "note-{number}"),
@@ -158,6 +162,11 @@ pub enum Effect {
         /// The words.
         text: String,
     },
+    /// Stores what a person decided about a host, and carries it to the proxies of live sandboxes.
+    Widen {
+        /// The decision.
+        grant: Box<NetworkGrant>,
+    },
     /// Proves a commit in a clean container.
     Prove {
         /// The run whose commit it is.
@@ -202,7 +211,9 @@ impl Effect {
             | Self::Prove { .. }
             | Self::Publish { .. }
             | Self::Release => Lane::Work,
-            Self::Steer { .. } | Self::OpenForm { .. } | Self::StopAll => Lane::Control,
+            Self::Steer { .. } | Self::Widen { .. } | Self::OpenForm { .. } | Self::StopAll => {
+                Lane::Control
+            }
         }
     }
 
@@ -217,6 +228,7 @@ impl Effect {
             Self::Gather => "gather",
             Self::StartRun { .. } => "start_run",
             Self::Steer { .. } => "steer",
+            Self::Widen { .. } => "widen",
             Self::Prove { .. } => "prove",
             Self::Publish { .. } => "publish",
             Self::ShowPictures { .. } => "show_pictures",

@@ -7,6 +7,7 @@ use super::{
     budget::Usage,
     command::{Command, Options},
     conversation::{Line, LineRef, Person, Road},
+    network::{RefusedHost, Verdict},
     plan::Plan,
     proof::{ChangedFile, Proof, Report},
     specification::{RepositoryName, SpecificationDraft, Workplace},
@@ -102,6 +103,24 @@ pub enum Event {
         by: Person,
         /// Which.
         repository: RepositoryName,
+    },
+    /// Somebody decided about a host that was refused.
+    NetworkDecided {
+        /// Who.
+        by: Person,
+        /// The host's number within the task.
+        entry: u32,
+        /// What.
+        verdict: Verdict,
+        /// How.
+        road: Road,
+    },
+    /// Requests of a sandbox were refused that a person could allow.
+    NetworkRefused {
+        /// The run that it belongs to; setup and proof belong to the last one.
+        run: RunNumber,
+        /// Which, retries counted.
+        hosts: Vec<RefusedHost>,
     },
     /// The task may use the machine now.
     SlotGranted,

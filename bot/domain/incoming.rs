@@ -3,6 +3,7 @@
 use super::{
     conversation::{ConversationId, FileRef, LineRef, PersonId, Standing},
     event::ReactionMeaning,
+    network::Verdict,
 };
 
 /// Who did something, as far as the delivery says; the rest is looked up.
@@ -110,6 +111,13 @@ pub enum Press {
     Cancel,
     /// Retry.
     Retry,
+    /// Decide about a host that was refused.
+    Widen {
+        /// The host's number within the task.
+        entry: u32,
+        /// What.
+        verdict: Verdict,
+    },
     /// One of the offered answers.
     Answer {
         /// The question's number.

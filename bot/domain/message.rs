@@ -7,6 +7,7 @@ use super::{
     command::UnknownOption,
     conversation::{Person, Road},
     event::{BaseStanding, Publication, PublishProblem, RunFailure, WorkplaceProblem},
+    network::{NetworkDecision, NetworkEntry},
     plan::{ListDifference, Plan},
     policy::{Act, Refusal},
     proof::{ChangedFile, CheckResult, Judged, Picture, Weakening},
@@ -23,6 +24,8 @@ pub enum Message {
     PlanCard(Box<PlanCard>),
     /// Something only a person can answer.
     Question(QuestionCard),
+    /// Hosts that a sandbox was refused, to be decided on.
+    Network(Box<NetworkCard>),
     /// The end of a stretch of work.
     Result(Box<ResultCard>),
     /// The end of a task that did not work.
@@ -60,6 +63,18 @@ pub enum Message {
         seen: u32,
         /// The revision that waits, where one does.
         current: Option<u32>,
+    },
+    /// A decision came about a host that was decided about already.
+    NetworkSettled {
+        /// Which.
+        host: String,
+        /// What was decided.
+        decision: NetworkDecision,
+    },
+    /// A decision came about a host that was not refused here.
+    NetworkUnknown {
+        /// Which, where it was named.
+        host: String,
     },
     /// A cancel or retry came when there is nothing to cancel or retry.
     NothingToDo {
@@ -218,6 +233,12 @@ pub struct PlanCard {
     pub model: Option<String>,
     /// The ceiling of spend.
     pub budget: MicroDollars,
+    /// What the network policy allows, in people's words; empty for the model only.
+    pub network: Vec<String>,
+    /// Whether the policy allows everything public.
+    pub network_is_open: bool,
+    /// Hosts that the plan asks for and the policy does not allow.
+    pub network_beyond: Vec<String>,
     /// What became of it.
     pub decision: Decision,
     /// Who is asked to decide; mentioned once.
@@ -247,6 +268,27 @@ pub enum QuestionText {
         /// The ceiling.
         ceiling: MicroDollars,
     },
+}
+
+/// Refused hosts as they are shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkCard {
+    /// The hosts; empty where all of them are asked about on a later card.
+    pub rows: Vec<NetworkEntry>,
+    /// How many more were refused than the card has places.
+    pub more: u32,
+    /// The repository, where it is known.
+    pub repository: Option<String>,
+    /// Who asked for the task; mentioned once.
+    pub asks: Person,
+}
+
+impl NetworkCard {
+    /// Whether something on it waits for a decision.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.rows.iter().any(|row| row.decision.is_none())
+    }
 }
 
 /// A question as it is shown.
@@ -358,6 +400,9 @@ pub struct FailureCard {
     pub text: FailureText,
     /// The agent that worked.
     pub agent: String,
+    /// Hosts that the last run was refused and that nobody has decided about.
+    #[serde(default)]
+    pub refused_hosts: Vec<String>,
     /// Whether Retry is offered.
     pub can_retry: bool,
     /// What was spent so far.

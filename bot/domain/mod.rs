@@ -8,6 +8,7 @@
 //! - [`proof`]: what the host found out about a commit
 //! - [`policy`]: who may do what, which repository is meant
 //! - [`budget`]: money and ceilings
+//! - [`network`]: what a sandbox may reach, was refused, and was allowed by people
 //! - [`incoming`]: what a surface understood of a delivery
 //! - [`event`] and [`effect`]: everything that can happen, everything that can be done about it
 //! - [`message`]: everything that is ever said, as data
@@ -20,6 +21,7 @@ pub mod effect;
 pub mod event;
 pub mod incoming;
 pub mod message;
+pub mod network;
 pub mod plan;
 pub mod policy;
 pub mod proof;

@@ -19,6 +19,8 @@ pub enum Act {
     Approve,
     /// End a task.
     Cancel,
+    /// Decide about a host that a sandbox was refused.
+    WidenNetwork,
 }
 
 /// Who may act. People who are not full members may never approve.
@@ -30,6 +32,12 @@ pub struct Policy {
     /// Whether the requester may not approve their own task.
     #[serde(default)]
     pub second_person_approves: bool,
+    /// People who may decide about refused hosts; empty means whoever may approve.
+    #[serde(default)]
+    pub network_people: Vec<PersonId>,
+    /// Whether nobody decides about the network of their own task.
+    #[serde(default)]
+    pub second_person_widens: bool,
 }
 
 /// Why an act was refused.
@@ -53,10 +61,21 @@ impl Policy {
                 return Err(Refusal::NotAMember);
             }
         }
-        if !self.people.is_empty() && !self.people.contains(&person.id) {
+        let listed = match act {
+            Act::WidenNetwork if !self.network_people.is_empty() => &self.network_people,
+            Act::Start | Act::Steer | Act::Approve | Act::Cancel | Act::WidenNetwork => {
+                &self.people
+            }
+        };
+        if !listed.is_empty() && !listed.contains(&person.id) {
             return Err(Refusal::NotListed);
         }
-        if act == Act::Approve && self.second_person_approves && &person.id == requester {
+        let needs_another = match act {
+            Act::Approve => self.second_person_approves,
+            Act::WidenNetwork => self.second_person_widens,
+            Act::Start | Act::Steer | Act::Cancel => false,
+        };
+        if needs_another && &person.id == requester {
             return Err(Refusal::OwnRequest);
         }
         Ok(())
@@ -149,6 +168,33 @@ mod tests {
                 &PersonId("p".into())
             ),
             Ok(())
+        );
+    }
+
+    #[test]
+    fn the_network_has_people_and_a_second_person_of_its_own() {
+        let (ana, ben) = (PersonId("p".into()), PersonId("q".into()));
+        let may = |policy: &Policy, requester: &PersonId| {
+            policy.allows(Act::WidenNetwork, &person(Standing::Member), requester)
+        };
+        assert_eq!(may(&Policy::default(), &ana), Ok(()));
+        let listed = Policy {
+            people: vec![ana.clone()],
+            network_people: vec![ben.clone()],
+            ..Policy::default()
+        };
+        assert_eq!(may(&listed, &ben), Err(Refusal::NotListed));
+        let member = person(Standing::Member);
+        assert_eq!(listed.allows(Act::Approve, &member, &ben), Ok(()));
+        let second = Policy {
+            second_person_widens: true,
+            ..Policy::default()
+        };
+        assert_eq!(may(&second, &ana), Err(Refusal::OwnRequest));
+        assert_eq!(may(&second, &ben), Ok(()));
+        assert_eq!(
+            second.allows(Act::WidenNetwork, &person(Standing::Guest), &ben),
+            Err(Refusal::NotAMember)
         );
     }
 

@@ -1,5 +1,7 @@
 //! One effect, one act on the world: takes the next effect of each lane, does it, and tells the task what came of it.
 
+mod tables;
+
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
@@ -20,6 +22,7 @@ use crate::{
         effect::{Effect, FormRequest, Lane, Mark, Slot},
         event::Event,
         message::{Decision, Message},
+        network::NetworkGrant,
         task::{State, Task},
     },
     links,
@@ -32,19 +35,14 @@ use crate::{
     surface::{Attempt, Form},
     wake, words,
 };
+use tables::{attempts_max, in_words};
 
 /// The most effects that are done at once.
 const AT_ONCE_MAX: usize = 64;
-/// How often a message is tried: over about an hour, so that a result outlives an outage of its surface.
-const TALK_ATTEMPTS_MAX: i64 = 40;
-/// How often work is tried.
-const WORK_ATTEMPTS_MAX: i64 = 5;
 /// The longest pause between two tries.
 const PAUSE_MAX: Duration = Duration::from_mins(2);
 /// How long the end of everything may take before the cancel is confirmed without the engine.
 const STOP_WITHIN: Duration = Duration::from_secs(4);
-/// How often an emoji or another decoration is tried.
-const DECORATION_ATTEMPTS_MAX: i64 = 4;
 
 /// Does effects. There is one in a process; clones share everything.
 #[derive(Clone)]
@@ -231,6 +229,7 @@ impl Deliver {
                 self.context.runs.steer(self.owner(claimed)?, *run, text);
                 Ok(())
             }
+            Effect::Widen { grant } => self.widen(self.owner(claimed)?, grant).await,
             Effect::StopAll => self.stop_all(claimed).await,
             Effect::ShowPictures { run } => {
                 let pictures =
@@ -314,6 +313,7 @@ impl Deliver {
             | Effect::Mark { .. }
             | Effect::Hear { .. }
             | Effect::Steer { .. }
+            | Effect::Widen { .. }
             | Effect::ShowPictures { .. }
             | Effect::OpenForm { .. }
             | Effect::StopAll
@@ -427,6 +427,12 @@ impl Deliver {
         .await
     }
 
+    /// Stored first: a sandbox that starts in between reads it, and one that lives is told.
+    async fn widen(&self, task: &TaskId, grant: &NetworkGrant) -> Result<(), Fault> {
+        self.context.store.remember_grant(task, grant).await?;
+        Ok(())
+    }
+
     fn register(&self, task: &TaskId, token: &CancellationToken) {
         if let Ok(mut in_hand) = self.in_hand.lock() {
             in_hand.retain(|_, token| !token.is_cancelled());
@@ -454,38 +460,5 @@ impl Deliver {
         claimed.task.as_ref().ok_or_else(|| Fault::Permanent {
             what: "an effect without a task".to_owned(),
         })
-    }
-}
-
-fn attempts_max(effect: &Effect) -> i64 {
-    match effect {
-        Effect::Mark { .. }
-        | Effect::Hear { .. }
-        | Effect::OpenForm { .. }
-        | Effect::ShowPictures { .. } => DECORATION_ATTEMPTS_MAX,
-        Effect::Say { .. } | Effect::Whisper { .. } => TALK_ATTEMPTS_MAX,
-        Effect::Gather
-        | Effect::StartRun { .. }
-        | Effect::Prove { .. }
-        | Effect::Publish { .. }
-        | Effect::Steer { .. }
-        | Effect::StopAll
-        | Effect::Release => WORK_ATTEMPTS_MAX,
-    }
-}
-
-fn in_words(effect: &Effect) -> &'static str {
-    match effect {
-        Effect::Gather => "reading the conversation and the repository",
-        Effect::StartRun { .. } => "starting the agent",
-        Effect::Prove { .. } => "checking the result",
-        Effect::Publish { .. } => "publishing the result",
-        Effect::Say { .. } | Effect::Whisper { .. } => "saying something",
-        Effect::Mark { .. } | Effect::Hear { .. } => "adding an emoji",
-        Effect::OpenForm { .. } => "opening a form",
-        Effect::Steer { .. } => "steering the agent",
-        Effect::ShowPictures { .. } => "posting pictures",
-        Effect::StopAll => "stopping",
-        Effect::Release => "cleaning up",
     }
 }

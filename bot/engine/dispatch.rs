@@ -2,6 +2,7 @@
 
 mod deliveries;
 mod opening;
+mod pressing;
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,9 +16,8 @@ use crate::{
         TaskId, Timestamp,
         command::{self, Command},
         conversation::{ConversationId, Line, Person, Road, Standing},
-        effect::FormRequest,
         event::{Event, Happened, ReactionMeaning},
-        incoming::{Author, Incoming, Press},
+        incoming::{Author, Incoming},
         message::Message,
         task::Surroundings,
     },
@@ -33,7 +33,7 @@ use crate::{
 };
 
 pub use deliveries::{Order, WorkDelivery, work_delivery};
-use deliveries::{answer, audit_of, form, nothing, wants_a_new_task};
+use deliveries::{answer, audit_of, nothing, wants_a_new_task, with_outcome};
 use opening::Request;
 
 /// How often a delivery is tried before it is given up.
@@ -360,57 +360,6 @@ impl Dispatch {
         .await
     }
 
-    async fn pressed(
-        &self,
-        delivery: &Delivery,
-        stored: Stored,
-        by: Person,
-        press: Press,
-        now: Timestamp,
-    ) -> Result<Transition, Later> {
-        let event = match press {
-            Press::Approve { revision } => Event::Approved {
-                by,
-                revision,
-                road: Road::Button,
-            },
-            Press::Correct { revision, text } => Event::Corrected { by, revision, text },
-            Press::Cancel => Event::CancelAsked {
-                by,
-                road: Road::Button,
-            },
-            Press::Retry => Event::RetryAsked { by },
-            Press::Answer { question, text } => Event::Answered { by, question, text },
-            Press::ChooseRepository { text } => {
-                let Some(repository) = command::parse_repository(&text) else {
-                    let unknown = vec![command::UnknownOption {
-                        written: text,
-                        hint: "a repository is written `owner/name`".to_owned(),
-                    }];
-                    return Ok(answer(
-                        delivery,
-                        stored.task.conversation,
-                        &by,
-                        Message::OptionHints { unknown },
-                    ));
-                };
-                Event::RepositoryChosen { by, repository }
-            }
-            Press::OpenCorrection { revision, trigger } => {
-                return Ok(form(
-                    delivery,
-                    stored,
-                    trigger,
-                    FormRequest::Correction { revision },
-                ));
-            }
-            Press::OpenRepository { trigger } => {
-                return Ok(form(delivery, stored, trigger, FormRequest::Repository));
-            }
-        };
-        self.handled(delivery, stored, event, now).await
-    }
-
     async fn said(
         &self,
         delivery: &Delivery,
@@ -462,10 +411,14 @@ impl Dispatch {
         event: Event,
         now: Timestamp,
     ) -> Result<Transition, Later> {
-        let audit = audit_of(&event).into_iter().collect();
+        let entry = audit_of(&stored.task, &event);
         let effects = stored
             .task
             .handle(&Happened { at: now, event }, &self.surroundings().await?);
+        let audit = entry
+            .map(|entry| with_outcome(entry, &effects))
+            .into_iter()
+            .collect();
         let conversation = stored.task.conversation.clone();
         Ok(Transition {
             delivery: delivery.id.clone(),
@@ -487,6 +440,7 @@ impl Dispatch {
         Ok(Surroundings {
             policy: self.config.policy.clone(),
             ahead,
+            network: None,
         })
     }
 

@@ -277,6 +277,7 @@ impl Surfaces {
             | Control::ChangeRepository
             | Control::Cancel
             | Control::Retry
+            | Control::Widen { .. }
             | Control::Open { .. } => control.clone(),
         };
         let step = |step: &Step| Step {

@@ -6,13 +6,14 @@
 use serde::Serialize;
 
 use crate::{
-    domain::incoming::Press,
+    domain::{incoming::Press, network::Verdict},
     surface::{Control, Words},
-    words::label,
+    words::choice_label,
 };
 
 const APPROVE: &str = "approve:";
 const ANSWER: &str = "answer:";
+const NETWORK: &str = "network:";
 /// As a sentence it means the same, so it needs no value of its own.
 const CANCEL: &str = "cancel";
 
@@ -35,7 +36,7 @@ pub(super) fn offered(words: &Words) -> Option<Select> {
         .iter()
         .filter_map(|control| {
             Some(Choice {
-                label: label(control, &words.kind),
+                label: choice_label(control, &words.kind),
                 value: value(control)?,
             })
         })
@@ -48,6 +49,9 @@ fn value(control: &Control) -> Option<String> {
     match control {
         Control::Approve { revision } => Some(format!("{APPROVE}{revision}")),
         Control::Answer { question, choice } => Some(format!("{ANSWER}{question}:{choice}")),
+        Control::Widen { entry, verdict, .. } => {
+            Some(format!("{NETWORK}{entry}:{}", verdict.name()))
+        }
         Control::Cancel => Some(CANCEL.to_owned()),
         Control::Edit { .. }
         | Control::ChangeRepository
@@ -64,6 +68,15 @@ pub(super) fn pressed(body: &str) -> Option<Press> {
             .parse()
             .ok()
             .map(|revision| Press::Approve { revision });
+    }
+    if let Some((entry, verdict)) = body
+        .strip_prefix(NETWORK)
+        .and_then(|rest| rest.split_once(':'))
+    {
+        return Some(Press::Widen {
+            entry: entry.parse().ok()?,
+            verdict: Verdict::named(verdict)?,
+        });
     }
     let (question, text) = body.strip_prefix(ANSWER)?.split_once(':')?;
     let question = question.parse().ok()?;

@@ -227,7 +227,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::incoming::Press;
+    use crate::domain::{incoming::Press, network::Verdict};
 
     fn created_with(session: &Value) -> Value {
         let mut payload = json!({ "type": "AgentSessionEvent", "action": "created", "agentSession": {
@@ -316,7 +316,16 @@ mod tests {
                 text: "npm test: all".to_owned()
             })
         );
+        assert_eq!(
+            pressed("network:2:once"),
+            Some(Press::Widen {
+                entry: 2,
+                verdict: Verdict::Once
+            })
+        );
         for words in [
+            "network:2:always",
+            "network:once",
             "approve",
             "approve:x",
             "approve: 2 but rename it",

@@ -90,6 +90,7 @@ fn page(control: &Control) -> Option<Link> {
         | Control::ChangeRepository
         | Control::Cancel
         | Control::Retry
+        | Control::Widen { .. }
         | Control::Answer { .. } => None,
     }
 }

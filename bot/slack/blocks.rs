@@ -7,12 +7,12 @@ use super::{
     ids,
     limits::{
         ACTIONS_MAX, ANSWER_BUTTONS_MAX, BUTTON_MAX_CHARS, MARKDOWN_MAX_CHARS, OPTION_MAX_CHARS,
-        OPTION_VALUE_MAX_CHARS, OPTIONS_MAX, PLACEHOLDER_MAX_CHARS, TEXT_MAX_CHARS, URL_MAX_CHARS,
-        VALUE_MAX_CHARS,
+        OPTION_VALUE_MAX_CHARS, OPTIONS_MAX, PLACEHOLDER_MAX_CHARS, SECTION_MAX_CHARS,
+        TEXT_MAX_CHARS, URL_MAX_CHARS, VALUE_MAX_CHARS,
     },
 };
 use crate::{
-    domain::clip,
+    domain::{clip, network::Verdict},
     surface::{Control, Words, WordsKind},
     words,
 };
@@ -32,6 +32,7 @@ pub(super) enum Action {
     Cancel,
     Retry,
     Answer { question: u32, choice: String },
+    Network { entry: u32, verdict: Verdict },
 }
 
 impl Action {
@@ -65,6 +66,10 @@ impl Action {
             Control::Answer { question, choice } => Some(Self::Answer {
                 question: *question,
                 choice: clip(choice, ANSWER_MAX_CHARS),
+            }),
+            Control::Widen { entry, verdict, .. } => Some(Self::Network {
+                entry: *entry,
+                verdict: *verdict,
             }),
             Control::Open { .. } => None,
         }
@@ -104,11 +109,42 @@ pub(super) fn message(words: &Words, audience: Audience) -> Value {
             audience == Audience::Everybody || matches!(control, Control::Open { .. })
         })
         .collect();
-    let elements = elements(&controls, &words.kind);
+    let (hosts, others): (Vec<&Control>, Vec<&Control>) = controls
+        .into_iter()
+        .partition(|control| matches!(control, Control::Widen { .. }));
+    for about_one in hosts.chunk_by(|one, next| entry_of(one) == entry_of(next)) {
+        blocks.extend(about_host(about_one, &words.kind));
+    }
+    let elements = elements(&others, &words.kind);
     if !elements.is_empty() {
         blocks.push(json!({ "type": "actions", "elements": elements }));
     }
     json!({ "text": clip(&escape(&words.fallback), TEXT_MAX_CHARS), "blocks": blocks })
+}
+
+/// The decisions about one host, below its name: on a card about several, each has buttons of its own.
+fn about_host(controls: &[&Control], kind: &WordsKind) -> Vec<Value> {
+    let Some(Control::Widen { host, .. }) = controls.first() else {
+        return Vec::new();
+    };
+    let name = format!("*{}*", escape(host).replace(['*', '`'], ""));
+    let buttons: Vec<Value> = controls
+        .iter()
+        .enumerate()
+        .map(|(index, control)| button(index, control, kind))
+        .collect();
+    vec![
+        json!({ "type": "section", "text": { "type": "mrkdwn", "text": clip(&name, SECTION_MAX_CHARS), "verbatim": true } }),
+        json!({ "type": "actions", "elements": buttons }),
+    ]
+}
+
+const fn entry_of(control: &Control) -> Option<u32> {
+    if let Control::Widen { entry, .. } = control {
+        Some(*entry)
+    } else {
+        None
+    }
 }
 
 /// Escapes the three characters of Slack's own markup. Source: Slack's guide on formatting text.
@@ -195,6 +231,7 @@ fn button(index: usize, control: &Control, kind: &WordsKind) -> Value {
         Control::Edit { .. }
         | Control::ChangeRepository
         | Control::Retry
+        | Control::Widen { .. }
         | Control::Answer { .. } => {}
     }
     button
@@ -208,6 +245,7 @@ const fn name(control: &Control) -> &'static str {
         Control::Cancel => "cancel",
         Control::Retry => "retry",
         Control::Answer { .. } => "answer",
+        Control::Widen { .. } => "network",
         Control::Open { .. } => "open",
     }
 }

@@ -1,5 +1,6 @@
 //! The only SQL. One writer, many readers; every change of a task is one transaction with its effects.
 //!
+//! - [`grants`]: what people decided about hosts
 //! - [`inbox`]: deliveries, stored before they are answered
 //! - [`outbox`]: effects, done one after the other in each lane
 //! - [`tasks`]: tasks, and the one transaction that moves them
@@ -7,6 +8,7 @@
 //! - [`runs`]: runs and what they did
 //! - [`vault`]: secrets that have to be kept, sealed
 
+pub mod grants;
 pub mod inbox;
 pub mod outbox;
 pub mod posts;

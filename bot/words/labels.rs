@@ -1,6 +1,9 @@
 //! The words on buttons and forms.
 
-use crate::surface::{Control, Form, WordsKind};
+use crate::{
+    domain::network::Verdict,
+    surface::{Control, Form, WordsKind},
+};
 
 /// Opens a pull request.
 pub const OPEN_PULL_REQUEST: &str = "Open pull request";
@@ -20,7 +23,33 @@ pub fn label(control: &Control, kind: &WordsKind) -> String {
         Control::Cancel => "Cancel".to_owned(),
         Control::Retry => "Retry".to_owned(),
         Control::Answer { choice, .. } => super::tame::plain_to(choice, usize::MAX),
+        Control::Widen {
+            verdict,
+            repository,
+            ..
+        } => match verdict {
+            Verdict::Once => "Allow once".to_owned(),
+            Verdict::Repository if repository.is_empty() => "Allow for the repository".to_owned(),
+            Verdict::Repository => format!("Allow for {}", super::tame::plain_to(repository, 60)),
+            Verdict::Never => "Never".to_owned(),
+        },
         Control::Open { label, .. } => label.clone(),
+    }
+}
+
+/// What stands on a control where nothing around it says what it is about.
+#[must_use]
+pub fn choice_label(control: &Control, kind: &WordsKind) -> String {
+    let label = label(control, kind);
+    match control {
+        Control::Widen { host, .. } => format!("{label}: {host}"),
+        Control::Approve { .. }
+        | Control::Edit { .. }
+        | Control::ChangeRepository
+        | Control::Cancel
+        | Control::Retry
+        | Control::Answer { .. }
+        | Control::Open { .. } => label,
     }
 }
 

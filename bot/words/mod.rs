@@ -8,6 +8,7 @@ mod commit;
 mod failure;
 mod fence;
 mod labels;
+mod network;
 mod notes;
 mod plan;
 mod progress;
@@ -24,7 +25,10 @@ use askama::Template;
 
 pub use amounts::{duration, spent};
 pub use commit::{CommitExtra, commit_message};
-pub use labels::{CHOOSE, FormLabels, OPEN_PULL_REQUEST, OPEN_TASK, PICTURES, form_labels, label};
+pub use labels::{
+    CHOOSE, FormLabels, OPEN_PULL_REQUEST, OPEN_TASK, PICTURES, choice_label, form_labels, label,
+};
+pub use network::{decided_words, refused_because};
 pub use plan::{PLAN_TEXT_MAX_CHARS, plan_text};
 pub use prompts::{PromptExtra, prompt};
 pub use pull_request::{CommandLine, PictureLink, PullRequestExtra, pull_request_body};
@@ -81,6 +85,11 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
         Message::Progress(progress) => progress::ProgressView::new(progress, url, room).render(),
         Message::PlanCard(card) => plan::PlanView::new(card, url, room).render(),
         Message::Question(card) => question::QuestionView::new(card, url, room).render(),
+        Message::Network(card) => network::NetworkView::new(card, url, room).render(),
+        Message::NetworkSettled { host, decision } => {
+            network::NetworkSettledView { host, decision }.render()
+        }
+        Message::NetworkUnknown { host } => network::NetworkUnknownView { host }.render(),
         Message::Result(card) => result::ResultView::new(card, url, room).render(),
         Message::Failed(card) => failure::FailureView::new(card, room).render(),
         Message::Canceled {
@@ -128,10 +137,14 @@ fn mentions(message: &Message) -> Option<PersonId> {
     match message {
         Message::PlanCard(card) if card.decision == Decision::Open => Some(card.asks.id.clone()),
         Message::Question(card) if card.answered.is_none() => Some(card.asks.id.clone()),
+        Message::Network(card) if card.is_open() => Some(card.asks.id.clone()),
         Message::Result(card) => Some(card.asks.id.clone()),
         Message::Failed(card) => Some(card.asks.id.clone()),
         Message::PlanCard(_)
         | Message::Question(_)
+        | Message::Network(_)
+        | Message::NetworkSettled { .. }
+        | Message::NetworkUnknown { .. }
         | Message::Progress(_)
         | Message::Canceled { .. }
         | Message::PullRequestEnded { .. }
@@ -157,11 +170,14 @@ fn controls(message: &Message, links: &Links) -> Vec<Control> {
         Message::Progress(progress) => progress::controls(progress, open()),
         Message::PlanCard(card) => plan::controls(card),
         Message::Question(card) => question::controls(card),
+        Message::Network(card) => network::controls(card),
         Message::Result(card) => result::controls(card, open()),
         Message::Failed(card) => failure::controls(card, open()),
         Message::Canceled { .. }
         | Message::PullRequestEnded { .. }
         | Message::Expired
+        | Message::NetworkSettled { .. }
+        | Message::NetworkUnknown { .. }
         | Message::NotAllowed { .. }
         | Message::StaleApproval { .. }
         | Message::NothingToDo { .. }
@@ -179,6 +195,7 @@ fn kind(message: &Message) -> WordsKind {
         Message::Progress(progress) => progress::kind(progress),
         Message::PlanCard(card) if card.decision == Decision::Open => WordsKind::Decision,
         Message::Question(card) if card.answered.is_none() => WordsKind::Decision,
+        Message::Network(card) if card.is_open() => WordsKind::Decision,
         Message::Result(card) => WordsKind::Ending { well: card.whole },
         Message::Failed(_) | Message::Expired | Message::Canceled { .. } => {
             WordsKind::Ending { well: false }
@@ -186,6 +203,9 @@ fn kind(message: &Message) -> WordsKind {
         Message::PullRequestEnded { merged, .. } => WordsKind::Ending { well: *merged },
         Message::PlanCard(_)
         | Message::Question(_)
+        | Message::Network(_)
+        | Message::NetworkSettled { .. }
+        | Message::NetworkUnknown { .. }
         | Message::NotAllowed { .. }
         | Message::StaleApproval { .. }
         | Message::NothingToDo { .. }

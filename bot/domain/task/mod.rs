@@ -5,6 +5,7 @@
 
 mod answers;
 mod endings;
+mod network;
 mod people;
 mod show;
 mod state;
@@ -25,6 +26,7 @@ use super::{
     effect::{Assignment, Effect, Slot},
     event::{Event, Happened, Publication},
     message::Message,
+    network::{NetworkTerms, TaskNetwork},
     plan::{Approval, Fingerprint, PlanRevision, Terms},
     policy::Policy,
     proof::{Proof, Report},
@@ -41,6 +43,8 @@ pub struct Surroundings {
     pub policy: Policy,
     /// How many tasks would go first if this one had to wait now; zero means that it starts at once.
     pub ahead: u32,
+    /// The network policy of the task's repository as it is now; none while that is not known.
+    pub network: Option<NetworkTerms>,
 }
 
 /// One piece of work asked for in one conversation.
@@ -103,6 +107,9 @@ pub struct Task {
     pub questions: u32,
     /// How many notes were said.
     pub notes: u32,
+    /// What its sandboxes may reach, were refused, and were allowed by people.
+    #[serde(default)]
+    pub network: TaskNetwork,
     /// Whether replies without a mention are left alone.
     pub muted: bool,
     /// When the state last changed.
@@ -166,6 +173,7 @@ impl Task {
             model: None,
             questions: 0,
             notes: 0,
+            network: TaskNetwork::default(),
             muted: false,
             changed_at: at,
             state: State::Queued {
@@ -220,10 +228,30 @@ impl Task {
             Event::RepositoryChosen { by, repository } => {
                 self.repository_chosen(by, repository, around)
             }
-            Event::SlotGranted => self.slot_granted(),
+            Event::NetworkDecided {
+                by,
+                entry,
+                verdict,
+                road,
+            } => {
+                let wish = network::Wish {
+                    by,
+                    verdict: *verdict,
+                    road: *road,
+                    at: happened.at,
+                };
+                self.network_decided(*entry, &wish, around)
+            }
+            Event::NetworkRefused { run, hosts } => self.network_refused(*run, hosts, happened.at),
+            Event::SlotGranted => self.slot_granted(around),
             Event::Gathered { context, workplace } => self.gathered(context, workplace),
             Event::RunStarted { run } if self.is_live(*run) => self.run_started(*run),
-            Event::RunEnded { run, ending } if self.is_live(*run) => self.run_ended(*run, ending),
+            Event::RunEnded { run, ending } if self.is_live(*run) => {
+                if matches!(self.state, State::Planning { .. }) {
+                    self.take_network(around);
+                }
+                self.run_ended(*run, ending)
+            }
             Event::Proved { run, proof } if self.is_live(*run) => self.proved(*run, proof),
             Event::ProofFailed { run, reason } if self.is_live(*run) => self.proof_failed(reason),
             Event::Published { run, publication } if self.is_live(*run) => {

@@ -22,6 +22,9 @@ impl Task {
         at: Timestamp,
         around: &Surroundings,
     ) -> Vec<Effect> {
+        if let Some(effects) = self.network_said(line, command, at, around) {
+            return effects;
+        }
         if let Err(refusal) =
             around
                 .policy
@@ -70,7 +73,9 @@ impl Task {
             Command::Words(text) | Command::New(text) => {
                 self.words(line, text, options, mentioned, around)
             }
-            Command::Empty | Command::List => self.words(line, "", options, mentioned, around),
+            Command::Empty | Command::List | Command::Network { .. } => {
+                self.words(line, "", options, mentioned, around)
+            }
         };
         if !options.unknown.is_empty() {
             effects.push(Self::whisper(

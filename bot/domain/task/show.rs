@@ -122,6 +122,15 @@ impl Task {
             agent: self.terms.agent.clone(),
             model: self.terms.model.clone().or_else(|| self.model.clone()),
             budget: self.terms.budget,
+            network: self.network.terms.summary.clone(),
+            network_is_open: self.network.terms.open,
+            network_beyond: last
+                .plan
+                .network
+                .iter()
+                .filter(|host| !self.network.terms.covers(host))
+                .cloned()
+                .collect(),
             decision,
             asks: self.request.author.clone(),
         })
@@ -227,6 +236,7 @@ impl Task {
         let card = FailureCard {
             text: text.clone(),
             agent: self.terms.agent.clone(),
+            refused_hosts: self.network.open_hosts(self.last_run),
             can_retry: true,
             spent: self.usage,
             asks: self.request.author.clone(),

@@ -15,6 +15,7 @@ use crate::domain::{
         AgentQuestion, BaseStanding, Change, Ending, PublishProblem, ReactionMeaning, RunFailure,
         WorkplaceProblem,
     },
+    network,
     plan::Plan,
     proof::{CheckOutcome, CheckResult},
     specification::Requirement,
@@ -81,6 +82,7 @@ fn around() -> Surroundings {
     Surroundings {
         policy: Policy::default(),
         ahead: 0,
+        network: None,
     }
 }
 
@@ -322,6 +324,7 @@ impl World {
                 | Effect::Hear { .. }
                 | Effect::Gather
                 | Effect::ShowPictures { .. }
+                | Effect::Widen { .. }
                 | Effect::OpenForm { .. }
                 | Effect::Release => {}
             }
@@ -430,6 +433,132 @@ fn no_sequence_of_events_breaks_the_machine() {
         edge = next;
     }
     assert!(seen.len() > 1_000, "the walk went nowhere: {}", seen.len());
+    for (task, _) in seen {
+        refusals_change_nothing_but_the_network(&task);
+    }
+}
+
+/// Wherever a task stands: refusals and decisions about them neither start, stop nor end anything, only members open a way,
+/// one decision a host, and none where the task is over.
+fn refusals_change_nothing_but_the_network(stored: &str) {
+    let before: Task = serde_json::from_str(stored).expect("it was stored");
+    let mut task = before.clone();
+    let run = task.last_run;
+    let refused = network::RefusedHost {
+        host: "packages.example".into(),
+        port: 443,
+        phase: "work".into(),
+        method: "GET".into(),
+        path: None,
+        rule: "not listed".into(),
+        command: None,
+        count: 1,
+    };
+    let older = RunNumber(run.0.wrapping_sub(1));
+    let refusal = |run| Event::NetworkRefused {
+        run,
+        hosts: vec![refused.clone()],
+    };
+    let decision = |by: Person| Event::NetworkDecided {
+        by,
+        entry: 1,
+        verdict: network::Verdict::Once,
+        road: Road::Button,
+    };
+    let mut widened = Vec::new();
+    for event in [
+        decision(ana()),
+        refusal(older),
+        refusal(run),
+        decision(person("eve", Standing::Guest)),
+        said(
+            person("eve", Standing::Outsider),
+            "allow once packages.example",
+        ),
+        said(ana(), "allow once other.example"),
+        decision(ana()),
+        decision(person("ben", Standing::Member)),
+        said(ana(), "never packages.example"),
+    ] {
+        let is_person = !matches!(event, Event::NetworkRefused { .. });
+        let effects = task.handle(&happened(event.clone()), &around());
+        assert!(effects.len() <= 3 && !(is_person && effects.is_empty()));
+        for effect in effects {
+            match effect {
+                Effect::Widen { grant } => widened.push(grant),
+                Effect::Say { slot, .. } => assert_eq!(slot, Slot::Network(1)),
+                other => assert!(matches!(
+                    other,
+                    Effect::Whisper { .. } | Effect::Hear { .. }
+                )),
+            }
+        }
+    }
+    let over = task.state.is_over() && !matches!(task.state, State::Failed { .. });
+    let decidable = !over && task.repository().is_some();
+    assert_eq!(widened.len(), usize::from(decidable), "{:?}", task.state);
+    for grant in widened {
+        assert_eq!(grant.decision.by, ana());
+        assert_eq!(grant.decision.verdict, network::Verdict::Once);
+    }
+    task.network = before.network.clone();
+    assert_eq!(task, before);
+}
+
+#[test]
+fn an_approval_is_for_the_network_that_was_shown_and_widening_does_not_touch_it() {
+    let (mut task, _) = opened();
+    let with = |fingerprint: &str| Surroundings {
+        network: Some(NetworkTerms {
+            fingerprint: fingerprint.into(),
+            ..NetworkTerms::default()
+        }),
+        ..around()
+    };
+    let planned = Ending {
+        specification: Some(specification()),
+        plan: Some(plan()),
+        ..Ending::default()
+    };
+    let (context, workplace) = (vec![], Ok(workplace()));
+    let (run, ending) = (RunNumber(1), Box::new(planned));
+    for event in [
+        Event::SlotGranted,
+        Event::Gathered { context, workplace },
+        Event::RunEnded { run, ending },
+        said(ana(), "looks good"),
+    ] {
+        task.handle(&happened(event), &with("one"));
+    }
+    assert_eq!(task.terms.network_policy, "one");
+    // The policy changed between the approval and the start: the plan is shown again, with the new one.
+    task.handle(&happened(Event::SlotGranted), &with("two"));
+    assert_eq!(task.state, State::AwaitingApproval { revision: 1 });
+    task.handle(&happened(said(ana(), "looks good")), &with("two"));
+    task.handle(&happened(Event::SlotGranted), &with("two"));
+    let run = RunNumber(2);
+    assert_eq!(task.state, State::Preparing { run });
+    // Neither a change while the work goes on nor a decision about a host voids it.
+    let refused = network::RefusedHost {
+        host: "a.example".into(),
+        port: 443,
+        phase: "setup".into(),
+        method: "CONNECT".into(),
+        path: None,
+        rule: "not listed".into(),
+        command: None,
+        count: 1,
+    };
+    let hosts = vec![refused];
+    task.handle(
+        &happened(Event::NetworkRefused { run, hosts }),
+        &with("three"),
+    );
+    let allow = said(ana(), "allow a.example for this repository");
+    let effects = task.handle(&happened(allow), &with("three"));
+    assert!(matches!(effects.first(), Some(Effect::Widen { .. })));
+    assert!(task.approval_holds());
+    assert_eq!(task.terms.network_policy, "two");
 }
 
 #[test]

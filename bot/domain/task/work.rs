@@ -1,6 +1,6 @@
 //! What the bot's own work brings back: slots, readings, runs, proofs, publications.
 
-use super::{Next, QuestionKind, State, Task};
+use super::{Next, QuestionKind, State, Surroundings, Task};
 use crate::domain::{
     RunNumber,
     conversation::Line,
@@ -18,7 +18,7 @@ const INTERRUPTED: &str =
     "The run was interrupted. Look at the state of the work tree and go on where you were.";
 
 impl Task {
-    pub(super) fn slot_granted(&mut self) -> Vec<Effect> {
+    pub(super) fn slot_granted(&mut self, around: &Surroundings) -> Vec<Effect> {
         let State::Queued { next } = &self.state else {
             return Vec::new();
         };
@@ -30,7 +30,10 @@ impl Task {
             Next::Run { assignment } if self.is_over_ceiling() => self.ask_for_more(assignment),
             Next::Run {
                 assignment: Assignment::Work,
-            } => self.start_approved_work(),
+            } => {
+                self.take_network(around);
+                self.start_approved_work()
+            }
             Next::Run { assignment } => {
                 let phase = if assignment.changes_files() {
                     Phase::Preparing

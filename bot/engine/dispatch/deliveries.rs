@@ -4,7 +4,7 @@ use crate::{
     domain::{
         TaskId,
         command::Command,
-        conversation::{ConversationId, Person},
+        conversation::{ConversationId, Person, Road},
         effect::{Effect, FormRequest},
         event::Event,
         message::Message,
@@ -101,7 +101,13 @@ pub(super) fn form(
     }
 }
 
-pub(super) fn audit_of(event: &Event) -> Option<AuditEntry> {
+/// How the audit log calls a decision about a refused host.
+const NETWORK_ACT: &str = "network";
+
+pub(super) fn audit_of(task: &Task, event: &Event) -> Option<AuditEntry> {
+    if let Some(entry) = network_audit_of(task, event) {
+        return Some(entry);
+    }
     let entry = |person: &Person, act: &str, detail: String| {
         Some(AuditEntry {
             person: person.id.0.clone(),
@@ -139,6 +145,8 @@ pub(super) fn audit_of(event: &Event) -> Option<AuditEntry> {
             entry(by, "choose repository", repository.0.clone())
         }
         Event::SlotGranted
+        | Event::NetworkRefused { .. }
+        | Event::NetworkDecided { .. }
         | Event::Gathered { .. }
         | Event::RunStarted { .. }
         | Event::RunEnded { .. }
@@ -151,6 +159,56 @@ pub(super) fn audit_of(event: &Event) -> Option<AuditEntry> {
         | Event::EffectGivenUp { .. }
         | Event::WaitedTooLong => None,
     }
+}
+
+/// Who decided what about which host, and by which road.
+fn network_audit_of(task: &Task, event: &Event) -> Option<AuditEntry> {
+    let (by, verdict, found, named, road) = match event {
+        Event::Said {
+            line,
+            command:
+                Command::Network {
+                    host,
+                    port,
+                    verdict,
+                },
+            ..
+        } => {
+            let found = task.network.find(host, *port);
+            (&line.author, verdict, found, host.as_str(), Road::Sentence)
+        }
+        Event::NetworkDecided {
+            by,
+            entry,
+            verdict,
+            road,
+        } => {
+            let found = task.network.entry(*entry);
+            (by, verdict, found, "an unknown host", *road)
+        }
+        _ => return None,
+    };
+    let host = found.map_or_else(
+        || named.to_owned(),
+        |entry| format!("{}:{}", entry.refused.host, entry.refused.port),
+    );
+    Some(AuditEntry {
+        person: by.id.0.clone(),
+        act: NETWORK_ACT.to_owned(),
+        detail: format!("{} for {host} by {road:?}", verdict.name()),
+    })
+}
+
+/// A decision about the network that did not count is no decision in the audit log.
+pub(super) fn with_outcome(mut entry: AuditEntry, effects: &[Effect]) -> AuditEntry {
+    if entry.act == NETWORK_ACT
+        && !effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Widen { .. }))
+    {
+        "network, without effect".clone_into(&mut entry.act);
+    }
+    entry
 }
 
 /// Six characters that are easy to say and safe everywhere.

@@ -50,7 +50,8 @@ impl Request<'_> {
             | Command::Empty
             | Command::List
             | Command::Aside => Message::NothingAsked,
-            Command::Stop
+            Command::Network { .. }
+            | Command::Stop
             | Command::Retry
             | Command::Status
             | Command::Approve

@@ -214,6 +214,7 @@ fn read_press(payload: &Value) -> Option<Incoming> {
         Action::ChangeRepository => Press::OpenRepository { trigger: trigger() },
         Action::Cancel => Press::Cancel,
         Action::Retry => Press::Retry,
+        Action::Network { entry, verdict } => Press::Widen { entry, verdict },
         Action::Answer { question, choice } => Press::Answer {
             question,
             text: choice,

@@ -6,6 +6,7 @@ use crate::{
     domain::{
         conversation::{ConversationId, PersonId},
         incoming::Press,
+        network::Verdict,
     },
     slack::{
         blocks::{Action, Audience, message},
@@ -203,4 +204,43 @@ fn labels_of_forms_fit() {
                 .all(|label| label.chars().count() <= 24)
         );
     }
+}
+
+#[test]
+fn each_refused_host_has_its_name_and_buttons_of_its_own() {
+    let about = |entry: u32, host: &str| {
+        [Verdict::Once, Verdict::Repository, Verdict::Never].map(|verdict| Control::Widen {
+            entry,
+            host: host.to_owned(),
+            verdict,
+            repository: "acme/web".to_owned(),
+        })
+    };
+    let mut controls = about(3, "packages.example:443").to_vec();
+    controls.extend(about(4, "<!channel> *x* & y"));
+    let shown = message(&words_with(controls.clone()), Audience::Everybody);
+    let blocks = shown["blocks"].as_array().cloned().unwrap_or_default();
+    let kinds: Vec<&str> = blocks
+        .iter()
+        .filter_map(|block| block["type"].as_str())
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            "section", "markdown", "section", "actions", "section", "actions"
+        ]
+    );
+    assert_eq!(blocks[2]["text"]["text"], "*packages.example:443*");
+    assert_eq!(blocks[4]["text"]["text"], "*&lt;!channel&gt; x &amp; y*");
+    let button = &blocks[3]["elements"][1];
+    assert_eq!(button["text"]["text"], "Allow for acme/web");
+    let pressed = Action::of(button);
+    let expected = Action::Network {
+        entry: 3,
+        verdict: Verdict::Repository,
+    };
+    assert_eq!(pressed, Some(expected));
+    // Nothing is decided in a message that one person sees.
+    let whispered = message(&words_with(controls), Audience::OnePerson);
+    assert_eq!(whispered["blocks"].as_array().map(Vec::len), Some(2));
 }

@@ -283,7 +283,13 @@ fn notes() -> Vec<Message> {
             reason: NASTY.into(),
         },
     ];
-    for act in [Act::Start, Act::Steer, Act::Approve, Act::Cancel] {
+    for act in [
+        Act::Start,
+        Act::Steer,
+        Act::Approve,
+        Act::Cancel,
+        Act::WidenNetwork,
+    ] {
         notes.extend(
             [Refusal::NotAMember, Refusal::NotListed, Refusal::OwnRequest]
                 .map(|refusal| Message::NotAllowed { act, refusal }),

@@ -125,7 +125,7 @@ fn a_plan_says_everything_that_an_approval_approves() {
     - **Files:** `lib/users.js`, `test/offset.test.js`
     - **Checks at the end:** `npm test`
     - **Pictures before and after:** `/users?limit=200&offset=150`, with `node server.js` on port 3000
-    - **Network:** the model only, and the registries of the settings during setup
+    - **Network:** the model only
     - **Cost:** $0.05 to $0.20 expected, never more than $5.00 without asking
 
     **Risks**

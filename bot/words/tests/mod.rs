@@ -6,6 +6,7 @@
 
 mod everything;
 mod messages;
+mod network;
 mod prompts;
 mod published;
 pub(crate) mod samples;

@@ -134,6 +134,7 @@ pub(crate) fn task() -> Task {
         &Surroundings {
             policy: Policy::default(),
             ahead: 0,
+            network: None,
         },
     )
     .0;
@@ -272,6 +273,7 @@ pub(crate) fn failure(text: FailureText) -> FailureCard {
     FailureCard {
         text,
         agent: "claude".into(),
+        refused_hosts: vec![],
         can_retry: true,
         spent: usage(),
         asks: person("ana"),
