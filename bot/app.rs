@@ -38,6 +38,9 @@ const SHUTDOWN_WITHIN: Duration = Duration::from_secs(9);
 /// How often the engine is asked whether it lives.
 const ENGINE_ASKED_EVERY: Duration = Duration::from_secs(10);
 
+/// The folders in the data folder of which a sandbox sees its own part: sockets, mirrors, quarantined commits.
+const LENT: [&str; 3] = ["s", "mirrors", "quarantine"];
+
 /// The whole bot, built and not yet running.
 pub struct App {
     context: Context,
@@ -88,7 +91,8 @@ impl App {
         let config = Arc::new(config);
         let executor =
             DockerExecutor::connect(&config.instance, config.sandbox.docker_host.as_deref())
-                .context("the container engine cannot be reached")?;
+                .context("the container engine cannot be reached")?
+                .lending(LENT.map(|folder| config.data_dir.join(folder)).to_vec());
         let slack = config
             .slack
             .as_ref()

@@ -150,10 +150,34 @@ pub struct SandboxConfig {
     pub memory_bytes: u64,
     /// Processors.
     pub processors: f64,
+    /// What the files of one task may take of the disk, in bytes.
+    pub disk_bytes: u64,
     /// Hosts that setup commands may reach.
     pub registry_hosts: Vec<String>,
     /// The proxy on the way to them.
     pub upstream_proxy: Option<Address>,
+}
+
+impl SandboxConfig {
+    fn from_values(values: &Values) -> Result<Self, ConfigError> {
+        Ok(Self {
+            docker_host: values.given("DECKHAND_DOCKER_HOST"),
+            runtime: values.given("DECKHAND_RUNTIME"),
+            memory_bytes: values
+                .parse::<u64>("DECKHAND_SANDBOX_MEMORY_MB")?
+                .clamp(256, 1 << 20)
+                << 20,
+            processors: values
+                .parse::<f64>("DECKHAND_SANDBOX_PROCESSORS")?
+                .clamp(0.1, 1024.0),
+            disk_bytes: values
+                .parse::<u64>("DECKHAND_SANDBOX_DISK_GB")?
+                .clamp(1, 1 << 20)
+                << 30,
+            registry_hosts: values.list("DECKHAND_REGISTRY_HOSTS"),
+            upstream_proxy: values.given("DECKHAND_UPSTREAM_PROXY").map(Address::from),
+        })
+    }
 }
 
 /// Ceilings.
@@ -264,19 +288,7 @@ impl Config {
             agent: values.given("DECKHAND_AGENT"),
             model: values.given("DECKHAND_MODEL"),
             image_prefix: values.text("DECKHAND_IMAGE_PREFIX").to_owned(),
-            sandbox: SandboxConfig {
-                docker_host: values.given("DECKHAND_DOCKER_HOST"),
-                runtime: values.given("DECKHAND_RUNTIME"),
-                memory_bytes: values
-                    .parse::<u64>("DECKHAND_SANDBOX_MEMORY_MB")?
-                    .clamp(256, 1 << 20)
-                    << 20,
-                processors: values
-                    .parse::<f64>("DECKHAND_SANDBOX_PROCESSORS")?
-                    .clamp(0.1, 1024.0),
-                registry_hosts: values.list("DECKHAND_REGISTRY_HOSTS"),
-                upstream_proxy: values.given("DECKHAND_UPSTREAM_PROXY").map(Address::from),
-            },
+            sandbox: SandboxConfig::from_values(&values)?,
             limits: limits(&values)?,
             policy: Policy {
                 people: values

@@ -255,6 +255,12 @@ pub const SETTINGS: &[Setting] = &[
         "Processors of one sandbox.",
     ),
     open(
+        "DECKHAND_SANDBOX_DISK_GB",
+        "sandbox.disk_gb",
+        "10",
+        "What the files of one task may take of the engine's disk, in GiB; a sandbox that fills it is ended.",
+    ),
+    open(
         "DECKHAND_REGISTRY_HOSTS",
         "sandbox.registry_hosts",
         "",

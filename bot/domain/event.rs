@@ -334,6 +334,11 @@ pub enum RunFailure {
         /// Whether the engine killed it for memory.
         out_of_memory: bool,
     },
+    /// It was killed because there was no room on the disk.
+    OutOfDisk {
+        /// What was full.
+        wall: DiskWall,
+    },
     /// The ceiling of time was reached.
     OutOfTime,
     /// It said nothing for too long.
@@ -349,6 +354,24 @@ pub enum RunFailure {
         /// What happened.
         detail: String,
     },
+}
+
+/// What of a disk was full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DiskWall {
+    /// The sandbox's own files, by their size.
+    Bytes {
+        /// The ceiling in bytes.
+        limit: u64,
+    },
+    /// The sandbox's own files, by their number.
+    Files {
+        /// The ceiling.
+        limit: u64,
+    },
+    /// The disk of the machine, which all sandboxes share.
+    Host,
 }
 
 /// Where a commit was published.

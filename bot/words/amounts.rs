@@ -27,6 +27,12 @@ pub fn spent(usage: Usage) -> String {
     }
 }
 
+/// Bytes as people set them: `10 GB`.
+#[must_use]
+pub fn gigabytes(bytes: u64) -> String {
+    format!("{} GB", bytes >> 30)
+}
+
 /// `1 file`, `2 files`.
 #[must_use]
 pub fn count(number: usize, one: &str, many: &str) -> String {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     domain::{
-        event::{PublishProblem, RunFailure},
+        event::{DiskWall, PublishProblem, RunFailure},
         message::{FailureCard, FailureText, Phase},
     },
     surface::Control,
@@ -32,6 +32,14 @@ impl<'a> FailureView<'a> {
         phase_words(phase)
     }
 
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "a template passes references"
+    )]
+    fn gigabytes(&self, bytes: &u64) -> String {
+        super::amounts::gigabytes(*bytes)
+    }
+
     fn spent(&self) -> String {
         spent(self.card.spent)
     }
@@ -51,6 +59,7 @@ impl<'a> FailureView<'a> {
             | RunFailure::RateLimited
             | RunFailure::Overloaded
             | RunFailure::TooMuchOutput
+            | RunFailure::OutOfDisk { .. }
             | RunFailure::OutOfTime
             | RunFailure::Silent
             | RunFailure::OutOfBudget

@@ -27,7 +27,8 @@ pub enum Access {
 pub enum MountSource {
     /// A volume of the engine, made when it is missing.
     Volume(VolumeName),
-    /// A folder of the host. Only sockets and repository mirrors, and only [`Access::ReadOnly`].
+    /// A folder of the host. Only sockets and repository mirrors, only below what the executor was told it may lend, and
+    /// only [`Access::ReadOnly`].
     Host(PathBuf),
 }
 
@@ -42,7 +43,7 @@ pub struct Mount {
     pub access: Access,
 }
 
-/// Ceilings of one sandbox. All are enforced by the engine.
+/// Ceilings of one sandbox. The engine enforces them; the executor watches the disk itself, where engines have no quota.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limits {
     /// Memory in bytes, without swap.
@@ -55,6 +56,10 @@ pub struct Limits {
     pub open_files: u32,
     /// The size of `/tmp` in bytes.
     pub scratch_bytes: u64,
+    /// What the volumes may hold together, in bytes, and what one file may hold. Watched: see [`End::DiskFull`].
+    pub disk_bytes: u64,
+    /// How many files and folders the volumes may hold together.
+    pub files: u64,
 }
 
 /// Everything that is needed to start a sandbox.
@@ -122,6 +127,27 @@ pub struct ExecOutput {
     pub elapsed: Duration,
 }
 
+/// What ended a sandbox's main process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It ended by itself, or was stopped.
+    Itself,
+    /// The kernel killed it for memory.
+    OutOfMemory,
+    /// It was killed because its volumes held more than they may.
+    DiskFull {
+        /// The ceiling in bytes.
+        limit_bytes: u64,
+    },
+    /// It was killed because its volumes held more files than they may.
+    TooManyFiles {
+        /// The ceiling.
+        limit: u64,
+    },
+    /// It was killed because the engine's own disk was nearly full.
+    HostDiskLow,
+}
+
 /// How a sandbox's main process is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
@@ -131,8 +157,8 @@ pub enum Condition {
     Ended {
         /// The exit status.
         status: i64,
-        /// Whether the engine killed it for memory.
-        out_of_memory: bool,
+        /// What ended it.
+        by: End,
     },
     /// The engine knows no such sandbox.
     Absent,

@@ -41,7 +41,9 @@ use tokio::sync::mpsc;
 const IMAGE: &str = "deckhand-base:latest";
 
 async fn engine() -> impl Executor {
-    let engine = DockerExecutor::connect("test-proof", None).unwrap();
+    let engine = DockerExecutor::connect("test-proof", None)
+        .unwrap()
+        .lending(vec![std::env::temp_dir()]);
     let present = engine.has_image(IMAGE).await.unwrap();
     assert!(
         present,
@@ -57,6 +59,8 @@ fn limits() -> Limits {
         processes: 512,
         open_files: 4096,
         scratch_bytes: 256 << 20,
+        disk_bytes: 4 << 30,
+        files: 200_000,
     }
 }
 

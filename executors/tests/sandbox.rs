@@ -4,24 +4,22 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
+mod ground;
+
 use std::{
-    collections::BTreeMap,
     convert::Infallible,
     net::SocketAddr,
     path::Path,
     process::Command,
-    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
 use deckhand_executors::{
-    Executor, ExecutorError, SandboxName, SandboxSpec,
-    docker::DockerExecutor,
+    Executor as _, ExecutorError,
     egress::{ApiKey, BaseAddress, EgressProxy, Opening, Phase, Way},
-    sandbox::{
-        Access, Attachment, Condition, Exec, ExecOutput, Limits, Mount, MountSource, VolumeName,
-    },
+    sandbox::{Access, Attachment, Condition, End, Mount, MountSource},
 };
+use ground::{Ground, IMAGE, PATIENCE, SHIM, exec};
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -30,119 +28,6 @@ use tokio::{
     sync::mpsc,
     time::timeout,
 };
-
-const IMAGE: &str = "deckhand-sandbox:base";
-const SHIM: &str = "/opt/deckhand/shim";
-const PATIENCE: Duration = Duration::from_mins(1);
-const MIB: u64 = 1024 * 1024;
-
-/// An instance of its own for each test, and everything of it removed at the end.
-struct Ground {
-    instance: String,
-    executor: DockerExecutor,
-}
-
-impl Ground {
-    async fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let instance = format!(
-            "test-{}-{}",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
-        let executor = DockerExecutor::connect(&instance, None).unwrap();
-        let present = executor
-            .has_image(IMAGE)
-            .await
-            .expect("a Docker engine has to run: script/setup starts one");
-        assert!(
-            present,
-            "the image {IMAGE} is missing: script/setup builds it"
-        );
-        Self { instance, executor }
-    }
-
-    fn name(&self) -> SandboxName {
-        SandboxName(format!("{}-sandbox", self.instance))
-    }
-
-    fn volume(&self) -> VolumeName {
-        VolumeName(format!("{}-work", self.instance))
-    }
-
-    /// A sandbox that runs a line of shell, with a volume as its work tree.
-    fn spec(&self, line: &str) -> SandboxSpec {
-        SandboxSpec {
-            name: self.name(),
-            image: IMAGE.to_owned(),
-            command: ["sh", "-c", line].map(str::to_owned).to_vec(),
-            environment: BTreeMap::new(),
-            working_directory: "/work".to_owned(),
-            mounts: vec![Mount {
-                source: MountSource::Volume(self.volume()),
-                target: "/work".to_owned(),
-                access: Access::ReadWrite,
-            }],
-            labels: BTreeMap::from([("deckhand.task".to_owned(), "t1".to_owned())]),
-            limits: Limits {
-                memory_bytes: 256 * MIB,
-                processors: 1.0,
-                processes: 128,
-                open_files: 1024,
-                scratch_bytes: 16 * MIB,
-            },
-            runtime: None,
-        }
-    }
-
-    async fn start(&self, line: &str) {
-        self.executor.start(&self.spec(line)).await.unwrap();
-    }
-
-    async fn attach(&self) -> Attachment {
-        self.executor.attach(&self.name()).await.unwrap()
-    }
-
-    async fn exec(&self, line: &str) -> ExecOutput {
-        self.executor.exec(&self.name(), exec(line)).await.unwrap()
-    }
-
-    /// The standard output of a line of shell that has to succeed.
-    async fn shell(&self, line: &str) -> String {
-        let done = self.exec(line).await;
-        assert_eq!(
-            done.status,
-            Some(0),
-            "{line}: {}",
-            String::from_utf8_lossy(&done.errors)
-        );
-        String::from_utf8(done.output).unwrap()
-    }
-}
-
-impl Drop for Ground {
-    fn drop(&mut self) {
-        // A failed test leaves nothing behind either, and a drop cannot wait for the executor.
-        let removal = "for kind in container volume; do
-             all=-q; [ $kind = container ] && all=-aq
-             docker $kind ls $all --filter label=deckhand.instance=$0 | xargs -r docker $kind rm -f
-           done";
-        let _ = Command::new("sh")
-            .args(["-c", removal, &self.instance])
-            .output();
-    }
-}
-
-fn exec(line: &str) -> Exec {
-    Exec {
-        command: ["sh", "-c", line].map(str::to_owned).to_vec(),
-        environment: BTreeMap::new(),
-        working_directory: "/work".to_owned(),
-        input: Vec::new(),
-        timeout: PATIENCE,
-        output_limit_bytes: 64 * 1024,
-    }
-}
 
 async fn lines(attachment: &mut Attachment, count: usize) -> Vec<String> {
     let mut reader = BufReader::new(&mut attachment.output).lines();
@@ -203,7 +88,7 @@ async fn what_ended_while_nobody_listened_can_still_be_read() {
     ground.start("echo last words; exit 3").await;
     let ended = Condition::Ended {
         status: 3,
-        out_of_memory: false,
+        by: End::Itself,
     };
     assert_eq!(
         timeout(PATIENCE, ground.executor.wait(&ground.name()))
@@ -241,38 +126,6 @@ async fn the_end_of_the_main_process_ends_its_output() {
         .expect("the end")
         .unwrap();
     assert_eq!(said, "bye\n");
-}
-
-#[tokio::test]
-async fn a_sandbox_has_no_rights_and_no_network() {
-    let ground = Ground::new().await;
-    ground.start("exec sleep 1000").await;
-    let report = ground
-        .shell(
-            "id -u; ls /sys/class/net; grep -E '^(CapEff|CapBnd|NoNewPrivs|Seccomp):' /proc/self/status
-             touch /etc/x /usr/x /opt/x 2>/dev/null && echo root-writable
-             touch /work/x /tmp/x && echo work-writable
-             stat -c %U /work; cat /etc/resolv.conf
-             unshare -Ur true 2>/dev/null && echo unshared; ls /var/run/docker.sock 2>/dev/null; true",
-        )
-        .await;
-    let words: Vec<&str> = report.split_whitespace().collect();
-    let expected = "1000 lo CapBnd: 0000000000000000 CapEff: 0000000000000000 NoNewPrivs: 1 Seccomp: 2 work-writable \
-                    agent nameserver 127.0.0.1";
-    let mut expected: Vec<&str> = expected.split_whitespace().collect();
-    let mut found = words.clone();
-    found.sort_unstable();
-    expected.sort_unstable();
-    assert_eq!(found, expected, "{report}");
-
-    for target in ["1.1.1.1", "169.254.169.254", "172.17.0.1"] {
-        let line = format!("curl --noproxy '*' -s -m 5 http://{target}/");
-        assert_eq!(
-            ground.exec(&line).await.status,
-            Some(7),
-            "{target} has to be unreachable at once"
-        );
-    }
 }
 
 #[tokio::test]
@@ -376,7 +229,7 @@ async fn what_cannot_start_says_why_and_leaves_nothing() {
     ground.executor.start(&spec).await.unwrap();
     let ended = Condition::Ended {
         status: 127,
-        out_of_memory: false,
+        by: End::Itself,
     };
     assert_eq!(
         timeout(PATIENCE, ground.executor.wait(&ground.name()))
@@ -488,41 +341,6 @@ async fn a_sandbox_that_is_gone_is_said_to_be_gone() {
             .await
             .unwrap_err()
     ));
-}
-
-#[tokio::test]
-async fn a_fork_bomb_and_a_hog_leave_the_next_command_working() {
-    let ground = Ground::new().await;
-    ground.start("exec sleep 1000").await;
-    ground
-        .exec("for i in $(seq 300); do sleep 2 & done 2>/dev/null; wait")
-        .await;
-    let hog = ground
-        .exec("head -c 600m /dev/zero | tail >/dev/null; exit ${PIPESTATUS:-$?}")
-        .await;
-    assert_ne!(hog.status, Some(0));
-    assert_eq!(ground.shell("echo still here").await, "still here\n");
-}
-
-#[tokio::test]
-async fn a_main_process_that_takes_too_much_memory_is_reported_as_that() {
-    let ground = Ground::new().await;
-    ground
-        .start(&format!(
-            "exec {SHIM} run -- python3 -c 'x = bytearray(600 * 1024 * 1024)'"
-        ))
-        .await;
-    let ended = timeout(PATIENCE, ground.executor.wait(&ground.name()))
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(
-        ended,
-        Condition::Ended {
-            status: 137,
-            out_of_memory: true
-        }
-    );
 }
 
 /// A model provider that answers with the key it was asked with.

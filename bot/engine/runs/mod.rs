@@ -13,7 +13,10 @@ use std::{
     time::Duration,
 };
 
-use deckhand_executors::{SandboxName, sandbox::Condition};
+use deckhand_executors::{
+    SandboxName,
+    sandbox::{Condition, End},
+};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -23,7 +26,7 @@ use crate::{
     domain::{
         RunNumber, TaskId,
         effect::Assignment,
-        event::{Ending, Event, RunFailure},
+        event::{DiskWall, Ending, Event, RunFailure},
         task::Task,
     },
     store::{StoreError, runs::StoredRun},
@@ -181,6 +184,12 @@ impl Runs {
         run: RunNumber,
         ending: Ending,
     ) -> Result<(), Fault> {
+        let is_overfull = matches!(
+            ending.failure,
+            Some(RunFailure::OutOfDisk {
+                wall: DiskWall::Bytes { .. } | DiskWall::Files { .. }
+            })
+        );
         let key = format!("run:{}:{run}:ended", task.id);
         context
             .accept(work_delivery(
@@ -201,6 +210,10 @@ impl Runs {
             .stop(&sandbox::run_name(&task.id, run))
             .await?;
         remove_sockets(context, &task.id, &run.to_string()).await;
+        if is_overfull {
+            // The next sandbox on these volumes would be killed as well; without them it begins with a fresh work tree.
+            remove_volumes(context, &task.id).await?;
+        }
         Ok(())
     }
 
@@ -274,14 +287,7 @@ impl Runs {
     /// Removes what an ended task left: sandboxes, volumes, sockets.
     pub async fn release(&self, context: &Context, task: &TaskId) -> Result<(), Fault> {
         self.stop(context, task).await?;
-        context
-            .executor
-            .remove_volume(&sandbox::work_volume(task))
-            .await?;
-        context
-            .executor
-            .remove_volume(&sandbox::home_volume(task))
-            .await?;
+        remove_volumes(context, task).await?;
         let of_proofs = format!("deckhand-proof-{task}-");
         for volume in context.executor.volumes().await? {
             if volume.0.starts_with(&of_proofs) {
@@ -321,6 +327,14 @@ impl Runs {
     }
 }
 
+/// Removes a task's work tree and its agent's home.
+async fn remove_volumes(context: &Context, task: &TaskId) -> Result<(), Fault> {
+    for volume in [sandbox::work_volume(task), sandbox::home_volume(task)] {
+        context.executor.remove_volume(&volume).await?;
+    }
+    Ok(())
+}
+
 async fn remove_sockets(context: &Context, task: &TaskId, part: &str) {
     // A folder that is gone is what was wanted.
     let _ = tokio::fs::remove_dir_all(sandbox::socket_folder(context, task, part)).await;
@@ -328,15 +342,24 @@ async fn remove_sockets(context: &Context, task: &TaskId, part: &str) {
 
 /// How a sandbox ended, in words that the task understands.
 fn died(condition: &Condition, detail: String) -> RunFailure {
-    match condition {
-        Condition::Ended { out_of_memory, .. } => RunFailure::Died {
+    let by = match condition {
+        Condition::Ended { by, .. } => *by,
+        Condition::Running => End::Itself,
+        Condition::Absent => return RunFailure::SandboxLost,
+    };
+    match by {
+        End::Itself | End::OutOfMemory => RunFailure::Died {
             detail,
-            out_of_memory: *out_of_memory,
+            out_of_memory: by == End::OutOfMemory,
         },
-        Condition::Running => RunFailure::Died {
-            detail,
-            out_of_memory: false,
+        End::DiskFull { limit_bytes } => RunFailure::OutOfDisk {
+            wall: DiskWall::Bytes { limit: limit_bytes },
         },
-        Condition::Absent => RunFailure::SandboxLost,
+        End::TooManyFiles { limit } => RunFailure::OutOfDisk {
+            wall: DiskWall::Files { limit },
+        },
+        End::HostDiskLow => RunFailure::OutOfDisk {
+            wall: DiskWall::Host,
+        },
     }
 }

@@ -42,6 +42,8 @@ const SETUP_OUTPUT_MAX_BYTES: usize = 64 << 10;
 const PROCESSES_MAX: u32 = 1_024;
 /// The most open files of one process.
 const OPEN_FILES_MAX: u32 = 16_384;
+/// The most files and folders of a sandbox's volumes; a large repository with its dependencies has some 300,000.
+const FILES_MAX: u64 = 1_000_000;
 /// The size of `/tmp`, in bytes.
 const SCRATCH_BYTES: u64 = 1 << 30;
 
@@ -87,6 +89,8 @@ pub fn limits(context: &Context) -> Limits {
         processes: PROCESSES_MAX,
         open_files: OPEN_FILES_MAX,
         scratch_bytes: SCRATCH_BYTES,
+        disk_bytes: context.config.sandbox.disk_bytes,
+        files: FILES_MAX,
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     domain::{
         command::UnknownOption,
         conversation::Road,
-        event::{BaseStanding, PublishProblem, RunFailure, WorkplaceProblem},
+        event::{BaseStanding, DiskWall, PublishProblem, RunFailure, WorkplaceProblem},
         message::{Decision, FailureText, Live, Message, Phase, Progress, QuestionText, TaskLine},
         policy::{Act, Refusal},
         proof::{CheckOutcome, Weakening},
@@ -192,6 +192,15 @@ fn failures() -> Vec<Message> {
         RunFailure::Died {
             detail: nasty(),
             out_of_memory: false,
+        },
+        RunFailure::OutOfDisk {
+            wall: DiskWall::Bytes { limit: 10 << 30 },
+        },
+        RunFailure::OutOfDisk {
+            wall: DiskWall::Files { limit: 1_000_000 },
+        },
+        RunFailure::OutOfDisk {
+            wall: DiskWall::Host,
         },
         RunFailure::OutOfTime,
         RunFailure::Silent,

@@ -5,7 +5,7 @@ use crate::{
     domain::{
         budget::Usage,
         conversation::Road,
-        event::{BaseStanding, PublishProblem, RunFailure, WorkplaceProblem},
+        event::{BaseStanding, DiskWall, PublishProblem, RunFailure, WorkplaceProblem},
         message::{Decision, FailureText, Live, Message, Phase, Progress, QuestionText},
         plan,
         proof::{CheckOutcome, Weakening},
@@ -424,6 +424,22 @@ fn each_failure_says_what_to_do() {
             out_of_memory: false,
         },
         &["before its turn was over", "signal 9"],
+    );
+    let full = |wall| RunFailure::OutOfDisk { wall };
+    check(
+        full(DiskWall::Bytes { limit: 10 << 30 }),
+        &[
+            "The sandbox filled its disk: 10 GB is the limit",
+            "a fresh work tree",
+        ],
+    );
+    check(
+        full(DiskWall::Files { limit: 1_000_000 }),
+        &["with files: 1000000 is the limit", "a fresh work tree"],
+    );
+    check(
+        full(DiskWall::Host),
+        &["nearly full", "make room", "The work so far is kept"],
     );
     check(RunFailure::OutOfTime, &["time limit", "smaller step"]);
     check(RunFailure::Silent, &["said nothing for too long"]);

@@ -11,9 +11,11 @@
 mod engine;
 mod exec;
 mod output;
+pub mod probe;
 mod shape;
+mod walls;
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
 use bollard::{
@@ -29,10 +31,11 @@ use futures::{StreamExt as _, TryStreamExt as _, future::try_join_all};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::sandbox::{
-    Attachment, Condition, Exec, ExecOutput, Executor, ExecutorError, Listed, MountSource,
+    Attachment, Condition, End, Exec, ExecOutput, Executor, ExecutorError, Listed, MountSource,
     SandboxName, SandboxSpec, VolumeName,
 };
 use engine::{Engine, refused, status_of};
+use walls::Lent;
 
 /// Set on everything that Deckhand makes.
 pub const MANAGED_LABEL: &str = "deckhand.managed";
@@ -55,6 +58,7 @@ const KILLED_STATUS: i64 = 137;
 pub struct DockerExecutor {
     instance: String,
     engine: Engine,
+    lent: Lent,
 }
 
 impl DockerExecutor {
@@ -66,7 +70,18 @@ impl DockerExecutor {
         Ok(Self {
             instance: instance.to_owned(),
             engine: Engine::at(endpoint)?,
+            lent: Lent::default(),
         })
+    }
+
+    /// The folders of the host of which sandboxes may see what lies below them: sockets, mirrors, quarantined commits. Without
+    /// this no folder of the host is mounted at all.
+    #[must_use]
+    pub fn lending(self, folders: Vec<PathBuf>) -> Self {
+        Self {
+            lent: Lent::below(folders),
+            ..self
+        }
     }
 
     async fn make_volumes(&self, spec: &SandboxSpec) -> Result<(), ExecutorError> {
@@ -91,7 +106,12 @@ impl DockerExecutor {
     /// Makes the container, or finds the one that is there.
     async fn make_container(&self, spec: &SandboxSpec) -> Result<(), ExecutorError> {
         let name = object_name(&spec.name.0)?;
-        let body = shape::container(spec, &self.instance, self.engine.processors().await?)?;
+        let body = shape::container(
+            spec,
+            &self.instance,
+            &self.lent,
+            self.engine.processors().await?,
+        )?;
         let options = CreateContainerOptionsBuilder::default().name(name).build();
         match self
             .engine
@@ -264,7 +284,11 @@ impl Executor for DockerExecutor {
                     status: state
                         .and_then(|state| state.exit_code)
                         .unwrap_or(KILLED_STATUS),
-                    out_of_memory: self.ran_out_of_memory(&facts).await?,
+                    by: if self.ran_out_of_memory(&facts).await? {
+                        End::OutOfMemory
+                    } else {
+                        End::Itself
+                    },
                 })
             }
             Some(ContainerStateStatusEnum::CREATED | ContainerStateStatusEnum::REMOVING) => {

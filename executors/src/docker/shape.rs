@@ -1,16 +1,19 @@
 //! What a sandbox is to a Docker engine: the hardened container.
 //!
-//! No network, no capabilities, no new privileges, an unprivileged user, a read-only root, ceilings on memory,
-//! processors, processes and files. Whatever has to be written is on a volume or on the small `/tmp`.
+//! No network, no capabilities, no new privileges, an unprivileged user, a read-only root, a filter of system calls and
+//! ceilings on memory, processors, processes and files. Whatever has to be written is on a volume or on the small `/tmp`.
 
 use std::collections::{BTreeMap, HashMap};
 
 use bollard::models::{
-    ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount as EngineMount, MountType,
-    ResourcesUlimits,
+    ContainerCreateBody, HostConfig, HostConfigCgroupnsModeEnum, HostConfigLogConfig,
+    Mount as EngineMount, MountType, ResourcesUlimits,
 };
 
-use super::{INSTANCE_LABEL, MANAGED_LABEL};
+use super::{
+    INSTANCE_LABEL, MANAGED_LABEL,
+    walls::{self, Lent},
+};
 use crate::sandbox::{Access, ExecutorError, Limits, Mount, MountSource, SandboxSpec};
 
 /// The user of every sandbox image.
@@ -21,6 +24,8 @@ const LOG_FILE_SIZE: &str = "200m";
 const LOG_FILES: &str = "2";
 /// The kernel prefers sandboxes over the host's own programs when memory is short.
 const SACRIFICE_SCORE: i64 = 500;
+/// The size of `/dev/shm`, in bytes. What is in it counts as memory; browsers and databases share pictures there.
+const SHARED_MEMORY_BYTES: i64 = 256 << 20;
 /// The engine counts processors in billionths.
 const NANO: f64 = 1e9;
 /// The least share of a processor that an engine accepts.
@@ -43,6 +48,7 @@ pub fn labels(instance: &str, others: &BTreeMap<String, String>) -> HashMap<Stri
 pub fn container(
     spec: &SandboxSpec,
     instance: &str,
+    lent: &Lent,
     processors: f64,
 ) -> Result<ContainerCreateBody, ExecutorError> {
     let Some((program, arguments)) = spec.command.split_first() else {
@@ -69,19 +75,26 @@ pub fn container(
         attach_stdout: Some(true),
         attach_stderr: Some(true),
         tty: Some(false),
-        host_config: Some(host_config(spec, processors)?),
+        host_config: Some(host_config(spec, lent, processors)?),
         ..ContainerCreateBody::default()
     })
 }
 
-fn host_config(spec: &SandboxSpec, processors: f64) -> Result<HostConfig, ExecutorError> {
+fn host_config(
+    spec: &SandboxSpec,
+    lent: &Lent,
+    processors: f64,
+) -> Result<HostConfig, ExecutorError> {
     let Limits {
         memory_bytes,
         processes,
         open_files,
         scratch_bytes,
+        disk_bytes,
         ..
     } = spec.limits;
+    let mounts = spec.mounts.iter().map(|one| mount(one, lent));
+    let mounts = mounts.collect::<Result<_, _>>()?;
     let scratch = format!("rw,nosuid,nodev,exec,size={scratch_bytes},mode=1777");
     Ok(HostConfig {
         memory: Some(signed(memory_bytes)),
@@ -93,20 +106,29 @@ fn host_config(spec: &SandboxSpec, processors: f64) -> Result<HostConfig, Execut
         ulimits: Some(vec![
             ulimit("nofile", i64::from(open_files)),
             ulimit("core", 0),
+            // One file alone cannot be larger than all together may be.
+            ulimit("fsize", signed(disk_bytes)),
         ]),
         cap_drop: Some(vec!["ALL".to_owned()]),
-        security_opt: Some(vec!["no-new-privileges:true".to_owned()]),
+        security_opt: Some(walls::security_options()),
+        masked_paths: Some(walls::masked()),
+        readonly_paths: Some(walls::read_only()),
+        privileged: Some(false),
+        devices: Some(Vec::new()),
         readonly_rootfs: Some(true),
         tmpfs: Some(HashMap::from([("/tmp".to_owned(), scratch)])),
         network_mode: Some("none".to_owned()),
         // Names are the egress proxy's business. The host's own resolvers would only be told to the sandbox.
         dns: Some(vec!["127.0.0.1".to_owned()]),
         ipc_mode: Some("private".to_owned()),
+        // Neither the container's own name in the engine nor the host's groups are shown.
+        cgroupns_mode: Some(HostConfigCgroupnsModeEnum::PRIVATE),
+        shm_size: Some(SHARED_MEMORY_BYTES),
         // Without it nobody collects the children of a dead process, and they fill the limit of processes.
         init: Some(true),
         oom_score_adj: Some(SACRIFICE_SCORE),
         runtime: spec.runtime.clone(),
-        mounts: Some(spec.mounts.iter().map(mount).collect::<Result<_, _>>()?),
+        mounts: Some(mounts),
         log_config: Some(HostConfigLogConfig {
             typ: Some("json-file".to_owned()),
             config: Some(HashMap::from([
@@ -118,15 +140,15 @@ fn host_config(spec: &SandboxSpec, processors: f64) -> Result<HostConfig, Execut
     })
 }
 
-fn mount(mount: &Mount) -> Result<EngineMount, ExecutorError> {
+fn mount(mount: &Mount, lent: &Lent) -> Result<EngineMount, ExecutorError> {
     let (typ, source) = match (&mount.source, mount.access) {
         (MountSource::Volume(name), _) => (MountType::VOLUME, name.0.clone()),
         (MountSource::Host(path), Access::ReadOnly) => {
-            let path = path.to_str().filter(|path| path.starts_with('/'));
-            let path = path.ok_or_else(|| {
-                ExecutorError::Start("a host's folder needs an absolute path in UTF-8".into())
+            let path = lent.check(path)?.into_os_string().into_string();
+            let path = path.map_err(|_| {
+                ExecutorError::Start("a host's folder needs a path in UTF-8".into())
             })?;
-            (MountType::BIND, path.to_owned())
+            (MountType::BIND, path)
         }
         (MountSource::Host(path), Access::ReadWrite) => {
             let sentence = format!(
@@ -187,6 +209,8 @@ mod tests {
                 processes: 1,
                 open_files: 1,
                 scratch_bytes: 1,
+                disk_bytes: 1,
+                files: 1,
             },
             runtime: None,
         }
@@ -194,13 +218,13 @@ mod tests {
 
     #[test]
     fn processors_that_are_not_there_are_not_asked_for() {
-        let body = container(&spec(), "ours", 2.0).unwrap();
+        let body = container(&spec(), "ours", &Lent::default(), 2.0).unwrap();
         assert_eq!(body.host_config.unwrap().nano_cpus, Some(2_000_000_000));
     }
 
     #[test]
     fn nobody_takes_another_installations_label() {
-        let body = container(&spec(), "ours", 2.0).unwrap();
+        let body = container(&spec(), "ours", &Lent::default(), 2.0).unwrap();
         assert_eq!(body.labels.unwrap()[INSTANCE_LABEL], "ours");
     }
 
@@ -213,6 +237,6 @@ mod tests {
             target: "/srv".into(),
             access: Access::ReadWrite,
         }];
-        container(&spec, "ours", 2.0).unwrap_err();
+        container(&spec, "ours", &Lent::below(vec!["/".into()]), 2.0).unwrap_err();
     }
 }

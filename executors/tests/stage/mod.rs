@@ -62,7 +62,11 @@ impl Stage {
     pub async fn set(name: &str, provider: ModelProvider, script: Script) -> Self {
         let agent = name.split('-').next().unwrap();
         let profile = AgentProfile::load(agent).unwrap();
-        let executor = Arc::new(DockerExecutor::connect("agents-test", None).unwrap());
+        let executor = Arc::new(
+            DockerExecutor::connect("agents-test", None)
+                .unwrap()
+                .lending(vec![std::env::temp_dir()]),
+        );
         let present = executor
             .has_image(&profile.image)
             .await
@@ -179,6 +183,8 @@ impl Stage {
                 processes: 512,
                 open_files: 4096,
                 scratch_bytes: 256 << 20,
+                disk_bytes: 4 << 30,
+                files: 200_000,
             },
             runtime: None,
         }
