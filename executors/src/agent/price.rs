@@ -6,6 +6,13 @@ use serde::Deserialize;
 
 use super::usage::Tokens;
 
+/// What a model costs where nothing at all is known of any: more than those that are.
+const DEAREST: Price = Price {
+    input: 10_000_000,
+    cached_input: 1_000_000,
+    cache_write: 12_500_000,
+    output: 50_000_000,
+};
 /// Tokens that a price is for.
 const TOKENS_PER_PRICE: u128 = 1_000_000;
 
@@ -158,6 +165,21 @@ impl PriceTable {
             .max_by_key(|(prefix, _)| prefix.len())
             .map(|(_, price)| *price)
     }
+
+    /// The highest price among the models whose names begin with one of these, or among all where none does: what is
+    /// unknown is never free.
+    #[must_use]
+    pub fn highest(&self, beginnings: &[&str]) -> Price {
+        let rank = |price: &&Price| (price.output, price.input);
+        let own = self.by_prefix.iter().filter(|(prefix, _)| {
+            beginnings
+                .iter()
+                .any(|beginning| prefix.starts_with(beginning))
+        });
+        let own = own.map(|(_, price)| price).max_by_key(rank);
+        let any = || self.by_prefix.values().max_by_key(rank);
+        own.or_else(any).copied().unwrap_or(DEAREST)
+    }
 }
 
 #[cfg(test)]
@@ -176,6 +198,15 @@ mod tests {
             5_000_000
         );
         assert_eq!(table.of("scripted-large"), None);
+    }
+
+    #[test]
+    fn an_unknown_model_costs_what_the_dearest_of_its_provider_does() {
+        let table = PriceTable::built_in();
+        assert_eq!(Some(table.highest(&["gpt"])), table.of("gpt-6-astra"));
+        assert_eq!(Some(table.highest(&["claude"])), table.of("claude-opus"));
+        assert_eq!(Some(table.highest(&["nobody"])), table.of("gpt-6-astra"));
+        assert_eq!(PriceTable::default().highest(&["gpt"]), DEAREST);
     }
 
     #[test]

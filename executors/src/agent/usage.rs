@@ -34,10 +34,13 @@ impl Tokens {
     /// All of them together.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.input + self.cached_input + self.cache_write + self.output
+        [self.cached_input, self.cache_write, self.output]
+            .into_iter()
+            .fold(self.input, u64::saturating_add)
     }
 
-    fn add(&mut self, other: &Self) {
+    /// Adds the others to these.
+    pub(crate) fn add(&mut self, other: &Self) {
         self.input = self.input.saturating_add(other.input);
         self.cached_input = self.cached_input.saturating_add(other.cached_input);
         self.cache_write = self.cache_write.saturating_add(other.cache_write);

@@ -9,7 +9,7 @@ use hyper::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::EgressError;
+use super::{EgressError, meter::endpoint::Provider};
 
 /// Query parameters in which providers accept a key. The sandbox's own never pass.
 const KEY_PARAMETERS: [&str; 3] = ["key", "api_key", "access_token"];
@@ -67,9 +67,32 @@ pub struct BaseAddress {
     path: String,
     header: HeaderName,
     value: HeaderValue,
+    provider: Option<Provider>,
 }
 
 impl BaseAddress {
+    /// The base address of a model provider, with its customary prefix and its key: `anthropic`, `gemini`, and
+    /// `openai/v1`, whose `upstream` has the version too. Calls of models below it are counted, and nothing but calls
+    /// of models, counts of tokens and lists of models is let through.
+    pub fn of_provider(
+        provider: Provider,
+        upstream: &str,
+        key: SecretString,
+    ) -> Result<Self, EgressError> {
+        let (prefix, key) = match provider {
+            Provider::Anthropic => ("anthropic", ApiKey::anthropic(key)),
+            Provider::OpenAi => ("openai/v1", ApiKey::Bearer(key)),
+            Provider::Gemini => ("gemini", ApiKey::gemini(key)),
+        };
+        let base = Self::new(prefix, upstream, &key)?;
+        Ok(Self {
+            provider: Some(provider),
+            ..base
+        })
+    }
+
+    /// The base address of something that is no model provider, so that nothing is counted.
+    ///
     /// `prefix` is one or more path segments (`anthropic`, `openai/v1`), `upstream` an `http` or `https` address
     /// without query and without a name and password in it; its path is kept in front.
     pub fn new(prefix: &str, upstream: &str, key: &ApiKey) -> Result<Self, EgressError> {
@@ -122,7 +145,13 @@ impl BaseAddress {
             path,
             header,
             value,
+            provider: None,
         })
+    }
+
+    /// The model provider that it stands for.
+    pub(super) fn provider(&self) -> Option<Provider> {
+        self.provider
     }
 
     /// The prefix, without slashes around it.

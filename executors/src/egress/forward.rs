@@ -28,6 +28,7 @@ use tokio::time::timeout;
 use super::{
     EgressError,
     dial::{CONNECT_TIME, Way},
+    meter::Call,
     record::{Entry, Rule, Traffic},
     refusal::{Body, BodyError, Refusal},
 };
@@ -94,7 +95,7 @@ impl ModelClient {
     }
 
     /// Sends a request and waits for the head of its answer.
-    pub async fn send(&self, request: Request<Body>) -> Result<Response<Incoming>, Refusal> {
+    pub async fn send(&self, request: Request<Body>) -> Result<Response<Incoming>, SendError> {
         let answer = async {
             match self {
                 Self::Direct(client) => client.request(request).await,
@@ -103,17 +104,37 @@ impl ModelClient {
         };
         match timeout(IDLE_TIME, answer).await {
             Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) if error.is_connect() => Err(Refusal::Failed(
-                "The model provider cannot be reached. Try again later.".to_owned(),
-            )),
-            Ok(Err(_)) => Err(Refusal::Failed(
-                "The model provider broke the connection off. Try again.".to_owned(),
-            )),
-            Err(_) => Err(Refusal::Failed(format!(
+            Ok(Err(error)) if error.is_connect() => Err(SendError::Unreachable),
+            Ok(Err(_)) => Err(SendError::Broken),
+            Err(_) => Err(SendError::Silent),
+        }
+    }
+}
+
+/// Why a model provider did not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendError {
+    /// It has not seen the request.
+    Unreachable,
+    /// It may have.
+    Broken,
+    /// It has, and said nothing for the idle time.
+    Silent,
+}
+
+impl SendError {
+    /// What the sandbox is told.
+    pub fn refusal(self) -> Refusal {
+        Refusal::Failed(match self {
+            Self::Unreachable => {
+                "The model provider cannot be reached. Try again later.".to_owned()
+            }
+            Self::Broken => "The model provider broke the connection off. Try again.".to_owned(),
+            Self::Silent => format!(
                 "The model provider was silent for {} s.",
                 IDLE_TIME.as_secs()
-            ))),
-        }
+            ),
+        })
     }
 }
 
@@ -177,30 +198,72 @@ pub fn request_body(body: Incoming, traffic: Arc<Traffic>) -> Result<Body, Refus
 }
 
 /// The answer for the sandbox: the upstream's, its body passed on piece by piece. The record is written when the body
-/// ends, however it ends. What a model reports of its usage is in these pieces.
-pub fn pass_on(response: Response<Incoming>, mut entry: Entry) -> Response<Body> {
-    let (mut head, body) = response.into_parts();
-    remove_hop_headers(&mut head.headers);
-    head.headers.remove(SET_COOKIE);
-    entry.status(head.status.as_u16());
-    let frames = stream::unfold(Some((body, entry)), |state| async move {
-        let (mut body, mut entry) = state?;
-        let frame = match timeout(IDLE_TIME, body.frame()).await {
-            Ok(None) => return None,
+/// ends, however it ends.
+pub fn pass_on(response: Response<Incoming>, entry: Entry) -> Response<Body> {
+    pass(response, entry, None)
+}
+
+/// The same for a call of a model: what the provider reports of its usage is in these pieces.
+pub fn pass_on_counted(response: Response<Incoming>, entry: Entry, call: Call) -> Response<Body> {
+    pass(response, entry, Some(call))
+}
+
+/// An answer under way. What it holds is settled when it is dropped, at its end or where it is cut.
+struct Passing {
+    body: Incoming,
+    entry: Entry,
+    call: Option<Call>,
+}
+
+impl Passing {
+    async fn next(&mut self) -> Option<Result<Frame<Bytes>, BodyError>> {
+        let frame = match timeout(IDLE_TIME, self.body.frame()).await {
+            Ok(None) => {
+                self.complete();
+                return None;
+            }
             Ok(Some(Ok(frame))) => {
-                entry
-                    .traffic()
-                    .add_down(frame.data_ref().map_or(0, Bytes::len));
+                self.passed(frame.data_ref().map_or(&[], |data| data));
                 Ok(frame)
             }
             Ok(Some(Err(error))) => Err(BodyError::from(error)),
             Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
         };
         if frame.is_err() {
-            entry.fail();
-            return Some((frame, None));
+            self.entry.fail();
         }
-        Some((frame, Some((body, entry))))
+        Some(frame)
+    }
+
+    fn passed(&mut self, data: &[u8]) {
+        self.entry.traffic().add_down(data.len());
+        if let Some(call) = &mut self.call {
+            call.read(data);
+        }
+        // Nobody asks for more than the length that an answer said beforehand.
+        if self.body.is_end_stream() {
+            self.complete();
+        }
+    }
+
+    fn complete(&mut self) {
+        if let Some(call) = &mut self.call {
+            call.complete();
+        }
+    }
+}
+
+fn pass(response: Response<Incoming>, mut entry: Entry, call: Option<Call>) -> Response<Body> {
+    let (mut head, body) = response.into_parts();
+    remove_hop_headers(&mut head.headers);
+    head.headers.remove(SET_COOKIE);
+    entry.status(head.status.as_u16());
+    let passing = Passing { body, entry, call };
+    let frames = stream::unfold(Some(passing), |passing| async move {
+        let mut passing = passing?;
+        let frame = passing.next().await?;
+        let rest = frame.is_ok().then_some(passing);
+        Some((frame, rest))
     });
     Response::from_parts(head, StreamBody::new(frames).boxed_unsync())
 }

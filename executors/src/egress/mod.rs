@@ -9,6 +9,7 @@ mod dial;
 mod forward;
 mod gate;
 mod introduction;
+mod meter;
 mod placeholder;
 mod plain;
 mod policy;
@@ -26,11 +27,15 @@ use std::{
     sync::Arc,
 };
 
-use tokio::{net::UnixListener, sync::mpsc};
+use tokio::{
+    net::UnixListener,
+    sync::{mpsc, watch},
+};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use base_address::{ApiKey, BaseAddress};
 pub use dial::Way;
+pub use meter::{Metering, Spend, SpendCeiling, asked::ServerTools, endpoint::Provider};
 pub use placeholder::placeholder_like;
 pub use policy::{
     Denial, EgressPolicy, Grant, GrantVerdict, Passage, Permit, Phase, PolicyDocument, PolicyError,
@@ -40,7 +45,9 @@ pub use record::{EgressRecord, Refused, Rule, Verdict};
 
 use forward::ModelClient;
 use gate::Gate;
+use meter::Meter;
 use record::Journal;
+use relay::Models;
 use serve::Service;
 
 /// The socket's name in a run's folder.
@@ -115,11 +122,17 @@ impl EgressProxy {
         let listener = listen(run_dir)?;
         let gate = Arc::new(Gate::new(opening.phase, opening.policy));
         let journal = Arc::new(Journal::new(opening.log, opening.refused));
+        let meter = Arc::new(Meter::new(opening.metering));
+        let models = Models::new(
+            self.client.clone(),
+            opening.bases,
+            Arc::clone(&meter),
+            opening.server_tools,
+        );
         let closed = CancellationToken::new();
         let service = Service::new(
             Arc::clone(&gate),
-            opening.bases,
-            self.client.clone(),
+            models,
             self.way.clone(),
             Arc::clone(&journal),
         );
@@ -127,6 +140,7 @@ impl EgressProxy {
         Ok(EgressHandle {
             gate,
             journal,
+            meter,
             _closed: closed.drop_guard(),
         })
     }
@@ -145,6 +159,10 @@ pub struct Opening {
     pub log: mpsc::Sender<EgressRecord>,
     /// Takes refusals that a person may change; where it is full they are dropped and counted.
     pub refused: mpsc::Sender<Refused>,
+    /// How what it spends on models is counted, and the most that it may spend.
+    pub metering: Metering,
+    /// Whether a model's provider may be asked to search, fetch or run something.
+    pub server_tools: ServerTools,
 }
 
 impl Opening {
@@ -157,6 +175,8 @@ impl Opening {
             phase,
             log,
             refused: mpsc::channel(1).0,
+            metering: Metering::default(),
+            server_tools: ServerTools::Refused,
         }
     }
 }
@@ -167,6 +187,7 @@ impl Opening {
 pub struct EgressHandle {
     gate: Arc<Gate>,
     journal: Arc<Journal>,
+    meter: Arc<Meter>,
     _closed: DropGuard,
 }
 
@@ -190,6 +211,24 @@ impl EgressHandle {
     /// Refuses everything from now on, for good, and cuts open connections.
     pub fn revoke(&self) {
         self.gate.revoke();
+    }
+
+    /// What the run has spent on models, as their providers reported it.
+    #[must_use]
+    pub fn spend(&self) -> Spend {
+        self.meter.spend()
+    }
+
+    /// Tells of every change of [`Self::spend`].
+    #[must_use]
+    pub fn spending(&self) -> watch::Receiver<Spend> {
+        self.meter.subscribe()
+    }
+
+    /// What the run has spent when nothing is under way any more: after [`Self::revoke`] has cut it. Waits two seconds
+    /// for that at most.
+    pub async fn settled(&self) -> Spend {
+        self.meter.settled().await
     }
 
     /// How many records were dropped because nobody took them.

@@ -66,6 +66,12 @@ pub enum Rule {
     TooLarge,
     /// The request makes no sense to a proxy.
     Malformed,
+    /// The run has spent what it may.
+    Ceiling,
+    /// What the run may still spend is set aside for calls under way.
+    CeilingNear,
+    /// The request has the model's provider reach or run something.
+    ServerTool,
 }
 
 impl Rule {
@@ -87,7 +93,10 @@ impl Rule {
             | Self::ServerName
             | Self::GitReadOnly
             | Self::TooLarge
-            | Self::Malformed => false,
+            | Self::Malformed
+            | Self::Ceiling
+            | Self::CeilingNear
+            | Self::ServerTool => false,
         }
     }
 }
@@ -113,6 +122,9 @@ impl fmt::Display for Rule {
             Self::GitReadOnly => "git-read-only",
             Self::TooLarge => "too-large",
             Self::Malformed => "malformed",
+            Self::Ceiling => "ceiling",
+            Self::CeilingNear => "ceiling-near",
+            Self::ServerTool => "server-tool",
         })
     }
 }

@@ -81,6 +81,9 @@ impl Refusal {
                 let status = match rule {
                     Rule::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
                     Rule::Malformed => StatusCode::BAD_REQUEST,
+                    Rule::Ceiling => StatusCode::PAYMENT_REQUIRED,
+                    // Clients try again after a while.
+                    Rule::CeilingNear => StatusCode::TOO_MANY_REQUESTS,
                     _ => StatusCode::FORBIDDEN,
                 };
                 let decision = format!("denied; rule={rule}");

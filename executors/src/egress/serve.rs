@@ -14,16 +14,15 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    base_address::BaseAddress,
     dial::Way,
-    forward::ModelClient,
     gate::{Epoch, Gate, Standing},
     introduction::introduce,
     plain,
     policy::{HTTP_PORT, TLS_PORT, is_address, is_host_name, normal},
     record::{Asked, Journal, Rule},
     refusal::{Body, Refusal},
-    relay, tunnel,
+    relay::Models,
+    tunnel,
 };
 
 /// Connections of one sandbox at a time; more wait.
@@ -41,25 +40,17 @@ const OWN_PORT: u16 = 3128;
 #[derive(Debug)]
 pub struct Service {
     gate: Arc<Gate>,
-    bases: Vec<BaseAddress>,
-    client: ModelClient,
+    models: Models,
     way: Way,
     journal: Arc<Journal>,
 }
 
 impl Service {
     /// A service by these rules.
-    pub fn new(
-        gate: Arc<Gate>,
-        bases: Vec<BaseAddress>,
-        client: ModelClient,
-        way: Way,
-        journal: Arc<Journal>,
-    ) -> Self {
+    pub fn new(gate: Arc<Gate>, models: Models, way: Way, journal: Arc<Journal>) -> Self {
         Self {
             gate,
-            bases,
-            client,
+            models,
             way,
             journal,
         }
@@ -76,7 +67,10 @@ impl Service {
         let mut entry = self.journal.entry(Asked {
             phase,
             method: request.method().to_string(),
-            host: host.map_or_else(|| self.model_host(request.uri()), ToString::to_string),
+            host: host.map_or_else(
+                || self.models.host(request.uri().path()),
+                ToString::to_string,
+            ),
             path: (!tunnels).then(|| request.uri().path().to_owned()),
             target: if own {
                 None
@@ -101,15 +95,10 @@ impl Service {
             )
             .await
         } else if own {
-            relay::relay(&self.client, &self.bases, phase, request, entry).await
+            self.models.relay(phase, request, entry).await
         } else {
             plain::fetch(&self.way, &policy, phase, request, entry).await
         }
-    }
-
-    fn model_host(&self, uri: &Uri) -> String {
-        let base = super::base_address::find(&self.bases, uri.path());
-        base.map_or_else(String::new, |(base, _)| base.host().to_owned())
     }
 }
 
