@@ -6,6 +6,7 @@
 
 mod address;
 mod forms;
+mod known;
 mod output;
 mod shapes;
 

@@ -1,5 +1,6 @@
 //! The plan: numbered revisions of how the specification is to be met, and the approval that binds to one of them.
 
+use deckhand_executors::broker::Scope;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -27,7 +28,9 @@ pub struct CostRange {
 pub struct Plan {
     /// What is done, in order.
     pub steps: Vec<String>,
-    /// Files that will be changed, added or removed.
+    /// Everything that will be changed, added or removed, from the repository's root: files (`lib/users.js`), folders
+    /// (`lib/`) or globs (`test/**/*.js`). Nothing else can leave without a person's word, so name tests, lock files and
+    /// generated files too.
     #[serde(default)]
     pub files: Vec<String>,
     /// Commands that will show that it worked.
@@ -52,6 +55,12 @@ impl Plan {
     pub fn accept(self) -> Result<Self, String> {
         if self.steps.is_empty() {
             return Err("a plan has at least one step".into());
+        }
+        if self.files.is_empty() {
+            return Err("a plan names in `files` what it will change: files (`lib/users.js`), folders (`lib/`) or globs (`test/**/*.js`)".into());
+        }
+        if let Err(unfit) = Scope::read(&self.files) {
+            return Err(format!("in `files`, {unfit}"));
         }
         let lists = [
             &self.steps,
@@ -174,4 +183,46 @@ pub fn difference(before: &Plan, after: &Plan) -> Vec<ListDifference> {
         })
         .filter(|change| !change.removed.is_empty() || !change.added.is_empty())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(files: &[&str]) -> Plan {
+        Plan {
+            steps: vec!["mend it".into()],
+            files: files.iter().map(|file| (*file).to_owned()).collect(),
+            checks: vec![],
+            risks: vec![],
+            cost_usd: None,
+            network: vec![],
+            reason: None,
+        }
+    }
+
+    #[test]
+    fn a_plan_says_what_it_will_change_and_not_everything() {
+        assert!(
+            plan(&["lib/users.js", "test/", "docs/**/*.md"])
+                .accept()
+                .is_ok()
+        );
+        for (files, reason) in [
+            (&[][..], "a plan names in `files`"),
+            (
+                &["lib/users.js", "**"],
+                "in `files`, `**` would let every file change",
+            ),
+            (
+                &["/etc/passwd"],
+                "in `files`, `/etc/passwd` is no path inside",
+            ),
+            (&["a/../../b"], "climbs out"),
+            (&[".git/config"], "git's own folder"),
+        ] {
+            let error = plan(files).accept().expect_err("it must be refused");
+            assert!(error.contains(reason), "{error}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Pushes a proved commit and makes its pull request. Each step looks before it acts, so that a repeat after a crash finds its own work.
 
 use deckhand_executors::{
-    broker::{Merge, PushError, Quarantine, RemoteBranch},
+    broker::{Merge, Push, PushError, Quarantine, RemoteBranch},
     mirror::{BranchName, CommitId as GitCommit, Mirror},
 };
 
@@ -59,9 +59,12 @@ pub async fn publish(
         .push(
             &ground.url,
             ground.credential.as_ref(),
-            &head,
-            &branch_name,
-            &expected,
+            &Push {
+                commit: &head,
+                branch: &branch_name,
+                expected: &expected,
+                base: &GitCommit::parse(&workplace.base_commit.0).map_err(Fault::permanent)?,
+            },
         )
         .await;
     if let Err(error) = pushed {
@@ -102,7 +105,7 @@ fn problem_of(error: PushError) -> Result<PublishProblem, Fault> {
         PushError::Moved => Ok(PublishProblem::BranchMoved),
         PushError::AccessRefused { .. } => Ok(PublishProblem::NoAccess),
         error @ PushError::Unreachable(_) => Err(Fault::transient(error)),
-        error @ PushError::Other(_) => Err(Fault::permanent(error)),
+        error @ (PushError::Unfit(_) | PushError::Other(_)) => Err(Fault::permanent(error)),
     }
 }
 

@@ -23,7 +23,7 @@ use std::{
 
 use deckhand_executors::{
     Executor, SandboxName, SandboxSpec,
-    broker::{Quarantine, TakeOutLimits, take_out},
+    broker::{Errand, NoSecrets, Quarantine, Rules, Scope, TakeOutLimits, take_out},
     docker::DockerExecutor,
     mirror::{BranchName, CommitId, Mirror, prepare_script},
     proof::{
@@ -497,7 +497,17 @@ async fn a_work_tree_is_prepared_worked_in_and_taken_out() {
         "a second run is fine"
     );
     let limits = TakeOutLimits::default();
-    let taken = take_out(&executor, &name, &base, &branch, &quarantine, &limits)
+    let errand = Errand {
+        base: &base,
+        branch: &branch,
+        pushed: None,
+        rules: Rules {
+            scope: &Scope::read(&["value.txt"]).unwrap(),
+            known: &NoSecrets,
+            limits: &limits,
+        },
+    };
+    let taken = take_out(&executor, &name, &quarantine, &errand)
         .await
         .unwrap();
     assert_eq!(taken.files.len(), 1, "the second preparation kept the work");

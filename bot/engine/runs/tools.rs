@@ -24,7 +24,7 @@ pub fn offered() -> Vec<ToolDescription> {
         ),
         tool::<Plan>(
             "submit_plan",
-            "Hand over the plan: steps, files, checks, risks, cost range in US dollars, network hosts. When it revises an earlier plan, say why in `reason`.",
+            "Hand over the plan: steps, files (everything that may change, as files, folders or globs), checks, risks, cost range in US dollars, network hosts. When it revises an earlier plan, say why in `reason`.",
         ),
         tool::<AgentQuestion>(
             "ask_person",

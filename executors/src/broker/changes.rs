@@ -1,6 +1,6 @@
 //! Reads git's own account of what changed between two commits.
 
-use std::path::Path;
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, path::Path};
 
 use super::BrokerError;
 use crate::mirror::{
@@ -74,6 +74,7 @@ pub(crate) struct Entry {
 
 /// Modes of git's trees.
 pub(crate) mod mode {
+    pub(crate) const NOTHING: &str = "000000";
     pub(crate) const PROGRAM: &str = "100755";
     pub(crate) const LINK: &str = "120000";
     pub(crate) const SUBMODULE: &str = "160000";
@@ -95,9 +96,21 @@ pub(crate) struct Change {
     pub(crate) before: Entry,
     /// The new side.
     pub(crate) after: Entry,
+    /// The path in its own bytes, which need not be UTF-8.
+    pub(crate) raw: Vec<u8>,
+    /// The same of where the file was before.
+    pub(crate) raw_before: Vec<u8>,
 }
 
 impl Change {
+    /// Whether nothing was called so before.
+    pub(crate) fn is_new_name(&self) -> bool {
+        match self.file.status {
+            ChangeStatus::Added | ChangeStatus::Renamed { .. } => true,
+            ChangeStatus::Modified | ChangeStatus::Deleted | ChangeStatus::Retyped => false,
+        }
+    }
+
     /// Where the file was before, under another name or the same.
     pub(crate) fn path_before(&self) -> &str {
         match &self.file.status {
@@ -111,7 +124,10 @@ impl Change {
 }
 
 /// The options under which git tells of a change and runs nothing of the repository's.
-const COMPARE: [&str; 5] = ["diff-tree", "-r", "-M", "--no-ext-diff", "--no-textconv"];
+pub(crate) const COMPARE: [&str; 5] = ["diff-tree", "-r", "-M", "--no-ext-diff", "--no-textconv"];
+
+/// Files above this are told to differ, and not how; git holds two versions of a file in memory to compare them.
+pub(crate) const DIFF_FILE_LIMIT: &str = "4m";
 
 /// All files that differ between two commits.
 pub(crate) async fn between(
@@ -137,17 +153,33 @@ pub(crate) async fn between(
     parse(&account).ok_or_else(|| BrokerError::host("git's account of the change cannot be read"))
 }
 
+/// Which part of a difference is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part<'a> {
+    /// All of it.
+    Whole,
+    /// One file, by its path in its own bytes.
+    File(&'a [u8]),
+}
+
 /// The difference of two commits as people read it.
 pub(crate) async fn diff(
     repository: &Path,
     from: &CommitId,
     to: &CommitId,
+    part: Part<'_>,
     limit_bytes: usize,
 ) -> Result<DiffText, BrokerError> {
     let compare = ["-p", "--no-color", from.as_str(), to.as_str()];
-    let compare = compare
+    let mut compare = compare
         .into_iter()
-        .fold(Git::within(repository, &COMPARE), Git::argument);
+        .fold(Git::within(repository, &COMPARE), Git::argument)
+        .setting("core.bigFileThreshold", DIFF_FILE_LIMIT);
+    if let Part::File(path) = part {
+        compare = compare
+            .argument("--")
+            .argument(OsStr::from_bytes(path).to_owned());
+    }
     let bytes = compare.output(limit_bytes, Overflow::Cut).run().await;
     let bytes = bytes.map_err(BrokerError::host)?;
     Ok(DiffText {
@@ -158,25 +190,25 @@ pub(crate) async fn diff(
 
 /// Reads the account: first a raw record for each file, then a count of lines for each, in the same order.
 fn parse(account: &[u8]) -> Option<Vec<Change>> {
-    let mut fields = account
-        .split(|byte| *byte == 0)
-        .map(String::from_utf8_lossy)
-        .peekable();
+    let mut fields = account.split(|byte| *byte == 0).peekable();
     let mut changes = Vec::new();
-    while let Some(record) = fields.next_if(|field| field.starts_with(':')) {
-        let mut facts = record[1..].split(' ');
+    while let Some(record) = fields.next_if(|field| field.starts_with(b":")) {
+        let record = std::str::from_utf8(&record[1..]).ok()?;
+        let mut facts = record.split(' ');
         let (old_mode, new_mode) = (facts.next()?, facts.next()?);
         let (old_id, new_id) = (facts.next()?, facts.next()?);
         let kind = facts.next()?.chars().next()?;
-        let first = fields.next()?.into_owned();
-        let (path, status) = match kind {
-            'A' => (first, ChangeStatus::Added),
-            'M' => (first, ChangeStatus::Modified),
-            'D' => (first, ChangeStatus::Deleted),
-            'T' => (first, ChangeStatus::Retyped),
+        let raw_before = fields.next()?.to_vec();
+        let (raw, status) = match kind {
+            'A' => (raw_before.clone(), ChangeStatus::Added),
+            'M' => (raw_before.clone(), ChangeStatus::Modified),
+            'D' => (raw_before.clone(), ChangeStatus::Deleted),
+            'T' => (raw_before.clone(), ChangeStatus::Retyped),
             'R' => (
-                fields.next()?.into_owned(),
-                ChangeStatus::Renamed { from: first },
+                fields.next()?.to_vec(),
+                ChangeStatus::Renamed {
+                    from: shown(&raw_before),
+                },
             ),
             _ => return None,
         };
@@ -186,16 +218,18 @@ fn parse(account: &[u8]) -> Option<Vec<Change>> {
         };
         changes.push(Change {
             file: FileChange {
-                path,
+                path: shown(&raw),
                 status,
                 lines: Lines::Binary,
             },
             before: entry(old_mode, old_id),
             after: entry(new_mode, new_id),
+            raw,
+            raw_before,
         });
     }
     for change in &mut changes {
-        let record = fields.next()?;
+        let record = String::from_utf8_lossy(fields.next()?);
         let mut parts = record.splitn(3, '\t');
         let (added, removed, path) = (parts.next()?, parts.next()?, parts.next()?);
         if path.is_empty() {
@@ -208,6 +242,10 @@ fn parse(account: &[u8]) -> Option<Vec<Change>> {
         }
     }
     Some(changes)
+}
+
+fn shown(raw: &[u8]) -> String {
+    String::from_utf8_lossy(raw).into_owned()
 }
 
 #[cfg(test)]

@@ -74,6 +74,9 @@ pub enum PushError {
     /// The remote or the road to it is down, or too slow; worth another try later.
     #[error("the remote does not answer: {0}")]
     Unreachable(String),
+    /// The host itself does not push this.
+    #[error("this is not pushed: {0}")]
+    Unfit(String),
     /// Anything else; not worth another try.
     #[error("the push failed: {0}")]
     Other(String),

@@ -25,21 +25,52 @@ pub enum RemoteBranch {
     At(CommitId),
 }
 
+/// What begins the name of every branch that is pushed.
+const BRANCH_START: &str = "deckhand/";
+
+/// What is pushed, and where to.
+#[derive(Debug, Clone, Copy)]
+pub struct Push<'a> {
+    /// The commit.
+    pub commit: &'a CommitId,
+    /// The task's branch.
+    pub branch: &'a BranchName,
+    /// What the branch should be before.
+    pub expected: &'a RemoteBranch,
+    /// The commit that the task began with.
+    pub base: &'a CommitId,
+}
+
 impl Quarantine {
-    /// Pushes `commit` to `branch` of the remote, if the branch is there as `expected`, or already at the commit.
+    /// Pushes a commit to a task's branch of the remote, if the branch is there as expected, or already at the commit.
     ///
     /// # Errors
-    /// [`PushError::Moved`] where the branch is anywhere else; nothing was written then.
+    /// [`PushError::Moved`] where the branch is anywhere else; nothing was written then. [`PushError::Unfit`] where
+    /// the branch is no task's, or the commit does not build on the base and on what was pushed before.
     pub async fn push(
         &self,
         url: &RepositoryUrl,
         credential: Option<&Credential>,
-        commit: &CommitId,
-        branch: &BranchName,
-        expected: &RemoteBranch,
+        push: &Push<'_>,
     ) -> Result<(), PushError> {
+        let (commit, branch) = (push.commit, push.branch);
+        if !branch.as_str().starts_with(BRANCH_START) {
+            return Err(PushError::Unfit(format!("{branch} is no branch of a task")));
+        }
+        let before = match push.expected {
+            RemoteBranch::Absent => push.base,
+            RemoteBranch::At(commit) => commit,
+        };
+        for ground in [push.base, before] {
+            let descends = self.descends(commit, ground).await;
+            if !descends.map_err(|error| PushError::Other(error.to_string()))? {
+                return Err(PushError::Unfit(format!(
+                    "{commit} does not build on {ground}"
+                )));
+            }
+        }
         let reference = branch.reference();
-        let expected = match expected {
+        let expected = match push.expected {
             RemoteBranch::Absent => "",
             RemoteBranch::At(commit) => commit.as_str(),
         };

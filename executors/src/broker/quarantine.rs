@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    BrokerError, DiffText, FileChange,
-    changes::{self, Change},
+    BrokerError, DiffText, FileChange, Finding, Rules,
+    changes::{self, Change, Part},
+    findings::{self, Compared},
+    trees::Forest,
 };
 use crate::mirror::{
     CommitId, TreeId,
@@ -160,7 +162,62 @@ impl Quarantine {
         to: &CommitId,
         limit_bytes: usize,
     ) -> Result<DiffText, BrokerError> {
-        changes::diff(&self.path, from, to, limit_bytes).await
+        changes::diff(&self.path, from, to, Part::Whole, limit_bytes).await
+    }
+
+    /// Looks through everything that differs between a task's base and a commit of it, as it was done when the commit
+    /// left its sandbox. `since` is the commit that stands at the remote already, or the base.
+    pub async fn inspect(
+        &self,
+        base: &CommitId,
+        since: &CommitId,
+        head: &CommitId,
+        rules: &Rules<'_>,
+    ) -> Result<Vec<Finding>, BrokerError> {
+        let (_, findings) = self.looked_through(base, since, head, rules).await?;
+        Ok(findings)
+    }
+
+    pub(crate) async fn looked_through(
+        &self,
+        base: &CommitId,
+        since: &CommitId,
+        head: &CommitId,
+        rules: &Rules<'_>,
+    ) -> Result<(Vec<Change>, Vec<Finding>), BrokerError> {
+        let (before, after) = (self.tree_of(base).await?, self.tree_of(head).await?);
+        let forest = Forest::of(&self.path, &before, &after).await?;
+        let changes = self.changes(base, head).await?;
+        if changes.len() > rules.limits.files {
+            return Err(BrokerError::TooLarge {
+                limit: u64::try_from(rules.limits.files).unwrap_or(u64::MAX),
+                unit: "files",
+            });
+        }
+        let compared = Compared {
+            base,
+            since,
+            head,
+            changes: &changes,
+            forest: &forest,
+        };
+        let findings = findings::find(&self.path, &compared, rules).await?;
+        Ok((changes, findings))
+    }
+
+    /// Whether `commit` builds on `base`, or is the same.
+    pub async fn descends(&self, commit: &CommitId, base: &CommitId) -> Result<bool, BrokerError> {
+        let ancestry = [
+            "merge-base",
+            "--is-ancestor",
+            base.as_str(),
+            commit.as_str(),
+        ];
+        match self.git(&ancestry).run().await {
+            Ok(_) => Ok(true),
+            Err(GitError::Failed(failure)) if failure.status == 1 => Ok(false),
+            Err(error) => Err(BrokerError::host(error)),
+        }
     }
 
     pub(crate) async fn changes(

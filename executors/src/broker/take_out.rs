@@ -6,9 +6,9 @@ use std::{
     time::Duration,
 };
 
-use super::{BrokerError, DiffText, FileChange, Finding, Quarantine, changes::Change, findings};
+use super::{BrokerError, DiffText, FileChange, Finding, Quarantine, Rules, changes};
 use crate::{
-    mirror::{BranchName, CommitId, TreeId, git::GitError},
+    mirror::{BranchName, CommitId, TreeId},
     sandbox::{Exec, ExecOutput, Executor, SandboxName},
 };
 
@@ -90,7 +90,20 @@ quiet update-ref "$out" "$tip"
 quiet bundle create --quiet - "$out" "^$base"
 "#;
 
-/// Commits what is uncommitted in the sandbox's `/work/repo`, brings everything since `base` into quarantine, and
+/// What is to be taken out, and what it is held against.
+#[derive(Clone, Copy)]
+pub struct Errand<'a> {
+    /// The commit that the sandbox was given.
+    pub base: &'a CommitId,
+    /// The branch that it was given.
+    pub branch: &'a BranchName,
+    /// The commit of this task that stands at the remote already, where there is one.
+    pub pushed: Option<&'a CommitId>,
+    /// What is looked for.
+    pub rules: Rules<'a>,
+}
+
+/// Commits what is uncommitted in the sandbox's `/work/repo`, brings everything since the base into quarantine, and
 /// checks it there. The sandbox has to be running, and the agent should have ended its turn. A repeat takes the same
 /// work again. Dropping the future ends what runs on the host.
 ///
@@ -99,23 +112,21 @@ quiet bundle create --quiet - "$out" "^$base"
 pub async fn take_out(
     executor: &dyn Executor,
     sandbox: &SandboxName,
-    base: &CommitId,
-    branch: &BranchName,
     quarantine: &Quarantine,
-    limits: &TakeOutLimits,
+    errand: &Errand<'_>,
 ) -> Result<Taken, BrokerError> {
+    let limits = errand.rules.limits;
+    let command = [
+        "sh",
+        "-c",
+        SCRIPT,
+        "take-out",
+        errand.base.as_str(),
+        errand.branch.as_str(),
+        OUT,
+    ];
     let exec = Exec {
-        command: [
-            "sh",
-            "-c",
-            SCRIPT,
-            "take-out",
-            base.as_str(),
-            branch.as_str(),
-            OUT,
-        ]
-        .map(str::to_owned)
-        .to_vec(),
+        command: command.map(str::to_owned).to_vec(),
         environment: BTreeMap::new(),
         working_directory: "/work/repo".to_owned(),
         input: Vec::new(),
@@ -124,7 +135,7 @@ pub async fn take_out(
     };
     let bundle = read_output(executor.exec(sandbox, exec).await?, limits)?;
     let head = unpack(quarantine, bundle).await?;
-    check(quarantine, base, &head, limits).await
+    check(quarantine, errand, &head).await
 }
 
 fn read_output(output: ExecOutput, limits: &TakeOutLimits) -> Result<Vec<u8>, BrokerError> {
@@ -182,17 +193,12 @@ async fn unpack(quarantine: &Quarantine, bundle: Vec<u8>) -> Result<CommitId, Br
 
 async fn check(
     quarantine: &Quarantine,
-    base: &CommitId,
+    errand: &Errand<'_>,
     head: &CommitId,
-    limits: &TakeOutLimits,
 ) -> Result<Taken, BrokerError> {
-    let ancestry = ["merge-base", "--is-ancestor", base.as_str(), head.as_str()];
-    match quarantine.git(&ancestry).run().await {
-        Ok(_) => {}
-        Err(GitError::Failed(failure)) if failure.status == 1 => {
-            return Err(BrokerError::ForeignHistory);
-        }
-        Err(error) => return Err(BrokerError::host(error)),
+    let (base, limits) = (errand.base, errand.rules.limits);
+    if !quarantine.descends(head, base).await? {
+        return Err(BrokerError::ForeignHistory);
     }
     let commits = count_commits(quarantine, base, head).await?;
     if commits > limits.commits {
@@ -201,22 +207,26 @@ async fn check(
             unit: "commits",
         });
     }
-    let changes: Vec<Change> = quarantine.changes(base, head).await?;
+    let since = errand.pushed.unwrap_or(base);
+    let (changes, findings) = quarantine
+        .looked_through(base, since, head, &errand.rules)
+        .await?;
     if changes.is_empty() {
         return Err(BrokerError::NothingChanged);
-    }
-    if changes.len() > limits.files {
-        return Err(BrokerError::TooLarge {
-            limit: u64::try_from(limits.files).unwrap_or(u64::MAX),
-            unit: "files",
-        });
     }
     Ok(Taken {
         head: head.clone(),
         tree: quarantine.tree_of(head).await?,
         commits,
-        findings: findings::find(quarantine.path(), &changes, limits.file_bytes).await?,
-        diff: quarantine.diff(base, head, limits.diff_bytes).await?,
+        findings,
+        diff: changes::diff(
+            quarantine.path(),
+            base,
+            head,
+            changes::Part::Whole,
+            limits.diff_bytes,
+        )
+        .await?,
         files: changes.into_iter().map(|change| change.file).collect(),
     })
 }

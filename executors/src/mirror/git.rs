@@ -40,9 +40,16 @@ const INHERITED: [&str; 12] = [
 ];
 
 /// Settings that hold for every command. The slow-line rule ends a transfer that has all but stopped.
-const ALWAYS: [(&str, &str); 10] = [
+/// Attributes come from an empty tree: those of a repository could hide a file's lines from who looks through them.
+const ALWAYS: [(&str, &str); 16] = [
+    ("attr.tree", "4b825dc642cb6eb9a060e54bf8d69288fbee4904"),
+    ("core.attributesFile", "/dev/null"),
+    ("core.excludesFile", "/dev/null"),
     ("core.hooksPath", "/dev/null"),
     ("core.fsmonitor", "false"),
+    ("core.protectHFS", "true"),
+    ("core.protectNTFS", "true"),
+    ("core.askPass", ""),
     ("credential.helper", ""),
     ("gc.auto", "0"),
     ("maintenance.auto", "false"),
@@ -276,6 +283,11 @@ impl Git {
         command
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_ATTR_NOSYSTEM", "1")
+            .env("GIT_LITERAL_PATHSPECS", "1")
+            .env("GIT_NO_LAZY_FETCH", "1")
+            .env("GIT_NO_REPLACE_OBJECTS", "1")
+            .env("GIT_OPTIONAL_LOCKS", "0")
             .env("GIT_TERMINAL_PROMPT", "0")
             .env("GIT_SSH_COMMAND", "ssh -oBatchMode=yes -oConnectTimeout=20")
             .env("LC_ALL", "C");

@@ -2,7 +2,8 @@
 
 use deckhand_executors::{
     broker::{
-        self, BrokerError, Finding, FindingKind, Gate, Quarantine, Signature, TakeOutLimits, Taken,
+        self, BrokerError, Errand, Finding, FindingKind, Gate, Quarantine, Rules, Scope, Signature,
+        TakeOutLimits, Taken,
     },
     mirror::{BranchName, CommitId as GitCommit},
 };
@@ -55,15 +56,27 @@ async fn attempt(
         .map_err(|error| error.to_string())?;
     let base = GitCommit::parse(&workplace.base_commit.0).map_err(|error| error.to_string())?;
     let branch = BranchName::parse(&task.branch()).map_err(|error| error.to_string())?;
-    let taken = broker::take_out(
-        &*context.executor,
-        &sandbox::run_name(&task.id, run),
-        &base,
-        &branch,
-        &quarantine,
-        &TakeOutLimits::default(),
-    )
-    .await;
+    // A plan of an older version may name something that is no scope; then it names nothing.
+    let files = task.plans.last().map(|last| last.plan.files.as_slice());
+    let scope = Scope::read(files.unwrap_or_default()).unwrap_or_default();
+    let pushed = task
+        .pushed
+        .as_ref()
+        .map(|pushed| GitCommit::parse(&pushed.0));
+    let pushed = pushed.transpose().map_err(|error| error.to_string())?;
+    let limits = TakeOutLimits::default();
+    let errand = Errand {
+        base: &base,
+        branch: &branch,
+        pushed: pushed.as_ref(),
+        rules: Rules {
+            scope: &scope,
+            known: &context.redactor,
+            limits: &limits,
+        },
+    };
+    let sandbox = sandbox::run_name(&task.id, run);
+    let taken = broker::take_out(&*context.executor, &sandbox, &quarantine, &errand).await;
     let taken = match taken {
         Ok(taken) => taken,
         Err(BrokerError::NothingChanged) => return Ok(Change::None),
@@ -158,5 +171,23 @@ fn in_words(finding: &Finding) -> String {
         }
         FindingKind::LargeFile { bytes } => format!("`{path}` has {} MB", bytes / 1_000_000),
         FindingKind::Program => format!("`{path}` became a program"),
+        FindingKind::OutOfScope => format!("`{path}` is not in the approved plan"),
+        FindingKind::Hook => format!("`{path}` runs by itself on developers' machines"),
+        FindingKind::AgentRules => format!("`{path}` is followed by every later agent"),
+        FindingKind::Environment => format!("`{path}` says what sandboxes start from"),
+        FindingKind::DeceivingName { why } => format!("the name `{path}` {why}"),
+        FindingKind::Collision { with } => {
+            format!("`{path}` and `{with}` are one name on some disks")
+        }
+        FindingKind::SecretFile => format!("`{path}` is a file that holds secrets"),
+        FindingKind::Secret {
+            rule, line, masked, ..
+        } => format!("line {line} of `{path}` looks like a secret ({rule}): `{masked}`"),
+        FindingKind::HostSecret { line } => {
+            format!("line {line} of `{path}` holds a secret of this installation")
+        }
+        FindingKind::NotSearched { bytes } => {
+            format!("`{path}` is too large to be looked through: {bytes} bytes")
+        }
     }
 }

@@ -41,7 +41,7 @@ pub fn plan() -> Value {
             "Add a test with a limit of 150 and an offset of 150.",
             "Run the tests.",
         ],
-        "files": ["lib/users.js", "test/users.test.js"],
+        "files": ["lib/users.js", "test/users.test.js", "README.md"],
         "checks": ["npm test"],
         "risks": ["Somebody may count on the first rows of long pages."],
         "cost_usd": {"low": 0.10, "high": 0.50},

@@ -40,7 +40,7 @@ pub(super) fn specification(scene: &Scene) -> Value {
 pub(super) fn plan() -> Value {
     json!({
         "steps": ["Make the change and name it in CHANGES.md.", "Run the checks."],
-        "files": ["CHANGES.md"],
+        "files": ["CHANGES.md", "README.md"],
         "checks": [],
         "risks": [],
         "cost_usd": {"low": 0.01, "high": 0.05},
