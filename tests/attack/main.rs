@@ -1,0 +1,120 @@
+//! The attack suite: what a security reviewer runs. Each row of its tables is an attack that is really made, in a real
+//! container or on a real repository, and judged by its effect outside and not by what the attacker says.
+//!
+//! `script/attack` runs it. A new attack is one row in `network.rs`, `host.rs`, `repository.rs` or `words.rs`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::needless_raw_string_hashes,
+    reason = "the suite is a program that prints its table, and stops where its own ground breaks"
+)]
+
+#[allow(
+    dead_code,
+    reason = "what a row can ask for is more than the present rows ask"
+)]
+mod ground;
+mod host;
+mod internet;
+mod network;
+mod suite;
+
+use std::process::ExitCode;
+
+use suite::{Family, Filter, Listed, Suite};
+
+const USAGE: &str = "\
+script/attack [--family network|host|repository|words] [FRAGMENT]   makes the attacks whose id holds FRAGMENT
+script/attack --list [--family …] [FRAGMENT]                        lists them";
+
+/// What the command line asks for.
+enum Asked {
+    Run(Filter),
+    List(Filter),
+    /// The test runner looks for tests, and here are none.
+    Tests,
+    Usage(String),
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match read(&arguments) {
+        Asked::Tests => ExitCode::SUCCESS,
+        Asked::Usage(reason) => {
+            println!("{reason}\n{USAGE}");
+            ExitCode::from(2)
+        }
+        Asked::List(filter) => {
+            let suite = Suite::new(filter);
+            for row in rows().iter().filter(|row| suite.wants(row)) {
+                println!("{:<10}  {:<34}  {}", row.family, row.id, row.tries);
+            }
+            ExitCode::SUCCESS
+        }
+        Asked::Run(filter) => attack(filter),
+    }
+}
+
+fn read(arguments: &[String]) -> Asked {
+    let mut filter = Filter::default();
+    let (mut listing, mut running) = (false, false);
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            // How cargo's and nextest's runners ask a test binary for its tests.
+            "--format" => return Asked::Tests,
+            "run" => running = true,
+            "--list" => listing = true,
+            "--family" => {
+                let named = words.next().map(String::as_str);
+                match Family::ALL
+                    .into_iter()
+                    .find(|family| Some(family.word()) == named)
+                {
+                    Some(family) => filter.family = Some(family),
+                    None => return Asked::Usage("There is no such family.".to_owned()),
+                }
+            }
+            "-h" | "--help" => return Asked::Usage(String::new()),
+            other if other.starts_with('-') => {
+                return Asked::Usage(format!("{other} is no option here."));
+            }
+            fragment => fragment.clone_into(&mut filter.fragment),
+        }
+    }
+    match (running, listing) {
+        (true, false) => Asked::Run(filter),
+        (true, true) => Asked::List(filter),
+        // `cargo test` runs every target; the suite is no unit test, and its script asks for it by name.
+        (false, _) => Asked::Tests,
+    }
+}
+
+/// All rows of all families.
+fn rows() -> Vec<Listed> {
+    let mut rows = network::listed();
+    rows.extend(host::listed());
+    rows
+}
+
+fn attack(filter: Filter) -> ExitCode {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let mut suite = Suite::new(filter);
+    let outcome = runtime.block_on(async {
+        network::run(&mut suite).await?;
+        host::run(&mut suite).await
+    });
+    let is_good = suite.finish();
+    if let Err(error) = outcome {
+        eprintln!("the suite broke off: {error:#}");
+        return ExitCode::FAILURE;
+    }
+    if is_good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}

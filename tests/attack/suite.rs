@@ -1,0 +1,243 @@
+//! The suite's table: what was tried, whether it was held, and what was seen; and the canaries that were planted.
+
+use std::{collections::BTreeSet, fmt, time::Instant};
+
+/// Characters of evidence that stand in the table.
+const EVIDENCE_MAX_CHARS: usize = 160;
+
+/// What a family of attacks is aimed at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// Ways out of the sandbox that are not the proxy's rules.
+    Network,
+    /// The machine that runs the sandboxes.
+    Host,
+    /// The host's git, and what is pushed.
+    Repository,
+    /// What an agent is told by people who may not tell it anything.
+    Words,
+}
+
+impl Family {
+    /// All of them, in the order in which they run.
+    pub const ALL: [Self; 4] = [Self::Network, Self::Host, Self::Repository, Self::Words];
+
+    /// The word for it on the command line.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Network => "network",
+            Self::Host => "host",
+            Self::Repository => "repository",
+            Self::Words => "words",
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.word())
+    }
+}
+
+/// One row of the table before it was tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name, for filters and for `docs/SECURITY.md`; it never changes.
+    pub id: String,
+    /// What it is aimed at.
+    pub family: Family,
+    /// What is tried, in one sentence.
+    pub tries: String,
+}
+
+/// How an attack went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It was made, and nothing came of it outside.
+    Held,
+    /// It had the effect that it was after.
+    Succeeded,
+    /// It could not be made at all, which shows nothing: the suite has failed.
+    NotMade,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Held => "held",
+            Self::Succeeded => "SUCCEEDED",
+            Self::NotMade => "NOT MADE",
+        })
+    }
+}
+
+/// How an attack went, and what was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// How it went.
+    pub verdict: Verdict,
+    /// What was seen, in one line.
+    pub evidence: String,
+}
+
+impl Outcome {
+    /// It was held.
+    pub fn held(evidence: impl Into<String>) -> Self {
+        Self::of(Verdict::Held, evidence)
+    }
+
+    /// It succeeded.
+    pub fn succeeded(evidence: impl Into<String>) -> Self {
+        Self::of(Verdict::Succeeded, evidence)
+    }
+
+    /// It could not be made.
+    pub fn not_made(why: impl Into<String>) -> Self {
+        Self::of(Verdict::NotMade, why)
+    }
+
+    fn of(verdict: Verdict, evidence: impl Into<String>) -> Self {
+        Self {
+            verdict,
+            evidence: evidence.into(),
+        }
+    }
+}
+
+/// A word that nobody else says, for one attack: where it is seen, that attack has been.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Canary(String);
+
+impl Canary {
+    /// A new one, short enough to be the label of a host's name.
+    pub fn new() -> Self {
+        Self(format!("canary-{}", uuid::Uuid::new_v4().simple()))
+    }
+
+    /// The word itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What is wanted, and what was seen so far.
+pub struct Suite {
+    filter: Filter,
+    told: BTreeSet<String>,
+    held: usize,
+    succeeded: Vec<String>,
+    not_made: Vec<String>,
+    planted: usize,
+    found: usize,
+    begun: Instant,
+}
+
+/// Which rows are wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only this family.
+    pub family: Option<Family>,
+    /// Only rows whose id holds this; empty for all.
+    pub fragment: String,
+}
+
+impl Suite {
+    /// Nothing was tried yet.
+    pub fn new(filter: Filter) -> Self {
+        Self {
+            filter,
+            told: BTreeSet::new(),
+            held: 0,
+            succeeded: Vec::new(),
+            not_made: Vec::new(),
+            planted: 0,
+            found: 0,
+            begun: Instant::now(),
+        }
+    }
+
+    /// Whether a row is wanted.
+    pub fn wants(&self, row: &Listed) -> bool {
+        self.filter.family.is_none_or(|family| family == row.family)
+            && row.id.contains(&self.filter.fragment)
+    }
+
+    /// Whether any of the rows is wanted: else their ground need not be laid.
+    pub fn wants_any(&self, rows: &[Listed]) -> bool {
+        rows.iter().any(|row| self.wants(row))
+    }
+
+    /// A new canary for an attack.
+    pub fn plant(&mut self) -> Canary {
+        self.planted += 1;
+        Canary::new()
+    }
+
+    /// Writes a row of the table.
+    pub fn tell(&mut self, row: &Listed, outcome: &Outcome) {
+        assert!(
+            self.told.insert(row.id.clone()),
+            "two rows are called {}",
+            row.id
+        );
+        match outcome.verdict {
+            Verdict::Held => self.held += 1,
+            Verdict::Succeeded => {
+                self.succeeded.push(row.id.clone());
+                self.found += 1;
+            }
+            Verdict::NotMade => self.not_made.push(row.id.clone()),
+        }
+        println!(
+            "{:<9}  {:<34}  {}\n{:<11}{}",
+            outcome.verdict.to_string(),
+            row.id,
+            row.tries,
+            "",
+            line(&outcome.evidence)
+        );
+    }
+
+    /// Writes a heading.
+    pub fn heading(&self, family: Family) {
+        println!("\n== {family} ({} s)", self.begun.elapsed().as_secs());
+    }
+
+    /// Writes the end: what failed in words, and the line that programs read. True where everything was held.
+    pub fn finish(self) -> bool {
+        println!();
+        for id in &self.succeeded {
+            println!("SUCCEEDED: {id}");
+        }
+        for id in &self.not_made {
+            println!("NOT MADE: {id}");
+        }
+        let attacks = self.held + self.succeeded.len() + self.not_made.len();
+        println!(
+            "{} held, {} succeeded, {} could not be made, {} s",
+            self.held,
+            self.succeeded.len(),
+            self.not_made.len(),
+            self.begun.elapsed().as_secs()
+        );
+        let is_good =
+            attacks > 0 && self.succeeded.is_empty() && self.not_made.is_empty() && self.found == 0;
+        println!(
+            "{{\"attacks\":{attacks},\"succeeded\":{},\"canaries_planted\":{},\"canaries_found\":{}}}",
+            self.succeeded.len(),
+            self.planted,
+            self.found
+        );
+        is_good
+    }
+}
+
+/// Evidence as one line that cannot write over others: what an attack says is hostile too.
+fn line(text: &str) -> String {
+    let tame: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(EVIDENCE_MAX_CHARS)
+        .collect();
+    tame.split_whitespace().collect::<Vec<_>>().join(" ")
+}
