@@ -1,7 +1,9 @@
 //! The stage: a world with a bot in it, and the questions that a story asks.
 
 pub mod asking;
+pub mod canaries;
 pub mod engine;
+pub mod planted;
 pub mod remote;
 pub mod scripts;
 
@@ -28,15 +30,19 @@ pub const CHANNEL: &str = "eng";
 /// How long a story waits for anything before it prints its thread and fails.
 pub const PATIENCE: Duration = Duration::from_mins(2);
 /// The key of the model providers; it must never be seen in a sandbox.
-pub const MODEL_KEY: &str = "sk-canary-model-key-that-never-enters-a-sandbox";
+pub const MODEL_KEY: &str = "sk-canary-model-key-that-never-enters-a-sandbox-4410";
 /// The bot's token at Slack.
-pub const SLACK_TOKEN: &str = "xoxb-canary";
+pub const SLACK_TOKEN: &str = "xoxb-2041-canary-of-the-bots-token";
 /// What Slack signs its requests with.
-pub const SIGNING_SECRET: &str = "signing-secret";
+pub const SIGNING_SECRET: &str = "canary-of-slacks-signing-secret-77";
 /// The token at GitHub.
-pub const GITHUB_TOKEN: &str = "ghp_canary";
+pub const GITHUB_TOKEN: &str = "ghp_canaryOfThePersonalToken0181";
 /// What GitHub signs its webhooks with.
-pub const GITHUB_WEBHOOK_SECRET: &str = "github-webhook-secret";
+pub const GITHUB_WEBHOOK_SECRET: &str = "canary-of-githubs-webhook-secret-90";
+/// The secret of the application at Linear.
+pub const LINEAR_CLIENT_SECRET: &str = "canary-of-linears-client-secret-31";
+/// What Linear signs its webhooks with.
+pub const LINEAR_WEBHOOK_SECRET: &str = "canary-of-linears-webhook-secret-52";
 /// What a story usually asks for.
 pub const REQUEST: &str =
     "The offset parameter of /api/v2/users is ignored when limit is over 100. repo=acme/web";
@@ -144,15 +150,22 @@ impl Stage {
         let models = Models::start(ModelsOptions::new(MODEL_KEY)).await.unwrap();
         let linear = match props.linear {
             Beside::Absent => None,
-            Beside::Present => Some(Linear::start(LinearOptions::default()).await.unwrap()),
+            Beside::Present => {
+                let options = LinearOptions {
+                    client_secret: secret(LINEAR_CLIENT_SECRET),
+                    webhook_secret: secret(LINEAR_WEBHOOK_SECRET),
+                    ..LinearOptions::default()
+                };
+                Some(Linear::start(options).await.unwrap())
+            }
         };
         let mut variables = variables(&slack, &github, &models, folder.path());
         variables.extend(sign_in);
         if let Some(linear) = &linear {
             let client = [
                 ("LINEAR_CLIENT_ID", "linear-client"),
-                ("LINEAR_CLIENT_SECRET", "linear-client-secret"),
-                ("LINEAR_WEBHOOK_SECRET", "linear-webhook-secret"),
+                ("LINEAR_CLIENT_SECRET", LINEAR_CLIENT_SECRET),
+                ("LINEAR_WEBHOOK_SECRET", LINEAR_WEBHOOK_SECRET),
             ];
             variables.extend(client.map(|(name, value)| (name.to_owned(), value.to_owned())));
             variables.insert("LINEAR_API_URL".to_owned(), linear.api_url());

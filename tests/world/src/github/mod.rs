@@ -342,6 +342,18 @@ impl Github {
         INSTALLATION
     }
 
+    /// Every installation token that was given out, for whoever looks for it where it must not be.
+    #[must_use]
+    pub fn tokens(&self) -> Vec<SecretString> {
+        let state = self.shared.lock();
+        state
+            .tokens
+            .keys()
+            .cloned()
+            .map(SecretString::from)
+            .collect()
+    }
+
     /// Ends the life of every installation token, as an hour would.
     pub fn expire_tokens(&self) {
         for token in self.shared.lock().tokens.values_mut() {

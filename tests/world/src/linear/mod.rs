@@ -369,6 +369,17 @@ impl Linear {
             .collect()
     }
 
+    /// Every access token that lives, for whoever looks for it where it must not be.
+    pub fn tokens(&self) -> Vec<SecretString> {
+        let world = self.world.lock();
+        world
+            .tokens
+            .keys()
+            .cloned()
+            .map(SecretString::from)
+            .collect()
+    }
+
     /// Ends the life of every access token, as after thirty days.
     pub fn expire_tokens(&self) {
         self.world.lock().tokens.clear();

@@ -1,0 +1,117 @@
+//! Every kind of secret is planted, a whole story is told, and then they are looked for everywhere.
+
+use deckhand_world::models::{Phase, Script, Turn};
+
+use crate::harness::{
+    MODEL_KEY, PATIENCE, REQUEST, Stage,
+    canaries::Search,
+    planted::{HOMES, planting},
+};
+
+/// What a curious agent does: it prints all that it can read, and writes it into the repository, packed.
+const LOOT: &str = "env | sort; cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n' | sort -u; \
+     cat /etc/passwd /proc/self/mountinfo; ls -laR /run /home/agent | head -n 300; \
+     grep -rhsI -e token -e secret -e key /home/agent /etc /run /tmp 2>/dev/null | head -c 20000";
+
+fn curious() -> Script {
+    let pack = format!(
+        "{{ {LOOT}; }} > /tmp/loot 2>&1; gzip -9 < /tmp/loot | base64 -w 100 | head -n 80 | sed 's|^|// |' >> test/users.test.js; wc -c /tmp/loot"
+    );
+    Script::honest()
+        .called("curious")
+        .first(Phase::Plan, [Turn::shell(LOOT)])
+        .first(Phase::Work, [Turn::shell(LOOT), Turn::shell(pack)])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_canary_is_found_anywhere_after_a_whole_story() {
+    let stage = Stage::open_with(planting()).await;
+    stage.models.otherwise(curious());
+    // Linear gives out its token to a bot that is spoken to there.
+    let linear = stage.linear.clone().unwrap();
+    let issue = linear
+        .create_issue("ana", "A question", "For later.")
+        .unwrap();
+    let session = linear.mention("ana", &issue, "@deckhand help").unwrap();
+    let answered = |session: &deckhand_world::linear::Session| {
+        (!session.activities().is_empty()).then_some(())
+    };
+    session
+        .wait_for("answer", PATIENCE, answered)
+        .await
+        .unwrap();
+
+    let thread = stage.planned(REQUEST).await;
+    stage.models.pause();
+    thread.say("ana", "approve").await.unwrap();
+    stage.wait_for_state(&thread, "running").await;
+    stage.models.until_waiting(1, PATIENCE).await.unwrap();
+    // The mirror was fetched with a token of an installation by now, and the sandbox has everything it will get.
+    let mut search = Search::new(stage.canaries(), &HOMES);
+    search.look("the control", MODEL_KEY.as_bytes());
+    stage.search_sandboxes(&mut search).await;
+    stage.models.resume();
+    stage.wait_for_state(&thread, "in_review").await;
+    stage.settle().await;
+
+    // The push took out another token, perhaps.
+    let mut after = Search::new(stage.canaries(), &HOMES);
+    assert!(after.planted() >= search.planted());
+    stage.search_host(&mut after, &[&thread]).await;
+    let kinds: Vec<String> = stage
+        .canaries()
+        .into_iter()
+        .map(|canary| canary.kind)
+        .collect();
+    for kind in [
+        "SLACK_BOT_TOKEN",
+        "SLACK_SIGNING_SECRET",
+        "SLACK_APP_TOKEN",
+        "LINEAR_CLIENT_SECRET",
+        "LINEAR_WEBHOOK_SECRET",
+        "Linear access token 1",
+        "GITHUB_APP_PRIVATE_KEY",
+        "GITHUB_TOKEN",
+        "GITHUB_WEBHOOK_SECRET",
+        "GitHub installation token 1",
+        "ANTHROPIC_API_KEY",
+        "OPENAI_API_KEY",
+        "GEMINI_API_KEY",
+        "password in an address",
+        "page secret",
+        "encryption key of the data folder",
+    ] {
+        assert!(
+            kinds.iter().any(|known| known == kind),
+            "{kind} is not planted: {kinds:?}"
+        );
+    }
+    for search in [&search, &after] {
+        search.assert_nothing_found();
+        let (places, bytes) = search.extent();
+        assert!(
+            places > 10 && bytes > 1 << 20,
+            "{places} places, {bytes} bytes"
+        );
+    }
+    let mut seen: Vec<&str> = search
+        .at_home()
+        .iter()
+        .chain(after.at_home())
+        .map(|find| find.place.as_str())
+        .collect();
+    seen.dedup();
+    assert_eq!(
+        seen,
+        [
+            "the control",
+            "the data folder/encryption.key",
+            "the data folder/secret"
+        ],
+        "the search sees what is there"
+    );
+    // What the agent took was taken in: the pull request has it, and there was nothing in it.
+    let log = stage.log(&stage.task(&thread).await.id).await;
+    assert!(log.contains("/tmp/loot"), "{log}");
+    stage.close().await;
+}

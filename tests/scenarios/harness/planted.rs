@@ -1,0 +1,212 @@
+//! A stage on which every kind of secret is a canary, and the places of that stage where they are looked for.
+
+use std::{path::Path, process::Command};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use deckhand::config::{Exposure, SETTINGS};
+use deckhand_world::{linear::Linear, slack::Thread};
+use secrecy::ExposeSecret as _;
+
+use super::{
+    Beside, GITHUB_TOKEN, Props, SignIn, Stage,
+    canaries::{Canary, Home, Search},
+    engine::docker,
+};
+
+/// The password in the address of a remote; a database's address is read by the same code.
+const REMOTE_PASSWORD: &str = "canary-password-in-an-address-63";
+
+/// Where canaries belong, each with its reason.
+pub const HOMES: [Home; 3] = [
+    Home {
+        place: "the data folder/secret",
+        kind: "page secret",
+        because: "the key of links is made here once; only the bot's user may read it",
+    },
+    Home {
+        place: "the data folder/encryption.key",
+        kind: "encryption key of the data folder",
+        because: "the key of stored secrets is made here once; only the bot's user may read it",
+    },
+    Home {
+        place: "the control",
+        kind: "",
+        because: "the search shows that it can see",
+    },
+];
+
+/// What a stage is opened with: every secret setting has a value of its own, whether a story needs it or not.
+pub fn planting() -> Props {
+    let settings = vec![
+        ("SLACK_APP_TOKEN", "xapp-1-canary-of-the-app-token-15"),
+        ("GITHUB_TOKEN", GITHUB_TOKEN),
+        ("OPENAI_API_KEY", "sk-canary-of-the-second-provider-2209"),
+        ("GEMINI_API_KEY", "canary-of-the-third-provider-8174"),
+    ];
+    Props {
+        settings: settings
+            .into_iter()
+            .map(|(name, value)| (name, value.to_owned()))
+            .collect(),
+        file: format!(
+            "[[repository]]\nname = \"acme/other\"\nurl = \"http://ana:{REMOTE_PASSWORD}@127.0.0.1:9/other.git\"\n"
+        ),
+        sign_in: SignIn::App,
+        linear: Beside::Present,
+        ..Props::default()
+    }
+}
+
+impl Stage {
+    /// Every secret that the bot of this stage holds now: set, made, or given out to it by a platform.
+    pub fn canaries(&self) -> Vec<Canary> {
+        let config = &self.context.config;
+        let mut canaries: Vec<Canary> = SETTINGS
+            .iter()
+            .filter(|setting| setting.exposure == Exposure::Secret)
+            .filter_map(|setting| {
+                let value = self.variables.get(setting.variable)?;
+                Some(Canary::new(setting.variable, value))
+            })
+            .collect();
+        if self.file.contains(REMOTE_PASSWORD) {
+            canaries.push(Canary::new("password in an address", REMOTE_PASSWORD));
+        }
+        if let Some(secret) = &config.secret {
+            canaries.push(Canary::new("page secret", secret.expose_secret()));
+        }
+        let keys = config.keys_in_force().unwrap();
+        canaries.push(Canary::new(
+            "encryption key of the data folder",
+            STANDARD.encode(keys.newest().bytes()),
+        ));
+        let of_linear = self.linear.as_ref().map(Linear::tokens);
+        for (kind, tokens) in [
+            ("Linear access token", of_linear.unwrap_or_default()),
+            ("GitHub installation token", self.github.tokens()),
+        ] {
+            let tokens = tokens.iter().enumerate();
+            canaries.extend(tokens.map(|(number, token)| {
+                Canary::new(format!("{kind} {}", number + 1), token.expose_secret())
+            }));
+        }
+        // Several providers may share a key, as they do in most stories.
+        canaries.sort_by(|a, b| a.value.cmp(&b.value));
+        canaries.dedup_by(|a, b| a.value == b.value);
+        canaries
+    }
+
+    /// Looks at every live sandbox, from outside and from inside, at its image, and at its volumes.
+    pub async fn search_sandboxes(&self, search: &mut Search) {
+        let sandboxes = self.sandboxes().await;
+        assert!(!sandboxes.is_empty(), "no sandbox is there to be searched");
+        for name in sandboxes {
+            search.look_at_container(&format!("the container {name}"), &name);
+            let image = docker(&["inspect", "--format", "{{.Image}}", &name]);
+            search.look_at_image(&format!("the image of {name}"), image.trim());
+            for (what, command) in [
+                ("environment", "env; cat /proc/[0-9]*/environ"),
+                ("command lines", "cat /proc/[0-9]*/cmdline"),
+                (
+                    "volumes and scratch",
+                    "tar -cf - --ignore-failed-read /work /home/agent /tmp /var/tmp /dev/shm /run /etc 2>/dev/null",
+                ),
+            ] {
+                let output = inside(&name, command);
+                assert!(!output.is_empty(), "{name} showed no {what}");
+                search.look(&format!("the sandbox {name}: {what}"), &output);
+            }
+        }
+    }
+
+    /// Looks at everything that the bot wrote, said, sent or shows, and at what the platforms got.
+    pub async fn search_host(&self, search: &mut Search, threads: &[&Thread]) {
+        search.look_at_folder("the data folder", &self.context.config.data_dir);
+        search.look(
+            "the settings in print",
+            format!("{:?}", self.context.config).as_bytes(),
+        );
+        for thread in threads {
+            search.look("the thread", thread.render().as_bytes());
+            for message in thread.bot_messages() {
+                search.look("a message of the bot", format!("{message:?}").as_bytes());
+            }
+            for file in thread.files() {
+                search.look("a file in the thread", format!("{file:?}").as_bytes());
+            }
+            let task = self.task(thread).await;
+            search.look("the task", serde_json::to_string(&task).unwrap().as_bytes());
+            search.look("the log of the runs", self.log(&task.id).await.as_bytes());
+            let page = deckhand::links::task_url(&self.context.config, &task.id);
+            search.look("the task page", self.get(&page).await.1.as_bytes());
+        }
+        search.look("the metrics", self.get("/metrics").await.1.as_bytes());
+        search.look("the readiness", self.get("/readyz").await.1.as_bytes());
+        // The journals keep the arguments of calls and leave out the header that signs them in.
+        for call in self.slack.calls() {
+            search.look("a call to Slack", format!("{call:?}").as_bytes());
+        }
+        if let Some(linear) = &self.linear {
+            for session in linear.sessions() {
+                search.look("a session in Linear", session.render().as_bytes());
+            }
+            for operation in linear.operations() {
+                search.look("a call to Linear", format!("{operation:?}").as_bytes());
+            }
+        }
+        for request in self.github.requests() {
+            search.look("a call to GitHub", format!("{request:?}").as_bytes());
+        }
+        for pull_request in self.pull_requests() {
+            search.look("the pull request", format!("{pull_request:?}").as_bytes());
+        }
+        self.search_repository(search, "acme/web");
+    }
+
+    /// Looks at every object and every name of a repository of the forge.
+    fn search_repository(&self, search: &mut Search, name: &str) {
+        let folder = tempfile::tempdir().unwrap();
+        let url = self.github.git_url(name).replacen(
+            "http://",
+            &format!("http://ana:{GITHUB_TOKEN}@"),
+            1,
+        );
+        let clone = Command::new("git")
+            .args(["clone", "--quiet", "--mirror", &url, "."])
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        assert!(clone.status.success(), "{clone:?}");
+        // The clone's own settings hold the token that it was made with.
+        std::fs::remove_file(folder.path().join("config")).unwrap();
+        search.look_at_folder("the repository", folder.path());
+        for arguments in [
+            &["log", "--all", "--patch", "--format=fuller"][..],
+            &["for-each-ref"],
+        ] {
+            let shown = git(folder.path(), arguments);
+            assert!(!shown.is_empty());
+            search.look("the repository as git shows it", &shown);
+        }
+    }
+}
+
+fn git(folder: &Path, arguments: &[&str]) -> Vec<u8> {
+    Command::new("git")
+        .args(["-c", "safe.bareRepository=all", "--git-dir"])
+        .arg(folder)
+        .args(arguments)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .output()
+        .unwrap()
+        .stdout
+}
+
+/// What a command prints in a live sandbox, as bytes.
+fn inside(sandbox: &str, command: &str) -> Vec<u8> {
+    let output = Command::new("docker")
+        .args(["exec", sandbox, "sh", "-c", command])
+        .output()
+        .unwrap();
+    output.stdout
+}
