@@ -148,6 +148,27 @@ pub enum End {
     HostDiskLow,
 }
 
+impl End {
+    /// A sentence about an end for want of room on the disk; none for the other ends.
+    #[must_use]
+    pub fn want_of_room(self) -> Option<String> {
+        match self {
+            Self::Itself | Self::OutOfMemory => None,
+            Self::DiskFull { limit_bytes } => Some(format!(
+                "the sandbox filled its disk: {} GB is the limit",
+                limit_bytes >> 30
+            )),
+            Self::TooManyFiles { limit } => Some(format!(
+                "the sandbox filled its disk with files: {limit} is the limit"
+            )),
+            Self::HostDiskLow => Some(
+                "the disk of the container engine is nearly full, so every sandbox on it was ended"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
 /// How a sandbox's main process is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {

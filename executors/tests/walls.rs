@@ -8,10 +8,10 @@ mod ground;
 
 use deckhand_executors::{
     Executor as _, ExecutorError,
-    docker::probe::probe,
+    docker::{DockerExecutor, Floor, probe::probe},
     sandbox::{Access, Condition, End, Mount, MountSource},
 };
-use ground::{Ground, IMAGE, PATIENCE, SHIM};
+use ground::{Ground, IMAGE, MIB, PATIENCE, SHIM};
 use tokio::time::timeout;
 
 #[tokio::test]
@@ -88,4 +88,138 @@ async fn a_main_process_that_takes_too_much_memory_is_reported_as_that() {
             by: End::OutOfMemory
         }
     );
+}
+
+/// What a volume holds in bytes, counted from outside.
+fn bytes_in(ground: &Ground) -> u64 {
+    let mount = format!("{}:/held:ro", ground.volume().0);
+    let counted = std::process::Command::new("docker")
+        .args(["run", "--rm", "--network=none", "--user=0", "-v", &mount])
+        .args([IMAGE, "du", "-s", "-B1", "/held"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(counted.stdout).unwrap();
+    said.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// Waits for the end of a sandbox with these ceilings of its disk that runs a line of shell.
+async fn ended(ground: &Ground, disk_bytes: u64, files: u64, line: &str) -> Condition {
+    let mut spec = ground.spec(line);
+    (spec.limits.disk_bytes, spec.limits.files) = (disk_bytes, files);
+    ground.executor.start(&spec).await.unwrap();
+    let name = ground.name();
+    let end = ground.executor.wait(&name);
+    timeout(PATIENCE, end).await.expect("the end").unwrap()
+}
+
+#[tokio::test]
+async fn a_fast_writer_is_killed_soon_after_its_ceiling() {
+    let ground = Ground::new().await;
+    let limit = 256 * MIB;
+    let writer = "i=0; while :; do head -c 16M /dev/zero > /work/$i || exit 9; i=$((i + 1)); done";
+    let killed = Condition::Ended {
+        status: 137,
+        by: End::DiskFull { limit_bytes: limit },
+    };
+    assert_eq!(ended(&ground, limit, 10_000, writer).await, killed);
+    // A machine writes some 2 GB a second into its memory; it is stopped within a second.
+    let held = bytes_in(&ground);
+    assert!((limit..8 * limit).contains(&held), "{held}");
+    ground.executor.stop(&ground.name()).await.unwrap();
+    assert_eq!(
+        ground.executor.condition(&ground.name()).await.unwrap(),
+        Condition::Absent
+    );
+}
+
+#[tokio::test]
+async fn files_that_are_deleted_and_still_open_count() {
+    let ground = Ground::new().await;
+    let limit = 128 * MIB;
+    let writer = "python3 -c '
+import os
+held = []
+for number in range(1000):
+    path = \"/work/%d\" % number
+    held.append(open(path, \"wb\", buffering=0))
+    os.unlink(path)
+    held[-1].write(bytes(4 << 20))
+import time; time.sleep(1000)'";
+    let end = ended(&ground, limit, 10_000, writer).await;
+    let by = End::DiskFull { limit_bytes: limit };
+    assert_eq!(end, Condition::Ended { status: 137, by });
+    assert!(bytes_in(&ground) < MIB);
+}
+
+#[tokio::test]
+async fn too_many_files_are_one_too_many() {
+    let ground = Ground::new().await;
+    let writer = "python3 -c '
+for number in range(10_000_000): open(\"/work/%d\" % number, \"w\").close()'";
+    let end = ended(&ground, 1 << 30, 5_000, writer).await;
+    let by = End::TooManyFiles { limit: 5_000 };
+    assert_eq!(end, Condition::Ended { status: 137, by });
+}
+
+#[tokio::test]
+async fn whoever_writes_below_the_ceiling_goes_on() {
+    let ground = Ground::new().await;
+    // More than the first allowance, so that it is paused and counted in between.
+    let writer = "for i in 1 2 3 4 5 6; do head -c 8M /dev/zero > /work/$i; sleep 0.5; done; rm /work/*; echo done";
+    let end = ended(&ground, 256 * MIB, 10_000, writer).await;
+    let by = End::Itself;
+    assert_eq!(end, Condition::Ended { status: 0, by });
+}
+
+#[tokio::test]
+async fn one_file_cannot_be_larger_than_the_ceiling() {
+    let ground = Ground::new().await;
+    let mut spec = ground.spec("exec sleep 1000");
+    spec.limits.disk_bytes = 8 * MIB;
+    ground.executor.start(&spec).await.unwrap();
+    let sparse = ground.exec("truncate -s 9M /work/x; echo $?").await;
+    assert_ne!(sparse.output, b"0\n");
+}
+
+#[tokio::test]
+async fn a_host_without_room_starts_nothing_and_stops_what_writes() {
+    let ground = Ground::new().await;
+    ground.start("exec sleep 1000").await;
+    let floor = Floor {
+        bytes: u64::MAX,
+        files: 0,
+    };
+    let poor = DockerExecutor::connect(&ground.instance, None)
+        .unwrap()
+        .keeping_free(floor);
+    let refusal = poor.start(&ground.spec("exec sleep 1000")).await;
+    assert!(
+        matches!(&refusal, Err(ExecutorError::Start(why)) if why.contains("nearly full")),
+        "{refusal:?}"
+    );
+    // What runs already is found when it is attached to, as after a restart of the bot.
+    poor.attach(&ground.name()).await.unwrap();
+    let name = ground.name();
+    let end = timeout(PATIENCE, poor.wait(&name)).await;
+    let by = End::HostDiskLow;
+    assert_eq!(
+        end.expect("the end").unwrap(),
+        Condition::Ended { status: 137, by }
+    );
+}
+
+#[tokio::test]
+async fn a_sandbox_that_was_left_paused_goes_on_with_its_next_owner() {
+    let ground = Ground::new().await;
+    ground
+        .start("while read -r line; do echo \"$line\"; done")
+        .await;
+    let paused = std::process::Command::new("docker")
+        .args(["pause", &ground.name().0])
+        .output()
+        .unwrap();
+    assert!(paused.status.success());
+    let next = DockerExecutor::connect(&ground.instance, None).unwrap();
+    next.attach(&ground.name()).await.unwrap();
+    assert_eq!(ground.shell("echo awake").await, "awake\n");
 }

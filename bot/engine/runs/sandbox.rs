@@ -219,18 +219,13 @@ async fn succeed(
     exec: Exec,
     what: &str,
 ) -> Result<(), Fault> {
-    let ended = || {
-        Fault::permanent(format!(
-            "the sandbox ended before {what}: its image may be damaged, or none of Deckhand's; `script/setup` makes it anew"
-        ))
-    };
     let done = match context.executor.exec(name, exec).await {
-        Err(ExecutorError::Gone(_)) => return Err(ended()),
+        Err(ExecutorError::Gone(_)) => return Err(ended_before(context, name, what).await?),
         done => done?,
     };
     // Engines report a command that lost its sandbox as one that failed.
     if done.status != Some(0) && context.executor.condition(name).await? != Condition::Running {
-        return Err(ended());
+        return Err(ended_before(context, name, what).await?);
     }
     let said = String::from_utf8_lossy(if done.errors.is_empty() {
         &done.output
@@ -260,6 +255,18 @@ async fn succeed(
             "{what} did not end in time: {said}"
         ))),
     }
+}
+
+/// What a sandbox that ended in the middle of its preparation died of.
+async fn ended_before(context: &Context, name: &SandboxName, what: &str) -> Result<Fault, Fault> {
+    if let Condition::Ended { by, .. } = context.executor.condition(name).await?
+        && let Some(sentence) = by.want_of_room()
+    {
+        return Ok(Fault::permanent(format!("{sentence} ({what})")));
+    }
+    Ok(Fault::permanent(format!(
+        "the sandbox ended before {what}: its image may be damaged, or none of Deckhand's; `script/setup` makes it anew"
+    )))
 }
 
 async fn place_files(

@@ -1,5 +1,7 @@
 //! The connection to the engine, made when it is first needed, and what its refusals mean.
 
+use std::path::PathBuf;
+
 use bollard::{API_DEFAULT_VERSION, Docker, errors::Error};
 use tokio::sync::OnceCell;
 
@@ -21,6 +23,7 @@ pub struct Engine {
 struct Ready {
     docker: Docker,
     processors: f64,
+    root: Option<PathBuf>,
 }
 
 impl Engine {
@@ -48,6 +51,11 @@ impl Engine {
     /// How many processors the engine has; it refuses containers that ask for more.
     pub async fn processors(&self) -> Result<f64, ExecutorError> {
         Ok(self.ready().await?.processors)
+    }
+
+    /// The folder of the engine's data, as the engine's host has it.
+    pub async fn root(&self) -> Result<Option<&PathBuf>, ExecutorError> {
+        Ok(self.ready().await?.root.as_ref())
     }
 
     /// One line about the engine.
@@ -80,10 +88,15 @@ impl Engine {
                         .negotiate_version()
                         .await
                         .map_err(refused)?;
-                let processors = docker.info().await.map_err(refused)?.ncpu.unwrap_or(1);
+                let facts = docker.info().await.map_err(refused)?;
+                let processors = facts.ncpu.unwrap_or(1);
                 // More than four billion processors would lose their exactness.
                 let processors = u32::try_from(processors).map_or(1.0, f64::from);
-                Ok(Ready { docker, processors })
+                Ok(Ready {
+                    docker,
+                    processors,
+                    root: facts.docker_root_dir.map(PathBuf::from),
+                })
             })
             .await
     }

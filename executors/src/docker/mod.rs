@@ -8,8 +8,11 @@
 //! A container that was made and never started, because its maker died in between, counts as absent: starting the
 //! same sandbox again starts it. An image's own variables are part of every environment; engines cannot leave them out.
 
+mod disk;
 mod engine;
 mod exec;
+mod facts;
+mod measure;
 mod output;
 pub mod probe;
 mod shape;
@@ -34,7 +37,11 @@ use crate::sandbox::{
     Attachment, Condition, End, Exec, ExecOutput, Executor, ExecutorError, Listed, MountSource,
     SandboxName, SandboxSpec, VolumeName,
 };
+use disk::DiskWatch;
 use engine::{Engine, refused, status_of};
+use facts::{is_paused, object_name, watched};
+
+pub use disk::Floor;
 use walls::Lent;
 
 /// Set on everything that Deckhand makes.
@@ -59,6 +66,7 @@ pub struct DockerExecutor {
     instance: String,
     engine: Engine,
     lent: Lent,
+    disk: DiskWatch,
 }
 
 impl DockerExecutor {
@@ -71,6 +79,7 @@ impl DockerExecutor {
             instance: instance.to_owned(),
             engine: Engine::at(endpoint)?,
             lent: Lent::default(),
+            disk: DiskWatch::default(),
         })
     }
 
@@ -82,6 +91,31 @@ impl DockerExecutor {
             lent: Lent::below(folders),
             ..self
         }
+    }
+
+    /// What has to stay free of the engine's disk; below it every sandbox is killed and none is started.
+    #[must_use]
+    pub fn keeping_free(self, floor: Floor) -> Self {
+        Self {
+            disk: DiskWatch::keeping(floor),
+            ..self
+        }
+    }
+
+    /// Watches what a running container takes of the disk, by what stands in its labels.
+    async fn watch_disk(&self, facts: &ContainerInspectResponse) -> Result<(), ExecutorError> {
+        let Some(watched) = watched(facts) else {
+            return Ok(());
+        };
+        let docker = self.engine.api().await?;
+        if is_paused(facts) {
+            // Whoever paused it to count what it holds is gone.
+            let name = &watched.count.sandbox;
+            docker.unpause_container(name).await.map_err(refused)?;
+        }
+        let root = self.engine.root().await?.cloned();
+        self.disk.begin(docker, root, watched).await;
+        Ok(())
     }
 
     async fn make_volumes(&self, spec: &SandboxSpec) -> Result<(), ExecutorError> {
@@ -179,6 +213,38 @@ impl DockerExecutor {
         Ok(matches!(first, Ok(Some(Ok(_)))))
     }
 
+    async fn is_paused(&self, name: &SandboxName) -> Result<bool, ExecutorError> {
+        let facts = self.inspect(name).await?;
+        Ok(facts.is_some_and(|facts| is_paused(&facts)))
+    }
+
+    async fn condition_of(
+        &self,
+        name: &SandboxName,
+        facts: &ContainerInspectResponse,
+    ) -> Result<Condition, ExecutorError> {
+        let state = facts.state.as_ref();
+        match state.and_then(|state| state.status) {
+            Some(ContainerStateStatusEnum::EXITED | ContainerStateStatusEnum::DEAD) => {
+                let by = match self.disk.verdict(&name.0) {
+                    Some(end) => end,
+                    None if self.ran_out_of_memory(facts).await? => End::OutOfMemory,
+                    None => End::Itself,
+                };
+                let status = state.and_then(|state| state.exit_code);
+                Ok(Condition::Ended {
+                    status: status.unwrap_or(KILLED_STATUS),
+                    by,
+                })
+            }
+            Some(ContainerStateStatusEnum::CREATED | ContainerStateStatusEnum::REMOVING) => {
+                Ok(Condition::Absent)
+            }
+            // The engine's own enumeration may grow: what is not known to have ended runs.
+            Some(_) | None => Ok(Condition::Running),
+        }
+    }
+
     async fn remove(&self, container: &str) -> Result<(), ExecutorError> {
         // With the volumes that have no name, which are this container's alone.
         let options = RemoveContainerOptionsBuilder::default()
@@ -206,14 +272,18 @@ impl DockerExecutor {
 #[async_trait]
 impl Executor for DockerExecutor {
     async fn start(&self, spec: &SandboxSpec) -> Result<(), ExecutorError> {
+        if let Some(sentence) = self.disk.lacks_room(self.engine.root().await?) {
+            return Err(ExecutorError::Start(sentence));
+        }
         self.make_volumes(spec).await?;
         self.make_container(spec).await?;
         let name = object_name(&spec.name.0)?;
-        let state = self
-            .inspect(&spec.name)
-            .await?
-            .and_then(|facts| facts.state);
-        if state.and_then(|state| state.status) != Some(ContainerStateStatusEnum::CREATED) {
+        // It is named and not there yet where another start of the same sandbox is just making it.
+        let Some(facts) = self.inspect(&spec.name).await? else {
+            return Ok(());
+        };
+        let status = facts.state.as_ref().and_then(|state| state.status);
+        if status != Some(ContainerStateStatusEnum::CREATED) {
             return Ok(());
         }
         let started = self
@@ -223,7 +293,7 @@ impl Executor for DockerExecutor {
             .start_container(name, None::<StartContainerOptions>)
             .await;
         match started {
-            Ok(()) => Ok(()),
+            Ok(()) => self.watch_disk(&facts).await,
             Err(error) if status_of(&error).is_some() => {
                 // What could not start is no use to anyone, and would stand in the way of the next attempt.
                 self.stop(&spec.name).await?;
@@ -235,8 +305,13 @@ impl Executor for DockerExecutor {
 
     async fn attach(&self, name: &SandboxName) -> Result<Attachment, ExecutorError> {
         let container = object_name(&name.0)?;
-        if self.condition(name).await? == Condition::Absent {
+        let Some(facts) = self.inspect(name).await? else {
             return Err(ExecutorError::Gone(name.clone()));
+        };
+        match self.condition_of(name, &facts).await? {
+            Condition::Absent => return Err(ExecutorError::Gone(name.clone())),
+            Condition::Running => self.watch_disk(&facts).await?,
+            Condition::Ended { .. } => {}
         }
         let docker = self.engine.api().await?;
         let input_only = AttachContainerOptionsBuilder::default()
@@ -264,38 +339,27 @@ impl Executor for DockerExecutor {
     async fn exec(&self, name: &SandboxName, exec: Exec) -> Result<ExecOutput, ExecutorError> {
         let container = object_name(&name.0)?;
         let started = Instant::now();
-        match exec::run(self.engine.api().await?, container, exec, started).await {
-            Ok(output) => Ok(output),
-            Err(error) => match status_of(&error) {
-                Some(404 | 409) => Err(ExecutorError::Gone(name.clone())),
-                Some(_) | None => Err(refused(error)),
-            },
+        loop {
+            let docker = self.engine.api().await?;
+            let error = match exec::run(docker, container, exec.clone(), started).await {
+                Ok(output) => return Ok(output),
+                Err(error) => error,
+            };
+            match status_of(&error) {
+                // A container that is paused takes no command; it is only being counted.
+                Some(409) if self.is_paused(name).await? && started.elapsed() < exec.timeout => {
+                    sleep(LOOK_PAUSE).await;
+                }
+                Some(404 | 409) => return Err(ExecutorError::Gone(name.clone())),
+                Some(_) | None => return Err(refused(error)),
+            }
         }
     }
 
     async fn condition(&self, name: &SandboxName) -> Result<Condition, ExecutorError> {
-        let Some(facts) = self.inspect(name).await? else {
-            return Ok(Condition::Absent);
-        };
-        let state = facts.state.as_ref();
-        match state.and_then(|state| state.status) {
-            Some(ContainerStateStatusEnum::EXITED | ContainerStateStatusEnum::DEAD) => {
-                Ok(Condition::Ended {
-                    status: state
-                        .and_then(|state| state.exit_code)
-                        .unwrap_or(KILLED_STATUS),
-                    by: if self.ran_out_of_memory(&facts).await? {
-                        End::OutOfMemory
-                    } else {
-                        End::Itself
-                    },
-                })
-            }
-            Some(ContainerStateStatusEnum::CREATED | ContainerStateStatusEnum::REMOVING) => {
-                Ok(Condition::Absent)
-            }
-            // The engine's own enumeration may grow: what is not known to have ended runs.
-            Some(_) | None => Ok(Condition::Running),
+        match self.inspect(name).await? {
+            Some(facts) => self.condition_of(name, &facts).await,
+            None => Ok(Condition::Absent),
         }
     }
 
@@ -316,15 +380,20 @@ impl Executor for DockerExecutor {
 
     async fn stop(&self, name: &SandboxName) -> Result<(), ExecutorError> {
         let container = object_name(&name.0)?;
-        timeout(STOP_TIME, self.remove(container))
-            .await
-            .unwrap_or_else(|_| {
-                let seconds = STOP_TIME.as_secs();
-                Err(ExecutorError::Refused(format!(
-                    "the sandbox {} is still there after {seconds} s",
-                    name.0
-                )))
-            })
+        self.disk.end(container);
+        let counting = measure::container_name(container);
+        let both = async {
+            self.remove(container).await?;
+            // It would hold the volumes.
+            self.remove(&counting).await
+        };
+        timeout(STOP_TIME, both).await.unwrap_or_else(|_| {
+            let seconds = STOP_TIME.as_secs();
+            Err(ExecutorError::Refused(format!(
+                "the sandbox {} is still there after {seconds} s",
+                name.0
+            )))
+        })
     }
 
     async fn remove_volume(&self, name: &VolumeName) -> Result<(), ExecutorError> {
@@ -406,20 +475,5 @@ impl Executor for DockerExecutor {
 
     async fn describe(&self) -> Result<String, ExecutorError> {
         self.engine.describe().await
-    }
-}
-
-/// A name that can stand in the address of an engine's object. Source: the engine's own rule for names.
-fn object_name(name: &str) -> Result<&str, ExecutorError> {
-    let fits = name.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'));
-    if fits {
-        Ok(name)
-    } else {
-        Err(ExecutorError::Refused(format!(
-            "{name:?} is no name for a container or a volume"
-        )))
     }
 }

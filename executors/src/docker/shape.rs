@@ -12,6 +12,7 @@ use bollard::models::{
 
 use super::{
     INSTANCE_LABEL, MANAGED_LABEL,
+    measure::Held,
     walls::{self, Lent},
 };
 use crate::sandbox::{Access, ExecutorError, Limits, Mount, MountSource, SandboxSpec};
@@ -30,6 +31,19 @@ const SHARED_MEMORY_BYTES: i64 = 256 << 20;
 const NANO: f64 = 1e9;
 /// The least share of a processor that an engine accepts.
 const LEAST_PROCESSORS: f64 = 0.01;
+
+/// The labels with a sandbox's ceilings, from which another process knows them.
+const DISK_LABEL: &str = "deckhand.limit.disk-bytes";
+const FILES_LABEL: &str = "deckhand.limit.files";
+
+/// The ceilings of a container's disk, from its labels; none where it was made without.
+pub fn ceiling_of(labels: &HashMap<String, String>) -> Option<Held> {
+    let number = |name| labels.get(name).and_then(|value| value.parse().ok());
+    Some(Held {
+        bytes: number(DISK_LABEL)?,
+        files: number(FILES_LABEL)?,
+    })
+}
 
 /// The labels of an object of this installation.
 pub fn labels(instance: &str, others: &BTreeMap<String, String>) -> HashMap<String, String> {
@@ -67,7 +81,7 @@ pub fn container(
         cmd: Some(arguments.to_vec()),
         env: Some(environment.collect()),
         working_dir: Some(spec.working_directory.clone()),
-        labels: Some(labels(instance, &spec.labels)),
+        labels: Some(labels(instance, &with_ceilings(spec))),
         // Standard input outlives each of its writers, so that a new owner can go on.
         open_stdin: Some(true),
         stdin_once: Some(false),
@@ -78,6 +92,13 @@ pub fn container(
         host_config: Some(host_config(spec, lent, processors)?),
         ..ContainerCreateBody::default()
     })
+}
+
+fn with_ceilings(spec: &SandboxSpec) -> BTreeMap<String, String> {
+    let mut labels = spec.labels.clone();
+    labels.insert(DISK_LABEL.to_owned(), spec.limits.disk_bytes.to_string());
+    labels.insert(FILES_LABEL.to_owned(), spec.limits.files.to_string());
+    labels
 }
 
 fn host_config(

@@ -9,7 +9,7 @@ use std::{
 
 use super::{ProofSpec, volume_name};
 use crate::sandbox::{
-    Access, Exec, ExecOutput, Executor, ExecutorError, Mount, MountSource, SandboxSpec,
+    Access, Condition, Exec, ExecOutput, Executor, ExecutorError, Mount, MountSource, SandboxSpec,
 };
 
 /// Where the work trees and the home folder lie.
@@ -84,6 +84,16 @@ impl<'a> Room<'a> {
         self.executor.start(&self.spec).await
     }
 
+    /// The same, unless it died for want of room: then it would die again of the same files.
+    async fn restart_after_death(&self) -> Result<(), ExecutorError> {
+        if let Condition::Ended { by, .. } = self.executor.condition(&self.spec.name).await?
+            && let Some(sentence) = by.want_of_room()
+        {
+            return Err(ExecutorError::Start(sentence));
+        }
+        self.restart().await
+    }
+
     /// Nothing can be reached from now on.
     pub(super) fn close_network(&self) {
         if let Some(network) = self.network {
@@ -119,7 +129,7 @@ impl<'a> Room<'a> {
             Ok(output) => match output.status {
                 // It may have been killed with its container, which the engine need not have noticed yet.
                 Some(KILLED_STATUS) => {
-                    self.restart().await?;
+                    self.restart_after_death().await?;
                     Ok(Ran::Died)
                 }
                 Some(_) => Ok(Ran::Ended(output)),
@@ -129,7 +139,7 @@ impl<'a> Room<'a> {
                 }
             },
             Err(ExecutorError::Gone(_)) => {
-                self.restart().await?;
+                self.restart_after_death().await?;
                 Ok(Ran::Died)
             }
             Err(

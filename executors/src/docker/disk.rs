@@ -1,0 +1,480 @@
+//! Keeps sandboxes inside their part of the disk, where engines have no quota for volumes.
+//!
+//! Counting files is slow, asking the file system how much is free is not. So the free room is asked five times a second, and
+//! what it lost is held against every sandbox's allowance: the room that it had left when it was last counted. Whoever
+//! may have used its allowance up is paused, counted, and killed or let go on with a new allowance. What others write on
+//! the same disk costs a count now and then and is never held against a sandbox.
+//!
+//! The bound: a sandbox holds at most its ceiling, one least allowance ([`LEAST_PART`] of the ceiling; [`FIRST_PART`] before
+//! it was counted for the first time), and what can be written in one [`TICK`] and the pause after it. On a disk of 1 GB a
+//! second and with 10 GB that is 0.6 GB. Files that
+//! are deleted and still open are counted; ones that are only mapped are not, and for those stands the floor: below
+//! [`Floor`] of free room every sandbox is killed.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bollard::{Docker, errors::Error};
+use tokio::{
+    sync::OnceCell,
+    task::AbortHandle,
+    time::{Instant, MissedTickBehavior, interval, timeout},
+};
+use tracing::{info, warn};
+
+use super::measure::{Count, Held, measure};
+use crate::sandbox::End;
+
+/// How often the free room is asked.
+const TICK: Duration = Duration::from_millis(200);
+/// The part of the ceiling that is the least allowance: a sandbox just below its ceiling must not be paused all the time.
+const LEAST_PART: u64 = 32;
+/// The part of the ceiling that is the allowance until the first count.
+const FIRST_PART: u64 = 8;
+/// When a sandbox is counted for the first time, on volumes that may hold something. Not at once, because it starts then.
+const FIRST_COUNT: Duration = Duration::from_secs(10);
+/// How often a sandbox is counted at least: room that others free hides what it writes.
+const COUNT_EVERY: Duration = Duration::from_mins(5);
+/// The same where the free room cannot be asked, because the engine's disk is not this process's.
+const COUNT_BLIND: Duration = Duration::from_secs(5);
+/// How long a count may take. What cannot be counted in that time has too many files.
+const COUNT_TIME: Duration = Duration::from_mins(1);
+
+/// What has to stay free of the engine's disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Floor {
+    /// Bytes.
+    pub bytes: u64,
+    /// Files, on file systems that have a number of them.
+    pub files: u64,
+}
+
+impl Default for Floor {
+    fn default() -> Self {
+        Self {
+            bytes: 2 << 30,
+            files: 20_000,
+        }
+    }
+}
+
+/// A sandbox that is watched.
+#[derive(Debug, Clone)]
+pub struct Watched {
+    /// What is counted of it.
+    pub count: Count,
+    /// Its ceilings.
+    pub ceiling: Held,
+}
+
+/// The watch over all sandboxes of one executor.
+#[derive(Debug, Default)]
+pub struct DiskWatch {
+    shared: Arc<Shared>,
+    /// The task that looks; begun with the first sandbox.
+    looking: OnceCell<AbortHandle>,
+    floor: Floor,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    sandboxes: Mutex<HashMap<String, State>>,
+    ends: Mutex<HashMap<String, End>>,
+}
+
+#[derive(Debug, Clone)]
+struct State {
+    watched: Watched,
+    /// What it may write until it has to be counted.
+    allowance: Held,
+    count_at: Instant,
+}
+
+impl DiskWatch {
+    /// A watch that keeps so much free.
+    pub fn keeping(floor: Floor) -> Self {
+        Self {
+            shared: Arc::default(),
+            looking: OnceCell::new(),
+            floor,
+        }
+    }
+
+    /// Begins to watch a sandbox. One that is watched already stays as it is.
+    pub async fn begin(&self, docker: &Docker, root: Option<PathBuf>, watched: Watched) {
+        let state = State {
+            allowance: watched.part(FIRST_PART),
+            count_at: Instant::now() + FIRST_COUNT,
+            watched,
+        };
+        if let Ok(mut sandboxes) = self.shared.sandboxes.lock() {
+            let name = state.watched.count.sandbox.clone();
+            sandboxes.entry(name).or_insert(state);
+        }
+        self.looking
+            .get_or_init(|| async {
+                let (shared, docker, floor) =
+                    (Arc::clone(&self.shared), docker.clone(), self.floor);
+                tokio::spawn(look(shared, docker, root, floor)).abort_handle()
+            })
+            .await;
+    }
+
+    /// Ends the watch over a sandbox, and forgets how it ended.
+    pub fn end(&self, sandbox: &str) {
+        self.shared.forget(sandbox);
+        if let Ok(mut ends) = self.shared.ends.lock() {
+            ends.remove(sandbox);
+        }
+    }
+
+    /// Why a sandbox was killed, where this watch did it.
+    pub fn verdict(&self, sandbox: &str) -> Option<End> {
+        self.shared.ends.lock().ok()?.get(sandbox).copied()
+    }
+
+    /// A sentence where there is too little room for one more sandbox.
+    pub fn lacks_room(&self, root: Option<&PathBuf>) -> Option<String> {
+        let free = free(root)?;
+        is_below(free, self.floor).then(|| {
+            format!(
+                "the engine's disk is nearly full: {} MB and {} files are free, {} MB and {} files are kept free",
+                free.bytes >> 20,
+                free.files,
+                self.floor.bytes >> 20,
+                self.floor.files
+            )
+        })
+    }
+}
+
+impl Drop for DiskWatch {
+    fn drop(&mut self) {
+        if let Some(task) = self.looking.get() {
+            task.abort();
+        }
+    }
+}
+
+impl Watched {
+    fn part(&self, part: u64) -> Held {
+        Held {
+            bytes: self.ceiling.bytes / part,
+            files: self.ceiling.files / part,
+        }
+    }
+
+    fn allowance(&self, held: Held) -> Held {
+        let least = self.part(LEAST_PART);
+        Held {
+            bytes: (self.ceiling.bytes.saturating_sub(held.bytes)).max(least.bytes),
+            files: (self.ceiling.files.saturating_sub(held.files)).max(least.files),
+        }
+    }
+
+    fn judge(&self, held: Option<Held>) -> Option<End> {
+        match held {
+            Some(held) if held.bytes > self.ceiling.bytes => Some(End::DiskFull {
+                limit_bytes: self.ceiling.bytes,
+            }),
+            Some(held) if held.files <= self.ceiling.files => None,
+            // What cannot be counted in time counts as too many.
+            Some(_) | None => Some(End::TooManyFiles {
+                limit: self.ceiling.files,
+            }),
+        }
+    }
+}
+
+impl Shared {
+    fn forget(&self, sandbox: &str) {
+        if let Ok(mut sandboxes) = self.sandboxes.lock() {
+            sandboxes.remove(sandbox);
+        }
+    }
+
+    /// Holds what the disk lost against everybody's allowance; answers with those that have to be counted.
+    fn charge(&self, lost: Held) -> Vec<(Watched, Suspicion)> {
+        let Ok(mut sandboxes) = self.sandboxes.lock() else {
+            return Vec::new();
+        };
+        let now = Instant::now();
+        let charged = sandboxes.values_mut().filter_map(|state| {
+            let left = &mut state.allowance;
+            left.bytes = left.bytes.saturating_sub(lost.bytes);
+            left.files = left.files.saturating_sub(lost.files);
+            if left.bytes == 0 || left.files == 0 {
+                Some((state.watched.clone(), Suspicion::Strong))
+            } else {
+                (state.count_at <= now).then(|| (state.watched.clone(), Suspicion::None))
+            }
+        });
+        charged.collect()
+    }
+
+    fn renew(&self, watched: &Watched, held: Held, next: Duration) {
+        if let Ok(mut sandboxes) = self.sandboxes.lock()
+            && let Some(state) = sandboxes.get_mut(&watched.count.sandbox)
+        {
+            state.allowance = watched.allowance(held);
+            state.count_at = Instant::now() + next;
+        }
+    }
+
+    fn all(&self) -> Vec<Watched> {
+        self.sandboxes.lock().map_or_else(
+            |_| Vec::new(),
+            |sandboxes| {
+                let all = sandboxes.values().map(|state| state.watched.clone());
+                all.collect()
+            },
+        )
+    }
+
+    fn note(&self, sandbox: &str, end: End) {
+        if let Ok(mut ends) = self.ends.lock() {
+            ends.insert(sandbox.to_owned(), end);
+        }
+    }
+}
+
+/// Whether a sandbox is paused while it is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Suspicion {
+    /// It is only its time.
+    None,
+    /// It may be over its ceiling.
+    Strong,
+}
+
+async fn look(shared: Arc<Shared>, docker: Docker, root: Option<PathBuf>, floor: Floor) {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut before = free(root.as_ref());
+    if before.is_none() {
+        info!(
+            "the engine's disk cannot be asked for its free room; sandboxes are counted every few seconds"
+        );
+    }
+    loop {
+        ticks.tick().await;
+        let now = free(root.as_ref());
+        let lost = match (before, now) {
+            (Some(before), Some(now)) => Held {
+                bytes: before.bytes.saturating_sub(now.bytes),
+                files: before.files.saturating_sub(now.files),
+            },
+            _ => Held::default(),
+        };
+        before = now;
+        if now.is_some_and(|now| is_below(now, floor)) {
+            for watched in shared.all() {
+                kill(&shared, &docker, &watched, End::HostDiskLow).await;
+            }
+            continue;
+        }
+        let next = if now.is_some() {
+            COUNT_EVERY
+        } else {
+            COUNT_BLIND
+        };
+        let counts = shared.charge(lost).into_iter().map(|(watched, suspicion)| {
+            let (shared, docker) = (&shared, &docker);
+            async move { check(shared, docker, &watched, suspicion, next).await }
+        });
+        futures::future::join_all(counts).await;
+    }
+}
+
+/// Counts one sandbox, and kills it where it holds too much.
+async fn check(
+    shared: &Shared,
+    docker: &Docker,
+    watched: &Watched,
+    suspicion: Suspicion,
+    next: Duration,
+) {
+    let sandbox = &watched.count.sandbox;
+    let is_paused = suspicion == Suspicion::Strong && docker.pause_container(sandbox).await.is_ok();
+    let held = match timeout(COUNT_TIME, measure(docker, &watched.count)).await {
+        Ok(Ok(held)) => held,
+        Ok(Err(error)) => {
+            if is_gone(docker, sandbox).await {
+                shared.forget(sandbox);
+            } else {
+                warn!(sandbox, %error, "what a sandbox holds could not be counted");
+                // The floor stands whatever happens here; a sandbox is not killed for an engine's trouble.
+                shared.renew(watched, Held::default(), COUNT_BLIND);
+            }
+            resume(docker, sandbox, is_paused).await;
+            return;
+        }
+        Err(_) => None,
+    };
+    if let Some(end) = watched.judge(held) {
+        kill(shared, docker, watched, end).await;
+    } else {
+        shared.renew(watched, held.unwrap_or_default(), next);
+        resume(docker, sandbox, is_paused).await;
+    }
+}
+
+async fn resume(docker: &Docker, sandbox: &str, is_paused: bool) {
+    if is_paused && let Err(error) = docker.unpause_container(sandbox).await {
+        warn!(sandbox, %error, "a sandbox that was counted could not be let go on");
+    }
+}
+
+/// Kills what runs in a sandbox; the container stays, so that its last words can be read.
+async fn kill(shared: &Shared, docker: &Docker, watched: &Watched, end: End) {
+    let sandbox = &watched.count.sandbox;
+    // First the reason: whoever hears of the end asks for it at once.
+    shared.note(sandbox, end);
+    shared.forget(sandbox);
+    warn!(sandbox, ?end, "a sandbox is killed for its use of the disk");
+    let options = None::<bollard::query_parameters::KillContainerOptions>;
+    if let Err(error) = docker.kill_container(sandbox, options).await
+        && !is_gone(docker, sandbox).await
+    {
+        warn!(sandbox, %error, "a sandbox that fills the disk could not be killed");
+        shared.retry(watched);
+    }
+}
+
+impl Shared {
+    /// Watches on: the next look comes at once.
+    fn retry(&self, watched: &Watched) {
+        if let Ok(mut sandboxes) = self.sandboxes.lock() {
+            let state = State {
+                watched: watched.clone(),
+                allowance: Held::default(),
+                count_at: Instant::now(),
+            };
+            sandboxes.insert(watched.count.sandbox.clone(), state);
+        }
+    }
+}
+
+/// Whether a sandbox does not run any more. An engine that does not answer says nothing about that.
+async fn is_gone(docker: &Docker, sandbox: &str) -> bool {
+    let options = None::<bollard::query_parameters::InspectContainerOptions>;
+    match docker.inspect_container(sandbox, options).await {
+        Ok(facts) => facts.state.is_none_or(|state| state.running != Some(true)),
+        Err(Error::DockerResponseServerError { status_code, .. }) => status_code == 404,
+        Err(_) => false,
+    }
+}
+
+/// What is free on the file system with the engine's data.
+fn free(root: Option<&PathBuf>) -> Option<Held> {
+    let facts = rustix::fs::statvfs(root?).ok()?;
+    Some(Held {
+        bytes: facts.f_bavail.saturating_mul(facts.f_frsize),
+        // Some file systems make room for files as they go, and say zero.
+        files: if facts.f_files == 0 {
+            u64::MAX
+        } else {
+            facts.f_favail
+        },
+    })
+}
+
+fn is_below(free: Held, floor: Floor) -> bool {
+    free.bytes < floor.bytes || free.files < floor.files
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    fn watched() -> Watched {
+        Watched {
+            count: Count {
+                sandbox: "s".into(),
+                image: "i".into(),
+                volumes: Vec::new(),
+                most_files: 1_000,
+                labels: HashMap::new(),
+            },
+            ceiling: Held {
+                bytes: 3_200,
+                files: 320,
+            },
+        }
+    }
+
+    fn state(bytes: u64, files: u64) -> State {
+        State {
+            watched: watched(),
+            allowance: Held { bytes, files },
+            count_at: Instant::now() + COUNT_EVERY,
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_may_have_used_its_allowance_up_is_counted() {
+        let shared = Shared::default();
+        let set = |state| shared.sandboxes.lock().unwrap().insert("s".into(), state);
+        let lost = |bytes, files| {
+            let counted = shared.charge(Held { bytes, files });
+            counted.first().map(|(_, suspicion)| *suspicion)
+        };
+        set(state(1_000, 100));
+        assert_eq!(lost(600, 10), None);
+        assert_eq!(lost(399, 10), None);
+        assert_eq!(lost(1, 0), Some(Suspicion::Strong));
+        set(state(1_000, 100));
+        assert_eq!(lost(0, 100), Some(Suspicion::Strong));
+        shared.renew(
+            &watched(),
+            Held {
+                bytes: 3_190,
+                files: 1,
+            },
+            COUNT_EVERY,
+        );
+        // Just below the ceiling there is the least allowance and not the ten bytes that are left.
+        assert_eq!(lost(99, 0), None);
+        assert_eq!(lost(1, 0), Some(Suspicion::Strong));
+        shared.renew(&watched(), Held::default(), Duration::ZERO);
+        assert_eq!(lost(0, 0), Some(Suspicion::None));
+    }
+
+    #[test]
+    fn a_ceiling_is_reached_when_it_is_passed_and_what_cannot_be_counted_is_too_much() {
+        let judged = |bytes, files| watched().judge(Some(Held { bytes, files }));
+        assert_eq!(judged(3_200, 320), None);
+        assert_eq!(judged(3_201, 1), Some(End::DiskFull { limit_bytes: 3_200 }));
+        assert_eq!(judged(1, 321), Some(End::TooManyFiles { limit: 320 }));
+        assert_eq!(
+            watched().judge(None),
+            Some(End::TooManyFiles { limit: 320 })
+        );
+    }
+
+    #[test]
+    fn a_disk_below_its_floor_takes_no_more_sandboxes() {
+        let here = std::env::temp_dir();
+        assert_eq!(
+            DiskWatch::keeping(Floor { bytes: 0, files: 0 }).lacks_room(Some(&here)),
+            None
+        );
+        let watch = DiskWatch::keeping(Floor {
+            bytes: u64::MAX,
+            files: 0,
+        });
+        assert!(
+            watch
+                .lacks_room(Some(&here))
+                .is_some_and(|why| why.contains("nearly full"))
+        );
+        // Where the disk cannot be asked nothing is known.
+        assert_eq!(watch.lacks_room(None), None);
+    }
+}
