@@ -28,8 +28,9 @@ use tokio::time::timeout;
 use super::{
     EgressError,
     dial::{CONNECT_TIME, Way},
+    journal::{Entry, Traffic},
     meter::Call,
-    record::{Entry, Rule, Traffic},
+    record::Rule,
     refusal::{Body, BodyError, Refusal},
 };
 
@@ -182,7 +183,7 @@ pub fn request_body(body: Incoming, traffic: Arc<Traffic>) -> Result<Body, Refus
             let frame: Result<Frame<Bytes>, BodyError> = match body.frame().await? {
                 Ok(frame) => {
                     let length = frame.data_ref().map_or(0, Bytes::len);
-                    if traffic.add_up(length) > MAX_REQUEST_BYTES {
+                    if traffic.add_up(length) > MAX_REQUEST_BYTES || traffic.is_spent() {
                         Err(too_large().into())
                     } else {
                         Ok(frame)

@@ -6,9 +6,11 @@
 
 mod base_address;
 mod dial;
+mod form;
 mod forward;
 mod gate;
 mod introduction;
+mod journal;
 mod meter;
 mod placeholder;
 mod plain;
@@ -45,10 +47,10 @@ pub use record::{EgressRecord, Refused, Rule, Verdict};
 
 use forward::ModelClient;
 use gate::Gate;
+use journal::Journal;
 use meter::Meter;
-use record::Journal;
 use relay::Models;
-use serve::Service;
+use serve::{Keeper, Service};
 
 /// The socket's name in a run's folder.
 pub const SOCKET_NAME: &str = "egress.sock";
@@ -136,11 +138,13 @@ impl EgressProxy {
             self.way.clone(),
             Arc::clone(&journal),
         );
-        tokio::spawn(serve::serve(listener, Arc::new(service), closed.clone()));
+        let keeper = Arc::new(Keeper::default());
+        tokio::spawn(Arc::clone(&keeper).keep(listener, Arc::new(service), closed.clone()));
         Ok(EgressHandle {
             gate,
             journal,
             meter,
+            keeper,
             _closed: closed.drop_guard(),
         })
     }
@@ -188,6 +192,7 @@ pub struct EgressHandle {
     gate: Arc<Gate>,
     journal: Arc<Journal>,
     meter: Arc<Meter>,
+    keeper: Arc<Keeper>,
     _closed: DropGuard,
 }
 
@@ -231,7 +236,13 @@ impl EgressHandle {
         self.meter.settled().await
     }
 
-    /// How many records were dropped because nobody took them.
+    /// How often the proxy died and was begun again, by the same rules.
+    #[must_use]
+    pub fn restarts(&self) -> u64 {
+        self.keeper.restarts()
+    }
+
+    /// How many records were dropped: because nobody took them, or because the run has as many as it may.
     #[must_use]
     pub fn dropped_records(&self) -> u64 {
         self.journal.dropped()
@@ -278,6 +289,45 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
+
+    /// What the proxy says to a CONNECT.
+    async fn ask(folder: &Path) -> String {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let path = folder.join(SOCKET_NAME);
+        let mut stream = tokio::net::UnixStream::connect(path).await.unwrap();
+        let request = b"CONNECT evil.example:443 HTTP/1.1\r\nconnection: close\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn a_proxy_that_dies_lets_nothing_through_and_is_begun_again_by_the_same_rules() {
+        let folder = tempfile::tempdir().unwrap();
+        let (log, mut records) = mpsc::channel(16);
+        let proxy = EgressProxy::new(Way::Direct).unwrap();
+        let handle = proxy
+            .open(folder.path(), Opening::new(Phase::Work, log))
+            .unwrap();
+        let before = handle.fingerprint();
+        for deaths in 1..=3 {
+            let first = ask(folder.path()).await;
+            assert!(first.starts_with("HTTP/1.1 403"), "{first}");
+            handle.keeper.kill();
+            // It waits in front of the socket until somebody accepts it again.
+            let second = ask(folder.path()).await;
+            assert_eq!(second.lines().next(), first.lines().next());
+            assert_eq!(handle.restarts(), deaths);
+            for _ in 0..2 {
+                assert_eq!(records.recv().await.unwrap().rule, Rule::NotListed);
+            }
+        }
+        assert_eq!(handle.fingerprint(), before);
+        handle.revoke();
+        handle.keeper.kill();
+        assert!(ask(folder.path()).await.contains("rule=revoked"));
+    }
 
     #[tokio::test]
     async fn a_path_that_no_socket_can_have_is_refused_by_its_length() {

@@ -6,9 +6,11 @@ use tokio::time::timeout;
 
 use super::{
     dial::{DialError, Way, dial},
+    form,
     forward::{IDLE_TIME, clean_request, pass_on, request_body},
+    journal::Entry,
     policy::{EgressPolicy, HTTP_PORT, Phase, Question, Seen, normal},
-    record::{Entry, Rule, Verdict},
+    record::{Rule, Verdict},
     refusal::{Body, Refusal},
 };
 
@@ -37,15 +39,11 @@ async fn forward(
     let malformed = || {
         Refusal::Denied(
             Rule::Malformed,
-            "Only http addresses are asked of a proxy this way.".to_owned(),
+            "The address cannot be asked for.".to_owned(),
         )
     };
-    let authority = head
-        .uri
-        .authority()
-        .filter(|_| head.uri.scheme_str() == Some("http"))
-        .cloned();
-    let authority = authority.ok_or_else(malformed)?;
+    form::plain(&head)?;
+    let authority = head.uri.authority().cloned().ok_or_else(malformed)?;
     let (host, port) = (
         normal(authority.host()),
         authority.port_u16().unwrap_or(HTTP_PORT),
@@ -62,6 +60,10 @@ async fn forward(
         })
         .map_err(|denial| Refusal::denial(denial, phase, &host))?;
     entry.decide(Verdict::Allowed, permit.rule);
+    entry.count_head(&head);
+    if entry.traffic().is_spent() {
+        return Err(Refusal::spent(&host));
+    }
     let stream = dial(way, &host, port, permit.addresses)
         .await
         .map_err(|error| unreachable(&host, &error))?;

@@ -2,19 +2,10 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
-use tokio::sync::mpsc;
-
 use super::policy::Phase;
-
-/// Characters of a path that are recorded.
-const MAX_PATH_CHARACTERS: usize = 512;
 
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +55,14 @@ pub enum Rule {
     GitReadOnly,
     /// The request's body is over the limit.
     TooLarge,
+    /// As much has left by the rule that lets this through as may leave in one run.
+    UpLimit,
+    /// The header `Host` names another host than the address.
+    HostMismatch,
+    /// The connection shall become another protocol, which nobody could decide.
+    Upgrade,
+    /// The address has a scheme that a proxy is not asked for.
+    Scheme,
     /// The request makes no sense to a proxy.
     Malformed,
     /// The run has spent what it may.
@@ -72,6 +71,8 @@ pub enum Rule {
     CeilingNear,
     /// The request has the model's provider reach or run something.
     ServerTool,
+    /// Stands in the last record of a run that made more requests than are recorded.
+    LogFull,
 }
 
 impl Rule {
@@ -93,11 +94,23 @@ impl Rule {
             | Self::ServerName
             | Self::GitReadOnly
             | Self::TooLarge
+            | Self::UpLimit
+            | Self::HostMismatch
+            | Self::Upgrade
+            | Self::Scheme
             | Self::Malformed
             | Self::Ceiling
             | Self::CeilingNear
-            | Self::ServerTool => false,
+            | Self::ServerTool
+            | Self::LogFull => false,
         }
+    }
+}
+
+impl Rule {
+    /// Whether it is a part of the policy that lets something through.
+    pub(super) fn is_of_policy(&self) -> bool {
+        matches!(self, Self::Listed(_) | Self::Preset(_) | Self::Granted(_))
     }
 }
 
@@ -121,10 +134,15 @@ impl fmt::Display for Rule {
             Self::Method => "method",
             Self::GitReadOnly => "git-read-only",
             Self::TooLarge => "too-large",
+            Self::UpLimit => "up-limit",
+            Self::HostMismatch => "host-mismatch",
+            Self::Upgrade => "upgrade",
+            Self::Scheme => "scheme",
             Self::Malformed => "malformed",
             Self::Ceiling => "ceiling",
             Self::CeilingNear => "ceiling-near",
             Self::ServerTool => "server-tool",
+            Self::LogFull => "log-full",
         })
     }
 }
@@ -177,172 +195,4 @@ pub struct Refused {
     pub rule: Rule,
     /// The command line in the sandbox that asked, where it is known: text of a stranger's, clipped.
     pub client: Option<String>,
-}
-
-/// Where records and notices go; it never waits.
-#[derive(Debug)]
-pub struct Journal {
-    log: mpsc::Sender<EgressRecord>,
-    refused: mpsc::Sender<Refused>,
-    dropped: AtomicU64,
-    unnoticed: AtomicU64,
-}
-
-impl Journal {
-    /// A journal that writes records to `log`, and refusals that a person may change to `refused`.
-    pub fn new(log: mpsc::Sender<EgressRecord>, refused: mpsc::Sender<Refused>) -> Self {
-        Self {
-            log,
-            refused,
-            dropped: AtomicU64::new(0),
-            unnoticed: AtomicU64::new(0),
-        }
-    }
-
-    /// Notices that found no room.
-    pub fn unnoticed(&self) -> u64 {
-        self.unnoticed.load(Ordering::Relaxed)
-    }
-
-    fn notice(&self, refused: Refused) {
-        // Closed means that nobody wants them.
-        if let Err(mpsc::error::TrySendError::Full(_)) = self.refused.try_send(refused) {
-            self.unnoticed.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// Records that found no room.
-    pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
-    }
-
-    /// Begins the record of a request. It is written when the entry is dropped, whatever happens.
-    pub fn entry(self: &Arc<Self>, asked: Asked) -> Entry {
-        Entry {
-            journal: Arc::clone(self),
-            begun: Instant::now(),
-            traffic: Arc::default(),
-            target: asked.target,
-            record: EgressRecord {
-                at: SystemTime::now(),
-                phase: asked.phase,
-                method: asked.method,
-                host: asked.host,
-                client: asked.client,
-                path: asked
-                    .path
-                    .map(|path| path.chars().take(MAX_PATH_CHARACTERS).collect()),
-                bytes_up: 0,
-                bytes_down: 0,
-                status: None,
-                // Stands where the client goes away before anything is decided.
-                verdict: Verdict::Failed,
-                rule: Rule::Malformed,
-                elapsed: Duration::ZERO,
-            },
-        }
-    }
-}
-
-/// What a request asks for.
-#[derive(Debug)]
-pub struct Asked {
-    /// The phase, unless revoked.
-    pub phase: Option<Phase>,
-    /// The method.
-    pub method: String,
-    /// The host.
-    pub host: String,
-    /// The path, where it is seen.
-    pub path: Option<String>,
-    /// The host in its one spelling and the port, where a person could allow them: not for what is no name of a host,
-    /// and not for what is asked of the proxy itself.
-    pub target: Option<(String, u16)>,
-    /// The command line in the sandbox that asks, where it is known.
-    pub client: Option<String>,
-}
-
-/// Bytes so far, counted where they pass.
-#[derive(Debug, Default)]
-pub struct Traffic {
-    up: AtomicU64,
-    down: AtomicU64,
-}
-
-impl Traffic {
-    /// Counts bytes that leave; answers with the sum.
-    pub fn add_up(&self, bytes: usize) -> u64 {
-        self.up.fetch_add(bytes as u64, Ordering::Relaxed) + bytes as u64
-    }
-
-    /// Counts bytes that come; answers with the sum.
-    pub fn add_down(&self, bytes: usize) -> u64 {
-        self.down.fetch_add(bytes as u64, Ordering::Relaxed) + bytes as u64
-    }
-
-    /// Both together.
-    pub fn total(&self) -> u64 {
-        self.up.load(Ordering::Relaxed) + self.down.load(Ordering::Relaxed)
-    }
-}
-
-/// The record of a request that is under way.
-#[derive(Debug)]
-pub struct Entry {
-    journal: Arc<Journal>,
-    begun: Instant,
-    traffic: Arc<Traffic>,
-    target: Option<(String, u16)>,
-    record: EgressRecord,
-}
-
-impl Entry {
-    /// Says what became of the request; the last word counts. People are told of a refusal that they may change.
-    pub fn decide(&mut self, verdict: Verdict, rule: Rule) {
-        if verdict == Verdict::Denied
-            && rule.is_for_people()
-            && let Some(phase @ (Phase::Setup | Phase::Work)) = self.record.phase
-            && let Some((host, port)) = self.target.clone()
-        {
-            self.journal.notice(Refused {
-                at: self.record.at,
-                phase,
-                method: self.record.method.clone(),
-                host,
-                port,
-                path: self.record.path.clone(),
-                rule: rule.clone(),
-                client: self.record.client.clone(),
-            });
-        }
-        self.record.verdict = verdict;
-        self.record.rule = rule;
-    }
-
-    /// The request failed by no rule: the rule that let it through stays.
-    pub fn fail(&mut self) {
-        self.record.verdict = Verdict::Failed;
-    }
-
-    /// Notes the status that the sandbox sees.
-    pub fn status(&mut self, status: u16) {
-        self.record.status = Some(status);
-    }
-
-    /// The counters of this request.
-    pub fn traffic(&self) -> Arc<Traffic> {
-        Arc::clone(&self.traffic)
-    }
-}
-
-impl Drop for Entry {
-    fn drop(&mut self) {
-        let mut record = self.record.clone();
-        record.bytes_up = self.traffic.up.load(Ordering::Relaxed);
-        record.bytes_down = self.traffic.down.load(Ordering::Relaxed);
-        record.elapsed = self.begun.elapsed();
-        if self.journal.log.try_send(record).is_err() {
-            self.journal.dropped.fetch_add(1, Ordering::Relaxed);
-        }
-    }
 }

@@ -2,15 +2,22 @@
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
-use hyper::{Response, StatusCode, header::HeaderValue};
+use hyper::{Response, StatusCode, ext::ReasonPhrase, header::HeaderValue};
 
 use super::{
+    journal::Entry,
     policy::{Denial, Phase},
-    record::{Entry, Rule, Verdict},
+    record::{Rule, Verdict},
 };
 
 /// The header that says, on each answer of the proxy's own, what it decided.
 const DECISION_HEADER: &str = "x-deckhand-egress";
+
+/// What an agent can do about a refusal that people are told of.
+const TOLD: &str = "A person was told and may allow it; go another way meanwhile, or call the tool `network_access` of \
+                    the MCP server `deckhand` to see what was decided.";
+/// What it can do about any other.
+const FINAL: &str = "This is a rule and no fault: trying again does not help; go another way.";
 
 /// Why the rest of a body did not come.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
@@ -74,9 +81,17 @@ impl Refusal {
         Self::Denied(rule, sentence)
     }
 
+    /// So much left by one rule that no more may.
+    pub fn spent(host: &str) -> Self {
+        let sentence = format!(
+            "As much as may leave in one run has been sent to {host} and what shares its rule."
+        );
+        Self::Denied(Rule::UpLimit, sentence)
+    }
+
     /// The answer to the sandbox, noted in the record.
     pub fn answer(self, entry: &mut Entry) -> Response<Body> {
-        let (status, decision, sentence) = match self {
+        let (status, decision, text) = match self {
             Self::Denied(rule, sentence) => {
                 let status = match rule {
                     Rule::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -86,9 +101,19 @@ impl Refusal {
                     Rule::CeilingNear => StatusCode::TOO_MANY_REQUESTS,
                     _ => StatusCode::FORBIDDEN,
                 };
+                let advice = if entry.for_people(&rule).is_some() {
+                    TOLD
+                } else if matches!(rule, Rule::CeilingNear | Rule::Ceiling) {
+                    // These may pass, and their sentences say how.
+                    ""
+                } else {
+                    FINAL
+                };
                 let decision = format!("denied; rule={rule}");
+                let text = format!("{sentence} The rule that refused it is `{rule}`. {advice}");
+                let text = text.trim_end().to_owned();
                 entry.decide(Verdict::Denied, rule);
-                (status, decision, sentence)
+                (status, decision, text)
             }
             Self::Failed(sentence) => {
                 entry.fail();
@@ -96,8 +121,12 @@ impl Refusal {
             }
         };
         entry.status(status.as_u16());
-        let mut response = Response::new(whole(format!("Deckhand's egress proxy: {sentence}\n")));
+        let mut response = Response::new(whole(format!("Deckhand's egress proxy: {text}\n")));
         *response.status_mut() = status;
+        // Of an answer to CONNECT most clients show this and nothing else.
+        if let Ok(reason) = ReasonPhrase::try_from(format!("Deckhand {decision}").into_bytes()) {
+            response.extensions_mut().insert(reason);
+        }
         let headers = response.headers_mut();
         headers.insert(
             "content-type",

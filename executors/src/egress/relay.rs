@@ -23,6 +23,7 @@ use tokio::{
 use super::{
     base_address::{self, BaseAddress},
     forward::{ModelClient, SendError, clean_request, pass_on, pass_on_counted, request_body},
+    journal::{Entry, Traffic},
     meter::{
         Call, Meter, Overspent, Success,
         answer::Wire,
@@ -30,7 +31,7 @@ use super::{
         endpoint::{Endpoint, Provider, endpoint},
     },
     policy::Phase,
-    record::{Entry, Rule, Traffic, Verdict},
+    record::{Rule, Verdict},
     refusal::{Body, Refusal},
 };
 

@@ -1,6 +1,13 @@
 //! Accepts a sandbox's connections and sorts its requests by the three forms in which a proxy is asked.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use hyper::{
     Method, Request, Response, Uri, body::Incoming, server::conn::http1, service::service_fn,
@@ -17,9 +24,10 @@ use super::{
     dial::Way,
     gate::{Epoch, Gate, Standing},
     introduction::introduce,
+    journal::{Asked, Journal},
     plain,
     policy::{HTTP_PORT, TLS_PORT, is_address, is_host_name, normal},
-    record::{Asked, Journal, Rule},
+    record::Rule,
     refusal::{Body, Refusal},
     relay::Models,
     tunnel,
@@ -45,6 +53,15 @@ pub struct Service {
     journal: Arc<Journal>,
 }
 
+/// Whose requests come on a connection.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// What held when the connection was made, and its end.
+    pub epoch: Epoch,
+    /// The command line in the sandbox, where it is known: text of a stranger's.
+    pub client: Option<String>,
+}
+
 impl Service {
     /// A service by these rules.
     pub fn new(gate: Arc<Gate>, models: Models, way: Way, journal: Arc<Journal>) -> Self {
@@ -56,9 +73,9 @@ impl Service {
         }
     }
 
-    async fn answer(&self, request: Request<Incoming>, epoch: &Epoch) -> Response<Body> {
+    async fn answer(&self, request: Request<Incoming>, caller: &Caller) -> Response<Body> {
         let own = is_own(request.uri());
-        let phase = match epoch.standing {
+        let phase = match caller.epoch.standing {
             Standing::Open(phase) => Some(phase),
             Standing::Revoked => None,
         };
@@ -77,7 +94,7 @@ impl Service {
             } else {
                 target(request.uri(), tunnels)
             },
-            client: None,
+            client: caller.client.clone(),
         });
         let Some(phase) = phase else {
             let sentence = "This run has ended; nothing leaves its sandbox any more.".to_owned();
@@ -89,7 +106,7 @@ impl Service {
                 &self.way,
                 &policy,
                 phase,
-                epoch.over.clone(),
+                caller.epoch.over.clone(),
                 request,
                 entry,
             )
@@ -118,9 +135,78 @@ fn target(uri: &Uri, tunnels: bool) -> Option<(String, u16)> {
     (is_host_name(&host) && !is_address(&host)).then_some((host, port))
 }
 
+/// The task that accepts connections: it is begun again where it dies, and that is counted.
+#[derive(Debug, Default)]
+pub struct Keeper {
+    restarts: AtomicU64,
+    #[cfg(test)]
+    serving: std::sync::Mutex<Option<tokio::task::AbortHandle>>,
+}
+
+impl Keeper {
+    /// How often it was begun again.
+    pub fn restarts(&self) -> u64 {
+        self.restarts.load(Ordering::Relaxed)
+    }
+
+    /// Lets the task die, as a fault in it would.
+    #[cfg(test)]
+    pub fn kill(&self) {
+        if let Some(serving) = &*self
+            .serving
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        {
+            serving.abort();
+        }
+    }
+
+    /// Serves connections until `closed`, by the same rules whatever happens. Where the task that accepts them dies,
+    /// those that are there go on, new ones wait in front of the socket, and nothing passes unseen.
+    pub async fn keep(
+        self: Arc<Self>,
+        listener: UnixListener,
+        service: Arc<Service>,
+        closed: CancellationToken,
+    ) {
+        let (listener, places) = (
+            Arc::new(listener),
+            Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+        );
+        loop {
+            let serving = tokio::spawn(serve(
+                Arc::clone(&listener),
+                Arc::clone(&places),
+                Arc::clone(&service),
+                closed.clone(),
+            ));
+            #[cfg(test)]
+            {
+                let mut slot = self
+                    .serving
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner);
+                *slot = Some(serving.abort_handle());
+            }
+            match serving.await {
+                Ok(()) => return,
+                Err(error) => {
+                    self.restarts.fetch_add(1, Ordering::Relaxed);
+                    tracing::error!(%error, "a run's egress proxy died and is begun again by the same rules");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
 /// Serves connections until `closed`.
-pub async fn serve(listener: UnixListener, service: Arc<Service>, closed: CancellationToken) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+async fn serve(
+    listener: Arc<UnixListener>,
+    places: Arc<Semaphore>,
+    service: Arc<Service>,
+    closed: CancellationToken,
+) {
     closed
         .run_until_cancelled(async {
             while let Ok(place) = Arc::clone(&places).acquire_owned().await {
@@ -145,14 +231,15 @@ pub async fn serve(listener: UnixListener, service: Arc<Service>, closed: Cancel
 }
 
 async fn converse(stream: UnixStream, service: Arc<Service>, epoch: Epoch) {
-    let answer = service_fn(|request| {
-        let (service, epoch) = (Arc::clone(&service), epoch.clone());
-        async move { Ok::<_, Infallible>(service.answer(request, &epoch).await) }
-    });
     let introduced = timeout(HEAD_TIME, introduce(stream)).await;
-    let Ok(Some((_client, stream))) = introduced else {
+    let Ok(Some((client, stream))) = introduced else {
         return;
     };
+    let caller = Caller { epoch, client };
+    let answer = service_fn(|request| {
+        let (service, caller) = (Arc::clone(&service), caller.clone());
+        async move { Ok::<_, Infallible>(service.answer(request, &caller).await) }
+    });
     let outcome = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)

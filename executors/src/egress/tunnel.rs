@@ -17,10 +17,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     dial::{Way, dial},
+    form,
     forward::IDLE_TIME,
+    journal::{Entry, Traffic},
     plain::unreachable,
     policy::{EgressPolicy, Phase, Tls, normal},
-    record::{Entry, Rule, Traffic, Verdict},
+    record::{Rule, Verdict},
     refusal::{Body, Refusal, whole},
 };
 
@@ -66,6 +68,7 @@ async fn reach(
     request: &Request<Incoming>,
     entry: &mut Entry,
 ) -> Result<(String, TcpStream), Refusal> {
+    form::connect(request)?;
     let authority = request
         .uri()
         .authority()
@@ -81,6 +84,9 @@ async fn reach(
         .connect(phase, &host, port)
         .map_err(|denial| Refusal::denial(denial, phase, &host))?;
     entry.decide(Verdict::Allowed, passage.rule);
+    if entry.traffic().is_spent() {
+        return Err(Refusal::spent(&host));
+    }
     if passage.tls == Tls::Inspect {
         let sentence = format!("What goes to {host} has to be inspected, which is not possible.");
         return Err(Refusal::Failed(sentence));
@@ -154,7 +160,8 @@ async fn exchange(
     let both = async {
         tokio::try_join!(
             pour(client_reader, server_writer, |count| traffic.add_up(count)
-                <= MAX_UP_BYTES),
+                <= MAX_UP_BYTES
+                && !traffic.is_spent()),
             pour(server_reader, client_writer, |count| traffic
                 .add_down(count)
                 <= MAX_DOWN_BYTES),
