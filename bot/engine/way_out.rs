@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use deckhand_executors::egress::{
-    ApiKey, BaseAddress, EgressError, EgressHandle, EgressPolicy, EgressProxy, EgressRecord,
-    Opening, Phase, PolicyDocument, Way,
+    BaseAddress, EgressError, EgressHandle, EgressPolicy, EgressProxy, EgressRecord, Metering,
+    Opening, Phase, PolicyDocument, Provider, Way,
 };
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::config::{Config, Provider};
+use crate::config::{self, Config};
 
 /// The one way out of every sandbox of this installation.
 #[derive(Debug, Clone)]
@@ -46,26 +46,27 @@ impl WayOut {
         &self,
         folder: &Path,
         phase: Phase,
+        metering: Metering,
         log: mpsc::Sender<EgressRecord>,
     ) -> Result<EgressHandle, EgressError> {
         let opening = Opening {
             policy: self.policy.clone(),
             bases: self.bases.clone(),
+            metering,
             ..Opening::new(phase, log)
         };
         self.proxy.open(folder, opening)
     }
 }
 
-fn base_address(name: &str, provider: &Provider) -> Result<BaseAddress, EgressError> {
-    let key = provider.key.clone();
-    let (prefix, key) = match name {
-        "anthropic" => ("anthropic", ApiKey::anthropic(key)),
-        "gemini" => ("gemini", ApiKey::gemini(key)),
+fn base_address(name: &str, settings: &config::Provider) -> Result<BaseAddress, EgressError> {
+    let provider = match name {
+        "anthropic" => Provider::Anthropic,
+        "gemini" => Provider::Gemini,
         // The version stands in the settings' base address, as OpenAI's own clients have it.
-        _ => ("openai/v1", ApiKey::Bearer(key)),
+        _ => Provider::OpenAi,
     };
-    BaseAddress::new(prefix, &provider.base_url, &key)
+    BaseAddress::of_provider(provider, &settings.base_url, settings.key.clone())
 }
 
 /// A request as the task's log has it.

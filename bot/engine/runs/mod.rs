@@ -25,6 +25,7 @@ use super::{Context, Fault, dispatch::work_delivery};
 use crate::{
     domain::{
         RunNumber, TaskId,
+        budget::Usage,
         effect::Assignment,
         event::{DiskWall, Ending, Event, RunFailure},
         task::Task,
@@ -86,17 +87,20 @@ impl Runs {
             ended: None,
         };
         context.store.open_run(&stored).await?;
-        let failure = match supervise::start(context, task, run, assignment).await {
+        let (failure, usage) = match supervise::start(context, task, run, assignment).await {
             Ok(supervise::Started::Working(prepared)) => {
                 self.watch(context, task, run, *prepared);
                 return Ok(());
             }
-            Ok(supervise::Started::Failed(failure)) => failure,
-            Err(Fault::Permanent { what }) => RunFailure::DidNotStart { detail: what },
+            Ok(supervise::Started::Failed(failure, usage)) => (failure, usage),
+            Err(Fault::Permanent { what }) => {
+                (RunFailure::DidNotStart { detail: what }, Usage::default())
+            }
             Err(fault) => return Err(fault),
         };
         let ending = Ending {
             failure: Some(failure),
+            usage,
             ..Ending::default()
         };
         self.end(context, task, run, ending).await
@@ -125,6 +129,7 @@ impl Runs {
                 continue;
             };
             info!(task = %stored.task, run = %stored.number, "a run is taken up again");
+            let usage = supervise::usage_before(&resume);
             let outcome = match supervise::take_up(context, &task, &stored, resume).await {
                 Ok(prepared) => {
                     self.watch(context, &task, stored.number, prepared);
@@ -134,6 +139,7 @@ impl Runs {
                     warn!(task = %stored.task, what, "a run could not be taken up");
                     let ending = Ending {
                         failure: Some(RunFailure::SandboxLost),
+                        usage,
                         ..Ending::default()
                     };
                     self.end(context, &task, stored.number, ending).await

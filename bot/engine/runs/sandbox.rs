@@ -9,7 +9,7 @@ use std::{
 use deckhand_executors::{
     ExecutorError, SandboxName, SandboxSpec,
     agent::{Launch, sandbox_environment},
-    egress::{EgressHandle, Phase},
+    egress::{EgressHandle, Metering, Phase},
     mirror::{BranchName, CommitId as GitCommit, prepare_script},
     proof::Network,
     sandbox::{Access, Condition, Exec, Limits, Mount, MountSource, VolumeName},
@@ -111,6 +111,7 @@ pub async fn open_egress(
     run: RunNumber,
     part: &str,
     phase: Phase,
+    metering: Metering,
 ) -> Result<EgressHandle, Fault> {
     let folder = socket_folder(context, task, part);
     tokio::fs::create_dir_all(&folder)
@@ -119,7 +120,7 @@ pub async fn open_egress(
     let (log, mut records) = mpsc::channel(EGRESS_LOG_MAX);
     let handle = context
         .way_out
-        .open(&folder, phase, log)
+        .open(&folder, phase, metering, log)
         .map_err(Fault::permanent)?;
     let (context, task) = (context.clone(), task.clone());
     // Ends by itself when the proxy is closed; a line that is lost is lost, the requests are counted anyway.
@@ -135,7 +136,15 @@ pub async fn open_egress(
 
 /// The way out of a proof's sandbox while its setup runs.
 pub async fn setup_network(context: &Context, task: &Task, part: &str) -> Result<Network, Fault> {
-    let handle = open_egress(context, &task.id, task.last_run, part, Phase::Setup).await?;
+    let handle = open_egress(
+        context,
+        &task.id,
+        task.last_run,
+        part,
+        Phase::Setup,
+        Metering::default(),
+    )
+    .await?;
     Ok(Network {
         socket_directory: socket_folder(context, &task.id, part),
         close: Box::new(move || handle.revoke()),
@@ -164,7 +173,17 @@ pub async fn prepare(
         .and_then(|specification| specification.setup.clone())
         .or_else(|| workplace.setup.clone());
     let egress = match setup {
-        Some(_) => Some(open_egress(context, &task.id, run, "setup", Phase::Setup).await?),
+        Some(_) => Some(
+            open_egress(
+                context,
+                &task.id,
+                run,
+                "setup",
+                Phase::Setup,
+                Metering::default(),
+            )
+            .await?,
+        ),
         None => None,
     };
     let name = SandboxName(format!("deckhand-{}-prepare", task.id));

@@ -7,7 +7,7 @@ use deckhand_executors::{
         AgentEvent, AgentFailure, AgentSession, AgentSessionId, Handover, HandoverCall,
         ResumePoint, Turn, TurnEnded,
     },
-    egress::EgressHandle,
+    egress::{EgressHandle, Spend},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -19,7 +19,6 @@ use super::{Context, died, sandbox, tools};
 use crate::{
     domain::{
         RunNumber, Timestamp,
-        budget::{MicroDollars, Usage},
         effect::Assignment,
         event::{Ending, RunFailure},
         task::Task,
@@ -30,10 +29,11 @@ use crate::{
 };
 
 mod progress;
+mod spend;
 mod start;
 mod take_out;
 
-pub use start::{Started, start, take_up};
+pub use start::{Started, start, take_up, usage_before};
 
 use progress::Reporter;
 
@@ -70,6 +70,8 @@ pub struct Prepared {
 struct Resume {
     point: ResumePoint,
     ending: Ending,
+    #[serde(default)]
+    spend: Spend,
 }
 
 /// The agent's session, and what it had cost, as the task keeps it.
@@ -100,11 +102,15 @@ pub async fn watch(
         steer: None,
     };
     let mut tick = tokio::time::interval(TICK);
+    let mut spending = prepared.egress.spending();
     let failure = loop {
         tokio::select! {
             biased;
             () = stop.cancelled() => {
                 prepared.egress.revoke();
+                // Where only this process ends, the next one goes on with what was spent.
+                prepared.egress.settled().await;
+                mark(context, task, run, resume_of(&prepared)).await;
                 watcher.reporter.finish().await;
                 return None;
             }
@@ -114,6 +120,11 @@ pub async fn watch(
                 Heard::Going => {}
                 Heard::Over(failure) => break failure,
             },
+            Ok(()) = spending.changed() => {
+                if watcher.spent(&mut prepared).await {
+                    break Some(RunFailure::OutOfBudget);
+                }
+            }
             _ = tick.tick() => {
                 if let Some(failure) = watcher.ceiling(&prepared) {
                     break Some(failure);
@@ -124,9 +135,25 @@ pub async fn watch(
             }
         }
     };
+    Some(Box::pin(end(watcher, prepared, failure)).await)
+}
+
+/// What a run left that is over.
+async fn end(
+    mut watcher: Watcher<'_>,
+    mut prepared: Prepared,
+    failure: Option<RunFailure>,
+) -> Ending {
     prepared.egress.revoke();
+    let spend = prepared.egress.settled().await;
     watcher.flush_text().await;
+    if let Some(body) = spend::difference(&prepared.session.usage(), &spend) {
+        watcher.log(LogKind::Host, body).await;
+    }
     let Watcher {
+        context,
+        task,
+        run,
         reporter,
         closing,
         steer,
@@ -134,12 +161,17 @@ pub async fn watch(
     } = watcher;
     reporter.finish().await;
     let mut ending = std::mem::take(&mut prepared.ending);
-    ending.usage = usage_of(&prepared.session.usage());
+    ending.usage = spend::usage_of(&spend);
     ending.elapsed_ms = context.clock.now().milliseconds_since(prepared.started);
     let closing = context.redactor.redact(closing.trim());
     ending.closing_words = crate::domain::clip(&closing, CLOSING_WORDS_MAX_CHARS);
     ending.session = session_handle(&prepared.session);
-    ending.failure = failure;
+    // An agent that is refused a call fails in its own words.
+    ending.failure = if spend.refused > 0 {
+        Some(RunFailure::OutOfBudget)
+    } else {
+        failure
+    };
     ending.unheard = steer.map(|(words, _)| words);
     if ending.unheard.is_some() {
         // It must not go on beside the run that follows, in the same work tree.
@@ -156,7 +188,7 @@ pub async fn watch(
     {
         ending.change = take_out::take_out(context, task, run, prepared.started, &ending).await;
     }
-    Some(ending)
+    ending
 }
 
 /// Whether a run goes on after what was heard.
@@ -247,12 +279,8 @@ impl Watcher<'_> {
                 mark(self.context, self.task, self.run, resume_of(prepared)).await;
             }
             AgentEvent::PlanUpdated(steps) => self.reporter.plan(&steps),
-            AgentEvent::Usage(usage) => {
-                self.reporter.spent(self.task.usage.plus(usage_of(&usage)));
-                if self.is_over_budget(prepared) {
-                    return Heard::Over(Some(RunFailure::OutOfBudget));
-                }
-            }
+            // What it costs is read where it leaves the sandbox.
+            AgentEvent::Usage(_) => {}
             AgentEvent::Notice(notice) => self.log(LogKind::Host, json!({"notice": notice})).await,
             AgentEvent::TurnEnded(turn) => return self.turn_ended(prepared, turn).await,
             AgentEvent::Ended {
@@ -326,15 +354,16 @@ impl Watcher<'_> {
         {
             return Some(RunFailure::Silent);
         }
-        self.is_over_budget(prepared)
-            .then_some(RunFailure::OutOfBudget)
+        None
     }
 
-    fn is_over_budget(&self, prepared: &Prepared) -> bool {
-        let spent = self.task.usage.plus(usage_of(&prepared.session.usage()));
-        spent
-            .cost
-            .is_some_and(|cost| cost > self.task.ceilings.spend)
+    /// Takes note of what was spent, for people and for another process; true where that is too much.
+    async fn spent(&mut self, prepared: &mut Prepared) -> bool {
+        let spend = prepared.egress.spend();
+        let usage = spend::usage_of(&spend);
+        self.reporter.spent(self.task.usage.plus(usage));
+        mark(self.context, self.task, self.run, resume_of(prepared)).await;
+        spend::is_over(&self.task.usage, &self.task.ceilings, &spend)
     }
 
     /// Whether the agent does not let itself be interrupted: some listen only between two answers of their model.
@@ -388,6 +417,7 @@ fn resume_of(prepared: &Prepared) -> Option<Value> {
     serde_json::to_value(Resume {
         point: prepared.session.resume_point(),
         ending: prepared.ending.clone(),
+        spend: prepared.egress.spend(),
     })
     .ok()
 }
@@ -398,17 +428,6 @@ fn session_handle(session: &AgentSession) -> Option<String> {
         cost: session.session_cost().unwrap_or_default(),
     };
     serde_json::to_string(&handle).ok()
-}
-
-fn usage_of(usage: &deckhand_executors::agent::Usage) -> Usage {
-    Usage {
-        input_tokens: usage.tokens.input + usage.tokens.cached_input + usage.tokens.cache_write,
-        output_tokens: usage.tokens.output,
-        cost: usage
-            .cost
-            .amount()
-            .map(|amount| MicroDollars(i64::try_from(amount.0).unwrap_or(i64::MAX))),
-    }
 }
 
 fn failure_of(failure: AgentFailure) -> RunFailure {

@@ -1,10 +1,13 @@
 //! Starts the container of a run and the agent in it, or attaches to the one that is there.
 
-use super::{CALLS_MAX, Prepared, RULES_FILES, Resume, SessionHandle, failure_of, mark, resume_of};
+use super::{
+    CALLS_MAX, Prepared, RULES_FILES, Resume, SessionHandle, failure_of, mark, resume_of, spend,
+};
 use crate::engine::runs::{Context, Fault, sandbox, tools};
 use crate::{
     domain::{
         RunNumber,
+        budget::Usage,
         effect::Assignment,
         event::{Ending, Event, RunFailure},
         task::Task,
@@ -19,9 +22,10 @@ use deckhand_executors::{
         AgentFailure, AgentProfile, AgentSession, Handover, HandoverCall, HandoverTools, Launch,
         ModelName, PermissionAnswer, Price, PriceTable, SessionOptions, SessionStart,
     },
-    egress::{EgressHandle, Phase},
+    egress::{EgressHandle, Phase, Spend},
     sandbox::{Attachment, VolumeName},
 };
+use serde::Deserialize as _;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tracing::warn;
@@ -30,8 +34,8 @@ use tracing::warn;
 pub enum Started {
     /// The agent has its prompt.
     Working(Box<Prepared>),
-    /// The agent gave up before it had one.
-    Failed(RunFailure),
+    /// The agent gave up before it had one, and had spent this.
+    Failed(RunFailure, Usage),
 }
 
 /// Starts the container and the agent in it, and gives it its prompt.
@@ -51,7 +55,7 @@ pub async fn start(
         Vec::new()
     };
     let mirror = gather::known_ground(context, &workplace.repository).await?;
-    let (egress, handover, calls) = open_sockets(context, task, run).await?;
+    let (egress, handover, calls) = open_sockets(context, task, run, Spend::default()).await?;
     let name = sandbox::run_name(&task.id, run);
     // A container of this number that is there already is from a start that was broken off; its agent heard nothing yet.
     context.executor.stop(&name).await?;
@@ -64,7 +68,9 @@ pub async fn start(
         Ok(opened) => opened,
         Err(failure) => {
             context.executor.stop(&name).await?;
-            return Ok(Started::Failed(failure_at_start(failure)));
+            egress.revoke();
+            let usage = spend::usage_of(&egress.settled().await);
+            return Ok(Started::Failed(failure_at_start(failure), usage));
         }
     };
     let extra = PromptExtra {
@@ -120,7 +126,7 @@ pub async fn take_up(
         .agents
         .find(&stored.agent)
         .ok_or("the agent is not set up any more")?;
-    let (egress, handover, calls) = open_sockets(context, task, stored.number)
+    let (egress, handover, calls) = open_sockets(context, task, stored.number, resume.spend)
         .await
         .map_err(|fault| format!("{fault:?}"))?;
     let attachment = context
@@ -147,6 +153,13 @@ pub async fn take_up(
     })
 }
 
+/// What a run had spent by its last stored position, where it cannot be taken up any more.
+#[must_use]
+pub fn usage_before(resume: &Value) -> Usage {
+    let spend = Spend::deserialize(&resume["spend"]).unwrap_or_default();
+    spend::usage_of(&spend.taken_up())
+}
+
 /// The work tree is made before the plan; after that only where it is gone, or where the approved plan asks for a setup.
 async fn needs_preparation(
     context: &Context,
@@ -170,9 +183,11 @@ async fn open_sockets(
     context: &Context,
     task: &Task,
     run: RunNumber,
+    before: Spend,
 ) -> Result<(EgressHandle, Handover, mpsc::Receiver<HandoverCall>), Fault> {
     let part = run.to_string();
-    let egress = sandbox::open_egress(context, &task.id, run, &part, Phase::Work).await?;
+    let metering = spend::metering(&task.usage, &task.ceilings, before);
+    let egress = sandbox::open_egress(context, &task.id, run, &part, Phase::Work, metering).await?;
     let (sender, calls) = mpsc::channel(CALLS_MAX);
     let handover = Handover::open(
         &sandbox::socket_folder(context, &task.id, &part),
