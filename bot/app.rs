@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use deckhand_executors::{docker::DockerExecutor, mirror::Mirrors};
+use deckhand_executors::{Executor, docker::DockerExecutor, mirror::Mirrors};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use secrecy::SecretString;
 use tokio::{net::TcpListener, task::JoinSet};
@@ -17,6 +17,7 @@ use crate::{
         Context,
         deliver::Deliver,
         dispatch::{Dispatch, Step},
+        policy_book::PolicyBook,
         reaper,
         roster::Agents,
         runs::Runs,
@@ -93,6 +94,9 @@ impl App {
             DockerExecutor::connect(&config.instance, config.sandbox.docker_host.as_deref())
                 .context("the container engine cannot be reached")?
                 .lending(LENT.map(|folder| config.data_dir.join(folder)).to_vec());
+        let executor: Arc<dyn Executor> = Arc::new(executor);
+        let book = PolicyBook::open(&config, Arc::clone(&executor))
+            .context("the network policy cannot be used")?;
         let slack = config
             .slack
             .as_ref()
@@ -109,10 +113,11 @@ impl App {
             store,
             surfaces: Surfaces::new(slack, linear, redactor.clone()),
             github: Github::new(&config.github).context("the GitHub side cannot be set up")?,
-            executor: Arc::new(executor),
+            executor,
             mirrors: Arc::new(Mirrors::new(config.data_dir.join("mirrors"))),
             agents: Agents::new(&config).context("the agents' profiles cannot be read")?,
-            way_out: WayOut::new(&config).context("the way out of sandboxes cannot be set up")?,
+            way_out: WayOut::new(&config, book)
+                .context("the way out of sandboxes cannot be set up")?,
             runs: Runs::default(),
             clock,
             wake: Wake::default(),
@@ -194,6 +199,7 @@ async fn dispatch(context: Context, stop: CancellationToken) {
         context.store.clone(),
         context.surfaces.clone(),
         context.agents.clone(),
+        context.way_out.book.clone(),
         context.clock.clone(),
         context.wake.clone(),
     );

@@ -1,5 +1,6 @@
 //! `Config`: the only place that reads the environment or the configuration file.
 
+mod credentials;
 mod keys;
 mod settings;
 mod values;
@@ -16,6 +17,7 @@ use serde::Deserialize;
 
 use values::Values;
 
+pub use credentials::{CredentialForm, CredentialSetting};
 pub use keys::{EncryptionKey, EncryptionKeys, KeyError, KeyId, fresh_key};
 pub use settings::{Exposure, SETTINGS, Setting};
 
@@ -73,6 +75,8 @@ pub struct Config {
     pub limits: Limits,
     /// Who may do what.
     pub policy: Policy,
+    /// What the egress proxy adds for rules of the network policy, by the name that rules give it.
+    pub credentials: BTreeMap<String, CredentialSetting>,
     /// Repositories with settings of their own.
     pub repositories: Vec<RepositoryConfig>,
 }
@@ -152,6 +156,8 @@ pub struct SandboxConfig {
     pub processors: f64,
     /// What the files of one task may take of the disk, in bytes.
     pub disk_bytes: u64,
+    /// The network policy, where there is one.
+    pub policy_file: Option<PathBuf>,
     /// Hosts that setup commands may reach.
     pub registry_hosts: Vec<String>,
     /// The proxy on the way to them.
@@ -174,6 +180,7 @@ impl SandboxConfig {
                 .parse::<u64>("DECKHAND_SANDBOX_DISK_GB")?
                 .clamp(1, 1 << 20)
                 << 30,
+            policy_file: values.given("DECKHAND_POLICY_FILE").map(PathBuf::from),
             registry_hosts: values.list("DECKHAND_REGISTRY_HOSTS"),
             upstream_proxy: values.given("DECKHAND_UPSTREAM_PROXY").map(Address::from),
         })
@@ -222,6 +229,14 @@ pub enum ConfigError {
         file: String,
         /// What is wrong.
         problem: String,
+    },
+    /// A credential is not what it should be.
+    #[error("{variable} {problem}")]
+    Credential {
+        /// The variable.
+        variable: String,
+        /// What is wrong.
+        problem: &'static str,
     },
     /// A value is not what it should be.
     #[error("{variable} (`{key}` in {FILE}) {problem}")]
@@ -304,6 +319,7 @@ impl Config {
                     .collect(),
                 second_person_widens: values.parse("DECKHAND_NETWORK_SECOND_PERSON")?,
             },
+            credentials: credentials::read(variables)?,
             repositories: values.repositories,
         })
     }
@@ -379,6 +395,7 @@ impl Config {
             .chain(&self.github.webhook_secret)
             .chain(&self.secret);
         let keys = self.providers.values().map(|provider| &provider.key);
+        let keys = keys.chain(self.credentials.values().map(|one| &one.secret));
         let gateways = self.providers.values().map(|provider| &provider.base_url);
         let remotes = self
             .repositories
@@ -468,6 +485,7 @@ pub fn reference() -> String {
         ]
         .concat();
     }
+    text.push_str(credentials::REFERENCE);
     text.push_str(
         "\n## Repositories\n\nEach `[[repository]]` in `deckhand.toml` has `name` (`owner/name`), and where wanted `url` (`https`, `http`, `ssh` or `file`, for remotes without a forge), `setup` (a command that makes a fresh checkout usable) and `places` (channels or teams whose tasks mean this repository).\n",
     );
@@ -557,6 +575,7 @@ mod tests {
                 "http://ana:canary-proxy@proxy:3128",
             ),
             ("OPENAI_BASE_URL", "https://ana:canary-gateway@models/v1"),
+            ("DECKHAND_CREDENTIAL_NPM", "bearer:canary-registry"),
         ] {
             variables.insert(variable.to_owned(), value.to_owned());
         }

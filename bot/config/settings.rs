@@ -261,10 +261,16 @@ pub const SETTINGS: &[Setting] = &[
         "What the files of one task may take of the engine's disk, in GiB; a sandbox that fills it is ended.",
     ),
     open(
+        "DECKHAND_POLICY_FILE",
+        "sandbox.policy_file",
+        "",
+        "File with the network policy (JSON; `deckhand policy schema` prints its form): what sandboxes may reach, by host, port, method, path and phase. Read again when it changes. Default: none, so that nothing is reached beside the model and the hosts below.",
+    ),
+    open(
         "DECKHAND_REGISTRY_HOSTS",
         "sandbox.registry_hosts",
         "",
-        "Hosts that setup commands may reach, separated by commas: the package registries of your repositories. Default: none. Work and proof reach none of them.",
+        "Hosts that setup commands may reach, separated by commas: the package registries of your repositories. The simplest policy; what the policy file says comes beside it. Default: none. Work and proof reach none of them.",
     ),
     open(
         "DECKHAND_UPSTREAM_PROXY",

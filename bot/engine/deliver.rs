@@ -430,6 +430,8 @@ impl Deliver {
     /// Stored first: a sandbox that starts in between reads it, and one that lives is told.
     async fn widen(&self, task: &TaskId, grant: &NetworkGrant) -> Result<(), Fault> {
         self.context.store.remember_grant(task, grant).await?;
+        let live = self.context.way_out.widen(task, grant);
+        info!(%task, host = grant.host, live, "a decision about the network is in force");
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use tracing::{info, warn};
 
-use super::{roster::Agents, surfaces::Surfaces};
+use super::{policy_book::PolicyBook, roster::Agents, surfaces::Surfaces};
 use crate::{
     clock::Clock,
     config::Config,
@@ -60,6 +60,7 @@ pub struct Dispatch {
     store: Store,
     surfaces: Surfaces,
     agents: Agents,
+    book: PolicyBook,
     clock: Clock,
     wake: Wake,
 }
@@ -90,6 +91,7 @@ impl Dispatch {
         store: Store,
         surfaces: Surfaces,
         agents: Agents,
+        book: PolicyBook,
         clock: Clock,
         wake: Wake,
     ) -> Self {
@@ -98,6 +100,7 @@ impl Dispatch {
             store,
             surfaces,
             agents,
+            book,
             clock,
             wake,
         }
@@ -412,9 +415,9 @@ impl Dispatch {
         now: Timestamp,
     ) -> Result<Transition, Later> {
         let entry = audit_of(&stored.task, &event);
-        let effects = stored
-            .task
-            .handle(&Happened { at: now, event }, &self.surroundings().await?);
+        let mut around = self.surroundings().await?;
+        around.network = self.network_of(&stored.task, &event).await?;
+        let effects = stored.task.handle(&Happened { at: now, event }, &around);
         let audit = entry
             .map(|entry| with_outcome(entry, &effects))
             .into_iter()

@@ -1,61 +1,108 @@
 //! What leaves a sandbox by the network: the proxy that all runs share, the hosts that a setup may reach, and the providers with their keys.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
 
 use deckhand_executors::egress::{
-    BaseAddress, EgressError, EgressHandle, EgressPolicy, EgressProxy, EgressRecord, Metering,
-    Opening, Phase, PolicyDocument, Provider, Way,
+    BaseAddress, EgressError, EgressHandle, EgressProxy, EgressRecord, Grant, GrantVerdict,
+    Opening, Provider, Way,
 };
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 
-use crate::config::{self, Config};
+use super::policy_book::PolicyBook;
+use crate::{
+    config::{self, Config},
+    domain::{
+        TaskId,
+        network::{NetworkGrant, Verdict},
+        specification::RepositoryName,
+    },
+};
 
 /// The one way out of every sandbox of this installation.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct WayOut {
+    /// What may be reached.
+    pub book: PolicyBook,
     proxy: EgressProxy,
-    policy: EgressPolicy,
     bases: Vec<BaseAddress>,
+    open: Arc<Mutex<Vec<OpenWay>>>,
+}
+
+/// A proxy that is open now, for decisions that fall while its sandbox lives.
+struct OpenWay {
+    task: TaskId,
+    repository: RepositoryName,
+    handle: Weak<EgressHandle>,
 }
 
 impl WayOut {
     /// Reads the settings. Nothing is connected yet.
-    pub fn new(config: &Config) -> Result<Self, EgressError> {
+    pub fn new(config: &Config, book: PolicyBook) -> Result<Self, EgressError> {
         let way = match &config.sandbox.upstream_proxy {
             Some(address) => Way::proxy(address)?,
             None => Way::Direct,
         };
-        let policy = PolicyDocument::default()
-            .with_setup_hosts(&config.sandbox.registry_hosts)?
-            .for_repository("", &[]);
         let bases = config
             .providers
             .iter()
             .map(|(name, provider)| base_address(name, provider))
             .collect::<Result<_, _>>()?;
         Ok(Self {
+            book,
             proxy: EgressProxy::new(way)?,
-            policy,
             bases,
+            open: Arc::default(),
         })
     }
 
-    /// Opens it for one sandbox, in a folder that the sandbox sees.
-    pub fn open(
-        &self,
-        folder: &Path,
-        phase: Phase,
-        metering: Metering,
-        log: mpsc::Sender<EgressRecord>,
-    ) -> Result<EgressHandle, EgressError> {
-        let opening = Opening {
-            policy: self.policy.clone(),
-            bases: self.bases.clone(),
-            metering,
-            ..Opening::new(phase, log)
+    /// Opens it for one sandbox, in a folder that the sandbox sees; the model providers are added here.
+    pub fn open(&self, folder: &Path, opening: Opening) -> Result<EgressHandle, EgressError> {
+        let bases = self.bases.clone();
+        self.proxy.open(folder, Opening { bases, ..opening })
+    }
+
+    /// Remembers an open proxy for as long as its owner keeps it.
+    pub fn register(&self, task: &TaskId, repository: &RepositoryName, handle: &Arc<EgressHandle>) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|way| way.handle.strong_count() > 0);
+        open.push(OpenWay {
+            task: task.clone(),
+            repository: repository.clone(),
+            handle: Arc::downgrade(handle),
+        });
+    }
+
+    /// Carries a decision to the live sandboxes that it is for; says how many there were.
+    #[must_use]
+    pub fn widen(&self, task: &TaskId, grant: &NetworkGrant) -> usize {
+        let carried = Grant {
+            host: grant.host.clone(),
+            port: grant.port,
+            verdict: if grant.decision.verdict.allows() {
+                GrantVerdict::Allow
+            } else {
+                GrantVerdict::Never
+            },
         };
-        self.proxy.open(folder, opening)
+        let concerns = |way: &OpenWay| match grant.decision.verdict {
+            Verdict::Once => way.task == *task,
+            Verdict::Repository | Verdict::Never => {
+                way.repository.0.eq_ignore_ascii_case(&grant.repository.0)
+            }
+        };
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let live: Vec<Arc<EgressHandle>> = open
+            .iter()
+            .filter(|way| concerns(way))
+            .filter_map(|way| way.handle.upgrade())
+            .collect();
+        for handle in &live {
+            handle.grant(&carried);
+        }
+        live.len()
     }
 }
 

@@ -239,6 +239,8 @@ pub trait Executor: Send + Sync {
     async fn volumes(&self) -> Result<Vec<VolumeName>, ExecutorError>;
     /// Whether the image is present.
     async fn has_image(&self, image: &str) -> Result<bool, ExecutorError>;
+    /// What a label of an image says; none where the image or the label is not there.
+    async fn image_label(&self, image: &str, label: &str) -> Result<Option<String>, ExecutorError>;
     /// One line that says which engine this is and its version; fails where it does not answer.
     async fn describe(&self) -> Result<String, ExecutorError>;
 }

@@ -124,13 +124,7 @@ impl Task {
             budget: self.terms.budget,
             network: self.network.terms.summary.clone(),
             network_is_open: self.network.terms.open,
-            network_beyond: last
-                .plan
-                .network
-                .iter()
-                .filter(|host| !self.network.terms.covers(host))
-                .cloned()
-                .collect(),
+            network_beyond: self.network.terms.beyond.clone(),
             decision,
             asks: self.request.author.clone(),
         })

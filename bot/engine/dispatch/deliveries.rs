@@ -1,5 +1,6 @@
 //! Deliveries of the bot's own work and of the command line, and the transitions that need no task.
 
+use super::Dispatch;
 use crate::{
     domain::{
         TaskId,
@@ -8,9 +9,11 @@ use crate::{
         effect::{Effect, FormRequest},
         event::Event,
         message::Message,
+        network::NetworkTerms,
         task::Task,
     },
     store::{
+        StoreError,
         inbox::{Delivery, NewDelivery, Source},
         tasks::{AuditEntry, Stored, Transition},
     },
@@ -197,6 +200,26 @@ fn network_audit_of(task: &Task, event: &Event) -> Option<AuditEntry> {
         act: NETWORK_ACT.to_owned(),
         detail: format!("{} for {host} by {road:?}", verdict.name()),
     })
+}
+
+impl Dispatch {
+    /// The network policy as it is now, where the task is about to show it or to begin work under it.
+    pub(super) async fn network_of(
+        &self,
+        task: &Task,
+        event: &Event,
+    ) -> Result<Option<NetworkTerms>, StoreError> {
+        let planned = match event {
+            Event::RunEnded { ending, .. } => ending.plan.as_ref(),
+            Event::SlotGranted => None,
+            _ => return Ok(None),
+        };
+        let shown = task.plans.last().map(|revision| &revision.plan);
+        let wanted = planned.or(shown).map(|plan| plan.network.as_slice());
+        self.book
+            .terms(&self.store, task, wanted.unwrap_or_default())
+            .await
+    }
 }
 
 /// A decision about the network that did not count is no decision in the audit log.

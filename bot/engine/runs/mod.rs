@@ -6,6 +6,7 @@
 pub mod sandbox;
 pub mod supervise;
 pub mod tools;
+pub mod ways;
 
 use std::{
     collections::HashMap,
@@ -32,7 +33,8 @@ use crate::{
     },
     store::{StoreError, runs::StoredRun},
 };
-pub use sandbox::{image_of, labels, limits, setup_network};
+pub use sandbox::{image_of, labels, limits};
+pub use ways::setup_network;
 
 /// The most words that may wait to steer a run.
 const STEERING_MAX: usize = 16;

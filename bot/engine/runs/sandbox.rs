@@ -9,21 +9,21 @@ use std::{
 use deckhand_executors::{
     ExecutorError, SandboxName, SandboxSpec,
     agent::{Launch, sandbox_environment},
-    egress::{EgressHandle, Metering, Phase},
+    egress::{Metering, Phase},
     mirror::{BranchName, CommitId as GitCommit, prepare_script},
-    proof::Network,
     sandbox::{Access, Condition, Exec, Limits, Mount, MountSource, VolumeName},
 };
-use tokio::sync::mpsc;
 
-use super::{Context, Fault};
+use super::{
+    Context, Fault,
+    ways::{self, Purpose},
+};
 use crate::{
     domain::{
         RunNumber, TaskId, conversation::FileRef, effect::Assignment, specification::Workplace,
         task::Task,
     },
-    engine::{gather, way_out},
-    store::runs::LogKind,
+    engine::gather,
 };
 
 /// Where files that hung on the request lie in the sandbox.
@@ -32,8 +32,6 @@ pub const ATTACHMENTS: &str = "/home/agent/attachments";
 const ATTACHMENT_MAX_BYTES: u64 = 10 << 20;
 /// The most files that are taken from a conversation.
 const ATTACHMENTS_MAX: usize = 10;
-/// The most requests that may wait to be written into the log.
-const EGRESS_LOG_MAX: usize = 1_000;
 /// How long the setup of a checkout may take.
 const SETUP_MAX: Duration = Duration::from_mins(20);
 /// The longest output of a setup that is kept, in bytes.
@@ -104,53 +102,6 @@ pub fn socket_folder(context: &Context, task: &TaskId, part: &str) -> PathBuf {
         .join(format!("{task}-{part}"))
 }
 
-/// Opens the one way out of a sandbox, and writes each request into the task's log.
-pub async fn open_egress(
-    context: &Context,
-    task: &TaskId,
-    run: RunNumber,
-    part: &str,
-    phase: Phase,
-    metering: Metering,
-) -> Result<EgressHandle, Fault> {
-    let folder = socket_folder(context, task, part);
-    tokio::fs::create_dir_all(&folder)
-        .await
-        .map_err(Fault::transient)?;
-    let (log, mut records) = mpsc::channel(EGRESS_LOG_MAX);
-    let handle = context
-        .way_out
-        .open(&folder, phase, metering, log)
-        .map_err(Fault::permanent)?;
-    let (context, task) = (context.clone(), task.clone());
-    // Ends by itself when the proxy is closed; a line that is lost is lost, the requests are counted anyway.
-    tokio::spawn(async move {
-        while let Some(record) = records.recv().await {
-            metrics::counter!("deckhand_egress_requests_total").increment(1);
-            let line = way_out::logged(&record);
-            let _ = context.log_run(&task, run, LogKind::Egress, line).await;
-        }
-    });
-    Ok(handle)
-}
-
-/// The way out of a proof's sandbox while its setup runs.
-pub async fn setup_network(context: &Context, task: &Task, part: &str) -> Result<Network, Fault> {
-    let handle = open_egress(
-        context,
-        &task.id,
-        task.last_run,
-        part,
-        Phase::Setup,
-        Metering::default(),
-    )
-    .await?;
-    Ok(Network {
-        socket_directory: socket_folder(context, &task.id, part),
-        close: Box::new(move || handle.revoke()),
-    })
-}
-
 /// Makes the work tree, runs the setup, and puts the request's files into the agent's home. Does nothing that was done before.
 pub async fn prepare(
     context: &Context,
@@ -173,17 +124,14 @@ pub async fn prepare(
         .and_then(|specification| specification.setup.clone())
         .or_else(|| workplace.setup.clone());
     let egress = match setup {
-        Some(_) => Some(
-            open_egress(
-                context,
-                &task.id,
-                run,
-                "setup",
-                Phase::Setup,
-                Metering::default(),
-            )
-            .await?,
-        ),
+        Some(_) => {
+            let purpose = Purpose {
+                part: "setup",
+                phase: Phase::Setup,
+                metering: Metering::default(),
+            };
+            Some(ways::open(context, task, run, purpose).await?)
+        }
         None => None,
     };
     let name = SandboxName(format!("deckhand-{}-prepare", task.id));
@@ -207,13 +155,18 @@ pub async fn prepare(
         )
         .await?;
         if let Some(command) = setup {
+            if let Some(egress) = &egress {
+                egress.note_command(&command);
+            }
             succeed(context, &name, setup_exec(&command), "the setup").await?;
         }
         place_files(context, task, &name).await
     }
     .await;
     context.executor.stop(&name).await?;
-    drop(egress);
+    if let Some(egress) = egress {
+        egress.close().await;
+    }
     outcome
 }
 

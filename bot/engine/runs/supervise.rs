@@ -7,7 +7,7 @@ use deckhand_executors::{
         AgentEvent, AgentFailure, AgentSession, AgentSessionId, Handover, HandoverCall,
         ResumePoint, Turn, TurnEnded,
     },
-    egress::{EgressHandle, Spend},
+    egress::Spend,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::{Context, died, sandbox, tools};
+use super::{Context, died, sandbox, tools, ways::Way};
 use crate::{
     domain::{
         RunNumber, Timestamp,
@@ -56,7 +56,7 @@ const RULES_FILES: [&str; 3] = ["AGENTS.md", "CLAUDE.md", "GEMINI.md"];
 pub struct Prepared {
     session: AgentSession,
     /// The one way out; closed when this is dropped.
-    egress: EgressHandle,
+    egress: Way,
     /// The tools; withdrawn when this is dropped.
     _handover: Handover,
     calls: mpsc::Receiver<HandoverCall>,
@@ -262,6 +262,9 @@ impl Watcher<'_> {
                 self.reporter.thought(&text);
             }
             AgentEvent::ToolStarted(started) => {
+                if let Some(command) = &started.command {
+                    prepared.egress.note_command(command);
+                }
                 self.flush_text().await;
                 self.closing.clear();
                 self.reporter

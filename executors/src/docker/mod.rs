@@ -473,6 +473,17 @@ impl Executor for DockerExecutor {
         }
     }
 
+    async fn image_label(&self, image: &str, label: &str) -> Result<Option<String>, ExecutorError> {
+        match self.engine.api().await?.inspect_image(image).await {
+            Ok(image) => Ok(image
+                .config
+                .and_then(|config| config.labels)
+                .and_then(|mut labels| labels.remove(label))),
+            Err(error) if status_of(&error) == Some(404) => Ok(None),
+            Err(error) => Err(refused(error)),
+        }
+    }
+
     async fn describe(&self) -> Result<String, ExecutorError> {
         self.engine.describe().await
     }

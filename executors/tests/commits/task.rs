@@ -88,6 +88,9 @@ impl Executor for Folder {
     async fn has_image(&self, _: &str) -> Result<bool, ExecutorError> {
         unimplemented!()
     }
+    async fn image_label(&self, _: &str, _: &str) -> Result<Option<String>, ExecutorError> {
+        unimplemented!()
+    }
     async fn describe(&self) -> Result<String, ExecutorError> {
         unimplemented!()
     }

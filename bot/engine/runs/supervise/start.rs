@@ -3,7 +3,10 @@
 use super::{
     CALLS_MAX, Prepared, RULES_FILES, Resume, SessionHandle, failure_of, mark, resume_of, spend,
 };
-use crate::engine::runs::{Context, Fault, sandbox, tools};
+use crate::engine::runs::{
+    Context, Fault, sandbox, tools,
+    ways::{self, Purpose, Way},
+};
 use crate::{
     domain::{
         RunNumber,
@@ -22,7 +25,7 @@ use deckhand_executors::{
         AgentFailure, AgentProfile, AgentSession, Handover, HandoverCall, HandoverTools, Launch,
         ModelName, PermissionAnswer, Price, PriceTable, SessionOptions, SessionStart,
     },
-    egress::{EgressHandle, Phase, Spend},
+    egress::{Phase, Spend},
     sandbox::{Attachment, VolumeName},
 };
 use serde::Deserialize as _;
@@ -184,10 +187,14 @@ async fn open_sockets(
     task: &Task,
     run: RunNumber,
     before: Spend,
-) -> Result<(EgressHandle, Handover, mpsc::Receiver<HandoverCall>), Fault> {
+) -> Result<(Way, Handover, mpsc::Receiver<HandoverCall>), Fault> {
     let part = run.to_string();
-    let metering = spend::metering(&task.usage, &task.ceilings, before);
-    let egress = sandbox::open_egress(context, &task.id, run, &part, Phase::Work, metering).await?;
+    let purpose = Purpose {
+        part: &part,
+        phase: Phase::Work,
+        metering: spend::metering(&task.usage, &task.ceilings, before),
+    };
+    let egress = ways::open(context, task, run, purpose).await?;
     let (sender, calls) = mpsc::channel(CALLS_MAX);
     let handover = Handover::open(
         &sandbox::socket_folder(context, &task.id, &part),
