@@ -120,8 +120,24 @@ pub async fn dial(way: &Way, host: &str, port: u16, reach: Reach) -> Result<TcpS
             .map_err(|error| DialError::Refused(io::Error::other(error)))?
             .into_inner());
     }
+    direct(lookup_host((host, port)), reach).await
+}
+
+/// Resolves once, vets, and connects to what was vetted: whatever the name leads to a moment later, nobody asks again.
+async fn direct(
+    lookup: impl Future<Output = io::Result<impl Iterator<Item = SocketAddr>>>,
+    reach: Reach,
+) -> Result<TcpStream, DialError> {
+    let found = timeout(RESOLVE_TIME, lookup).await;
+    let found = found
+        .map_err(|_| DialError::Unresolved)?
+        .map_err(|_| DialError::Unresolved)?;
+    let vetted: Vec<_> = found
+        .filter(|address| may_lead_to(reach, address.ip()))
+        .take(MAX_ADDRESSES)
+        .collect();
     let mut failure = DialError::Forbidden;
-    for address in resolve(host, port, reach).await? {
+    for address in vetted {
         match timeout(CONNECT_TIME, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
                 // Small pieces of a stream must not wait for each other; a failure only makes it slower.
@@ -135,23 +151,46 @@ pub async fn dial(way: &Way, host: &str, port: u16, reach: Reach) -> Result<TcpS
     Err(failure)
 }
 
-/// The addresses that the name may lead to.
-async fn resolve(host: &str, port: u16, reach: Reach) -> Result<Vec<SocketAddr>, DialError> {
-    let found = timeout(RESOLVE_TIME, lookup_host((host, port))).await;
-    let found = found
-        .map_err(|_| DialError::Unresolved)?
-        .map_err(|_| DialError::Unresolved)?;
-    let allowed: Vec<_> = found
-        .filter(|address| may_lead_to(reach, address.ip()))
-        .take(MAX_ADDRESSES)
-        .collect();
-    if allowed.is_empty() {
-        Err(DialError::Forbidden)
-    } else {
-        Ok(allowed)
-    }
-}
-
 fn late() -> DialError {
     DialError::Refused(io::ErrorKind::TimedOut.into())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::future::ready;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_name_leads_to_the_addresses_that_were_vetted_and_to_no_other() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let inside = listener.local_addr().unwrap();
+        let metadata = SocketAddr::from(([169, 254, 169, 254], inside.port()));
+        let answer = |addresses: Vec<SocketAddr>| ready(Ok(addresses.into_iter()));
+
+        for (addresses, reach) in [
+            (vec![inside], Reach::Public),
+            (vec![metadata, inside], Reach::Public),
+            (vec![metadata], Reach::House),
+            (vec![], Reach::House),
+        ] {
+            let refused = direct(answer(addresses), reach).await;
+            assert!(matches!(refused, Err(DialError::Forbidden)), "{refused:?}");
+        }
+        // The forbidden one is passed over, and not waited for.
+        let stream = direct(answer(vec![metadata, inside]), Reach::House)
+            .await
+            .unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), inside);
+        let (_, client) = listener.accept().await.unwrap();
+        assert_eq!(
+            client,
+            stream.local_addr().unwrap(),
+            "the only one that came"
+        );
+    }
 }

@@ -53,6 +53,12 @@ impl Refusal {
                 Rule::Port,
                 format!("{host} is listed, and not with this port."),
             ),
+            Denial::Form => (
+                Rule::Scheme,
+                format!(
+                    "This port of {host} is not spoken to in this way: 443 is for TLS, 80 for plain HTTP."
+                ),
+            ),
             Denial::Phase => (
                 Rule::Phase,
                 format!("{host} is listed, and not for the {phase} phase."),

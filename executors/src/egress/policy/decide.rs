@@ -73,6 +73,8 @@ pub enum Denial {
     NotListed,
     /// It is listed, with another port.
     Port,
+    /// The port is not spoken to in this way: TLS on the port of plain HTTP, or plain HTTP on the port of TLS.
+    Form,
     /// It is listed, for another phase.
     Phase,
     /// It is listed, with other methods.
@@ -111,7 +113,7 @@ impl EgressPolicy {
             .first()
             .map(Ground::rule)
             .filter(|_| port != HTTP_PORT)
-            .ok_or(Denial::Port)?;
+            .ok_or(Denial::Form)?;
         let inspected = |ground: &Ground<'_>| match ground {
             Ground::Rule(rule, _) => rule.tls == Tls::Inspect,
             // A person allowed requests, and not somebody else's account there: that only shows when it is opened.
@@ -139,7 +141,7 @@ impl EgressPolicy {
         self.never(&host, port)?;
         let grounds = self.grounds(phase, &host, port)?;
         if question.seen == Seen::Plain && port == TLS_PORT {
-            return Err(Denial::Port);
+            return Err(Denial::Form);
         }
         let mut denial = Denial::Path;
         for ground in &grounds {

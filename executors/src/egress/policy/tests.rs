@@ -69,7 +69,7 @@ fn a_connection_is_allowed_by_name_label_port_and_phase() {
         ("packages.example\u{0}.evil", 443, Err(Denial::NoName)),
         ("packages.example", 22, Err(Denial::Port)),
         ("house.example", 443, Err(Denial::Port)),
-        ("plain.example", 80, Err(Denial::Port)),
+        ("plain.example", 80, Err(Denial::Form)),
         ("plain.example", 443, Err(Denial::Port)),
         ("early.example", 443, Err(Denial::Phase)),
         ("checks.example", 443, Err(Denial::Phase)),
@@ -210,7 +210,7 @@ fn plain_requests_read_only_and_carry_no_credential() {
     assert_eq!(plain("a.example", 80, &Method::GET), Ok(None));
     assert_eq!(plain("a.example", 8080, &Method::GET), Ok(None));
     assert_eq!(plain("b.example", 80, &Method::GET), Ok(None));
-    assert_eq!(plain("b.example", 443, &Method::GET), Err(Denial::Port));
+    assert_eq!(plain("b.example", 443, &Method::GET), Err(Denial::Form));
     assert_eq!(plain("b.example", 80, &Method::POST), Err(Denial::Method));
 }
 
@@ -559,6 +559,21 @@ fn an_error_says_its_line_and_what_to_write_instead() {
         assert_eq!(error.line, line, "{text}\n{error}");
         assert!(!error.reason.contains(" at line "), "{error}");
     }
+}
+
+#[test]
+fn the_schema_that_is_handed_out_is_that_of_the_code() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../docs/network-policy.schema.json"
+    );
+    let committed = std::fs::read_to_string(path).unwrap_or_default();
+    let schema = PolicyDocument::schema();
+    assert_eq!(
+        serde_json::from_str(&committed).ok(),
+        Some(schema.clone()),
+        "docs/network-policy.schema.json is not current; it should be:\n{schema:#}"
+    );
 }
 
 #[test]
