@@ -15,7 +15,7 @@ use std::{
 };
 
 use deckhand_executors::{
-    SandboxName,
+    SandboxName, egress,
     sandbox::{Condition, End},
 };
 use tokio::sync::mpsc;
@@ -344,8 +344,9 @@ async fn remove_volumes(context: &Context, task: &TaskId) -> Result<(), Fault> {
 }
 
 async fn remove_sockets(context: &Context, task: &TaskId, part: &str) {
-    // A folder that is gone is what was wanted.
-    let _ = tokio::fs::remove_dir_all(sandbox::socket_folder(context, task, part)).await;
+    let folder = sandbox::socket_folder(context, task, part);
+    // What is gone is what was wanted; what stays is a key that nobody trusts any more.
+    let _ = tokio::task::spawn_blocking(move || egress::remove_run(&folder)).await;
 }
 
 /// How a sandbox ended, in words that the task understands.

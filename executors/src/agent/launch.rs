@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::egress::{self, way_out_environment};
+
 use super::{
     price::{Price, PriceTable},
     profile::{AgentProfile, ModelName, ModelProvider, ProfileError, ProviderTraits},
@@ -11,7 +13,7 @@ use super::{
 pub const SHIM: &str = "/opt/deckhand/shim";
 
 /// Where the shim offers the way out inside a sandbox.
-pub const EGRESS_ADDRESS: &str = "http://127.0.0.1:3128";
+pub const EGRESS_ADDRESS: &str = egress::ADDRESS;
 
 /// What stands in a sandbox where a key would; the egress proxy puts the real one in its place.
 pub const PLACEHOLDER_KEY: &str = "deckhand-placeholder";
@@ -50,13 +52,7 @@ pub struct Launch {
 /// The environment of everything that runs in a sandbox: the way out, and nothing of the host's.
 #[must_use]
 pub fn sandbox_environment() -> BTreeMap<String, String> {
-    let mut environment = BTreeMap::new();
-    for name in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"] {
-        environment.insert(name.to_owned(), EGRESS_ADDRESS.to_owned());
-    }
-    for name in ["NO_PROXY", "no_proxy"] {
-        environment.insert(name.to_owned(), String::from("127.0.0.1,localhost"));
-    }
+    let mut environment = way_out_environment();
     for (name, value) in [
         ("HOME", HOME),
         ("PATH", "/usr/local/bin:/usr/bin:/bin"),

@@ -36,6 +36,8 @@ use super::{
 
 /// The largest body of a request, in bytes.
 pub const MAX_REQUEST_BYTES: u64 = 64 * 1024 * 1024;
+/// The largest body of an answer, in bytes.
+pub const MAX_ANSWER_BYTES: u64 = 4 * 1024 * 1024 * 1024;
 /// How long an upstream may be silent, before its answer and in the middle of it. Models may think for minutes.
 pub const IDLE_TIME: Duration = Duration::from_mins(10);
 /// How long an unused connection to a provider is kept.
@@ -55,13 +57,18 @@ const HOP_HEADERS: [HeaderName; 9] = [
     EXPECT,
 ];
 /// Headers in which a key of the sandbox's own could leave, to another's account.
-const CREDENTIAL_HEADERS: [HeaderName; 6] = [
+const CREDENTIAL_HEADERS: [HeaderName; 11] = [
     AUTHORIZATION,
     PROXY_AUTHORIZATION,
     COOKIE,
     HeaderName::from_static("x-api-key"),
     HeaderName::from_static("x-goog-api-key"),
     HeaderName::from_static("api-key"),
+    HeaderName::from_static("private-token"),
+    HeaderName::from_static("job-token"),
+    HeaderName::from_static("x-auth-token"),
+    HeaderName::from_static("x-access-token"),
+    HeaderName::from_static("x-amz-security-token"),
 ];
 
 /// Connections to model providers, shared by all runs; a key travels with its request and not with a connection.
@@ -225,7 +232,11 @@ impl Passing {
             }
             Ok(Some(Ok(frame))) => {
                 self.passed(frame.data_ref().map_or(&[], |data| data));
-                Ok(frame)
+                if self.entry.traffic().down() > MAX_ANSWER_BYTES {
+                    Err(io::Error::from(io::ErrorKind::FileTooLarge).into())
+                } else {
+                    Ok(frame)
+                }
             }
             Ok(Some(Err(error))) => Err(BodyError::from(error)),
             Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),

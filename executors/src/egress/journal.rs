@@ -194,6 +194,11 @@ impl Traffic {
         self.down.fetch_add(bytes as u64, Ordering::Relaxed) + bytes as u64
     }
 
+    /// What has come so far.
+    pub fn down(&self) -> u64 {
+        self.down.load(Ordering::Relaxed)
+    }
+
     /// Both together.
     pub fn total(&self) -> u64 {
         self.up.load(Ordering::Relaxed) + self.down.load(Ordering::Relaxed)

@@ -1,24 +1,35 @@
 //! The one way out of a sandbox: an HTTP proxy on a unix socket, one for each run, so that who asks needs no proof.
 //!
+//! Programs that know no proxy come by a second socket, as they speak to a host (`transparent`).
+//!
 //! It refuses by default. What it lets through, in the phase in which it may: requests below a base address, which get
-//! the real key added and go to a model provider (`relay`); tunnels to listed hosts (`tunnel`); plain requests to
+//! the real key added and go to a model provider (`relay`); tunnels to listed hosts (`tunnel`), opened where their rule
+//! asks for it (`inspect`); plain requests to
 //! listed hosts (`plain`). Each request leaves one [`EgressRecord`], and each refusal says its rule and its reason.
 
+mod authority;
 mod base_address;
+mod credential;
 mod dial;
+mod environment;
 mod form;
 mod forward;
 mod gate;
+mod greeting;
+mod inspect;
 mod introduction;
 mod journal;
 mod meter;
 mod placeholder;
 mod plain;
 mod policy;
+mod query;
 mod record;
 mod refusal;
 mod relay;
+mod scrub;
 mod serve;
+mod transparent;
 mod tunnel;
 
 use std::{
@@ -29,14 +40,18 @@ use std::{
     sync::Arc,
 };
 
+use rustls::pki_types::CertificateDer;
 use tokio::{
     net::UnixListener,
-    sync::{mpsc, watch},
+    sync::{Semaphore, mpsc, watch},
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub use authority::remove_run;
 pub use base_address::{ApiKey, BaseAddress};
+pub use credential::{Credential, CredentialForm};
 pub use dial::Way;
+pub use environment::{ADDRESS, RUN_FOLDER, way_out_environment};
 pub use meter::{Metering, Spend, SpendCeiling, asked::ServerTools, endpoint::Provider};
 pub use placeholder::placeholder_like;
 pub use policy::{
@@ -45,17 +60,22 @@ pub use policy::{
 };
 pub use record::{EgressRecord, Refused, Rule, Verdict};
 
+use authority::Authority;
 use forward::ModelClient;
 use gate::Gate;
+use inspect::{Inspection, Trust};
 use journal::Journal;
 use meter::Meter;
 use relay::Models;
-use serve::{Keeper, Service};
+use serve::{Door, Keeper, Service};
+use tunnel::MAX_TUNNELS;
 
-/// The socket's name in a run's folder.
+/// The name of the socket for clients of a proxy, in a run's folder.
 pub const SOCKET_NAME: &str = "egress.sock";
-/// The name under which it is made before it takes the place of an older one.
-const NEW_SOCKET_NAME: &str = "egress.sock.new";
+/// The name of the socket for connections as programs make them that know no proxy.
+pub const TRANSPARENT_SOCKET_NAME: &str = "transparent.sock";
+/// The name under which a socket is made before it takes the place of an older one.
+const NEW_SOCKET_NAME: &str = "new.sock";
 /// The longest path of a unix socket in bytes. Source: `unix(7)`, `sun_path`, less the closing zero.
 const MAX_SOCKET_PATH_BYTES: usize = 107;
 /// The sandbox's user is nobody on the host; its folder is what keeps others out.
@@ -92,6 +112,17 @@ pub enum EgressError {
     /// A policy is not usable.
     #[error("the network policy is not usable: {0}")]
     Policy(#[from] PolicyError),
+    /// A credential is not usable. The sentence holds nothing of it.
+    #[error("the credential {name} is not usable: {reason}")]
+    Credential {
+        /// Its name in the policy.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The run's own certificate authority cannot be made or kept.
+    #[error("the run's certificate authority is not usable: {0}")]
+    Authority(String),
     /// The proxy that the host itself uses has an address that is not usable.
     #[error("the host's own proxy is not usable: {0}")]
     Way(String),
@@ -100,28 +131,39 @@ pub enum EgressError {
     Certificates(io::Error),
 }
 
-/// What all runs share: connections to model providers, and the host's own way to the internet.
+/// What all runs share: connections to model providers, the host's own way to the internet, and whom it trusts there.
 #[derive(Debug, Clone)]
 pub struct EgressProxy {
     client: ModelClient,
     way: Way,
+    trust: Trust,
 }
 
 impl EgressProxy {
     /// Reads the host's certificates (`SSL_CERT_FILE` and `SSL_CERT_DIR` are honoured) once for all runs.
     pub fn new(way: Way) -> Result<Self, EgressError> {
+        Self::trusting(way, &[])
+    }
+
+    /// The same, and hosts whose TLS is inspected may be vouched for by these authorities too.
+    pub fn trusting(way: Way, extra: &[CertificateDer<'static>]) -> Result<Self, EgressError> {
         Ok(Self {
             client: ModelClient::new(&way)?,
             way,
+            trust: Trust::of_machine(extra)?,
         })
     }
 
-    /// Opens a run's way out as `egress.sock` in `run_dir`, which is made when it is missing. A socket that
-    /// is there is replaced, in one step, so that a sandbox that outlived its proxy finds the next one.
+    /// Opens a run's way out as `egress.sock` and `transparent.sock` in `run_dir`, which is made when it is missing,
+    /// with the authority that the sandbox has to trust beside them. A socket that is there is replaced, in one step,
+    /// so that a sandbox that outlived its proxy finds the next one. [`remove_run`] takes all of it away.
     ///
-    /// When this returns, the socket listens and the policy is in force: a sandbox may start. Needs a tokio runtime.
+    /// When this returns, the sockets listen and the policy is in force: a sandbox may start. Needs a tokio runtime.
     pub fn open(&self, run_dir: &Path, opening: Opening) -> Result<EgressHandle, EgressError> {
-        let listener = listen(run_dir)?;
+        let listener = listen(run_dir, SOCKET_NAME)?;
+        let direct = listen(run_dir, TRANSPARENT_SOCKET_NAME)?;
+        let authority = Authority::keep(run_dir)?;
+        authority.publish(run_dir, self.trust.list())?;
         let gate = Arc::new(Gate::new(opening.phase, opening.policy));
         let journal = Arc::new(Journal::new(opening.log, opening.refused));
         let meter = Arc::new(Meter::new(opening.metering));
@@ -132,19 +174,32 @@ impl EgressProxy {
             opening.server_tools,
         );
         let closed = CancellationToken::new();
-        let service = Service::new(
-            Arc::clone(&gate),
+        let service = Arc::new(Service {
+            gate: Arc::clone(&gate),
             models,
-            self.way.clone(),
-            Arc::clone(&journal),
-        );
-        let keeper = Arc::new(Keeper::default());
-        tokio::spawn(Arc::clone(&keeper).keep(listener, Arc::new(service), closed.clone()));
+            way: self.way.clone(),
+            journal: Arc::clone(&journal),
+            inspection: Inspection {
+                authority,
+                credentials: opening.credentials,
+                trust: self.trust.clone(),
+            },
+            tunnels: Arc::new(Semaphore::new(MAX_TUNNELS)),
+        });
+        let [keeper, direct_keeper] =
+            [(listener, Door::Proxy), (direct, Door::Transparent)].map(|(listener, door)| {
+                let keeper = Arc::new(Keeper::default());
+                let keeping =
+                    Arc::clone(&keeper).keep(listener, door, Arc::clone(&service), closed.clone());
+                tokio::spawn(keeping);
+                keeper
+            });
         Ok(EgressHandle {
             gate,
             journal,
             meter,
             keeper,
+            direct_keeper,
             _closed: closed.drop_guard(),
         })
     }
@@ -157,6 +212,8 @@ pub struct Opening {
     pub policy: EgressPolicy,
     /// The model providers.
     pub bases: Vec<BaseAddress>,
+    /// What rules may name, to be added to requests.
+    pub credentials: Vec<Credential>,
     /// The phase in which it begins.
     pub phase: Phase,
     /// Takes one record for each request; where it is full they are dropped and counted.
@@ -176,6 +233,7 @@ impl Opening {
         Self {
             policy: EgressPolicy::default(),
             bases: Vec::new(),
+            credentials: Vec::new(),
             phase,
             log,
             refused: mpsc::channel(1).0,
@@ -193,6 +251,7 @@ pub struct EgressHandle {
     journal: Arc<Journal>,
     meter: Arc<Meter>,
     keeper: Arc<Keeper>,
+    direct_keeper: Arc<Keeper>,
     _closed: DropGuard,
 }
 
@@ -239,7 +298,7 @@ impl EgressHandle {
     /// How often the proxy died and was begun again, by the same rules.
     #[must_use]
     pub fn restarts(&self) -> u64 {
-        self.keeper.restarts()
+        self.keeper.restarts() + self.direct_keeper.restarts()
     }
 
     /// How many records were dropped: because nobody took them, or because the run has as many as it may.
@@ -261,9 +320,9 @@ impl Drop for EgressHandle {
     }
 }
 
-fn listen(run_dir: &Path) -> Result<UnixListener, EgressError> {
-    let (new, path) = (run_dir.join(NEW_SOCKET_NAME), run_dir.join(SOCKET_NAME));
-    if new.as_os_str().len() > MAX_SOCKET_PATH_BYTES {
+fn listen(run_dir: &Path, name: &str) -> Result<UnixListener, EgressError> {
+    let (new, path) = (run_dir.join(NEW_SOCKET_NAME), run_dir.join(name));
+    if path.as_os_str().len() > MAX_SOCKET_PATH_BYTES {
         return Err(EgressError::PathTooLong { path });
     }
     let make = || {
@@ -332,7 +391,7 @@ mod tests {
     #[tokio::test]
     async fn a_path_that_no_socket_can_have_is_refused_by_its_length() {
         let folder = tempfile::tempdir().unwrap();
-        let error = listen(&folder.path().join("x".repeat(100))).unwrap_err();
+        let error = listen(&folder.path().join("x".repeat(100)), SOCKET_NAME).unwrap_err();
         assert!(matches!(error, EgressError::PathTooLong { .. }), "{error}");
     }
 }

@@ -23,21 +23,22 @@ use tokio_util::sync::CancellationToken;
 use super::{
     dial::Way,
     gate::{Epoch, Gate, Standing},
-    introduction::introduce,
+    inspect::Inspection,
+    introduction::{Introduced, introduce},
     journal::{Asked, Journal},
     plain,
     policy::{HTTP_PORT, TLS_PORT, is_address, is_host_name, normal},
     record::Rule,
     refusal::{Body, Refusal},
     relay::Models,
-    tunnel,
+    transparent, tunnel,
 };
 
 /// Connections of one sandbox at a time; more wait.
 const MAX_CONNECTIONS: usize = 256;
 /// How long a client may take for the head of a request, and how long an unused connection is kept: longer than clients
 /// keep theirs (90 s), so that none is closed in the moment of its next use.
-const HEAD_TIME: Duration = Duration::from_mins(5);
+pub const HEAD_TIME: Duration = Duration::from_mins(5);
 /// The pause where no connection can be accepted, as for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Where the shim listens inside. A client that does not know that loopback needs no proxy asks for it through one.
@@ -47,10 +48,27 @@ const OWN_PORT: u16 = 3128;
 /// What answers the requests of one run.
 #[derive(Debug)]
 pub struct Service {
-    gate: Arc<Gate>,
-    models: Models,
-    way: Way,
-    journal: Arc<Journal>,
+    /// What is allowed now.
+    pub gate: Arc<Gate>,
+    /// The model providers.
+    pub models: Models,
+    /// The host's own way to the internet.
+    pub way: Way,
+    /// Where records go.
+    pub journal: Arc<Journal>,
+    /// What inspection takes.
+    pub inspection: Inspection,
+    /// A place for each tunnel.
+    pub tunnels: Arc<Semaphore>,
+}
+
+/// How a connection came.
+#[derive(Debug, Clone, Copy)]
+pub enum Door {
+    /// From a client that asks a proxy.
+    Proxy,
+    /// From a program that knows no proxy, as it speaks to a host.
+    Transparent,
 }
 
 /// Whose requests come on a connection.
@@ -63,17 +81,12 @@ pub struct Caller {
 }
 
 impl Service {
-    /// A service by these rules.
-    pub fn new(gate: Arc<Gate>, models: Models, way: Way, journal: Arc<Journal>) -> Self {
-        Self {
-            gate,
-            models,
-            way,
-            journal,
-        }
-    }
-
-    async fn answer(&self, request: Request<Incoming>, caller: &Caller) -> Response<Body> {
+    /// Answers a request as a proxy is asked.
+    pub async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        caller: Caller,
+    ) -> Response<Body> {
         let own = is_own(request.uri());
         let phase = match caller.epoch.standing {
             Standing::Open(phase) => Some(phase),
@@ -100,21 +113,12 @@ impl Service {
             let sentence = "This run has ended; nothing leaves its sandbox any more.".to_owned();
             return Refusal::Denied(Rule::Revoked, sentence).answer(&mut entry);
         };
-        let policy = self.gate.policy();
         if tunnels {
-            tunnel::connect(
-                &self.way,
-                &policy,
-                phase,
-                caller.epoch.over.clone(),
-                request,
-                entry,
-            )
-            .await
+            tunnel::connect(self, phase, caller, request, entry).await
         } else if own {
             self.models.relay(phase, request, entry).await
         } else {
-            plain::fetch(&self.way, &policy, phase, request, entry).await
+            plain::fetch(&self.way, &self.gate.policy(), phase, request, entry).await
         }
     }
 }
@@ -130,8 +134,12 @@ fn is_own(uri: &Uri) -> bool {
 /// The host and port that a person could allow.
 fn target(uri: &Uri, tunnels: bool) -> Option<(String, u16)> {
     let customary = if tunnels { TLS_PORT } else { HTTP_PORT };
-    let host = normal(uri.host()?);
-    let port = uri.port_u16().unwrap_or(customary);
+    allowable(uri.host()?, uri.port_u16().unwrap_or(customary))
+}
+
+/// The same of a host and a port by themselves.
+pub fn allowable(host: &str, port: u16) -> Option<(String, u16)> {
+    let host = normal(host);
     (is_host_name(&host) && !is_address(&host)).then_some((host, port))
 }
 
@@ -166,6 +174,7 @@ impl Keeper {
     pub async fn keep(
         self: Arc<Self>,
         listener: UnixListener,
+        door: Door,
         service: Arc<Service>,
         closed: CancellationToken,
     ) {
@@ -176,6 +185,7 @@ impl Keeper {
         loop {
             let serving = tokio::spawn(serve(
                 Arc::clone(&listener),
+                door,
                 Arc::clone(&places),
                 Arc::clone(&service),
                 closed.clone(),
@@ -203,6 +213,7 @@ impl Keeper {
 /// Serves connections until `closed`.
 async fn serve(
     listener: Arc<UnixListener>,
+    door: Door,
     places: Arc<Semaphore>,
     service: Arc<Service>,
     closed: CancellationToken,
@@ -220,7 +231,7 @@ async fn serve(
                     let _place = place;
                     let over = epoch.over.clone();
                     tokio::select! {
-                        () = converse(stream, service, epoch) => {}
+                        () = converse(stream, door, service, epoch) => {}
                         () = over.cancelled() => {}
                         () = closed.cancelled() => {}
                     }
@@ -230,15 +241,22 @@ async fn serve(
         .await;
 }
 
-async fn converse(stream: UnixStream, service: Arc<Service>, epoch: Epoch) {
+async fn converse(stream: UnixStream, door: Door, service: Arc<Service>, epoch: Epoch) {
     let introduced = timeout(HEAD_TIME, introduce(stream)).await;
     let Ok(Some((client, stream))) = introduced else {
         return;
     };
     let caller = Caller { epoch, client };
+    match door {
+        Door::Proxy => as_proxy(service, caller, stream).await,
+        Door::Transparent => transparent::converse(service, caller, stream).await,
+    }
+}
+
+async fn as_proxy(service: Arc<Service>, caller: Caller, stream: Introduced) {
     let answer = service_fn(|request| {
         let (service, caller) = (Arc::clone(&service), caller.clone());
-        async move { Ok::<_, Infallible>(service.answer(request, &caller).await) }
+        async move { Ok::<_, Infallible>(service.answer(request, caller).await) }
     });
     let outcome = http1::Builder::new()
         .timer(TokioTimer::new())

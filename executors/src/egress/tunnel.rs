@@ -1,157 +1,157 @@
-//! Tunnels to listed hosts. What is inside is not seen, so it has to be TLS for the host that the tunnel is for.
+//! Tunnels to listed hosts. What is inside has to be TLS for the host that the tunnel is for; it is passed on unseen, or
+//! inspected where the host's rule asks for that.
 
-use std::{
-    io::{self, Cursor},
-    time::Duration,
-};
+use std::{io, sync::Arc};
 
-use hyper::{Request, Response, StatusCode, body::Incoming, upgrade::Upgraded};
+use hyper::{Request, Response, StatusCode, body::Incoming};
 use hyper_util::rt::TokioIo;
-use rustls::server::Acceptor;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
-    time::{sleep, timeout},
+    time::sleep,
 };
-use tokio_util::sync::CancellationToken;
 
 use super::{
-    dial::{Way, dial},
+    dial::dial,
     form,
-    forward::IDLE_TIME,
+    forward::{IDLE_TIME, MAX_ANSWER_BYTES},
+    greeting::{self, Alert, Hello},
+    inspect::{self, Inspected},
     journal::{Entry, Traffic},
     plain::unreachable,
-    policy::{EgressPolicy, Phase, Tls, normal},
+    policy::{Phase, Tls, normal},
     record::{Rule, Verdict},
     refusal::{Body, Refusal, whole},
+    serve::{Caller, Service},
 };
 
-/// How long a client may take to say whom it wants to speak to.
-const HELLO_TIME: Duration = Duration::from_secs(10);
-/// The longest such greeting, in bytes.
-const MAX_HELLO_BYTES: usize = 64 * 1024;
+/// Tunnels of one run at a time, beside its other connections.
+pub const MAX_TUNNELS: usize = 256;
 /// What may leave through one tunnel, in bytes: requests for packages are small.
 const MAX_UP_BYTES: u64 = 64 * 1024 * 1024;
-/// What may come through one tunnel, in bytes.
-const MAX_DOWN_BYTES: u64 = 4 * 1024 * 1024 * 1024;
 /// Bytes that one read moves.
 const CHUNK_BYTES: usize = 16 * 1024;
 
+/// Where a tunnel leads.
+#[derive(Debug)]
+pub struct Target {
+    host: String,
+    port: u16,
+    /// The connection to the host; none where each request inside is decided first.
+    server: Option<TcpStream>,
+}
+
 /// Answers a CONNECT. The tunnel itself is a task of its own, which ends with the epoch.
 pub async fn connect(
-    way: &Way,
-    policy: &EgressPolicy,
+    service: Arc<Service>,
     phase: Phase,
-    over: CancellationToken,
+    caller: Caller,
     request: Request<Incoming>,
     mut entry: Entry,
 ) -> Response<Body> {
-    let (host, stream) = match reach(way, policy, phase, &request, &mut entry).await {
-        Ok(reached) => reached,
-        Err(refusal) => return refusal.answer(&mut entry),
+    let Ok(place) = Arc::clone(&service.tunnels).try_acquire_owned() else {
+        let sentence = "Too many tunnels are open. Close some and try again.".to_owned();
+        return Refusal::Failed(sentence).answer(&mut entry);
     };
-    entry.status(StatusCode::OK.as_u16());
-    tokio::spawn(over.run_until_cancelled_owned(async move {
-        let Ok(client) = hyper::upgrade::on(request).await else {
-            entry.fail();
-            return;
-        };
-        carry(TokioIo::new(client), stream, &host, entry).await;
-    }));
-    Response::new(whole(String::new()))
-}
-
-async fn reach(
-    way: &Way,
-    policy: &EgressPolicy,
-    phase: Phase,
-    request: &Request<Incoming>,
-    entry: &mut Entry,
-) -> Result<(String, TcpStream), Refusal> {
-    form::connect(request)?;
+    if let Err(refusal) = form::connect(&request) {
+        return refusal.answer(&mut entry);
+    }
     let authority = request
         .uri()
         .authority()
         .and_then(|authority| Some((authority.host(), authority.port_u16()?)));
     let Some((host, port)) = authority else {
-        return Err(Refusal::Denied(
-            Rule::Malformed,
-            "CONNECT needs host:port.".to_owned(),
-        ));
+        let sentence = "CONNECT needs host:port.".to_owned();
+        return Refusal::Denied(Rule::Malformed, sentence).answer(&mut entry);
     };
+    let target = match reach(&service, phase, host, port, &mut entry).await {
+        Ok(target) => target,
+        Err(refusal) => return refusal.answer(&mut entry),
+    };
+    entry.status(StatusCode::OK.as_u16());
+    let Caller { epoch, client } = caller;
+    tokio::spawn(epoch.over.run_until_cancelled_owned(async move {
+        let _place = place;
+        let Ok(stream) = hyper::upgrade::on(request).await else {
+            entry.fail();
+            return;
+        };
+        let mut stream = TokioIo::new(stream);
+        match greeting::hear(&mut stream).await {
+            Ok(hello) => carry(service, target, phase, client, stream, hello, entry).await,
+            // The client was told that the tunnel stands; all that can be done is to cut it.
+            Err(_) => entry.decide(Verdict::Denied, Rule::ServerName),
+        }
+    }));
+    Response::new(whole(String::new()))
+}
+
+/// Decides whether a host may be reached, notes the rule, and connects to it unless its requests are inspected.
+pub async fn reach(
+    service: &Service,
+    phase: Phase,
+    host: &str,
+    port: u16,
+    entry: &mut Entry,
+) -> Result<Target, Refusal> {
     let host = normal(host);
-    let passage = policy
+    let passage = service
+        .gate
+        .policy()
         .connect(phase, &host, port)
         .map_err(|denial| Refusal::denial(denial, phase, &host))?;
     entry.decide(Verdict::Allowed, passage.rule);
     if entry.traffic().is_spent() {
         return Err(Refusal::spent(&host));
     }
-    if passage.tls == Tls::Inspect {
-        let sentence = format!("What goes to {host} has to be inspected, which is not possible.");
-        return Err(Refusal::Failed(sentence));
-    }
-    let stream = dial(way, &host, port, passage.addresses)
-        .await
-        .map_err(|error| unreachable(&host, &error))?;
-    Ok((host, stream))
+    let server = match passage.tls {
+        Tls::Inspect => None,
+        Tls::Tunnel => {
+            let dialled = dial(&service.way, &host, port, passage.addresses).await;
+            Some(dialled.map_err(|error| unreachable(&host, &error))?)
+        }
+    };
+    Ok(Target { host, port, server })
 }
 
-async fn carry(mut client: TokioIo<Upgraded>, mut server: TcpStream, host: &str, mut entry: Entry) {
+/// Carries a conversation whose greeting was heard, until its end.
+pub async fn carry(
+    service: Arc<Service>,
+    target: Target,
+    phase: Phase,
+    client: Option<String>,
+    mut stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    hello: Hello,
+    mut entry: Entry,
+) {
+    let Target { host, port, server } = target;
+    if hello.server_name.as_deref() != Some(host.as_str()) {
+        entry.decide(Verdict::Denied, Rule::ServerName);
+        return greeting::refuse(&mut stream, Alert::AccessDenied).await;
+    }
+    let Some(mut server) = server else {
+        let inspected = Inspected {
+            host,
+            port,
+            phase,
+            client,
+        };
+        return inspect::converse(service, inspected, stream, hello, entry).await;
+    };
     let traffic = entry.traffic();
-    match client_hello(&mut client).await {
-        Ok(hello) if hello.server_name.as_deref() == Some(host) => {
-            traffic.add_up(hello.bytes.len());
-            let outcome = async {
-                server.write_all(&hello.bytes).await?;
-                exchange(client, server, &traffic).await
-            };
-            if outcome.await.is_err() {
-                entry.fail();
-            }
-        }
-        // The client was told that the tunnel stands; all that can be done is to cut it.
-        Ok(_) | Err(_) => entry.decide(Verdict::Denied, Rule::ServerName),
+    traffic.add_up(hello.bytes.len());
+    let outcome = async {
+        server.write_all(&hello.bytes).await?;
+        exchange(stream, server, &traffic).await
+    };
+    if outcome.await.is_err() {
+        entry.fail();
     }
-}
-
-/// The beginning of a TLS conversation.
-struct Hello {
-    bytes: Vec<u8>,
-    server_name: Option<String>,
-}
-
-async fn client_hello(client: &mut (impl AsyncRead + Unpin)) -> io::Result<Hello> {
-    let mut acceptor = Acceptor::default();
-    let mut bytes = Vec::new();
-    let mut chunk = vec![0; CHUNK_BYTES];
-    timeout(HELLO_TIME, async {
-        loop {
-            let count = client.read(&mut chunk).await?;
-            if count == 0 || bytes.len() + count > MAX_HELLO_BYTES {
-                return Err(io::ErrorKind::InvalidData.into());
-            }
-            bytes.extend_from_slice(&chunk[..count]);
-            let mut unread = Cursor::new(&chunk[..count]);
-            while unread.position() < count as u64 {
-                acceptor.read_tls(&mut unread)?;
-                match acceptor.accept() {
-                    Ok(Some(accepted)) => {
-                        let server_name = accepted.client_hello().server_name().map(normal);
-                        return Ok(Hello { bytes, server_name });
-                    }
-                    Ok(None) => {}
-                    Err(_) => return Err(io::ErrorKind::InvalidData.into()),
-                }
-            }
-        }
-    })
-    .await?
 }
 
 /// Moves bytes both ways until both sides are done, or neither says anything, or a limit is reached.
 async fn exchange(
-    client: TokioIo<Upgraded>,
+    client: impl AsyncRead + AsyncWrite,
     server: TcpStream,
     traffic: &Traffic,
 ) -> io::Result<()> {
@@ -164,7 +164,7 @@ async fn exchange(
                 && !traffic.is_spent()),
             pour(server_reader, client_writer, |count| traffic
                 .add_down(count)
-                <= MAX_DOWN_BYTES),
+                <= MAX_ANSWER_BYTES),
         )
     };
     tokio::select! {

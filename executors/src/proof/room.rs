@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{ProofSpec, volume_name};
+use crate::egress::{RUN_FOLDER, way_out_environment};
 use crate::sandbox::{
     Access, Condition, Exec, ExecOutput, Executor, ExecutorError, Mount, MountSource, SandboxSpec,
 };
@@ -20,10 +21,6 @@ const LIFETIME_SECONDS: u32 = 3 * 60 * 60;
 const KILLED_STATUS: i64 = 137;
 /// The program in every sandbox image that leads to the egress proxy.
 const SHIM: &str = "/opt/deckhand/shim";
-/// Where the sockets of the host appear.
-const SOCKETS: &str = "/run/deckhand";
-/// Where the shim listens.
-const PROXY: &str = "http://127.0.0.1:3128";
 
 /// The way out of a proof's sandbox during the setup.
 pub struct Network {
@@ -174,11 +171,8 @@ fn sandbox_spec(spec: &ProofSpec) -> SandboxSpec {
     set("TERM", "dumb");
     let sleep = ["sleep".to_owned(), LIFETIME_SECONDS.to_string()];
     let command = if spec.network.is_some() {
-        for name in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"] {
-            set(name, PROXY);
-        }
-        for name in ["NO_PROXY", "no_proxy"] {
-            set(name, "127.0.0.1,localhost");
+        for (name, value) in way_out_environment() {
+            set(&name, &value);
         }
         let shim = [SHIM, "run", "--"].map(str::to_owned);
         shim.into_iter().chain(sleep).collect()
@@ -201,7 +195,7 @@ fn sandbox_spec(spec: &ProofSpec) -> SandboxSpec {
         same_place(spec.quarantine.path()),
     ];
     if let Some(network) = &spec.network {
-        mounts.push(host(&network.socket_directory, SOCKETS.to_owned()));
+        mounts.push(host(&network.socket_directory, RUN_FOLDER.to_owned()));
     }
     SandboxSpec {
         name: sandbox.name.clone(),
