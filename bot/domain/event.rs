@@ -7,6 +7,7 @@ use super::{
     budget::Usage,
     command::{Command, Options},
     conversation::{Line, LineRef, Person, Road},
+    held::HeldChange,
     network::{RefusedHost, Verdict},
     plan::Plan,
     proof::{ChangedFile, Proof, Report},
@@ -286,6 +287,11 @@ pub enum Change {
         /// Things a reviewer should look at.
         notices: Vec<String>,
     },
+    /// A person has to decide before it leaves.
+    Held {
+        /// The change, and why it was held back.
+        held: HeldChange,
+    },
     /// It may not leave the sandbox.
     Refused {
         /// Why, for people.
@@ -431,6 +437,11 @@ pub enum PublishProblem {
     },
     /// The approval does not fit what would be published.
     ApprovalVoid,
+    /// The commit has something in it that nobody decided on.
+    Undecided {
+        /// The files.
+        paths: Vec<String>,
+    },
 }
 
 impl Event {

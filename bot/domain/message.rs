@@ -7,6 +7,7 @@ use super::{
     command::UnknownOption,
     conversation::{Person, Road},
     event::{BaseStanding, Publication, PublishProblem, RunFailure, WorkplaceProblem},
+    held::HeldChange,
     network::{NetworkDecision, NetworkEntry},
     plan::{ListDifference, Plan},
     policy::{Act, Refusal},
@@ -260,6 +261,11 @@ pub enum QuestionText {
     Agent {
         /// Its words.
         question: String,
+    },
+    /// A change was held back.
+    Held {
+        /// The change, and why.
+        held: Box<HeldChange>,
     },
     /// The ceiling of spend was reached.
     Budget {

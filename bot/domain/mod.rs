@@ -19,6 +19,7 @@ pub mod command;
 pub mod conversation;
 pub mod effect;
 pub mod event;
+pub mod held;
 pub mod incoming;
 pub mod message;
 pub mod network;

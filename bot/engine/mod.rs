@@ -11,6 +11,7 @@ pub mod artifacts;
 pub mod deliver;
 pub mod dispatch;
 pub mod gather;
+pub mod holds;
 pub mod policy_book;
 pub mod prove;
 pub mod publish;

@@ -5,7 +5,7 @@ use deckhand_executors::{
     mirror::{BranchName, CommitId as GitCommit, Mirror},
 };
 
-use super::{Context, Fault, gather};
+use super::{Context, Fault, gather, holds};
 use crate::{
     domain::{
         CommitId, RunNumber,
@@ -32,8 +32,10 @@ pub async fn publish(
     let Some(workplace) = &task.workplace else {
         return refused(PublishProblem::ApprovalVoid);
     };
-    // What was approved has to be what is published, and what was proved has to be what is pushed.
-    if !task.approval_holds() || task.proof.as_ref().map(|proof| &proof.commit) != Some(commit) {
+    // What was approved has to be what is published, what was proved has to be what is pushed, and what was held back
+    // has to be decided on.
+    let is_proved = task.proof.as_ref().map(|proof| &proof.commit) == Some(commit);
+    if !task.approval_holds() || !is_proved || !task.may_leave(commit) {
         return refused(PublishProblem::ApprovalVoid);
     }
     let ground = match gather::ground(context, &workplace.repository).await {
@@ -44,31 +46,14 @@ pub async fn publish(
         .await
         .map_err(Fault::transient)?;
     let branch = task.branch();
-    let (Ok(head), Ok(branch_name)) = (GitCommit::parse(&commit.0), BranchName::parse(&branch))
-    else {
-        return Err(Fault::permanent(
-            "the branch or the commit has no usable name",
-        ));
-    };
-    let expected = match &task.pushed {
-        Some(pushed) => RemoteBranch::At(GitCommit::parse(&pushed.0).map_err(Fault::permanent)?),
-        None => RemoteBranch::Absent,
-    };
+    let head = GitCommit::parse(&commit.0).map_err(Fault::permanent)?;
+    let undecided = holds::undecided(context, task, &quarantine, &head).await?;
+    if !undecided.is_empty() {
+        return refused(PublishProblem::Undecided { paths: undecided });
+    }
     let base = base_standing(&ground.mirror, &quarantine, workplace, &head).await?;
-    let pushed = quarantine
-        .push(
-            &ground.url,
-            ground.credential.as_ref(),
-            &Push {
-                commit: &head,
-                branch: &branch_name,
-                expected: &expected,
-                base: &GitCommit::parse(&workplace.base_commit.0).map_err(Fault::permanent)?,
-            },
-        )
-        .await;
-    if let Err(error) = pushed {
-        return problem_of(error).map(|problem| Event::PublishRefused { run, problem });
+    if let Some(problem) = push(task, workplace, &ground, &quarantine, &head).await? {
+        return refused(problem);
     }
     let is_plain = context
         .config
@@ -94,6 +79,32 @@ pub async fn publish(
             base,
         },
     })
+}
+
+/// Pushes the commit to the task's branch. What a person can mend is a problem, not a fault.
+async fn push(
+    task: &Task,
+    workplace: &Workplace,
+    ground: &gather::Ground,
+    quarantine: &Quarantine,
+    head: &GitCommit,
+) -> Result<Option<PublishProblem>, Fault> {
+    let branch = BranchName::parse(&task.branch()).map_err(Fault::permanent)?;
+    let expected = match &task.pushed {
+        Some(pushed) => RemoteBranch::At(GitCommit::parse(&pushed.0).map_err(Fault::permanent)?),
+        None => RemoteBranch::Absent,
+    };
+    let push = Push {
+        commit: head,
+        branch: &branch,
+        expected: &expected,
+        base: &GitCommit::parse(&workplace.base_commit.0).map_err(Fault::permanent)?,
+    };
+    let pushed = quarantine.push(&ground.url, ground.credential.as_ref(), &push);
+    match pushed.await {
+        Ok(()) => Ok(None),
+        Err(error) => problem_of(error).map(Some),
+    }
 }
 
 /// Why a push did not arrive, where a person can do something about it.

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::{
-    amounts::{Room, spent},
+    amounts::{Cut, Room, spent},
     tame::filters,
 };
 use crate::{
@@ -26,6 +26,10 @@ pub(super) struct FailureView<'a> {
 impl<'a> FailureView<'a> {
     pub(super) const fn new(card: &'a FailureCard, room: Room) -> Self {
         Self { card, room }
+    }
+
+    fn cut<'b, T>(&self, list: &'b [T]) -> Cut<'b, T> {
+        self.room.cut(list)
     }
 
     fn phase_words(&self, phase: &Phase) -> &'static str {

@@ -11,7 +11,7 @@ use super::{
     tame::filters,
 };
 use crate::domain::{
-    conversation::Line, effect::Assignment, plan::Plan, proof::Judged,
+    conversation::Line, effect::Assignment, held::HeldVerdict, plan::Plan, proof::Judged,
     specification::SpecificationDraft, task::Task,
 };
 
@@ -150,6 +150,24 @@ impl<'a> Subject<'a> {
                     workplace.base_commit.short()
                 )
             })
+    }
+
+    /// The files that people left out of earlier results, and that no later decision brought in.
+    fn left_out(&self) -> Vec<&'a str> {
+        let mut left_out: Vec<&str> = Vec::new();
+        for decision in &self.task.held_decisions {
+            let paths = decision.files.iter().map(|(path, _)| path.as_str());
+            match decision.verdict {
+                HeldVerdict::LeftOut => left_out.extend(paths),
+                HeldVerdict::Included { .. } => {
+                    let included: Vec<&str> = paths.collect();
+                    left_out.retain(|path| !included.contains(path));
+                }
+            }
+        }
+        left_out.sort_unstable();
+        left_out.dedup();
+        left_out
     }
 
     fn rules(&self) -> String {

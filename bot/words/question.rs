@@ -10,6 +10,7 @@ use crate::{
     domain::{
         budget::Usage,
         event::WorkplaceProblem,
+        held::{Hold, HoldReason},
         message::{QuestionCard, QuestionText},
     },
     surface::Control,
@@ -45,6 +46,56 @@ impl<'a> QuestionView<'a> {
         } else {
             words
         }
+    }
+
+    /// How many files, as the subject of a sentence with its verb.
+    fn files_words(&self, holds: &[Hold]) -> String {
+        match holds.len() {
+            1 => "one of its files has".to_owned(),
+            count => format!("{count} of its files have"),
+        }
+    }
+
+    const fn them(&self, holds: &[Hold]) -> &'static str {
+        if holds.len() == 1 { "it" } else { "them" }
+    }
+
+    const fn they(&self, holds: &[Hold]) -> &'static str {
+        if holds.len() == 1 { "It" } else { "They" }
+    }
+
+    fn path_words(&self, path: &str) -> String {
+        super::tame::escaped(path)
+    }
+
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "a template passes references"
+    )]
+    fn line_words(&self, line: &u32) -> String {
+        match line {
+            0 => "something in it".to_owned(),
+            line => format!("line {line}"),
+        }
+    }
+
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "a template passes references"
+    )]
+    const fn megabytes(&self, bytes: &u64) -> u64 {
+        bytes.div_ceil(1_000_000)
+    }
+
+    /// The files whose difference is shown.
+    fn differing<'b>(&self, holds: &'b [Hold]) -> Vec<&'b Hold> {
+        let differing = holds.iter().filter(|hold| !hold.diff.trim().is_empty());
+        differing.take(self.room.entries.div_ceil(3)).collect()
+    }
+
+    /// Lines of one file's difference.
+    const fn diff_lines(&self) -> usize {
+        self.room.entries + 2
     }
 
     /// The longest quoted question, in characters; wider than one list entry, because it is the whole matter.

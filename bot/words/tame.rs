@@ -103,6 +103,35 @@ pub fn fenced(text: &str) -> String {
     format!("```\n{}\n```", lines[start..end].join("\n"))
 }
 
+/// The first lines of a text, in a fence that they cannot close.
+#[must_use]
+pub fn excerpt(text: &str, lines_max: usize) -> String {
+    let all = || text.trim_end().lines();
+    let line = |line: &str| strip_broadcasts(&visible(line.trim_end()).replace("```", "'''"));
+    let mut lines: Vec<String> = all()
+        .take(lines_max)
+        .map(|text| clip(&line(text), FENCED_LINE_MAX_CHARS))
+        .collect();
+    if all().count() > lines_max {
+        lines.push("…".to_owned());
+    }
+    format!("```\n{}\n```", lines.join("\n"))
+}
+
+/// A file's name in which everything that cannot be seen is written out.
+#[must_use]
+pub fn escaped(name: &str) -> String {
+    let mut shown = String::with_capacity(name.len());
+    for letter in name.chars() {
+        if letter.is_control() || is_hidden(letter) {
+            shown.extend(letter.escape_default());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
+}
+
 /// The text as the content of one cell of a table.
 #[must_use]
 pub fn cell(text: &str, limit_chars: usize) -> String {
@@ -128,10 +157,14 @@ fn one_line(text: &str) -> String {
 
 /// Without control characters, characters of no width, and those that turn the direction of writing: they hide what is there.
 fn visible(text: &str) -> String {
-    let hidden = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}');
     text.chars()
-        .filter(|c| (!c.is_control() || *c == '\t') && !hidden(*c))
+        .filter(|c| (!c.is_control() || *c == '\t') && !is_hidden(*c))
         .collect()
+}
+
+/// Characters without a shape of their own, or that turn the direction of others.
+const fn is_hidden(letter: char) -> bool {
+    matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// Leaves the word of a broadcast mention and takes what makes it one: `<!here|@here>` and `@here` become `here`.
@@ -300,6 +333,16 @@ pub(super) mod filters {
         limit_chars: usize,
     ) -> askama::Result<String> {
         Ok(super::quoted(&text.to_string(), limit_chars))
+    }
+
+    /// [`super::excerpt`].
+    #[askama::filter_fn]
+    pub fn excerpt(
+        text: impl Display,
+        _: &dyn askama::Values,
+        lines_max: usize,
+    ) -> askama::Result<String> {
+        Ok(super::excerpt(&text.to_string(), lines_max))
     }
 
     /// [`super::fenced`].

@@ -21,6 +21,7 @@ mod cancel_anywhere;
 mod ceilings;
 mod deliveries;
 mod following;
+mod held;
 mod linear;
 mod main_job;
 mod pages;

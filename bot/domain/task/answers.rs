@@ -1,7 +1,8 @@
 //! What people answer: to questions, and about the repository.
 
-use super::{Next, QuestionKind, State, Surroundings, Task};
+use super::{Next, QuestionKind, State, Surroundings, Task, holding::HeldReply};
 use crate::domain::{
+    Timestamp,
     command::{self, UnknownOption},
     conversation::{Person, Road},
     effect::{Assignment, Effect, Mark},
@@ -36,7 +37,10 @@ impl Task {
                 QuestionKind::Workplace { .. } => vec![
                     self.say_question(&question.clone(), Some((by.clone(), repository.0.clone()))),
                 ],
-                QuestionKind::Check | QuestionKind::Agent { .. } | QuestionKind::Budget { .. } => {
+                QuestionKind::Check
+                | QuestionKind::Agent { .. }
+                | QuestionKind::Budget { .. }
+                | QuestionKind::Held { .. } => {
                     return vec![self.nothing_to_do(by, "change the repository")];
                 }
             },
@@ -67,6 +71,7 @@ impl Task {
         by: &Person,
         number: u32,
         text: &str,
+        (road, at): (Road, Timestamp),
         around: &Surroundings,
     ) -> Vec<Effect> {
         let question = match &self.state {
@@ -89,19 +94,29 @@ impl Task {
         if text.is_empty() {
             return vec![self.nothing_to_do(by, "take an empty answer")];
         }
+        if let QuestionKind::Held { run, held } = &question.kind {
+            let reply = HeldReply {
+                question: &question,
+                run: *run,
+                held,
+                by,
+                text,
+                road,
+                at,
+            };
+            return self.held_answered(&reply, around);
+        }
         let mut effects = vec![self.say_question(&question, Some((by.clone(), text.to_owned())))];
         match &question.kind {
+            // It was answered above.
+            QuestionKind::Held { .. } => {}
             QuestionKind::Workplace { problem } => {
-                match self.take_workplace_answer(problem, text) {
-                    Ok(()) => effects.extend(self.specify_again(around)),
-                    Err(hint) => {
-                        let unknown = vec![UnknownOption {
-                            written: text.to_owned(),
-                            hint,
-                        }];
-                        return vec![Self::whisper(by, Message::OptionHints { unknown })];
-                    }
+                if let Err(hint) = self.take_workplace_answer(problem, text) {
+                    let written = text.to_owned();
+                    let unknown = vec![UnknownOption { written, hint }];
+                    return vec![Self::whisper(by, Message::OptionHints { unknown })];
                 }
+                effects.extend(self.specify_again(around));
             }
             QuestionKind::Check => {
                 let none = matches!(
@@ -180,7 +195,11 @@ impl Task {
         Ok(())
     }
 
-    fn resume_with(&mut self, assignment: Assignment, around: &Surroundings) -> Vec<Effect> {
+    pub(super) fn resume_with(
+        &mut self,
+        assignment: Assignment,
+        around: &Surroundings,
+    ) -> Vec<Effect> {
         self.state = State::Queued {
             next: Next::Run { assignment },
         };

@@ -11,8 +11,13 @@ use crate::domain::{
 
 impl Task {
     pub(super) fn proved(&mut self, run: RunNumber, proof: &Proof) -> Vec<Effect> {
-        if !matches!(self.state, State::Verifying { .. }) {
-            return Vec::new();
+        match &self.state {
+            State::Verifying { commit, .. } if *commit == proof.commit => {}
+            // The proof of another commit proves nothing about this one.
+            State::Verifying { .. } => {
+                return self.proof_failed("another commit was checked");
+            }
+            _ => return Vec::new(),
         }
         let Some(specification) = &self.specification else {
             return Vec::new();
@@ -114,12 +119,17 @@ impl Task {
             problem: problem.clone(),
         });
         // Publishing again would be refused again; the work's own start shows what has to be decided anew.
-        if *problem == PublishProblem::ApprovalVoid
-            && let State::Failed { retry, .. } = &mut self.state
-        {
-            *retry = Next::Run {
-                assignment: Assignment::Work,
-            };
+        let retry = match problem {
+            PublishProblem::ApprovalVoid => Some(Assignment::Work),
+            // The next run hands its change over anew, and that is held against the plan again.
+            PublishProblem::Undecided { .. } => Some(self.work_again()),
+            PublishProblem::Refused { .. }
+            | PublishProblem::BranchMoved
+            | PublishProblem::NoAccess
+            | PublishProblem::PullRequestRefused { .. } => None,
+        };
+        if let (State::Failed { retry: next, .. }, Some(assignment)) = (&mut self.state, retry) {
+            *next = Next::Run { assignment };
         }
         effects
     }

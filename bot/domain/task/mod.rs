@@ -5,6 +5,7 @@
 
 mod answers;
 mod endings;
+mod holding;
 mod network;
 mod people;
 mod show;
@@ -22,9 +23,10 @@ use super::{
     CommitId, RunNumber, TaskId, Timestamp,
     budget::{Ceilings, Usage},
     command::Options,
-    conversation::{ConversationId, Line, Person},
+    conversation::{ConversationId, Line, Person, Road},
     effect::{Assignment, Effect, Slot},
     event::{Event, Happened, Publication},
+    held::HeldDecision,
     message::Message,
     network::{NetworkTerms, TaskNetwork},
     plan::{Approval, Fingerprint, PlanRevision, Terms},
@@ -91,6 +93,12 @@ pub struct Task {
     pub publication: Option<Publication>,
     /// The commit that stands on the remote; the next one goes on top of it.
     pub pushed: Option<CommitId>,
+    /// Commits that were held back; each leaves only by a stored decision.
+    #[serde(default)]
+    pub was_held: Vec<CommitId>,
+    /// What people decided about held changes, in order.
+    #[serde(default)]
+    pub held_decisions: Vec<HeldDecision>,
     /// How often this result went back to the agent.
     pub rework_rounds: u8,
     /// Sentences that wait for the next turn.
@@ -165,6 +173,8 @@ impl Task {
             proof: None,
             publication: None,
             pushed: None,
+            was_held: Vec::new(),
+            held_decisions: Vec::new(),
             rework_rounds: 0,
             waiting: Vec::new(),
             bystanders: Vec::new(),
@@ -223,7 +233,10 @@ impl Task {
             }
             Event::CancelAsked { by, road } => self.cancel_asked(by, *road, around),
             Event::RetryAsked { by } => self.retry_asked(by, around),
-            Event::Answered { by, question, text } => self.answered(by, *question, text, around),
+            Event::Answered { by, question, text } => {
+                let how = (Road::Button, happened.at);
+                self.answered(by, *question, text, how, around)
+            }
             Event::Corrected { by, revision, text } => self.corrected(by, *revision, text, around),
             Event::RepositoryChosen { by, repository } => {
                 self.repository_chosen(by, repository, around)

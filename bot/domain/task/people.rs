@@ -69,12 +69,12 @@ impl Task {
                 Message::Progress(self.progress_now()),
             )],
             Command::Approve => self.approved_in_words(line, at, around),
-            Command::Now(text) => self.steered(line, text, around),
+            Command::Now(text) => self.steered(line, text, at, around),
             Command::Words(text) | Command::New(text) => {
-                self.words(line, text, options, mentioned, around)
+                self.words(line, text, options, mentioned, at, around)
             }
             Command::Empty | Command::List | Command::Network { .. } => {
-                self.words(line, "", options, mentioned, around)
+                self.words(line, "", options, mentioned, at, around)
             }
         };
         if !options.unknown.is_empty() {
@@ -101,7 +101,8 @@ impl Task {
             }
             State::AwaitingInput { question } => {
                 let number = question.number;
-                self.answered(&line.author, number, &line.text, around)
+                let how = (Road::Sentence, at);
+                self.answered(&line.author, number, &line.text, how, around)
             }
             State::Queued { .. }
             | State::Specifying
@@ -120,7 +121,13 @@ impl Task {
         }
     }
 
-    fn steered(&mut self, line: &Line, text: &str, around: &Surroundings) -> Vec<Effect> {
+    fn steered(
+        &mut self,
+        line: &Line,
+        text: &str,
+        at: Timestamp,
+        around: &Surroundings,
+    ) -> Vec<Effect> {
         match self.state {
             State::Running { run } => vec![
                 Effect::Steer {
@@ -131,7 +138,7 @@ impl Task {
                     line: line.reference.clone(),
                 },
             ],
-            _ => self.words(line, text, &Options::default(), true, around),
+            _ => self.words(line, text, &Options::default(), true, at, around),
         }
     }
 
@@ -141,6 +148,7 @@ impl Task {
         text: &str,
         options: &Options,
         mentioned: bool,
+        at: Timestamp,
         around: &Surroundings,
     ) -> Vec<Effect> {
         if self.muted && !mentioned {
@@ -172,7 +180,8 @@ impl Task {
                     .filter(|_| answer.is_empty())
                     .unwrap_or(answer)
                     .to_owned();
-                self.answered(&line.author, number, &answer, around)
+                let how = (Road::Sentence, at);
+                self.answered(&line.author, number, &answer, how, around)
             }
             State::InReview { .. } | State::Failed { .. } if text.is_empty() => vec![heard],
             State::InReview { .. } => {

@@ -6,6 +6,7 @@ use crate::domain::{
     CommitId, RunNumber,
     conversation::{Person, Road},
     effect::Assignment,
+    held::HeldChange,
     message::{FailureText, QuestionText},
 };
 
@@ -63,6 +64,13 @@ pub enum QuestionKind {
         /// Its words.
         question: String,
     },
+    /// Whether a change leaves that was held back.
+    Held {
+        /// The run whose change it is.
+        run: RunNumber,
+        /// The change, and why it was held back.
+        held: Box<HeldChange>,
+    },
     /// Whether to spend more.
     Budget {
         /// What to go on with.
@@ -86,6 +94,7 @@ impl QuestionKind {
             Self::Agent { question } => QuestionText::Agent {
                 question: question.clone(),
             },
+            Self::Held { held, .. } => QuestionText::Held { held: held.clone() },
             Self::Budget { .. } => QuestionText::Budget {
                 spent: usage,
                 ceiling,

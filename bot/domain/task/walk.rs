@@ -15,6 +15,7 @@ use crate::domain::{
         AgentQuestion, BaseStanding, Change, Ending, PublishProblem, ReactionMeaning, RunFailure,
         WorkplaceProblem,
     },
+    held::{HeldChange, HeldVerdict, Hold, HoldReason},
     network,
     plan::Plan,
     proof::{CheckOutcome, CheckResult},
@@ -115,7 +116,7 @@ fn plan() -> Plan {
     }
 }
 
-fn proof(outcome: CheckOutcome) -> Proof {
+fn proof(commit: &str, outcome: CheckOutcome) -> Proof {
     let check = CheckResult {
         command: "npm test".into(),
         outcome,
@@ -124,7 +125,7 @@ fn proof(outcome: CheckOutcome) -> Proof {
         elapsed_ms: 1,
     };
     Proof {
-        commit: CommitId("c1".into()),
+        commit: CommitId(commit.into()),
         checks: vec![check],
         weakenings: vec![],
         pictures: vec![],
@@ -139,6 +140,28 @@ fn workplace() -> Workplace {
         base_branch: "main".into(),
         base_commit: CommitId("b1".into()),
         setup: None,
+    }
+}
+
+fn held_change() -> HeldChange {
+    HeldChange {
+        commit: CommitId("h1".into()),
+        rest: Some(CommitId("r1".into())),
+        holds: vec![Hold {
+            path: "server.js".into(),
+            content: "1".into(),
+            reasons: vec![HoldReason::OutOfScope],
+            diff: String::new(),
+            is_cut: false,
+        }],
+    }
+}
+
+/// The commit that is proved or published now, or any.
+fn at_work(task: &Task) -> &str {
+    match &task.state {
+        State::Verifying { commit, .. } | State::Publishing { commit, .. } => &commit.0,
+        _ => "c1",
     }
 }
 
@@ -185,6 +208,21 @@ fn possible(task: &Task) -> Vec<Event> {
             question: task.questions,
             text: "acme/web".into(),
         },
+        Event::Answered {
+            by: ana(),
+            question: task.questions,
+            text: "Include".into(),
+        },
+        Event::Answered {
+            by: ana(),
+            question: task.questions,
+            text: "Leave out".into(),
+        },
+        Event::Answered {
+            by: person("eve", Standing::Guest),
+            question: task.questions,
+            text: "Include".into(),
+        },
         Event::RepositoryChosen {
             by: ana(),
             repository: RepositoryName("acme/api".into()),
@@ -219,6 +257,11 @@ fn possible(task: &Task) -> Vec<Event> {
             files: vec![],
             notices: vec![],
         };
+        let held = held_change();
+        events.push(ended(Ending {
+            change: Change::Held { held },
+            ..Ending::default()
+        }));
         events.extend([
             Event::RunStarted { run },
             ended(Ending {
@@ -248,11 +291,11 @@ fn possible(task: &Task) -> Vec<Event> {
             }),
             Event::Proved {
                 run,
-                proof: Box::new(proof(CheckOutcome::Passed)),
+                proof: Box::new(proof(at_work(task), CheckOutcome::Passed)),
             },
             Event::Proved {
                 run,
-                proof: Box::new(proof(CheckOutcome::Failed { status: 1 })),
+                proof: Box::new(proof(at_work(task), CheckOutcome::Failed { status: 1 })),
             },
             Event::ProofFailed {
                 run,
@@ -261,7 +304,7 @@ fn possible(task: &Task) -> Vec<Event> {
             Event::Published {
                 run,
                 publication: Publication {
-                    commit: CommitId("c1".into()),
+                    commit: CommitId(at_work(task).into()),
                     branch: task.branch(),
                     pull_request: None,
                     base: BaseStanding::Same,
@@ -308,8 +351,20 @@ impl World {
                     self.started.push(*run);
                 }
                 Effect::StopAll => self.live = None,
-                Effect::Prove { .. } | Effect::Publish { .. } => {
+                Effect::Prove { commit, .. } | Effect::Publish { commit, .. } => {
                     assert!(!self.is_canceled, "work after a cancel");
+                    assert!(after.may_leave(commit), "{commit:?} was not decided on");
+                    if commit.0 != "c1" {
+                        let decided = after
+                            .held_decisions
+                            .iter()
+                            .find(|decision| decision.commit == *commit);
+                        let decided =
+                            decided.expect("a held change leaves without a stored decision");
+                        assert_eq!(decided.by.standing, Standing::Member);
+                        let is_whole = matches!(decided.verdict, HeldVerdict::Included { .. });
+                        assert_eq!(is_whole, commit.0 == "h1", "what was left out leaves");
+                    }
                     assert!(
                         after.approval.is_some(),
                         "something leaves before an approval is stored"
@@ -403,35 +458,40 @@ impl World {
     }
 }
 
-#[test]
-fn no_sequence_of_events_breaks_the_machine() {
+/// Lets everything happen in every order, so many times, and checks the world after each. Gives the different tasks
+/// that were met, as they are stored.
+fn walk(begin: (Task, World), depth_max: usize) -> HashSet<(String, World)> {
     let mut seen = HashSet::new();
-    let mut edge = vec![(opened().0, World::default())];
-    for depth in 0..=DEPTH {
+    let mut edge = vec![begin];
+    for depth in 0..=depth_max {
         let mut next = Vec::new();
         for (task, world) in edge {
             for event in possible(&task) {
-                let mut after = task.clone();
-                let mut beside = world.clone();
-                let effects = after.handle(
-                    &Happened {
-                        at: Timestamp(1),
-                        event: event.clone(),
-                    },
-                    &around(),
-                );
-                beside.see(&task, &event, &after, &effects);
+                let (after, beside) = step(&task, &world, &event);
                 let key = (
                     serde_json::to_string(&after).expect("a task can be stored"),
                     beside.clone(),
                 );
-                if seen.insert(key) && depth < DEPTH {
+                if seen.insert(key) && depth < depth_max {
                     next.push((after, beside));
                 }
             }
         }
         edge = next;
     }
+    seen
+}
+
+fn step(task: &Task, world: &World, event: &Event) -> (Task, World) {
+    let (mut after, mut beside) = (task.clone(), world.clone());
+    let effects = after.handle(&happened(event.clone()), &around());
+    beside.see(task, event, &after, &effects);
+    (after, beside)
+}
+
+#[test]
+fn no_sequence_of_events_breaks_the_machine() {
+    let seen = walk((opened().0, World::default()), DEPTH);
     assert!(seen.len() > 1_000, "the walk went nowhere: {}", seen.len());
     for (task, _) in seen {
         refusals_change_nothing_but_the_network(&task);
@@ -503,6 +563,105 @@ fn refusals_change_nothing_but_the_network(stored: &str) {
     }
     task.network = before.network.clone();
     assert_eq!(task, before);
+}
+
+/// The way to a held change is long, so this walk begins there.
+#[test]
+fn nothing_that_was_held_back_leaves_without_a_stored_decision() {
+    let (mut task, mut world) = (opened().0, World::default());
+    let ended = |run: u32, ending: Ending| Event::RunEnded {
+        run: RunNumber(run),
+        ending: Box::new(ending),
+    };
+    let planned = Ending {
+        specification: Some(specification()),
+        plan: Some(plan()),
+        ..Ending::default()
+    };
+    let held = Ending {
+        change: Change::Held {
+            held: held_change(),
+        },
+        ..Ending::default()
+    };
+    for event in [
+        Event::SlotGranted,
+        Event::Gathered {
+            context: vec![],
+            workplace: Ok(workplace()),
+        },
+        ended(1, planned),
+        said(ana(), "looks good"),
+        Event::SlotGranted,
+        ended(2, held),
+    ] {
+        (task, world) = step(&task, &world, &event);
+    }
+    assert_eq!(task.state.name(), "awaiting_input");
+    assert!(!task.may_leave(&CommitId("h1".into())));
+    let seen = walk((task, world), 5);
+    assert!(seen.len() > 1_000, "the walk went nowhere: {}", seen.len());
+}
+
+#[test]
+fn including_is_an_approval_of_the_next_revision_by_somebody_who_may() {
+    let second = Surroundings {
+        policy: Policy {
+            second_person_approves: true,
+            ..Policy::default()
+        },
+        ..around()
+    };
+    let (mut task, _) = opened();
+    task.specification = Some(specification());
+    task.workplace = Some(workplace());
+    task.plans = vec![PlanRevision {
+        number: 1,
+        plan: plan(),
+        fingerprint: Fingerprint(String::new()),
+    }];
+    task.ask_about(RunNumber(2), &held_change());
+    let mut answer = |by: &Person, text: &str| {
+        let event = Event::Answered {
+            by: by.clone(),
+            question: 1,
+            text: text.to_owned(),
+        };
+        let at = Timestamp(1);
+        let effects = task.handle(&Happened { at, event }, &second);
+        let names: Vec<_> = effects.iter().map(Effect::name).collect();
+        (names, task.clone())
+    };
+    let cleo = person("cleo", Standing::Member);
+    for (by, text) in [
+        (ana(), "Include"),
+        (person("eve", Standing::Guest), "Include"),
+        (person("eve", Standing::Guest), "Leave out"),
+        (cleo.clone(), "looks good"),
+    ] {
+        let (effects, task) = answer(&by, text);
+        assert_eq!(effects, ["whisper"], "{text}");
+        assert!(task.held_decisions.is_empty());
+    }
+    let (effects, included) = answer(&cleo, "Include");
+    assert_eq!(effects, ["say", "say", "say", "mark"]);
+    let last = included.plans.last().expect("a revision");
+    assert_eq!(
+        (last.number, last.plan.files.as_slice()),
+        (2, &["server.js".to_owned()][..])
+    );
+    assert!(included.approval_holds() && included.may_leave(&CommitId("h1".into())));
+    assert!(!included.may_leave(&CommitId("r1".into())));
+    assert_eq!(
+        included.held_decisions[0].digest,
+        held_change().digest().expect("a digest")
+    );
+    let (effects, after) = answer(&cleo, "Include");
+    assert_eq!(
+        (effects, after.plans.len()),
+        (vec!["whisper"], 2),
+        "a second press changes nothing"
+    );
 }
 
 #[test]
@@ -630,7 +789,7 @@ fn the_straight_way_ends_in_review_with_an_approval_that_holds() {
     assert_eq!(
         step(Event::Proved {
             run: RunNumber(2),
-            proof: Box::new(proof(CheckOutcome::Passed))
+            proof: Box::new(proof("c1", CheckOutcome::Passed))
         }),
         ("publishing", vec!["publish", "say"])
     );

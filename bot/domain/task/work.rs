@@ -281,6 +281,7 @@ impl Task {
                     self.say_progress(Phase::Verifying),
                 ]
             }
+            Change::Held { held } => self.ask_about(run, held),
             Change::Refused { reason } => self.fail(FailureText::ChangeRefused {
                 reason: reason.clone(),
             }),

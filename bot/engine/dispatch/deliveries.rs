@@ -8,6 +8,7 @@ use crate::{
         conversation::{ConversationId, Person, Road},
         effect::{Effect, FormRequest},
         event::Event,
+        held::HeldAnswer,
         message::Message,
         network::NetworkTerms,
         task::Task,
@@ -140,7 +141,14 @@ pub(super) fn audit_of(task: &Task, event: &Event) -> Option<AuditEntry> {
         }
         Event::CancelAsked { by, road } => entry(by, "cancel", format!("by {road:?}")),
         Event::RetryAsked { by } => entry(by, "retry", String::new()),
-        Event::Answered { by, question, .. } => entry(by, "answer", format!("question {question}")),
+        Event::Answered { by, question, text } => {
+            let decided = match HeldAnswer::read(text) {
+                HeldAnswer::Include => ": include",
+                HeldAnswer::LeaveOut => ": leave out",
+                HeldAnswer::Cancel | HeldAnswer::Unclear | HeldAnswer::Words => "",
+            };
+            entry(by, "answer", format!("question {question}{decided}"))
+        }
         Event::Corrected { by, revision, .. } => {
             entry(by, "correct", format!("revision {revision}"))
         }

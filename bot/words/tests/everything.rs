@@ -3,9 +3,11 @@
 use super::{TASK_URL, samples::*, words};
 use crate::{
     domain::{
+        CommitId,
         command::UnknownOption,
         conversation::Road,
         event::{BaseStanding, DiskWall, PublishProblem, RunFailure, WorkplaceProblem},
+        held::{HeldChange, Hold, HoldReason},
         message::{Decision, FailureText, Live, Message, Phase, Progress, QuestionText, TaskLine},
         policy::{Act, Refusal},
         proof::{CheckOutcome, Weakening},
@@ -168,6 +170,9 @@ fn questions() -> Vec<Message> {
                 spent: usage(),
                 ceiling: usage().cost.unwrap_or_default(),
             },
+            QuestionText::Held {
+                held: Box::new(everything_held()),
+            },
         ]);
     texts
         .flat_map(|text| {
@@ -177,6 +182,46 @@ fn questions() -> Vec<Message> {
             [Message::Question(open), Message::Question(answered)]
         })
         .collect()
+}
+
+fn everything_held() -> HeldChange {
+    let nasty = || NASTY.repeat(200);
+    let reasons = vec![
+        HoldReason::OutOfScope,
+        HoldReason::LinkOut { target: nasty() },
+        HoldReason::Submodule,
+        HoldReason::Workflow,
+        HoldReason::CodeOwners,
+        HoldReason::GitSettings,
+        HoldReason::Hook,
+        HoldReason::AgentRules,
+        HoldReason::Environment,
+        HoldReason::LargeFilePointer,
+        HoldReason::LargeFile { bytes: 21_000_000 },
+        HoldReason::DeceivingName { why: nasty() },
+        HoldReason::Collision { with: nasty() },
+        HoldReason::SecretFile,
+        HoldReason::Secret {
+            rule: nasty(),
+            line: 3,
+            masked: nasty(),
+            mark: nasty(),
+        },
+        HoldReason::OwnSecret { line: 0 },
+        HoldReason::NotSearched { bytes: 1 },
+    ];
+    let hold = Hold {
+        path: nasty(),
+        content: "0".into(),
+        reasons,
+        diff: nasty(),
+        is_cut: true,
+    };
+    HeldChange {
+        commit: CommitId("h1".into()),
+        rest: None,
+        holds: vec![hold; 100],
+    }
 }
 
 fn failures() -> Vec<Message> {
@@ -215,6 +260,9 @@ fn failures() -> Vec<Message> {
         PublishProblem::NoAccess,
         PublishProblem::PullRequestRefused { reason: nasty() },
         PublishProblem::ApprovalVoid,
+        PublishProblem::Undecided {
+            paths: vec![nasty(); 20],
+        },
     ];
     let texts = runs
         .map(|failure| FailureText::Run {

@@ -105,6 +105,7 @@ fn the_planning_prompt_word_for_word() {
     - `checks` are the commands that have to pass as a whole, such as the repository's tests. Try the ones that work without writing.
     - `setup` makes a fresh checkout usable (installs dependencies), if anything has to.
     - Name `pages` and `start` only where the change alters how a page of the application looks.
+    - `files` of the plan is what may change: files (`lib/users.js`), folders (`lib/`) or globs (`test/**/*.js`), from the root of the repository. A change to anything else is held back until a person decides, so think of tests, lock files, generated files and documentation too; and keep it as narrow as the work. Workflow files, hooks, CODEOWNERS, settings of git and rules for agents count only where they are named themselves.
     - Put into `out_of_scope` what somebody might expect and you will not do.
     - `cost_usd` is your honest range for the model usage of the work. The ceiling is $5.00.
     - If something essential is unclear and neither conversation nor code decides it, call `ask_person` with one question, then end your turn. Do not ask what you can find out.
