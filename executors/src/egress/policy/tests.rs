@@ -577,6 +577,21 @@ fn the_schema_that_is_handed_out_is_that_of_the_code() {
 }
 
 #[test]
+fn the_examples_of_the_documentation_can_be_read() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/network-policy.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let examples: Vec<&str> = text
+        .split("```json\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect();
+    assert!(!examples.is_empty());
+    for example in examples {
+        PolicyDocument::read(example).expect(example);
+    }
+}
+
+#[test]
 fn every_list_of_a_policy_has_its_limit() {
     let hosts: Vec<String> = (0..101)
         .map(|number| format!("h{number}.example"))
