@@ -130,9 +130,10 @@ async fn specify(
         .setup
         .clone()
         .or_else(|| workplace.setup.clone());
-    let network = match &setup {
-        Some(_) => Some(runs::setup_network(context, task, "proof").await?),
-        None => None,
+    let network = if setup.is_some() || runs::checks_reach_something(context, task).await {
+        Some(runs::proof_network(context, task, "proof").await?)
+    } else {
+        None
     };
     Ok(ProofSpec {
         sandbox: ProofSandbox {

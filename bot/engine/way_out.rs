@@ -120,6 +120,8 @@ fn base_address(name: &str, settings: &config::Provider) -> Result<BaseAddress, 
 #[must_use]
 pub fn logged(record: &EgressRecord) -> Value {
     json!({
+        "phase": record.phase.map(|phase| phase.to_string()),
+        "client": record.client,
         "method": record.method,
         "host": record.host,
         "path": record.path.as_deref().unwrap_or_default(),

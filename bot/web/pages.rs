@@ -365,7 +365,10 @@ fn shown(line: &LogLine) -> ShownLine {
                 text_of("path"),
                 text_of("verdict")
             ),
-            text_of("rule"),
+            [text_of("rule"), text_of("client")]
+                .join(" ")
+                .trim()
+                .to_owned(),
         ),
         _ => (
             line.body

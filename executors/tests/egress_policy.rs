@@ -93,7 +93,8 @@ async fn a_plain_request_to_a_listed_host_carries_no_credentials_and_the_right_h
     let answer = run
         .ask(&format!(
             "GET http://localhost:{}/p?x=1 HTTP/1.1\r\nhost: LOCALHOST\r\nauthorization: Bearer mine\r\n\
-             cookie: mine\r\nconnection: close\r\n\r\n",
+             cookie: mine\r\nx-forwarded-host: mine\r\nX-HTTP-Method-Override: mine\r\nx-original-url: /mine\r\n\
+             connection: close\r\n\r\n",
             address.port()
         ))
         .await;

@@ -34,7 +34,7 @@ use crate::{
     store::{StoreError, runs::StoredRun},
 };
 pub use sandbox::{image_of, labels, limits};
-pub use ways::setup_network;
+pub use ways::{checks_reach_something, proof_network};
 
 /// The most words that may wait to steer a run.
 const STEERING_MAX: usize = 16;

@@ -9,7 +9,7 @@ use std::{
 use deckhand_executors::{
     ExecutorError, SandboxName, SandboxSpec,
     agent::{Launch, sandbox_environment},
-    egress::{Metering, Phase},
+    egress::{EgressHandle, Metering, Phase},
     mirror::{BranchName, CommitId as GitCommit, prepare_script},
     sandbox::{Access, Condition, Exec, Limits, Mount, MountSource, VolumeName},
 };
@@ -136,9 +136,7 @@ pub async fn prepare(
     };
     let name = SandboxName(format!("deckhand-{}-prepare", task.id));
     let mut mounts = mounts(&task.id, mirror.path(), Access::ReadWrite);
-    if egress.is_some() {
-        mounts.push(sockets(&socket_folder(context, &task.id, "setup")));
-    }
+    mounts.extend(egress.as_deref().map(sockets));
     let command = ["/opt/deckhand/shim", "run", "--", "sleep", "infinity"]
         .map(str::to_owned)
         .to_vec();
@@ -313,6 +311,7 @@ pub fn for_agent(
     assignment: &Assignment,
     launch: &Launch,
     mirror: &Path,
+    egress: &EgressHandle,
 ) -> SandboxSpec {
     let access = if assignment.changes_files() {
         Access::ReadWrite
@@ -320,7 +319,7 @@ pub fn for_agent(
         Access::ReadOnly
     };
     let mut mounts = mounts(&task.id, mirror, access);
-    mounts.push(sockets(&socket_folder(context, &task.id, &run.to_string())));
+    mounts.push(sockets(egress));
     let mut spec = specification(
         context,
         task,
@@ -374,9 +373,10 @@ fn mounts(task: &TaskId, mirror: &Path, access: Access) -> Vec<Mount> {
     ]
 }
 
-fn sockets(folder: &Path) -> Mount {
+/// Only an open way out has sockets to mount: no sandbox can start before its policy is in force.
+fn sockets(egress: &EgressHandle) -> Mount {
     Mount {
-        source: MountSource::Host(folder.to_path_buf()),
+        source: MountSource::Host(egress.folder().to_owned()),
         target: "/run/deckhand".to_owned(),
         access: Access::ReadOnly,
     }

@@ -131,8 +131,9 @@ pub async fn open(
     })
 }
 
-/// The way out of a proof's sandbox while its setup runs.
-pub async fn setup_network(context: &Context, task: &Task, part: &str) -> Result<Network, Fault> {
+/// The way out of a proof's sandbox: what the setup may reach while it runs, and then what the policy lists for checks,
+/// which mostly is nothing.
+pub async fn proof_network(context: &Context, task: &Task, part: &str) -> Result<Network, Fault> {
     let purpose = Purpose {
         part,
         phase: Phase::Setup,
@@ -140,9 +141,19 @@ pub async fn setup_network(context: &Context, task: &Task, part: &str) -> Result
     };
     let way = open(context, task, task.last_run, purpose).await?;
     Ok(Network {
-        socket_directory: socket_folder(context, &task.id, part),
-        close: Box::new(move || way.revoke()),
+        socket_directory: way.folder().to_owned(),
+        close: Box::new(move || way.set_phase(Phase::Proof)),
     })
+}
+
+/// Whether the policy lists something for checks.
+pub async fn checks_reach_something(context: &Context, task: &Task) -> bool {
+    let Some(repository) = task.repository() else {
+        return false;
+    };
+    let book = &context.way_out.book;
+    let policy = book.policy(&repository.0, &task.terms.agent).await;
+    policy.reaches(Phase::Proof)
 }
 
 /// Ends by itself when the proxy is closed; a line that is lost is lost, the requests are counted anyway.

@@ -71,6 +71,23 @@ const CREDENTIAL_HEADERS: [HeaderName; 11] = [
     HeaderName::from_static("x-amz-security-token"),
 ];
 
+/// Headers by which some servers take a request for another one: another method, path or host than was decided.
+const OVERRIDE_HEADERS: [HeaderName; 13] = [
+    HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-http-method"),
+    HeaderName::from_static("x-method-override"),
+    HeaderName::from_static("x-original-url"),
+    HeaderName::from_static("x-rewrite-url"),
+    HeaderName::from_static("x-original-method"),
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-forwarded-server"),
+    HeaderName::from_static("x-forwarded-uri"),
+    HeaderName::from_static("x-forwarded-prefix"),
+    HeaderName::from_static("x-host"),
+    HeaderName::from_static("x-original-host"),
+    HeaderName::from_static("forwarded"),
+];
+
 /// Connections to model providers, shared by all runs; a key travels with its request and not with a connection.
 #[derive(Debug, Clone)]
 pub enum ModelClient {
@@ -146,10 +163,11 @@ impl SendError {
     }
 }
 
-/// Takes away what must not pass: the connection's own headers, and every credential of the sandbox's own.
+/// Takes away what must not pass: the connection's own headers, and every credential of the sandbox's own,
+/// and what would make another request of it.
 pub fn clean_request(headers: &mut HeaderMap) {
     remove_hop_headers(headers);
-    for name in CREDENTIAL_HEADERS {
+    for name in CREDENTIAL_HEADERS.into_iter().chain(OVERRIDE_HEADERS) {
         headers.remove(name);
     }
     // The client writes the one of the address that is asked.

@@ -195,6 +195,7 @@ impl EgressProxy {
                 keeper
             });
         Ok(EgressHandle {
+            folder: run_dir.to_owned(),
             gate,
             journal,
             meter,
@@ -247,6 +248,7 @@ impl Opening {
 /// goes, because a sandbox waits a while for a proxy that is away, and not for one that never was.
 #[derive(Debug)]
 pub struct EgressHandle {
+    folder: PathBuf,
     gate: Arc<Gate>,
     journal: Arc<Journal>,
     meter: Arc<Meter>,
@@ -256,6 +258,12 @@ pub struct EgressHandle {
 }
 
 impl EgressHandle {
+    /// The folder with the sockets, for the sandbox to mount. Who has it from here has a policy in force.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Changes what is allowed. Connections of the earlier phase are cut. Does nothing after [`Self::revoke`].
     pub fn set_phase(&self, phase: Phase) {
         self.gate.set_phase(phase);

@@ -26,7 +26,8 @@ const SHIM: &str = "/opt/deckhand/shim";
 pub struct Network {
     /// The folder on the host with `egress.sock` in it.
     pub socket_directory: PathBuf,
-    /// Called once, after the setup and before the first check: from then on nothing may be reached.
+    /// Called once, after the setup and before the first check: from then on only what is listed for checks may be
+    /// reached, which mostly is nothing.
     pub close: Box<dyn Fn() + Send + Sync>,
 }
 

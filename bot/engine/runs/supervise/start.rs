@@ -25,7 +25,7 @@ use deckhand_executors::{
         AgentFailure, AgentProfile, AgentSession, Handover, HandoverCall, HandoverTools, Launch,
         ModelName, PermissionAnswer, Price, PriceTable, SessionOptions, SessionStart,
     },
-    egress::{Phase, Spend},
+    egress::{EgressHandle, Phase, Spend},
     sandbox::{Attachment, VolumeName},
 };
 use serde::Deserialize as _;
@@ -62,11 +62,19 @@ pub async fn start(
     let name = sandbox::run_name(&task.id, run);
     // A container of this number that is there already is from a start that was broken off; its agent heard nothing yet.
     context.executor.stop(&name).await?;
-    let specification = sandbox::for_agent(context, task, run, assignment, &launch, mirror.path());
+    let specification = sandbox::for_agent(
+        context,
+        task,
+        run,
+        assignment,
+        &launch,
+        mirror.path(),
+        &egress,
+    );
     context.executor.start(&specification).await?;
     let started = context.clock.now();
     let price = launch.price;
-    let opened = open_session(context, task, run, assignment, profile, price).await;
+    let opened = open_session(context, task, run, assignment, profile, price, &egress).await;
     let (mut session, is_resumed) = match opened {
         Ok(opened) => opened,
         Err(failure) => {
@@ -212,6 +220,7 @@ async fn open_session(
     assignment: &Assignment,
     profile: &AgentProfile,
     price: Option<Price>,
+    egress: &EgressHandle,
 ) -> Result<(AgentSession, bool), AgentFailure> {
     let name = sandbox::run_name(&task.id, run);
     let options = |start| SessionOptions {
@@ -244,7 +253,7 @@ async fn open_session(
         Err(AgentFailure::SessionLost(reason)) => {
             warn!(task = %task.id, reason, "the agent's session is lost; a new one begins with a summary");
             // The process has said its part of the opening already, so another one has to take its place.
-            let restarted = restart(context, task, run, assignment).await;
+            let restarted = restart(context, task, run, assignment, egress).await;
             restarted.map_err(|fault| AgentFailure::Other(format!("{fault:?}")))?;
             AgentSession::open(
                 attach(context, &name).await?,
@@ -289,6 +298,7 @@ async fn restart(
     task: &Task,
     run: RunNumber,
     assignment: &Assignment,
+    egress: &EgressHandle,
 ) -> Result<(), Fault> {
     let Some(workplace) = &task.workplace else {
         return Err(Fault::permanent("the task has no repository"));
@@ -308,6 +318,7 @@ async fn restart(
             assignment,
             &launch,
             mirror.path(),
+            egress,
         ))
         .await?)
 }

@@ -82,6 +82,21 @@ impl EgressPolicy {
         hex::encode(Sha256::digest(canonical.unwrap_or_default()))
     }
 
+    /// Whether anything at all may be reached in a phase.
+    #[must_use]
+    pub fn reaches(&self, phase: Phase) -> bool {
+        let rules = self.rules.iter().chain(&self.trusted);
+        let listed = rules
+            .filter(|rule| rule.action == Action::Allow)
+            .any(|rule| rule.phases.contains(&phase));
+        let granted = || {
+            self.grants
+                .values()
+                .any(|verdict| *verdict == GrantVerdict::Allow)
+        };
+        listed || (phase != Phase::Proof && (self.is_open || granted()))
+    }
+
     /// Whether every public host may be reached.
     #[must_use]
     pub fn is_open(&self) -> bool {

@@ -88,6 +88,7 @@ fn a_connection_is_allowed_by_name_label_port_and_phase() {
             .map(|passage| passage.rule.to_string());
         assert_eq!(found, expected.map(str::to_owned), "{host}:{port}");
     }
+    assert!(policy.reaches(Phase::Proof) && !EgressPolicy::default().reaches(Phase::Setup));
     let checks = policy.connect(Phase::Proof, "checks.example", 443);
     assert_eq!(checks.unwrap().tls, Tls::Inspect);
     let proof = policy.connect(Phase::Proof, "packages.example", 443);
@@ -271,7 +272,7 @@ fn a_repositorys_rules_come_on_top_and_its_preset_takes_the_defaults_place() {
     assert_eq!(document.runtime("acme/open"), Some("runc"));
     assert_eq!(document.credentials(), ["npm"]);
     let open = document.for_repository("acme/open", &[]);
-    assert!(open.is_open());
+    assert!(open.is_open() && open.reaches(Phase::Work) && !open.reaches(Phase::Proof));
     assert_eq!(
         open.connect(Phase::Work, "anything.test", 25),
         Err(Denial::Port)
