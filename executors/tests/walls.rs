@@ -11,7 +11,7 @@ use deckhand_executors::{
     docker::{DockerExecutor, Floor, probe::probe},
     sandbox::{Access, Condition, End, Mount, MountSource},
 };
-use ground::{Ground, IMAGE, MIB, PATIENCE, SHIM};
+use ground::{Ground, IMAGE, MIB, PATIENCE, SHIM, exec};
 use tokio::time::timeout;
 
 #[tokio::test]
@@ -209,17 +209,105 @@ async fn a_host_without_room_starts_nothing_and_stops_what_writes() {
 }
 
 #[tokio::test]
-async fn a_sandbox_that_was_left_paused_goes_on_with_its_next_owner() {
+async fn a_count_and_commands_do_not_get_in_each_others_way() {
+    let ground = Ground::new().await;
+    let mut spec = ground.spec("exec sleep 1000");
+    spec.limits.disk_bytes = 64 * MIB;
+    ground.executor.start(&spec).await.unwrap();
+    // Every command writes more than the least allowance, so counts and commands begin all the time.
+    for round in 0..30 {
+        let line = "head -c 9M /dev/zero > /work/x; rm /work/x; echo $ROUND";
+        let mut wanted = exec(line);
+        wanted.environment.insert("ROUND".into(), round.to_string());
+        let done = ground.executor.exec(&ground.name(), wanted).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&done.output), format!("{round}\n"));
+    }
+}
+
+/// How much of the host's disk the log of a sandbox takes, in MiB.
+fn log_size(name: &str) -> u64 {
+    let docker = |arguments: &[&str]| {
+        let output = std::process::Command::new("docker")
+            .args(arguments)
+            .output();
+        String::from_utf8(output.unwrap().stdout).unwrap()
+    };
+    let path = docker(&["inspect", "-f", "{{.LogPath}}", name]);
+    let (folder, _) = path.trim().rsplit_once('/').unwrap();
+    let mount = format!("{folder}:/log:ro");
+    let run = ["run", "--rm", "--network=none", "--user=0", "-v", &mount];
+    let counted = docker(&[&run[..], &[IMAGE, "du", "-sm", "/log"]].concat());
+    counted.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_flood_of_output_takes_a_bounded_part_of_the_disk() {
     let ground = Ground::new().await;
     ground
-        .start("while read -r line; do echo \"$line\"; done")
+        .start(
+            "line=$(head -c 8000 /dev/zero | tr '\\0' x); yes \"$line\" | head -c 700M; echo end",
+        )
         .await;
-    let paused = std::process::Command::new("docker")
-        .args(["pause", &ground.name().0])
-        .output()
-        .unwrap();
-    assert!(paused.status.success());
-    let next = DockerExecutor::connect(&ground.instance, None).unwrap();
-    next.attach(&ground.name()).await.unwrap();
-    assert_eq!(ground.shell("echo awake").await, "awake\n");
+    let name = ground.name();
+    let end = timeout(PATIENCE, ground.executor.wait(&name)).await;
+    let by = End::Itself;
+    assert_eq!(end.unwrap().unwrap(), Condition::Ended { status: 0, by });
+    let size = log_size(&name.0);
+    assert!((200..420).contains(&size), "{size} MiB");
+}
+
+#[tokio::test]
+async fn two_sandboxes_know_nothing_of_each_other() {
+    let (one, other) = (Ground::new().await, Ground::new().await);
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    for (ground, folder) in [&one, &other].into_iter().zip(&folders) {
+        std::fs::write(folder.path().join("egress.sock"), &ground.instance).unwrap();
+        let mut spec = ground.spec("exec sleep 1000");
+        spec.mounts.push(Mount {
+            source: MountSource::Host(folder.path().to_owned()),
+            target: "/run/deckhand".to_owned(),
+            access: Access::ReadOnly,
+        });
+        ground.executor.start(&spec).await.unwrap();
+    }
+    // One leaves a mark in every place that could be shared: abstract and ordinary sockets, both kinds of shared memory,
+    // a message queue, files, a port on loopback, and a process with a name.
+    let mark = "cat > /work/mark.py <<'END'
+import ctypes, os, socket, time
+from multiprocessing import shared_memory
+abstract = socket.socket(socket.AF_UNIX); abstract.bind(b'\\0neighbours-mark'); abstract.listen()
+port = socket.socket(); port.bind(('127.0.0.1', 7777)); port.listen()
+shared = shared_memory.SharedMemory('neighbours-mark', create=True, size=64)
+segment = ctypes.CDLL(None).shmget(0x6d61726b, 4096, 0o1666)
+assert segment >= 0
+for path in ('/tmp/neighbours-mark', '/dev/shm/neighbours-mark-too', '/work/neighbours-mark'): open(path, 'w').write('mark')
+print('ready', flush=True)
+time.sleep(1000)
+END
+nohup python3 /work/mark.py neighbours-mark >/work/said 2>&1 & 
+for i in $(seq 100); do grep -q ready /work/said && exit 0; sleep 0.1; done; cat /work/said >&2; exit 1";
+    one.shell(mark).await;
+    // Where the mark is, all of this finds it; so it shows something that the other finds nothing.
+    let search = "cat > /work/search.py <<'END'
+import ctypes, os, socket
+found = []
+def tried(name, act):
+    try: act(); found.append(name)
+    except OSError: pass
+tried('abstract socket', lambda: socket.socket(socket.AF_UNIX).connect(b'\\0neighbours-mark'))
+tried('port', lambda: socket.create_connection(('127.0.0.1', 7777), 2))
+tried('shared memory', lambda: os.stat('/dev/shm/neighbours-mark'))
+if ctypes.CDLL(None).shmget(0x6d61726b, 4096, 0) >= 0: found.append('segment')
+for path in ('/tmp/neighbours-mark', '/dev/shm/neighbours-mark-too', '/work/neighbours-mark'): tried(path, lambda: os.stat(path))
+if 'neighbours-mark' in open('/proc/net/unix').read(): found.append('list of sockets')
+for pid in filter(str.isdigit, os.listdir('/proc')):
+    if b'mark.py\\0neighbours-mark' in open(f'/proc/{pid}/cmdline', 'rb').read(): found.append('process'); break
+print(len(found), found)
+END
+python3 /work/search.py; cat /run/deckhand/egress.sock";
+    let here = one.shell(search).await;
+    assert!(here.starts_with("9 "), "{here}");
+    let there = other.shell(search).await;
+    assert!(there.starts_with("0 "), "{there}");
+    assert!(there.ends_with(&other.instance), "{there}");
 }

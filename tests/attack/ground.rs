@@ -153,7 +153,7 @@ impl Ground {
     /// Starts the sandbox and the bare containers. `family` makes the names.
     pub async fn lay(family: &str, policy: EgressPolicy) -> anyhow::Result<Self> {
         let instance = format!("attack-{family}-{}", std::process::id());
-        let executor = DockerExecutor::connect(&instance, None)?;
+        let executor = DockerExecutor::connect(&instance, None)?.lending(vec!["/tmp".into()]);
         if !executor.has_image(IMAGE).await? {
             bail!("the image {IMAGE} is missing: script/setup builds it");
         }
@@ -321,6 +321,10 @@ impl Ground {
         };
         if self.executor.condition(&self.sandbox()).await? != Condition::Running {
             self.executor.stop(&self.sandbox()).await?;
+            // Whatever filled the work tree would end the next one too.
+            for volume in self.executor.volumes().await? {
+                self.executor.remove_volume(&volume).await?;
+            }
             self.start_sandbox().await?;
         }
         // An attack that got through needs no control.
@@ -340,7 +344,11 @@ impl Ground {
             .run_in_sandbox(row.script, &self.variables(canary, &secret))
             .await?;
         let after = look(row.sign)?;
-        let left = self.packets_of_sandbox().await? - packets;
+        // A sandbox that was killed for the attempt sent nothing more.
+        let left = match self.executor.condition(&self.sandbox()).await? {
+            Condition::Running => self.packets_of_sandbox().await? - packets,
+            Condition::Ended { .. } | Condition::Absent => 0,
+        };
         let seen = self.sign(row.sign, canary, &ran, left, &before, &after);
         Ok(match seen.await {
             Some(seen) => Outcome::succeeded(seen),

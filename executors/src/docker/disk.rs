@@ -2,14 +2,17 @@
 //!
 //! Counting files is slow, asking the file system how much is free is not. So the free room is asked five times a second, and
 //! what it lost is held against every sandbox's allowance: the room that it had left when it was last counted. Whoever
-//! may have used its allowance up is paused, counted, and killed or let go on with a new allowance. What others write on
-//! the same disk costs a count now and then and is never held against a sandbox.
+//! may have used its allowance up is counted, and killed or given a new allowance. What others write on the same disk
+//! costs a count now and then and is never held against a sandbox.
 //!
 //! The bound: a sandbox holds at most its ceiling, one least allowance ([`LEAST_PART`] of the ceiling; [`FIRST_PART`] before
-//! it was counted for the first time), and what can be written in one [`TICK`] and the pause after it. On a disk of 1 GB a
-//! second and with 10 GB that is 0.6 GB. Files that
-//! are deleted and still open are counted; ones that are only mapped are not, and for those stands the floor: below
-//! [`Floor`] of free room every sandbox is killed.
+//! it was counted for the first time), and what can be written in one [`TICK`] and one count, which takes half a second
+//! and longer only for very many files. On a disk of 1 GB a second and with 10 GB that is some 2 GB. Files that are
+//! deleted and still open are counted; ones that are only mapped are not, and for those and for everything else stands
+//! the [`Floor`]: below that much free room every sandbox is killed, without a count.
+//!
+//! A sandbox is not paused while it is counted. An engine whose container is paused in the moment in which a command
+//! starts in it never lets go of either again (seen with 20.10).
 
 use std::{
     collections::HashMap,
@@ -31,7 +34,7 @@ use crate::sandbox::End;
 
 /// How often the free room is asked.
 const TICK: Duration = Duration::from_millis(200);
-/// The part of the ceiling that is the least allowance: a sandbox just below its ceiling must not be paused all the time.
+/// The part of the ceiling that is the least allowance: a sandbox just below its ceiling must not be counted all the time.
 const LEAST_PART: u64 = 32;
 /// The part of the ceiling that is the allowance until the first count.
 const FIRST_PART: u64 = 8;
@@ -42,7 +45,7 @@ const COUNT_EVERY: Duration = Duration::from_mins(5);
 /// The same where the free room cannot be asked, because the engine's disk is not this process's.
 const COUNT_BLIND: Duration = Duration::from_secs(5);
 /// How long a count may take. What cannot be counted in that time has too many files.
-const COUNT_TIME: Duration = Duration::from_mins(1);
+const COUNT_TIME: Duration = Duration::from_secs(30);
 
 /// What has to stay free of the engine's disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +94,18 @@ struct State {
     watched: Watched,
     /// What it may write until it has to be counted.
     allowance: Held,
+    /// What the disk lost since it was last counted; it may be somebody else's doing.
+    lost: Held,
+    is_counted_now: bool,
     count_at: Instant,
+}
+
+impl State {
+    fn is_due(&self, now: Instant) -> bool {
+        let is_spent =
+            self.lost.bytes >= self.allowance.bytes || self.lost.files >= self.allowance.files;
+        !self.is_counted_now && (is_spent || self.count_at <= now)
+    }
 }
 
 impl DiskWatch {
@@ -108,6 +122,8 @@ impl DiskWatch {
     pub async fn begin(&self, docker: &Docker, root: Option<PathBuf>, watched: Watched) {
         let state = State {
             allowance: watched.part(FIRST_PART),
+            lost: Held::default(),
+            is_counted_now: false,
             count_at: Instant::now() + FIRST_COUNT,
             watched,
         };
@@ -197,21 +213,22 @@ impl Shared {
         }
     }
 
-    /// Holds what the disk lost against everybody's allowance; answers with those that have to be counted.
-    fn charge(&self, lost: Held) -> Vec<(Watched, Suspicion)> {
+    /// Holds what the disk lost against everybody's allowance; answers with those that have to be counted, which are
+    /// taken to be counted from now on.
+    fn charge(&self, lost: Held) -> Vec<Watched> {
         let Ok(mut sandboxes) = self.sandboxes.lock() else {
             return Vec::new();
         };
         let now = Instant::now();
         let charged = sandboxes.values_mut().filter_map(|state| {
-            let left = &mut state.allowance;
-            left.bytes = left.bytes.saturating_sub(lost.bytes);
-            left.files = left.files.saturating_sub(lost.files);
-            if left.bytes == 0 || left.files == 0 {
-                Some((state.watched.clone(), Suspicion::Strong))
-            } else {
-                (state.count_at <= now).then(|| (state.watched.clone(), Suspicion::None))
-            }
+            state.lost.bytes = state.lost.bytes.saturating_add(lost.bytes);
+            state.lost.files = state.lost.files.saturating_add(lost.files);
+            state.is_due(now).then(|| {
+                state.is_counted_now = true;
+                // What is written during the count may be missing in it.
+                state.lost = Held::default();
+                state.watched.clone()
+            })
         });
         charged.collect()
     }
@@ -221,6 +238,7 @@ impl Shared {
             && let Some(state) = sandboxes.get_mut(&watched.count.sandbox)
         {
             state.allowance = watched.allowance(held);
+            state.is_counted_now = false;
             state.count_at = Instant::now() + next;
         }
     }
@@ -240,15 +258,6 @@ impl Shared {
             ends.insert(sandbox.to_owned(), end);
         }
     }
-}
-
-/// Whether a sandbox is paused while it is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Suspicion {
-    /// It is only its time.
-    None,
-    /// It may be over its ceiling.
-    Strong,
 }
 
 async fn look(shared: Arc<Shared>, docker: Docker, root: Option<PathBuf>, floor: Floor) {
@@ -282,24 +291,17 @@ async fn look(shared: Arc<Shared>, docker: Docker, root: Option<PathBuf>, floor:
         } else {
             COUNT_BLIND
         };
-        let counts = shared.charge(lost).into_iter().map(|(watched, suspicion)| {
-            let (shared, docker) = (&shared, &docker);
-            async move { check(shared, docker, &watched, suspicion, next).await }
-        });
-        futures::future::join_all(counts).await;
+        for watched in shared.charge(lost) {
+            let (shared, docker) = (Arc::clone(&shared), docker.clone());
+            // Beside the ticks: the floor is looked at meanwhile. It ends by itself in bounded time.
+            tokio::spawn(async move { check(&shared, &docker, &watched, next).await });
+        }
     }
 }
 
 /// Counts one sandbox, and kills it where it holds too much.
-async fn check(
-    shared: &Shared,
-    docker: &Docker,
-    watched: &Watched,
-    suspicion: Suspicion,
-    next: Duration,
-) {
+async fn check(shared: &Shared, docker: &Docker, watched: &Watched, next: Duration) {
     let sandbox = &watched.count.sandbox;
-    let is_paused = suspicion == Suspicion::Strong && docker.pause_container(sandbox).await.is_ok();
     let held = match timeout(COUNT_TIME, measure(docker, &watched.count)).await {
         Ok(Ok(held)) => held,
         Ok(Err(error)) => {
@@ -310,22 +312,17 @@ async fn check(
                 // The floor stands whatever happens here; a sandbox is not killed for an engine's trouble.
                 shared.renew(watched, Held::default(), COUNT_BLIND);
             }
-            resume(docker, sandbox, is_paused).await;
             return;
         }
         Err(_) => None,
     };
-    if let Some(end) = watched.judge(held) {
+    // The counting program dies with the sandbox whose processes it shares.
+    if held.is_none() && is_gone(docker, sandbox).await {
+        shared.forget(sandbox);
+    } else if let Some(end) = watched.judge(held) {
         kill(shared, docker, watched, end).await;
     } else {
         shared.renew(watched, held.unwrap_or_default(), next);
-        resume(docker, sandbox, is_paused).await;
-    }
-}
-
-async fn resume(docker: &Docker, sandbox: &str, is_paused: bool) {
-    if is_paused && let Err(error) = docker.unpause_container(sandbox).await {
-        warn!(sandbox, %error, "a sandbox that was counted could not be let go on");
     }
 }
 
@@ -352,6 +349,8 @@ impl Shared {
             let state = State {
                 watched: watched.clone(),
                 allowance: Held::default(),
+                lost: Held::default(),
+                is_counted_now: false,
                 count_at: Instant::now(),
             };
             sandboxes.insert(watched.count.sandbox.clone(), state);
@@ -413,37 +412,33 @@ mod tests {
         State {
             watched: watched(),
             allowance: Held { bytes, files },
+            lost: Held::default(),
+            is_counted_now: false,
             count_at: Instant::now() + COUNT_EVERY,
         }
     }
 
     #[tokio::test]
-    async fn whoever_may_have_used_its_allowance_up_is_counted() {
+    async fn whoever_may_have_used_its_allowance_up_is_counted_and_once_at_a_time() {
         let shared = Shared::default();
         let set = |state| shared.sandboxes.lock().unwrap().insert("s".into(), state);
-        let lost = |bytes, files| {
-            let counted = shared.charge(Held { bytes, files });
-            counted.first().map(|(_, suspicion)| *suspicion)
-        };
+        let is_counted = |bytes, files| !shared.charge(Held { bytes, files }).is_empty();
+        let held = |bytes| Held { bytes, files: 1 };
         set(state(1_000, 100));
-        assert_eq!(lost(600, 10), None);
-        assert_eq!(lost(399, 10), None);
-        assert_eq!(lost(1, 0), Some(Suspicion::Strong));
-        set(state(1_000, 100));
-        assert_eq!(lost(0, 100), Some(Suspicion::Strong));
-        shared.renew(
-            &watched(),
-            Held {
-                bytes: 3_190,
-                files: 1,
-            },
-            COUNT_EVERY,
-        );
+        assert!(!is_counted(600, 10));
+        assert!(!is_counted(399, 10));
+        assert!(is_counted(1, 0));
+        assert!(!is_counted(5_000, 0), "it is counted already");
+        shared.renew(&watched(), held(1), COUNT_EVERY);
+        assert!(is_counted(0, 0), "what was written during the count counts");
+        shared.renew(&watched(), held(1), COUNT_EVERY);
+        assert!(is_counted(0, 320));
+        shared.renew(&watched(), held(3_190), COUNT_EVERY);
         // Just below the ceiling there is the least allowance and not the ten bytes that are left.
-        assert_eq!(lost(99, 0), None);
-        assert_eq!(lost(1, 0), Some(Suspicion::Strong));
-        shared.renew(&watched(), Held::default(), Duration::ZERO);
-        assert_eq!(lost(0, 0), Some(Suspicion::None));
+        assert!(!is_counted(99, 0));
+        assert!(is_counted(1, 0));
+        shared.renew(&watched(), held(0), Duration::ZERO);
+        assert!(is_counted(0, 0));
     }
 
     #[test]

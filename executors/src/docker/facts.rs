@@ -5,11 +5,6 @@ use bollard::models::ContainerInspectResponse;
 use super::{disk::Watched, measure::Count, shape};
 use crate::sandbox::ExecutorError;
 
-/// Whether it is held still, as while what it holds is counted.
-pub fn is_paused(facts: &ContainerInspectResponse) -> bool {
-    facts.state.as_ref().and_then(|state| state.paused) == Some(true)
-}
-
 /// What is watched of a container: the volumes that it can write. None where it has no ceiling.
 pub fn watched(facts: &ContainerInspectResponse) -> Option<Watched> {
     let config = facts.config.as_ref()?;

@@ -58,7 +58,7 @@ pub struct Held {
 /// What to count.
 #[derive(Debug, Clone)]
 pub struct Count {
-    /// The sandbox, whose processes may hold deleted files open. It has to be there, running or paused.
+    /// The sandbox, whose processes may hold deleted files open. It has to run.
     pub sandbox: String,
     /// The image, which has `find` and `awk`.
     pub image: String,

@@ -39,7 +39,7 @@ use crate::sandbox::{
 };
 use disk::DiskWatch;
 use engine::{Engine, refused, status_of};
-use facts::{is_paused, object_name, watched};
+use facts::{object_name, watched};
 
 pub use disk::Floor;
 use walls::Lent;
@@ -108,11 +108,6 @@ impl DockerExecutor {
             return Ok(());
         };
         let docker = self.engine.api().await?;
-        if is_paused(facts) {
-            // Whoever paused it to count what it holds is gone.
-            let name = &watched.count.sandbox;
-            docker.unpause_container(name).await.map_err(refused)?;
-        }
         let root = self.engine.root().await?.cloned();
         self.disk.begin(docker, root, watched).await;
         Ok(())
@@ -211,11 +206,6 @@ impl DockerExecutor {
         // Without an answer the status alone has to tell.
         let first = timeout(EVENTS_TIME, events.next()).await;
         Ok(matches!(first, Ok(Some(Ok(_)))))
-    }
-
-    async fn is_paused(&self, name: &SandboxName) -> Result<bool, ExecutorError> {
-        let facts = self.inspect(name).await?;
-        Ok(facts.is_some_and(|facts| is_paused(&facts)))
     }
 
     async fn condition_of(
@@ -339,20 +329,12 @@ impl Executor for DockerExecutor {
     async fn exec(&self, name: &SandboxName, exec: Exec) -> Result<ExecOutput, ExecutorError> {
         let container = object_name(&name.0)?;
         let started = Instant::now();
-        loop {
-            let docker = self.engine.api().await?;
-            let error = match exec::run(docker, container, exec.clone(), started).await {
-                Ok(output) => return Ok(output),
-                Err(error) => error,
-            };
-            match status_of(&error) {
-                // A container that is paused takes no command; it is only being counted.
-                Some(409) if self.is_paused(name).await? && started.elapsed() < exec.timeout => {
-                    sleep(LOOK_PAUSE).await;
-                }
-                Some(404 | 409) => return Err(ExecutorError::Gone(name.clone())),
-                Some(_) | None => return Err(refused(error)),
-            }
+        match exec::run(self.engine.api().await?, container, exec, started).await {
+            Ok(output) => Ok(output),
+            Err(error) => match status_of(&error) {
+                Some(404 | 409) => Err(ExecutorError::Gone(name.clone())),
+                Some(_) | None => Err(refused(error)),
+            },
         }
     }
 
