@@ -11,7 +11,7 @@ use crate::{
         specification::{RepositoryName, Workplace},
         task::Task,
     },
-    github::ForgeError,
+    github::{ForgeError, PushCredential},
 };
 
 /// The most repositories that are offered as near to a wrong name.
@@ -40,8 +40,6 @@ pub async fn gather(context: &Context, task: &Task) -> Result<Event, Fault> {
 pub struct Ground {
     /// Its address.
     pub url: RepositoryUrl,
-    /// The credential for it, where there is one.
-    pub credential: Option<deckhand_executors::mirror::Credential>,
     /// The host's copy.
     pub mirror: Mirror,
 }
@@ -49,12 +47,17 @@ pub struct Ground {
 /// Brings the host's copy of a repository up to date.
 pub async fn ground(context: &Context, repository: &RepositoryName) -> Result<Ground, GroundError> {
     let (url, credential) = address(context, repository).await?;
-    let mirror = context.mirrors.refresh(&url, credential.as_ref()).await?;
-    Ok(Ground {
-        url,
-        credential,
-        mirror,
-    })
+    let refreshed = context.mirrors.refresh(&url, credential.as_ref()).await;
+    let mirror = match refreshed {
+        // A token that was taken back before its time is forgotten, and the next one is tried once.
+        Err(MirrorError::AccessRefused | MirrorError::NotFound) if credential.is_some() => {
+            context.github.forget_credential(repository).await;
+            let (url, fresh) = address(context, repository).await?;
+            context.mirrors.refresh(&url, fresh.as_ref()).await?
+        }
+        refreshed => refreshed?,
+    };
+    Ok(Ground { url, mirror })
 }
 
 /// The host's copy as it is, without asking the remote.
@@ -132,11 +135,7 @@ async fn address(
     GroundError,
 > {
     let url = url_of(context, repository)?;
-    let is_plain = context
-        .config
-        .repository(repository)
-        .is_some_and(|settings| settings.url.is_some());
-    let credential = if is_plain {
+    let credential = if is_plain(context, repository) {
         None
     } else {
         context.github.credential(repository).await?
@@ -146,6 +145,27 @@ async fn address(
         context.redactor.add(&credential.secret);
     }
     Ok((url, credential))
+}
+
+/// The credential for one push, where there is one. A plain remote has none.
+pub async fn push_credential(
+    context: &Context,
+    repository: &RepositoryName,
+) -> Result<Option<PushCredential>, ForgeError> {
+    if is_plain(context, repository) {
+        return Ok(None);
+    }
+    let credential = context.github.push_credential(repository).await?;
+    if let Some(credential) = &credential {
+        context.redactor.add(&credential.credential().secret);
+    }
+    Ok(credential)
+}
+
+/// Whether the settings give the repository's address, so that no forge stands behind it.
+fn is_plain(context: &Context, repository: &RepositoryName) -> bool {
+    let settings = context.config.repository(repository);
+    settings.is_some_and(|settings| settings.url.is_some())
 }
 
 /// The repositories in reach: those of the settings, then those of the forge. An outage of the forge only makes the list shorter.

@@ -13,7 +13,7 @@ use crate::{
         specification::Workplace,
         task::Task,
     },
-    github::{ForgeError, NewPullRequest},
+    github::{ForgeError, NewPullRequest, PushCredential},
     links,
     words::{self, CommandLine, PictureLink, PullRequestExtra},
 };
@@ -52,7 +52,7 @@ pub async fn publish(
         return refused(PublishProblem::Undecided { paths: undecided });
     }
     let base = base_standing(&ground.mirror, &quarantine, workplace, &head).await?;
-    if let Some(problem) = push(task, workplace, &ground, &quarantine, &head).await? {
+    if let Some(problem) = push(context, task, workplace, &ground, &quarantine, &head).await? {
         return refused(problem);
     }
     let is_plain = context
@@ -83,6 +83,7 @@ pub async fn publish(
 
 /// Pushes the commit to the task's branch. What a person can mend is a problem, not a fault.
 async fn push(
+    context: &Context,
     task: &Task,
     workplace: &Workplace,
     ground: &gather::Ground,
@@ -100,8 +101,19 @@ async fn push(
         expected: &expected,
         base: &GitCommit::parse(&workplace.base_commit.0).map_err(Fault::permanent)?,
     };
-    let pushed = quarantine.push(&ground.url, ground.credential.as_ref(), &push);
-    match pushed.await {
+    let credential = match gather::push_credential(context, &workplace.repository).await {
+        Ok(credential) => credential,
+        Err(ForgeError::NotFound { .. } | ForgeError::Refused { .. }) => {
+            return Ok(Some(PublishProblem::NoAccess));
+        }
+        Err(error @ ForgeError::Transient { .. }) => return Err(error.into()),
+    };
+    let signed_in = credential.as_ref().map(PushCredential::credential);
+    let pushed = quarantine.push(&ground.url, signed_in, &push).await;
+    if let Some(credential) = credential {
+        credential.give_back().await;
+    }
+    match pushed {
         Ok(()) => Ok(None),
         Err(error) => problem_of(error).map(Some),
     }

@@ -153,6 +153,15 @@ impl Client {
         understood(what, &within(what, call).await?)
     }
 
+    /// Removes something.
+    pub(super) async fn delete(&self, what: &str, route: &str) -> Result<(), CallError> {
+        let call = async {
+            let answer = self.crab._delete(route, None::<&()>).await?;
+            octocrab::map_github_error(answer).await.map(drop)
+        };
+        within(what, call).await
+    }
+
     /// Changes something.
     pub(super) async fn patch(
         &self,

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     ForgeError,
     client::{CallError, Client},
-    tokens::PERMISSIONS,
+    tokens::GRANTED,
 };
 
 /// The scope that a classic token needs to push and to open pull requests.
@@ -78,11 +78,7 @@ fn fault(installation: &Installation) -> Option<String> {
     if installation.suspended_at.is_some() {
         return Some(format!("it is suspended on {}", installation.login()));
     }
-    let wanted = [
-        ("contents", PERMISSIONS.contents),
-        ("pull_requests", PERMISSIONS.pull_requests),
-    ];
-    let missing: Vec<String> = wanted
+    let missing: Vec<String> = GRANTED
         .into_iter()
         .filter(|(name, level)| {
             installation.permissions.get(*name).and_then(Value::as_str) != Some(level)

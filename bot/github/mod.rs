@@ -6,6 +6,7 @@ mod client;
 mod doctor;
 mod error;
 mod pull_requests;
+mod pushing;
 mod repositories;
 mod tokens;
 mod webhook;
@@ -21,6 +22,7 @@ use secrecy::SecretString;
 
 pub use error::ForgeError;
 pub use pull_requests::NewPullRequest;
+pub use pushing::PushCredential;
 pub use webhook::{PullRequestEnded, accept, read, verify};
 
 use crate::{
@@ -29,7 +31,7 @@ use crate::{
 };
 use client::{CallError, Client};
 use repositories::Known;
-use tokens::Installations;
+use tokens::{Installations, Purpose};
 
 /// The user name that goes with a token in git's sign-in over HTTPS.
 /// Source: GitHub's documentation of authenticating as an App installation.
@@ -97,13 +99,14 @@ impl Github {
         format!("{}/{repository}.git", self.inner.url)
     }
 
-    /// What git signs in with: for an App a token of this one repository, good for at least five minutes more.
+    /// What git signs in with to read: for an App a token of this one repository that may do nothing else, good for at
+    /// least five minutes more. A person's token cannot be narrowed.
     pub async fn credential(
         &self,
         repository: &RepositoryName,
     ) -> Result<Option<Credential>, ForgeError> {
         let secret = match &self.inner.sign_in {
-            SignIn::App(installations) => installations.token(repository).await?,
+            SignIn::App(installations) => installations.token(repository, Purpose::Read).await?,
             SignIn::Token { token, .. } => token.clone(),
             SignIn::None => return Ok(None),
         };
@@ -111,6 +114,35 @@ impl Github {
             user: GIT_USER.to_owned(),
             secret,
         }))
+    }
+
+    /// Forgets the credential for reading, where the remote did not take it: it may have been taken back before its time.
+    pub async fn forget_credential(&self, repository: &RepositoryName) {
+        if let SignIn::App(installations) = &self.inner.sign_in {
+            installations.forget(repository, Purpose::Read).await;
+        }
+    }
+
+    /// What git signs in with for one push: for an App a token that was taken out for it and may write this one
+    /// repository's contents, nothing else. None without a sign-in.
+    pub async fn push_credential(
+        &self,
+        repository: &RepositoryName,
+    ) -> Result<Option<PushCredential>, ForgeError> {
+        let credential = |secret| Credential {
+            user: GIT_USER.to_owned(),
+            secret,
+        };
+        match &self.inner.sign_in {
+            SignIn::App(installations) => {
+                let (client, secret) = installations.for_push(repository).await?;
+                Ok(Some(PushCredential::taken_out(credential(secret), client)))
+            }
+            SignIn::Token { token, .. } => {
+                Ok(Some(PushCredential::standing(credential(token.clone()))))
+            }
+            SignIn::None => Ok(None),
+        }
     }
 
     /// The open pull request whose branch this is, where there is one.
@@ -173,11 +205,18 @@ impl Github {
         match &self.inner.sign_in {
             SignIn::App(installations) => {
                 let outcome = act(installations.client(repository).await?).await;
-                let Err(CallError::SignInRefused { .. }) = outcome else {
-                    return Ok(outcome?);
-                };
-                installations.forget(repository).await;
-                Ok(act(installations.client(repository).await?).await?)
+                match outcome {
+                    Err(CallError::SignInRefused { .. }) => {
+                        installations.forget(repository, Purpose::Propose).await;
+                        Ok(act(installations.client(repository).await?).await?)
+                    }
+                    Err(refused @ CallError::Failed(ForgeError::Refused { .. })) => {
+                        // Its permissions may have changed since; the next one has what is granted then.
+                        installations.forget(repository, Purpose::Propose).await;
+                        Err(refused.into())
+                    }
+                    outcome => Ok(outcome?),
+                }
             }
             SignIn::Token { client, .. } => Ok(act(client.clone()).await?),
             SignIn::None => Err(ForgeError::Refused {

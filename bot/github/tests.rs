@@ -139,6 +139,69 @@ async fn a_token_is_for_its_own_repository_only() {
     assert_eq!(get("/repos/acme/other").await, 404);
 }
 
+/// How git's server answers somebody who is about to push, and somebody who only reads.
+async fn may(world: &World, secret: &SecretString, repository: &str) -> (u16, u16) {
+    let ask = async |service: &str| {
+        let url = format!("{}/info/refs?service={service}", world.git_url(repository));
+        let request = reqwest::Client::new().get(url);
+        let request = request.basic_auth(GIT_USER, Some(secret.expose_secret()));
+        request.send().await.expect("answered").status().as_u16()
+    };
+    (ask("git-receive-pack").await, ask("git-upload-pack").await)
+}
+
+#[tokio::test]
+async fn what_reads_cannot_push_and_what_pushes_is_gone_after_it() {
+    let (world, github) = with_app().await;
+    world.seed_empty("acme/other").await.expect("seeded");
+    let read = github.credential(&name()).await.expect("there");
+    let read = read.expect("an App has one").secret;
+    assert_eq!(may(&world, &read, "acme/web").await, (403, 200));
+
+    let push = async || {
+        let taken_out = github.push_credential(&name()).await.expect("there");
+        taken_out.expect("an App has one")
+    };
+    let (first, second) = (push().await, push().await);
+    let secret = first.credential().secret.clone();
+    let other = second.credential().secret.clone();
+    assert_ne!(
+        secret.expose_secret(),
+        other.expose_secret(),
+        "none is kept"
+    );
+    assert_eq!(may(&world, &secret, "acme/web").await, (200, 200));
+    assert_eq!(may(&world, &secret, "acme/other").await.0, 404);
+    first.give_back().await;
+    assert_eq!(may(&world, &secret, "acme/web").await, (401, 401));
+    // A push that is broken off gives its token back as well.
+    drop(second);
+    let is_gone = async {
+        while may(&world, &other, "acme/web").await != (401, 401) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let is_gone = tokio::time::timeout(Duration::from_secs(30), is_gone);
+    is_gone
+        .await
+        .expect("the token of a push that was broken off lives on");
+    // It cannot open pull requests, and what opens them cannot push.
+    assert_eq!(github.pull_request_of(&name(), BRANCH).await, Ok(None));
+    for token in world.tokens() {
+        assert_ne!(may(&world, &token, "acme/web").await.0, 200);
+    }
+    assert_eq!(world.violations(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_persons_token_is_not_the_bots_to_end() {
+    let (world, github) = with_token().await;
+    let push = github.push_credential(&name()).await.expect("there");
+    push.expect("there is one").give_back().await;
+    assert_eq!(asked(&world, "DELETE", "/installation/token"), 0);
+    assert_eq!(github.pull_request_of(&name(), BRANCH).await, Ok(None));
+}
+
 #[tokio::test]
 async fn a_repository_without_the_app_is_not_found() {
     let (world, github) = with_app().await;
@@ -404,12 +467,8 @@ fn the_manifest_asks_for_what_the_code_uses() {
     let manifest: serde_json::Value =
         serde_json::from_str(include_str!("../../manifest/github.json")).expect("JSON");
     assert_eq!(
-        manifest["default_permissions"]["contents"],
-        tokens::PERMISSIONS.contents
-    );
-    assert_eq!(
-        manifest["default_permissions"]["pull_requests"],
-        tokens::PERMISSIONS.pull_requests
+        tokens::GRANTED.map(|(name, _)| manifest["default_permissions"][name].as_str()),
+        tokens::GRANTED.map(|(_, level)| Some(level))
     );
     assert_eq!(
         manifest["default_events"],

@@ -50,7 +50,7 @@ async fn including_a_file_makes_it_a_part_of_the_plan() {
     whispered(&thread, "only full members").await;
     // A yes that does not say to what decides nothing.
     thread.say("ben", "looks good").await.unwrap();
-    whispered(&thread, "answer with one of").await;
+    whispered(&thread, "answer with Include or Leave out or Cancel").await;
     let still = stage.task(&thread).await;
     assert_eq!(
         (still.state.name(), still.plans.len()),
@@ -81,7 +81,7 @@ async fn including_a_file_makes_it_a_part_of_the_plan() {
             .any(|(_, entry)| entry.person.ends_with("UBEN") && is_bens(&entry.detail)),
         "{audit:?}"
     );
-    thread.wait_for_words("Revision 2").await.unwrap();
+    thread.wait_for_words("Plan, revision 2").await.unwrap();
     stage.close().await;
 }
 

@@ -5,7 +5,6 @@ use deckhand_executors::broker::Scope;
 use super::{Next, Question, QuestionKind, State, Surroundings, Task};
 use crate::domain::{
     CommitId, RunNumber, Timestamp,
-    command::UnknownOption,
     conversation::{Person, Road},
     effect::{Assignment, Effect, Mark},
     held::{HeldAnswer, HeldChange, HeldDecision, HeldVerdict, HoldReason},
@@ -65,9 +64,9 @@ impl Task {
             HeldAnswer::Include if reply.held.can_be_included() => self.include(reply, around),
             HeldAnswer::LeaveOut => match &reply.held.rest {
                 Some(rest) => self.leave_out(reply, rest, around),
-                None => Self::hint_choices(reply),
+                None => self.hint_choices(reply),
             },
-            HeldAnswer::Include | HeldAnswer::Unclear => Self::hint_choices(reply),
+            HeldAnswer::Include | HeldAnswer::Unclear => self.hint_choices(reply),
             HeldAnswer::Cancel => {
                 let mut effects = self.cancel_asked(reply.by, reply.road, around);
                 if matches!(self.state, State::Canceled { .. }) {
@@ -79,14 +78,11 @@ impl Task {
         }
     }
 
-    fn hint_choices(reply: &HeldReply<'_>) -> Vec<Effect> {
-        let choices = reply.question.choices.iter();
-        let choices: Vec<String> = choices.map(|choice| format!("`{choice}`")).collect();
-        let unknown = vec![UnknownOption {
-            written: reply.text.to_owned(),
-            hint: format!("answer with one of {}", choices.join(", ")),
-        }];
-        vec![Self::whisper(reply.by, Message::OptionHints { unknown })]
+    /// A bare yes or no does not say to what.
+    fn hint_choices(&self, reply: &HeldReply<'_>) -> Vec<Effect> {
+        let choices = reply.question.choices.join(" or ");
+        let wanted = format!("take this as a decision; answer with {choices}");
+        vec![self.nothing_to_do(reply.by, &wanted)]
     }
 
     /// Writes the files into the plan, and takes the answer as the approval of exactly this.

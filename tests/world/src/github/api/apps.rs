@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::IntoResponse as _;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -196,6 +197,26 @@ fn listed(shared: &Shared, wanted: impl Fn(&String) -> bool) -> Value {
         .iter()
         .map(|(name, id)| render::repository(shared, name, *id))
         .collect()
+}
+
+/// Ends the token that the request is signed in with.
+pub(super) async fn revoke_token(
+    State(shared): State<SharedState>,
+    headers: HeaderMap,
+) -> ApiResult {
+    let Caller::Installation(_) = auth::caller(&shared, &headers)? else {
+        let message = "Resource not accessible by integration";
+        return Err(ApiError::new(StatusCode::FORBIDDEN, message));
+    };
+    let value = headers.get(header::AUTHORIZATION);
+    let value = value.and_then(|value| value.to_str().ok());
+    if let Some((_, token)) = value.and_then(|value| value.split_once(' ')) {
+        // It is kept, so that whoever looks for tokens where they must not be looks for this one too.
+        if let Some(token) = shared.lock().tokens.get_mut(token) {
+            token.expires_at = Timestamp::now();
+        }
+    }
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// The repositories that the token's person can see.

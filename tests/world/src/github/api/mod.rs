@@ -9,7 +9,7 @@ mod repositories;
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::StatusCode;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use serde::de::DeserializeOwned;
 
 use super::reply::ApiError;
@@ -100,4 +100,5 @@ pub(super) fn routes() -> Router<SharedState> {
             post(apps::create_token),
         )
         .route("/installation/repositories", get(apps::repositories))
+        .route("/installation/token", delete(apps::revoke_token))
 }
