@@ -51,6 +51,8 @@ pub enum Rule {
     Path,
     /// The method is not allowed there.
     Method,
+    /// A preset lets the host be read, and nothing else.
+    ReadOnly,
     /// The rule lets git read; this is a push, or no git at all.
     GitReadOnly,
     /// The request's body is over the limit.
@@ -92,6 +94,7 @@ impl Rule {
             | Self::PrivateAddress
             | Self::Revoked
             | Self::ServerName
+            | Self::ReadOnly
             | Self::GitReadOnly
             | Self::TooLarge
             | Self::UpLimit
@@ -132,6 +135,7 @@ impl fmt::Display for Rule {
             Self::ServerName => "server-name",
             Self::Path => "path",
             Self::Method => "method",
+            Self::ReadOnly => "read-only",
             Self::GitReadOnly => "git-read-only",
             Self::TooLarge => "too-large",
             Self::UpLimit => "up-limit",

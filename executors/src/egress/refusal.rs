@@ -67,6 +67,10 @@ impl Refusal {
                 Rule::Method,
                 format!("{host} is listed, and not with this method."),
             ),
+            Denial::ReadOnly => (
+                Rule::ReadOnly,
+                format!("{host} is only read here, with GET and HEAD."),
+            ),
             Denial::Path => (
                 Rule::Path,
                 format!("{host} is listed, and not with this path."),

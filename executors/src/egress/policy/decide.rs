@@ -79,6 +79,8 @@ pub enum Denial {
     Phase,
     /// It is listed, with other methods.
     Method,
+    /// A preset lists it, to be read only; that is no question for people.
+    ReadOnly,
     /// It is listed, with other paths.
     Path,
     /// Its rule lets git read, and this is a push or no git at all.
@@ -150,8 +152,8 @@ impl EgressPolicy {
                     Ok(()) => rule.credential.clone(),
                     Err(reason) => {
                         // The nearest miss says most.
-                        if denial == Denial::Path {
-                            denial = reason;
+                        if matches!(denial, Denial::Path | Denial::ReadOnly) {
+                            denial = ground.miss(reason);
                         }
                         continue;
                     }
@@ -252,6 +254,15 @@ impl EgressPolicy {
 }
 
 impl Ground<'_> {
+    /// Why it did not let a request through. Package managers ask their registries for more than they need, such as an
+    /// audit at each installation; a preset that reads only refuses that without a question to people.
+    fn miss(&self, reason: Denial) -> Denial {
+        match self {
+            Self::Rule(_, Rule::Preset(_)) if reason == Denial::Method => Denial::ReadOnly,
+            Self::Rule(..) | Self::Grant(_) | Self::Open => reason,
+        }
+    }
+
     fn rule(&self) -> Rule {
         match self {
             Self::Rule(_, rule) | Self::Grant(rule) => rule.clone(),

@@ -120,8 +120,9 @@ impl EgressPolicy {
                 } else {
                     "work"
                 };
+                let unit = if hosts == 1 { "host" } else { "hosts" };
                 lines.push(format!(
-                    "trusted: {title} ({hosts} hosts, {when}, GET and HEAD)"
+                    "trusted: {title} ({hosts} {unit}, {when}, GET and HEAD)"
                 ));
             }
         }

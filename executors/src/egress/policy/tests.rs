@@ -268,6 +268,16 @@ fn a_repositorys_rules_come_on_top_and_its_preset_takes_the_defaults_place() {
         Some("npm"),
         "the repository's rule is first"
     );
+    let trusted = document.for_repository("x/y", &registries);
+    let audit = trusted.request(&ask("registry.example", 443, &Method::POST, "/audit"));
+    assert_eq!(
+        audit,
+        Err(Denial::ReadOnly),
+        "nobody is asked about each audit"
+    );
+    let allowed = trusted.with(&[grant("registry.example", GrantVerdict::Allow)]);
+    let audit = allowed.request(&ask("registry.example", 443, &Method::POST, "/audit"));
+    assert_eq!(audit.unwrap().rule.to_string(), "granted registry.example");
     assert_eq!(document.runtime("acme/web"), Some("runsc"));
     assert_eq!(document.runtime("acme/open"), Some("runc"));
     assert_eq!(document.credentials(), ["npm"]);
@@ -429,7 +439,7 @@ fn a_person_can_read_what_a_policy_says() {
             "git.example (setup and work, git clone and fetch, below /acme/, with the credential git)",
             "never evil.example",
             "house.example (port 8443, setup, unseen in a tunnel, may stand in the house)",
-            "trusted: package registries (1 hosts, setup and work, GET and HEAD)",
+            "trusted: package registries (1 host, setup and work, GET and HEAD)",
             "trusted: documentation (34 hosts, work, GET and HEAD)",
             "new.example (allowed by a person)",
             "never old.example (refused by a person)",
