@@ -24,6 +24,7 @@ mod following;
 mod held;
 mod linear;
 mod main_job;
+mod network;
 mod pages;
 mod queue;
 mod repositories;

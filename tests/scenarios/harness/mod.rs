@@ -3,6 +3,7 @@
 pub mod asking;
 pub mod canaries;
 pub mod engine;
+pub mod gateway;
 pub mod planted;
 pub mod remote;
 pub mod scripts;

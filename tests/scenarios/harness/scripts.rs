@@ -25,6 +25,14 @@ pub fn without_pages() -> Script {
     })
 }
 
+/// Asks for this setup, and for no pictures.
+pub fn with_setup(command: &str) -> Script {
+    with_specification("with_setup", |specification| {
+        specification["setup"] = json!(command);
+        specification["pages"] = json!([]);
+    })
+}
+
 /// Asks for a setup that does not end.
 pub fn endless_setup() -> Script {
     with_specification("endless_setup", |specification| {
