@@ -224,6 +224,7 @@ async fn dispatch(context: Context, stop: CancellationToken) {
 async fn watch_engine(context: Context, health: Health, stop: CancellationToken) {
     while !stop.is_cancelled() {
         health.engine(context.executor.describe().await.is_ok());
+        health.policy(context.way_out.book.trouble());
         tokio::select! {
             () = tokio::time::sleep(ENGINE_ASKED_EVERY) => {}
             () = stop.cancelled() => {}

@@ -1,6 +1,7 @@
 //! The command line: `serve`, and the verbs of an operator.
 
 mod doctor;
+mod policy;
 mod secrets;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -52,6 +53,9 @@ enum Verb {
     },
     /// Brings the database's schema up to date.
     Migrate,
+    /// Looks at the network policy, and undoes decisions about it.
+    #[command(subcommand)]
+    Policy(policy::PolicyVerb),
     /// Looks at tasks and ends them.
     #[command(subcommand)]
     Task(TaskVerb),
@@ -128,6 +132,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             Store::open(&config.database_url).await?.close().await;
             say("the schema is up to date");
         }
+        Verb::Policy(verb) => return policy::run(&config, verb).await,
         Verb::Task(verb) => task(&config, verb).await?,
         Verb::Secrets(SecretsVerb::Rotate) => secrets::rotate(&config).await?,
         Verb::Secrets(SecretsVerb::NewKey) => say(fresh_key()?.expose_secret()),

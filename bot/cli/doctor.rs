@@ -39,6 +39,10 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<ExitCode> {
         about: "secrets",
         outcome: stored_secrets(config).await,
     });
+    findings.push(Finding {
+        about: "network",
+        outcome: super::policy::finding(config),
+    });
     findings.extend(engine(config).await);
     findings.push(Finding {
         about: "slack",

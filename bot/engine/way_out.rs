@@ -5,15 +5,16 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
+use axum::http::HeaderName;
 use deckhand_executors::egress::{
-    BaseAddress, EgressError, EgressHandle, EgressProxy, EgressRecord, Grant, GrantVerdict,
-    Opening, Provider, Way,
+    BaseAddress, Credential, CredentialForm, EgressError, EgressHandle, EgressProxy, EgressRecord,
+    Grant, GrantVerdict, Opening, Provider, Way,
 };
 use serde_json::{Value, json};
 
 use super::policy_book::PolicyBook;
 use crate::{
-    config::{self, Config},
+    config::{self, Config, CredentialSetting},
     domain::{
         TaskId,
         network::{NetworkGrant, Verdict},
@@ -28,6 +29,7 @@ pub struct WayOut {
     pub book: PolicyBook,
     proxy: EgressProxy,
     bases: Vec<BaseAddress>,
+    credentials: Vec<Credential>,
     open: Arc<Mutex<Vec<OpenWay>>>,
 }
 
@@ -50,18 +52,28 @@ impl WayOut {
             .iter()
             .map(|(name, provider)| base_address(name, provider))
             .collect::<Result<_, _>>()?;
+        let credentials = config
+            .credentials
+            .iter()
+            .map(|(name, setting)| credential(name, setting))
+            .collect::<Result<_, _>>()?;
         Ok(Self {
             book,
             proxy: EgressProxy::new(way)?,
             bases,
+            credentials,
             open: Arc::default(),
         })
     }
 
-    /// Opens it for one sandbox, in a folder that the sandbox sees; the model providers are added here.
+    /// Opens it for one sandbox, in a folder that the sandbox sees; model providers and credentials are added here.
     pub fn open(&self, folder: &Path, opening: Opening) -> Result<EgressHandle, EgressError> {
-        let bases = self.bases.clone();
-        self.proxy.open(folder, Opening { bases, ..opening })
+        let opening = Opening {
+            bases: self.bases.clone(),
+            credentials: self.credentials.clone(),
+            ..opening
+        };
+        self.proxy.open(folder, opening)
     }
 
     /// Remembers an open proxy for as long as its owner keeps it.
@@ -104,6 +116,21 @@ impl WayOut {
         }
         live.len()
     }
+}
+
+fn credential(name: &str, setting: &CredentialSetting) -> Result<Credential, EgressError> {
+    let form = match &setting.form {
+        config::CredentialForm::Bearer => CredentialForm::Bearer,
+        config::CredentialForm::Basic { user } => CredentialForm::Basic { user: user.clone() },
+        config::CredentialForm::Header { name: header } => {
+            let header = HeaderName::try_from(header).map_err(|_| EgressError::Credential {
+                name: name.to_owned(),
+                reason: "its header has no usable name".to_owned(),
+            })?;
+            CredentialForm::Header(header)
+        }
+    };
+    Credential::new(name, &form, &setting.secret)
 }
 
 fn base_address(name: &str, settings: &config::Provider) -> Result<BaseAddress, EgressError> {

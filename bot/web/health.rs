@@ -1,7 +1,7 @@
 //! Whether the process lives, whether it can work, and how much it has done.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -19,6 +19,7 @@ use crate::domain::Timestamp;
 pub struct Health {
     draining: Arc<AtomicBool>,
     engine_answers: Arc<AtomicBool>,
+    policy_trouble: Arc<Mutex<Option<String>>>,
 }
 
 impl Health {
@@ -30,6 +31,17 @@ impl Health {
     /// Whether the container engine answered last time.
     pub fn engine(&self, answers: bool) {
         self.engine_answers.store(answers, Ordering::Relaxed);
+    }
+
+    /// What is wrong with the policy file, where something is. The policy before it is in force, so work goes on.
+    pub fn policy(&self, trouble: Option<String>) {
+        *self.noted() = trouble;
+    }
+
+    fn noted(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+        self.policy_trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -69,7 +81,14 @@ pub async fn ready(State(web): State<Web>) -> Response {
     } else {
         problems.join("; ")
     };
-    (status, format!("{first}\noldest effect: {age} s\n")).into_response()
+    let note = web
+        .health
+        .noted()
+        .clone()
+        .map_or_else(String::new, |trouble| {
+            format!("network policy: {trouble}; the one before is in force\n")
+        });
+    (status, format!("{first}\noldest effect: {age} s\n{note}")).into_response()
 }
 
 /// `/metrics`: counters and gauges for Prometheus.

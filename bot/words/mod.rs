@@ -28,7 +28,7 @@ pub use commit::{CommitExtra, commit_message};
 pub use labels::{
     CHOOSE, FormLabels, OPEN_PULL_REQUEST, OPEN_TASK, PICTURES, choice_label, form_labels, label,
 };
-pub use network::{decided_words, refused_because};
+pub use network::{decided_words, network_answer, refused_because};
 pub use plan::{PLAN_TEXT_MAX_CHARS, plan_text};
 pub use prompts::{PromptExtra, prompt};
 pub use pull_request::{CommandLine, PictureLink, PullRequestExtra, pull_request_body};

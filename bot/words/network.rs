@@ -10,7 +10,7 @@ use crate::{
     domain::{
         Timestamp,
         message::NetworkCard,
-        network::{NetworkDecision, NetworkEntry, Verdict},
+        network::{NetworkDecision, NetworkEntry, NetworkTerms, TaskNetwork, Verdict},
     },
     surface::Control,
 };
@@ -128,6 +128,43 @@ pub const fn decided_words(verdict: Verdict) -> &'static str {
         Verdict::Repository => "allowed for this repository",
         Verdict::Never => "refused for good in this repository",
     }
+}
+
+/// `network_access.md`.
+#[derive(Template)]
+#[template(path = "prompts/network_access.md")]
+struct NetworkAnswer<'a> {
+    entries: Vec<&'a NetworkEntry>,
+    unknown: Option<&'a str>,
+    terms: &'a NetworkTerms,
+}
+
+#[expect(clippy::unused_self, reason = "a template calls methods of its view")]
+impl NetworkAnswer<'_> {
+    fn decided(&self, decision: &NetworkDecision) -> &'static str {
+        decided_words(decision.verdict)
+    }
+
+    fn reason<'b>(&self, entry: &'b NetworkEntry) -> &'b str {
+        refused_because(&entry.refused.rule)
+    }
+}
+
+/// What an agent is told of the network: everything that was refused in its task, or one host.
+pub fn network_answer(network: &TaskNetwork, host: Option<&str>) -> Result<String, askama::Error> {
+    let host = host.map(str::trim).filter(|host| !host.is_empty());
+    let entries: Vec<&NetworkEntry> = match host {
+        Some(host) => network.find(host, None).into_iter().collect(),
+        None => network.entries.iter().collect(),
+    };
+    let unknown = host.filter(|_| entries.is_empty());
+    let terms = &network.terms;
+    let answer = NetworkAnswer {
+        entries,
+        unknown,
+        terms,
+    };
+    Ok(super::tidy(&answer.render()?))
 }
 
 /// The time of the day, in UTC.

@@ -22,6 +22,8 @@ pub struct PromptExtra {
     pub repository_rules: Vec<String>,
     /// The branch that is checked out.
     pub branch: String,
+    /// What the network policy lets the sandbox reach beside the model, a rule a line.
+    pub network: Vec<String>,
     /// Where in the sandbox the files of the conversation are.
     pub attachments: Vec<String>,
 }

@@ -64,7 +64,16 @@ async fn audit(stage: &Stage, task: &Task) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_is_allowed_in_the_thread_and_the_sandbox_that_runs_reaches_it() {
-    let (stage, gateway) = stage_with(&ask_until("packages.example"), vec![]).await;
+    let (stage, gateway) = stage_with("true", vec![]).await;
+    // The agent asks what became of it, before anybody has decided and after.
+    let turns = [
+        Turn::shell("curl -s -m 5 -o /tmp/t -w '%{http_code}' http://packages.example/; sleep 5"),
+        Turn::tool("network_access", json!({})),
+        Turn::shell(ask_until("packages.example")),
+        Turn::tool("network_access", json!({"host": "packages.example"})),
+    ];
+    let script = scripts::without_pages().first(Phase::Work, turns);
+    stage.models.otherwise(script);
     stage.slack.add_user("gus", Standing::Guest);
     let thread = working(&stage).await;
     let shown = card(&thread).await;
@@ -97,7 +106,14 @@ async fn a_host_is_allowed_in_the_thread_and_the_sandbox_that_runs_reaches_it() 
     eprintln!("in force {in_force:?} after the press");
     assert_eq!(task.last_run, run, "it was the same run");
     assert!(gateway.asked_for("packages.example") > 0);
-    assert!(stage.log(&task.id).await.contains(ANSWER));
+    let log = stage.log(&task.id).await;
+    for words in [
+        ANSWER,
+        "nobody has decided yet",
+        "ana decided: allowed for this task",
+    ] {
+        assert!(log.contains(words), "{words:?} is not in\n{log}");
+    }
 
     // Whoever presses later is told, and nothing changes.
     thread.press_control("ben", &control).await.unwrap();

@@ -228,17 +228,32 @@ impl Watcher<'_> {
         // Only what is held: checks are commands that will be run as they are.
         let redactor = &self.context.redactor;
         redactor.redact_value(&mut call.arguments, Sought::Held);
-        let answer = tools::take(&mut prepared.ending, &call.tool, call.arguments);
+        let answer = match call.tool.as_str() {
+            tools::NETWORK_ACCESS => self.network_access(call.arguments).await,
+            _ => tools::take(&mut prepared.ending, &call.tool, call.arguments),
+        };
         self.log(LogKind::Tool, json!({"tool": call.tool, "taken": answer.is_ok(), "answer": answer.clone().unwrap_or_else(|error| error)})).await;
         self.reporter.step(match call.tool.as_str() {
             "submit_specification" => "The specification is written.",
             "submit_plan" => "The plan is written.",
             "ask_person" => "The agent has a question.",
+            tools::NETWORK_ACCESS => "The agent looks at what it may reach.",
             _ => "The agent has reported on the requirements.",
         });
         mark(self.context, self.task, self.run, resume_of(prepared)).await;
         // An agent that is gone needs no answer.
         let _ = call.answer.send(answer);
+    }
+
+    /// What people decided is read from the task as it stands now, not as it was when the run began.
+    async fn network_access(&self, arguments: Value) -> Result<String, String> {
+        let asked: tools::NetworkAccess = serde_json::from_value(arguments)
+            .map_err(|error| format!("the arguments do not fit the schema: {error}"))?;
+        let stored = self.context.store.task(&self.task.id).await;
+        let stored = stored.map_err(|_| "this could not be read now; call it again".to_owned())?;
+        let task = stored.as_ref().map_or(self.task, |stored| &stored.task);
+        words::network_answer(&task.network, asked.host.as_deref())
+            .map_err(|error| error.to_string())
     }
 
     async fn heard(&mut self, prepared: &mut Prepared, event: AgentEvent) -> Heard {
@@ -302,7 +317,10 @@ impl Watcher<'_> {
             let prompt = words::prompt(
                 self.task,
                 &Assignment::FollowUp { words: vec![words] },
-                &PromptExtra::default(),
+                &PromptExtra {
+                    network: prepared.egress.allowed().to_vec(),
+                    ..PromptExtra::default()
+                },
             );
             let Ok(prompt) = prompt else {
                 return Heard::Over(None);

@@ -2,6 +2,7 @@
 
 use deckhand_executors::agent::ToolDescription;
 use schemars::{JsonSchema, schema_for};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::domain::{
@@ -13,6 +14,17 @@ use crate::domain::{
 
 /// What the agent is told after a question: it ends its turn, the answer begins the next one.
 const POSTED: &str = "Posted. End your turn now; the answer will be your next message.";
+
+/// The tool that tells of the network; it hands nothing over.
+pub const NETWORK_ACCESS: &str = "network_access";
+
+/// What the agent asks about the network.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub struct NetworkAccess {
+    /// One host that it is about; without it, everything that was refused in this task is told.
+    #[serde(default)]
+    pub host: Option<String>,
+}
 
 /// The tools that every session is offered.
 #[must_use]
@@ -29,6 +41,10 @@ pub fn offered() -> Vec<ToolDescription> {
         tool::<AgentQuestion>(
             "ask_person",
             "Ask the person one question when something essential is unclear. After calling it, end your turn; the answer will be your next message.",
+        ),
+        tool::<NetworkAccess>(
+            NETWORK_ACCESS,
+            "Says which hosts the network refused in this task and why, and what people have decided about them since. Call it after a refusal, and again later: people may allow a host while you work.",
         ),
         tool::<Report>(
             "report_requirements",
@@ -112,7 +128,10 @@ mod tests {
 
     #[test]
     fn every_tool_that_is_offered_is_taken() {
-        for tool in offered() {
+        let handed_over = offered()
+            .into_iter()
+            .filter(|tool| tool.name != NETWORK_ACCESS);
+        for tool in handed_over {
             let error = take(&mut Ending::default(), &tool.name, json!({}));
             assert!(
                 !matches!(error, Err(reason) if reason.starts_with("there is no tool")),

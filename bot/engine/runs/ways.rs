@@ -36,6 +36,7 @@ const LAST_WORDS_WITHIN: Duration = Duration::from_secs(3);
 pub struct Way {
     handle: Arc<EgressHandle>,
     command: Arc<Mutex<Option<String>>>,
+    allowed: Vec<String>,
     gatherer: JoinHandle<()>,
 }
 
@@ -55,6 +56,12 @@ impl Way {
             command,
             crate::domain::network::TEXT_MAX_CHARS,
         ));
+    }
+
+    /// What it allowed when it was opened, in lines for a reader.
+    #[must_use]
+    pub fn allowed(&self) -> &[String] {
+        &self.allowed
     }
 
     /// Closes it, and waits until what was refused last is stored, so that people hear of it before they hear of the end.
@@ -98,6 +105,7 @@ pub async fn open(
     let book = &context.way_out.book;
     let policy = book.policy(&repository.0, &task.terms.agent).await;
     let policy = policy.with(&policy_book::as_grants(&decided().await?));
+    let allowed = policy.summary();
     let (log, records) = mpsc::channel(EGRESS_LOG_MAX);
     let (refused, refusals) = mpsc::channel(REFUSALS_MAX);
     let opening = Opening {
@@ -127,6 +135,7 @@ pub async fn open(
     Ok(Way {
         handle,
         command,
+        allowed,
         gatherer: tokio::spawn(gatherer.run(refusals)),
     })
 }

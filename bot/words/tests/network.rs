@@ -6,10 +6,10 @@ use crate::{
         RunNumber, Timestamp,
         conversation::Road,
         message::{Message, NetworkCard},
-        network::{NetworkDecision, NetworkEntry, RefusedHost, Verdict},
+        network::{NetworkDecision, NetworkEntry, RefusedHost, TaskNetwork, Verdict},
     },
     surface::{Control, WordsKind},
-    words::{FALLBACK_MAX_CHARS, MESSAGE_MAX_CHARS, choice_label, label},
+    words::{FALLBACK_MAX_CHARS, MESSAGE_MAX_CHARS, choice_label, label, network_answer},
 };
 
 fn entry(number: u32, host: &str) -> NetworkEntry {
@@ -147,6 +147,33 @@ fn a_decision_that_changes_nothing_is_answered() {
         host: "other.example".into(),
     };
     insta::assert_snapshot!(words(&unknown).markdown, @r#"Nothing was changed: this task was not refused `other.example`, so there is nothing to decide about it. A host can be allowed once the sandbox has asked for it; what tasks may reach from their start stands in the network policy of this installation."#);
+}
+
+#[test]
+fn an_agent_is_told_what_was_refused_and_what_people_decided() {
+    let mut network = TaskNetwork {
+        entries: card().rows,
+        ..TaskNetwork::default()
+    };
+    network.terms.summary = vec!["docs.example (work, GET)".into()];
+    let answer = |host| network_answer(&network, host).unwrap();
+    insta::assert_snapshot!(answer(None), @r#"
+    - packages.example, port 443: refused 3 times, because the network policy does not list it. People were shown it, and nobody has decided yet. Go another way, or go on with something else and look here again later.
+    - docs.example, port 443: refused once, because the network policy does not list it. ben decided: allowed for this repository. Try it again.
+
+    Allowed from the start: docs.example (work, GET). If the work cannot go on without a host, call `ask_person` and say which one and what for.
+    "#);
+    insta::assert_snapshot!(answer(Some("other.example")), @r#"
+    Nothing was refused for other.example in this task so far. A refusal is listed here about two seconds after it happened.
+
+    Allowed from the start: docs.example (work, GET). If the work cannot go on without a host, call `ask_person` and say which one and what for.
+    "#);
+    let nothing = network_answer(&TaskNetwork::default(), Some(" ")).unwrap();
+    insta::assert_snapshot!(nothing, @r#"
+    Nothing was refused in this task so far.
+
+    The network policy allows nothing beside the model. If the work cannot go on without a host, call `ask_person` and say which one and what for.
+    "#);
 }
 
 #[test]

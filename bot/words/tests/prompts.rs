@@ -10,6 +10,7 @@ fn told(task: &Task, assignment: &Assignment) -> String {
     let extra = PromptExtra {
         repository_rules: vec!["AGENTS.md".into()],
         branch: "deckhand/respect-offset-k7f3".into(),
+        network: vec![],
         attachments: vec!["/work/files/a.png".into()],
     };
     prompt(task, assignment, &extra).unwrap()
@@ -97,7 +98,7 @@ fn the_planning_prompt_word_for_word() {
 
     Rules for this phase:
     - The repository is mounted read-only, on purpose. Explore it as much as you need; do not try to change it. /tmp can be written.
-    - There is no network beside the model.
+    - Network: the model, and nothing else. What is refused answers with status 403 and the reason, and people are shown it in the thread. Do not wait for them and do not look for a way around: go another way, or ask. The tool `network_access` of the MCP server `deckhand` says what was refused and what people have decided.
     - Hand over through the tools of the MCP server `deckhand`, not in prose.
     - First call `submit_specification`, then `submit_plan`, then end your turn.
     - Write few requirements; each says one thing that has to be true afterwards, so that anybody could tell.

@@ -87,6 +87,7 @@ pub async fn start(
     let extra = PromptExtra {
         repository_rules: rules_of(&mirror, &workplace.base_commit.0).await,
         branch: task.branch(),
+        network: egress.allowed().to_vec(),
         attachments,
     };
     let prompt = prompt_of(task, assignment, &extra, is_resumed).map_err(Fault::of_words)?;
