@@ -228,7 +228,7 @@ async fn the_next_proxy_takes_the_place_of_one_that_is_gone() {
         refused: _refused,
     } = Run::to_model(address);
     drop(handle);
-    let gone = UnixStream::connect(folder.path().join("egress.sock")).await;
+    let gone = UnixStream::connect(folder.path().join("run/egress.sock")).await;
     // Closing happens in a task of its own; a connection made before it is cut at once.
     if let Ok(mut stream) = gone {
         assert_eq!(read_all(&mut stream).await, "");
@@ -243,7 +243,7 @@ async fn the_next_proxy_takes_the_place_of_one_that_is_gone() {
     let proxy = EgressProxy::new(Way::Direct).unwrap();
     let _handle = proxy
         .open(
-            folder.path(),
+            &folder.path().join("run"),
             Opening {
                 bases: vec![base],
                 ..Opening::new(Phase::Work, log)
@@ -296,7 +296,7 @@ async fn the_houses_own_proxy_carries_tunnels_and_models_alike() {
         bases: vec![base],
         ..Opening::new(Phase::Work, log)
     };
-    let _handle = proxy.open(folder.path(), opening).unwrap();
+    let _handle = proxy.open(&folder.path().join("run"), opening).unwrap();
 
     let mut stream = connect(folder.path()).await;
     stream

@@ -379,6 +379,7 @@ fn socket_mount(folder: &Path) -> Mount {
 async fn a_model_is_reached_through_the_shim_and_no_key_is_inside() {
     let ground = Ground::new().await;
     let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
     let key = ApiKey::anthropic("real-key".into());
     let base =
         BaseAddress::new("anthropic", &format!("http://{}", provider().await), &key).unwrap();
@@ -389,7 +390,7 @@ async fn a_model_is_reached_through_the_shim_and_no_key_is_inside() {
             bases: vec![base.clone()],
             ..Opening::new(Phase::Work, log.clone())
         };
-        proxy.open(folder.path(), opening)
+        proxy.open(&run, opening)
     };
     let handle = open().unwrap();
 
@@ -397,7 +398,7 @@ async fn a_model_is_reached_through_the_shim_and_no_key_is_inside() {
     spec.command = [SHIM, "run", "--", "sleep", "1000"]
         .map(str::to_owned)
         .to_vec();
-    spec.mounts.push(socket_mount(folder.path()));
+    spec.mounts.push(socket_mount(&run));
     for (name, value) in [
         ("ANTHROPIC_API_KEY", "deckhand-placeholder"),
         ("HTTP_PROXY", "http://127.0.0.1:3128"),
@@ -431,7 +432,7 @@ async fn a_model_is_reached_through_the_shim_and_no_key_is_inside() {
     assert_eq!(ground.shell(ask).await, "/v1/messages with r-e-a-l-key");
     handle.revoke();
     assert!(ground.shell(ask).await.contains("This run has ended"));
-    std::fs::remove_file(folder.path().join("egress.sock")).unwrap();
+    std::fs::remove_file(run.join("egress.sock")).unwrap();
     let once = "curl -s http://127.0.0.1:3128/anthropic/v1/messages";
     assert!(ground.shell(once).await.contains("no way out"));
 }

@@ -372,18 +372,17 @@ mod tests {
     #[tokio::test]
     async fn a_proxy_that_dies_lets_nothing_through_and_is_begun_again_by_the_same_rules() {
         let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("run");
         let (log, mut records) = mpsc::channel(16);
         let proxy = EgressProxy::new(Way::Direct).unwrap();
-        let handle = proxy
-            .open(folder.path(), Opening::new(Phase::Work, log))
-            .unwrap();
+        let handle = proxy.open(&run, Opening::new(Phase::Work, log)).unwrap();
         let before = handle.fingerprint();
         for deaths in 1..=3 {
-            let first = ask(folder.path()).await;
+            let first = ask(&run).await;
             assert!(first.starts_with("HTTP/1.1 403"), "{first}");
             handle.keeper.kill();
             // It waits in front of the socket until somebody accepts it again.
-            let second = ask(folder.path()).await;
+            let second = ask(&run).await;
             assert_eq!(second.lines().next(), first.lines().next());
             assert_eq!(handle.restarts(), deaths);
             for _ in 0..2 {
@@ -393,7 +392,7 @@ mod tests {
         assert_eq!(handle.fingerprint(), before);
         handle.revoke();
         handle.keeper.kill();
-        assert!(ask(folder.path()).await.contains("rule=revoked"));
+        assert!(ask(&run).await.contains("rule=revoked"));
     }
 
     #[tokio::test]

@@ -95,9 +95,10 @@ impl Stage {
     /// Starts the agent in a new container.
     pub async fn run(&self, purpose: &str, work: Access) -> Run {
         let folder = tempfile::tempdir().unwrap();
-        let egress = self.open_egress(folder.path());
+        let sockets = folder.path().join("run");
+        let egress = self.open_egress(&sockets);
         let called = Arc::new(Mutex::new(Vec::new()));
-        let handover = open_handover(folder.path(), Arc::clone(&called));
+        let handover = open_handover(&sockets, Arc::clone(&called));
         let model = ModelName::try_from(String::from("scripted-large")).unwrap();
         let launch = self
             .profile
@@ -106,7 +107,7 @@ impl Stage {
         let name = self.sandbox(purpose);
         let mut mounts = self.mounts(work);
         mounts.push(Mount {
-            source: MountSource::Host(folder.path().to_owned()),
+            source: MountSource::Host(sockets),
             target: "/run/deckhand".into(),
             access: Access::ReadOnly,
         });

@@ -48,7 +48,7 @@ impl Run {
             refused: sender,
             ..Opening::new(phase, log)
         };
-        let handle = proxy.open(folder.path(), opening).unwrap();
+        let handle = proxy.open(&folder.path().join("run"), opening).unwrap();
         Self {
             folder,
             handle,
@@ -111,7 +111,7 @@ pub fn by_rules(rules: &Value) -> EgressPolicy {
 }
 
 pub async fn connect(folder: &Path) -> UnixStream {
-    UnixStream::connect(folder.join("egress.sock"))
+    UnixStream::connect(folder.join("run/egress.sock"))
         .await
         .unwrap()
 }
