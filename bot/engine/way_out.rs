@@ -10,7 +10,9 @@ use deckhand_executors::egress::{
     BaseAddress, Credential, CredentialForm, EgressError, EgressHandle, EgressProxy, EgressRecord,
     Grant, GrantVerdict, Opening, Provider, Way,
 };
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::policy_book::PolicyBook;
 use crate::{
@@ -30,6 +32,8 @@ pub struct WayOut {
     proxy: EgressProxy,
     bases: Vec<BaseAddress>,
     credentials: Vec<Credential>,
+    /// What the placeholders of all runs are made of, with the folder of each.
+    secret: Option<SecretString>,
     open: Arc<Mutex<Vec<OpenWay>>>,
 }
 
@@ -62,6 +66,7 @@ impl WayOut {
             proxy: EgressProxy::new(way)?,
             bases,
             credentials,
+            secret: config.secret.clone(),
             open: Arc::default(),
         })
     }
@@ -71,6 +76,7 @@ impl WayOut {
         let opening = Opening {
             bases: self.bases.clone(),
             credentials: self.credentials.clone(),
+            seed: self.secret.as_ref().map(|secret| seed(secret, folder)),
             ..opening
         };
         self.proxy.open(folder, opening)
@@ -131,6 +137,16 @@ fn credential(name: &str, setting: &CredentialSetting) -> Result<Credential, Egr
         }
     };
     Credential::new(name, &form, &setting.secret)
+}
+
+/// The seed of a run's placeholders: nobody can guess it, and it is the same when the run is taken up again.
+fn seed(secret: &SecretString, folder: &Path) -> SecretString {
+    let mut hash = Sha256::new();
+    hash.update("deckhand placeholders\n");
+    hash.update(secret.expose_secret());
+    hash.update("\n");
+    hash.update(folder.as_os_str().as_encoded_bytes());
+    hex::encode(hash.finalize()).into()
 }
 
 fn base_address(name: &str, settings: &config::Provider) -> Result<BaseAddress, EgressError> {

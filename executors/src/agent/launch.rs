@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use secrecy::{ExposeSecret as _, SecretString};
+
 use crate::egress::{self, way_out_environment};
 
 use super::{
@@ -14,9 +16,6 @@ pub const SHIM: &str = "/opt/deckhand/shim";
 
 /// Where the shim offers the way out inside a sandbox.
 pub const EGRESS_ADDRESS: &str = egress::ADDRESS;
-
-/// What stands in a sandbox where a key would; the egress proxy puts the real one in its place.
-pub const PLACEHOLDER_KEY: &str = "deckhand-placeholder";
 
 /// The home folder of the sandbox's user.
 pub const HOME: &str = "/home/agent";
@@ -66,14 +65,18 @@ pub fn sandbox_environment() -> BTreeMap<String, String> {
 
 impl AgentProfile {
     /// What starts the agent with this provider and this model. The prices are for agents that count their own cost.
+    /// `placeholder` stands where the provider's key would
+    /// ([`EgressHandle::placeholder`](crate::egress::EgressHandle::placeholder)).
     pub fn launch(
         &self,
         provider: ModelProvider,
         model: &ModelName,
         prices: &PriceTable,
+        placeholder: &SecretString,
     ) -> Result<Launch, ProfileError> {
         let traits = self.provider(provider)?;
-        self.launch_with(traits, model, prices.of(model.as_str()))
+        let price = prices.of(model.as_str());
+        self.launch_with(traits, model, price, placeholder.expose_secret())
     }
 
     pub(super) fn launch_with(
@@ -81,9 +84,10 @@ impl AgentProfile {
         provider: &ProviderTraits,
         model: &ModelName,
         price: Option<Price>,
+        key: &str,
     ) -> Result<Launch, ProfileError> {
         let cost = cost_in_json(price.unwrap_or_default());
-        let fill = |text: &str| self.fill(text, model, &cost);
+        let fill = |text: &str| self.fill(text, (model, key), &cost);
         let mut environment = sandbox_environment();
         for (name, value) in self.environment.iter().chain(&provider.environment) {
             environment.insert(name.clone(), fill(value)?);
@@ -109,11 +113,16 @@ impl AgentProfile {
         })
     }
 
-    fn fill(&self, text: &str, model: &ModelName, cost: &str) -> Result<String, ProfileError> {
+    fn fill(
+        &self,
+        text: &str,
+        (model, key): (&ModelName, &str),
+        cost: &str,
+    ) -> Result<String, ProfileError> {
         let filled = text
             .replace("${model}", model.as_str())
             .replace("${base}", EGRESS_ADDRESS)
-            .replace("${key}", PLACEHOLDER_KEY)
+            .replace("${key}", key)
             .replace("${cost}", cost);
         match filled.split_once("${") {
             None => Ok(filled),
@@ -146,13 +155,16 @@ mod tests {
 
     use super::*;
 
+    const KEY: &str = "sk-ant-placeholder";
+
     fn launch_of(
         agent: &str,
         provider: ModelProvider,
         model: &str,
     ) -> Result<Launch, ProfileError> {
         let model = ModelName::try_from(model.to_owned())?;
-        AgentProfile::load(agent)?.launch(provider, &model, &PriceTable::built_in())
+        let key = KEY.into();
+        AgentProfile::load(agent)?.launch(provider, &model, &PriceTable::built_in(), &key)
     }
 
     /// Runs a launch's preparation with a command of the test's in place of the agent.
@@ -191,10 +203,7 @@ mod tests {
                     texts.iter().any(|text| text.contains("some-model")),
                     "{launch:?}"
                 );
-                assert!(
-                    texts.iter().any(|text| text.contains(PLACEHOLDER_KEY)),
-                    "{launch:?}"
-                );
+                assert!(texts.iter().any(|text| text.contains(KEY)), "{launch:?}");
                 let base = format!("{EGRESS_ADDRESS}/{}", provider.egress_prefix());
                 assert!(texts.iter().any(|text| text.contains(&base)), "{launch:?}");
                 assert_eq!(launch.environment["HTTPS_PROXY"], EGRESS_ADDRESS);

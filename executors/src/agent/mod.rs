@@ -35,7 +35,7 @@ pub use handover::{
     ToolDescription,
 };
 pub use interpreter::PermissionAnswer;
-pub use launch::{EGRESS_ADDRESS, HOME, Launch, PLACEHOLDER_KEY, SHIM, sandbox_environment};
+pub use launch::{EGRESS_ADDRESS, HOME, Launch, SHIM, sandbox_environment};
 pub use price::{MicroDollars, Price, PriceTable};
 pub use profile::{AgentName, AgentProfile, ModelName, ModelProvider, ProfileError, ResumeMethod};
 pub use session::{

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use serde::Deserialize;
 
 use super::usage::TokenReport;
+use crate::egress::Provider;
 
 /// The agents that come with Deckhand, with their profiles.
 const BUILT_IN: [(&str, &str); 5] = [
@@ -114,6 +115,16 @@ pub enum ModelProvider {
 }
 
 impl ModelProvider {
+    /// The provider as the egress proxy knows it.
+    #[must_use]
+    pub const fn at_egress(self) -> Provider {
+        match self {
+            Self::Anthropic => Provider::Anthropic,
+            Self::OpenaiResponses | Self::OpenaiChat => Provider::OpenAi,
+            Self::Gemini => Provider::Gemini,
+        }
+    }
+
     /// The prefix under which the egress proxy offers the provider, and whose key is added there.
     #[must_use]
     pub const fn egress_prefix(self) -> &'static str {
@@ -316,7 +327,7 @@ impl AgentProfile {
             }
         }
         for provider in &profile.providers {
-            profile.launch_with(provider, &provider.default_model, None)?;
+            profile.launch_with(provider, &provider.default_model, None, "")?;
         }
         Ok(profile)
     }

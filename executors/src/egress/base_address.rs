@@ -9,10 +9,10 @@ use hyper::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{EgressError, meter::endpoint::Provider};
+use super::{EgressError, meter::endpoint::Provider, placeholder_like};
 
 /// Query parameters in which providers accept a key. The sandbox's own never pass.
-const KEY_PARAMETERS: [&str; 3] = ["key", "api_key", "access_token"];
+pub(super) const KEY_PARAMETERS: [&str; 3] = ["key", "api_key", "access_token"];
 
 /// How a provider wants its key.
 #[derive(Debug, Clone)]
@@ -67,7 +67,7 @@ pub struct BaseAddress {
     path: String,
     header: HeaderName,
     value: HeaderValue,
-    provider: Option<Provider>,
+    provider: Option<(Provider, SecretString)>,
 }
 
 impl BaseAddress {
@@ -79,14 +79,14 @@ impl BaseAddress {
         upstream: &str,
         key: SecretString,
     ) -> Result<Self, EgressError> {
-        let (prefix, key) = match provider {
-            Provider::Anthropic => ("anthropic", ApiKey::anthropic(key)),
-            Provider::OpenAi => ("openai/v1", ApiKey::Bearer(key)),
-            Provider::Gemini => ("gemini", ApiKey::gemini(key)),
+        let (prefix, form) = match provider {
+            Provider::Anthropic => ("anthropic", ApiKey::anthropic(key.clone())),
+            Provider::OpenAi => ("openai/v1", ApiKey::Bearer(key.clone())),
+            Provider::Gemini => ("gemini", ApiKey::gemini(key.clone())),
         };
-        let base = Self::new(prefix, upstream, &key)?;
+        let base = Self::new(prefix, upstream, &form)?;
         Ok(Self {
-            provider: Some(provider),
+            provider: Some((provider, key)),
             ..base
         })
     }
@@ -151,7 +151,13 @@ impl BaseAddress {
 
     /// The model provider that it stands for.
     pub(super) fn provider(&self) -> Option<Provider> {
-        self.provider
+        self.provider.as_ref().map(|(provider, _)| *provider)
+    }
+
+    /// What stands for a provider's key in the sandbox of the run with this seed.
+    pub(super) fn placeholder(&self, seed: &SecretString) -> Option<(Provider, SecretString)> {
+        let (provider, key) = self.provider.as_ref()?;
+        Some((*provider, placeholder_like(key, seed)))
     }
 
     /// The prefix, without slashes around it.

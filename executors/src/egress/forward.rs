@@ -57,7 +57,7 @@ const HOP_HEADERS: [HeaderName; 9] = [
     EXPECT,
 ];
 /// Headers in which a key of the sandbox's own could leave, to another's account.
-const CREDENTIAL_HEADERS: [HeaderName; 11] = [
+pub const CREDENTIAL_HEADERS: [HeaderName; 11] = [
     AUTHORIZATION,
     PROXY_AUTHORIZATION,
     COOKIE,

@@ -18,6 +18,7 @@ mod gate;
 mod greeting;
 mod inspect;
 mod introduction;
+mod issued;
 mod journal;
 mod meter;
 mod placeholder;
@@ -41,6 +42,7 @@ use std::{
 };
 
 use rustls::pki_types::CertificateDer;
+use secrecy::SecretString;
 use tokio::{
     net::UnixListener,
     sync::{Semaphore, mpsc, watch},
@@ -64,6 +66,7 @@ use authority::Authority;
 use forward::ModelClient;
 use gate::Gate;
 use inspect::{Inspection, Trust};
+use issued::Issued;
 use journal::Journal;
 use meter::Meter;
 use relay::Models;
@@ -137,6 +140,7 @@ pub struct EgressProxy {
     client: ModelClient,
     way: Way,
     trust: Trust,
+    issued: Arc<Issued>,
 }
 
 impl EgressProxy {
@@ -151,6 +155,7 @@ impl EgressProxy {
             client: ModelClient::new(&way)?,
             way,
             trust: Trust::of_machine(extra)?,
+            issued: Arc::default(),
         })
     }
 
@@ -167,11 +172,25 @@ impl EgressProxy {
         let gate = Arc::new(Gate::new(opening.phase, opening.policy));
         let journal = Arc::new(Journal::new(opening.log, opening.refused));
         let meter = Arc::new(Meter::new(opening.metering));
+        let placeholders: Vec<_> = opening
+            .seed
+            .iter()
+            .flat_map(|seed| {
+                opening
+                    .bases
+                    .iter()
+                    .filter_map(|base| base.placeholder(seed))
+            })
+            .collect();
+        for (_, placeholder) in &placeholders {
+            self.issued.issue(placeholder, run_dir);
+        }
         let models = Models::new(
             self.client.clone(),
             opening.bases,
             Arc::clone(&meter),
             opening.server_tools,
+            (Arc::clone(&self.issued), run_dir.to_path_buf()),
         );
         let closed = CancellationToken::new();
         let service = Arc::new(Service {
@@ -199,6 +218,7 @@ impl EgressProxy {
             gate,
             journal,
             meter,
+            placeholders,
             keeper,
             direct_keeper,
             _closed: closed.drop_guard(),
@@ -225,6 +245,9 @@ pub struct Opening {
     pub metering: Metering,
     /// Whether a model's provider may be asked to search, fetch or run something.
     pub server_tools: ServerTools,
+    /// What the placeholders of this run are made of, where it has any: a secret of the host and the run's name, so
+    /// that it is the same whenever the way out is opened again.
+    pub seed: Option<SecretString>,
 }
 
 impl Opening {
@@ -240,6 +263,7 @@ impl Opening {
             refused: mpsc::channel(1).0,
             metering: Metering::default(),
             server_tools: ServerTools::Refused,
+            seed: None,
         }
     }
 }
@@ -252,6 +276,7 @@ pub struct EgressHandle {
     gate: Arc<Gate>,
     journal: Arc<Journal>,
     meter: Arc<Meter>,
+    placeholders: Vec<(Provider, SecretString)>,
     keeper: Arc<Keeper>,
     direct_keeper: Arc<Keeper>,
     _closed: DropGuard,
@@ -283,6 +308,15 @@ impl EgressHandle {
     /// Refuses everything from now on, for good, and cuts open connections.
     pub fn revoke(&self) {
         self.gate.revoke();
+    }
+
+    /// What stands in the run's sandbox in the place of a provider's key; none where the provider has no base address,
+    /// or the run no seed.
+    #[must_use]
+    pub fn placeholder(&self, provider: Provider) -> Option<&SecretString> {
+        let mut own = self.placeholders.iter();
+        own.find(|(known, _)| *known == provider)
+            .map(|(_, placeholder)| placeholder)
     }
 
     /// What the run has spent on models, as their providers reported it.

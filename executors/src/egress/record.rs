@@ -73,6 +73,8 @@ pub enum Rule {
     CeilingNear,
     /// The request has the model's provider reach or run something.
     ServerTool,
+    /// The request carries the placeholder of another run.
+    Placeholder,
     /// Stands in the last record of a run that made more requests than are recorded.
     LogFull,
 }
@@ -105,6 +107,7 @@ impl Rule {
             | Self::Ceiling
             | Self::CeilingNear
             | Self::ServerTool
+            | Self::Placeholder
             | Self::LogFull => false,
         }
     }
@@ -146,6 +149,7 @@ impl fmt::Display for Rule {
             Self::Ceiling => "ceiling",
             Self::CeilingNear => "ceiling-near",
             Self::ServerTool => "server-tool",
+            Self::Placeholder => "placeholder",
             Self::LogFull => "log-full",
         })
     }

@@ -2,7 +2,7 @@
 //!
 //! Calls of models are read before they leave and counted as their answers pass ([`super::meter`]).
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt as _, Full};
@@ -23,6 +23,7 @@ use tokio::{
 use super::{
     base_address::{self, BaseAddress},
     forward::{ModelClient, SendError, clean_request, pass_on, pass_on_counted, request_body},
+    issued::Issued,
     journal::{Entry, Traffic},
     meter::{
         Call, Meter, Overspent, Success,
@@ -52,6 +53,9 @@ pub struct Models {
     meter: Arc<Meter>,
     tools: ServerTools,
     room: Arc<Semaphore>,
+    issued: Arc<Issued>,
+    /// The run's folder, by which its placeholders are its own.
+    run: PathBuf,
 }
 
 impl Models {
@@ -61,6 +65,7 @@ impl Models {
         bases: Vec<BaseAddress>,
         meter: Arc<Meter>,
         tools: ServerTools,
+        (issued, run): (Arc<Issued>, PathBuf),
     ) -> Self {
         let room = usize::try_from(ROOM_KIB).unwrap_or(Semaphore::MAX_PERMITS);
         Self {
@@ -69,6 +74,8 @@ impl Models {
             meter,
             tools,
             room: Arc::new(Semaphore::new(room)),
+            issued,
+            run,
         }
     }
 
@@ -104,6 +111,14 @@ impl Models {
             Some(provider) => Some((provider, allowed(provider, &head.method, rest)?)),
             None => None,
         };
+        if self
+            .issued
+            .is_anothers(&self.run, &head.headers, head.uri.query())
+        {
+            let sentence =
+                "This key stands for another sandbox's and is worth nothing in this one.";
+            return Err(denied(Rule::Placeholder, sentence));
+        }
         let Some(upstream) = base.upstream(rest, head.uri.query()) else {
             return Err(denied(Rule::Malformed, "The path makes no address."));
         };

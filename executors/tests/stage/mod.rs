@@ -13,7 +13,10 @@ use deckhand_executors::{
         PermissionAnswer, PriceTable, SessionOptions, SessionStart, ToolDescription, TurnEnded,
     },
     docker::DockerExecutor,
-    egress::{ApiKey, BaseAddress, EgressHandle, EgressProxy, Opening, Phase, Way},
+    egress::{
+        BaseAddress, EgressHandle, EgressProxy, EgressRecord, Opening, Phase, Provider, Rule,
+        Verdict, Way,
+    },
     sandbox::{
         Access, Exec, Executor, Limits, Mount, MountSource, SandboxName, SandboxSpec, VolumeName,
     },
@@ -23,7 +26,8 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::{sync::mpsc, time::timeout};
 
-const KEY: &str = "the-real-key";
+/// Agents look at the beginning of a key.
+const KEY: &str = "sk-ant-api03-the-real-key-of-the-agents-tests-0123456789";
 
 /// The longest silence of an agent in these tests: starting the slowest one on a busy machine.
 const SILENCE: Duration = Duration::from_secs(90);
@@ -34,6 +38,8 @@ pub struct Stage {
     pub executor: Arc<DockerExecutor>,
     pub profile: AgentProfile,
     provider: ModelProvider,
+    /// Calls of the agent that its way out refused: none of its needs may be among them.
+    refused: Arc<Mutex<Vec<String>>>,
     /// Also the beginning of the names of all sandboxes and volumes.
     name: String,
 }
@@ -85,6 +91,7 @@ impl Stage {
             executor,
             profile,
             provider,
+            refused: Arc::default(),
             name: format!("deckhand-agents-test-{name}"),
         };
         stage.clear().await;
@@ -100,9 +107,10 @@ impl Stage {
         let called = Arc::new(Mutex::new(Vec::new()));
         let handover = open_handover(&sockets, Arc::clone(&called));
         let model = ModelName::try_from(String::from("scripted-large")).unwrap();
+        let key = egress.placeholder(self.provider.at_egress()).unwrap();
         let launch = self
             .profile
-            .launch(self.provider, &model, &PriceTable::built_in())
+            .launch(self.provider, &model, &PriceTable::built_in(), key)
             .unwrap();
         let name = self.sandbox(purpose);
         let mut mounts = self.mounts(work);
@@ -131,6 +139,7 @@ impl Stage {
     /// Nothing that must not happen has happened; everything is taken away.
     pub async fn strike(self) {
         assert_eq!(self.models.violations(), Vec::<String>::new());
+        assert_eq!(*self.refused.lock().unwrap(), Vec::<String>::new());
         self.clear().await;
     }
 
@@ -194,19 +203,29 @@ impl Stage {
     fn open_egress(&self, folder: &Path) -> EgressHandle {
         let url = self.models.url();
         let bases = [
-            ("anthropic", ApiKey::anthropic(KEY.into())),
-            ("openai", ApiKey::Bearer(KEY.into())),
-            ("gemini", ApiKey::gemini(KEY.into())),
+            (Provider::Anthropic, url.clone()),
+            (Provider::OpenAi, format!("{url}/v1")),
+            (Provider::Gemini, url),
         ];
-        let bases = bases.map(|(prefix, key)| BaseAddress::new(prefix, &url, &key).unwrap());
-        // Nobody reads the log; a full one drops.
-        let (log, _records) = mpsc::channel(1);
+        let bases = bases
+            .map(|(provider, url)| BaseAddress::of_provider(provider, &url, KEY.into()).unwrap());
+        let (log, mut records) = mpsc::channel::<EgressRecord>(1_000);
+        let refused = Arc::clone(&self.refused);
+        tokio::spawn(async move {
+            while let Some(record) = records.recv().await {
+                // That an agent looks for updates of its own is no need.
+                if record.verdict == Verdict::Denied && record.rule != Rule::NotListed {
+                    refused.lock().unwrap().push(format!("{record:?}"));
+                }
+            }
+        });
         let proxy = EgressProxy::new(Way::Direct).unwrap();
         proxy
             .open(
                 folder,
                 Opening {
                     bases: bases.into(),
+                    seed: Some("the seed of a test".into()),
                     ..Opening::new(Phase::Work, log)
                 },
             )

@@ -1,5 +1,7 @@
 //! Starts the container of a run and the agent in it, or attaches to the one that is there.
 
+use std::path::Path;
+
 use super::{
     CALLS_MAX, Prepared, RULES_FILES, Resume, SessionHandle, failure_of, mark, resume_of, spend,
 };
@@ -20,10 +22,10 @@ use crate::{
     words::{self, PromptExtra},
 };
 use deckhand_executors::{
-    SandboxName,
+    SandboxName, SandboxSpec,
     agent::{
         AgentFailure, AgentProfile, AgentSession, Handover, HandoverCall, HandoverTools, Launch,
-        ModelName, PermissionAnswer, Price, PriceTable, SessionOptions, SessionStart,
+        ModelName, ModelProvider, PermissionAnswer, PriceTable, SessionOptions, SessionStart,
     },
     egress::{EgressHandle, Phase, Spend},
     sandbox::{Attachment, VolumeName},
@@ -51,7 +53,7 @@ pub async fn start(
     let Some(workplace) = &task.workplace else {
         return Err(Fault::permanent("the task has no repository"));
     };
-    let (profile, launch) = launch_of(context, task)?;
+    let agent = agent_of(context, task)?;
     let attachments = if needs_preparation(context, task, assignment).await? {
         sandbox::prepare(context, task, workplace, run).await?
     } else {
@@ -59,22 +61,20 @@ pub async fn start(
     };
     let mirror = gather::known_ground(context, &workplace.repository).await?;
     let (egress, handover, calls) = open_sockets(context, task, run, Spend::default()).await?;
+    let launch = agent.launch(&egress)?;
     let name = sandbox::run_name(&task.id, run);
     // A container of this number that is there already is from a start that was broken off; its agent heard nothing yet.
     context.executor.stop(&name).await?;
-    let specification = sandbox::for_agent(
-        context,
-        task,
+    let begin = Begin {
         run,
         assignment,
-        &launch,
-        mirror.path(),
-        &egress,
-    );
+        launch: &launch,
+        egress: &egress,
+    };
+    let specification = begin.sandbox(context, task, mirror.path());
     context.executor.start(&specification).await?;
     let started = context.clock.now();
-    let price = launch.price;
-    let opened = open_session(context, task, run, assignment, profile, price, &egress).await;
+    let opened = open_session(context, task, begin, agent.profile).await;
     let (mut session, is_resumed) = match opened {
         Ok(opened) => opened,
         Err(failure) => {
@@ -217,24 +217,21 @@ async fn open_sockets(
 async fn open_session(
     context: &Context,
     task: &Task,
-    run: RunNumber,
-    assignment: &Assignment,
+    begin: Begin<'_>,
     profile: &AgentProfile,
-    price: Option<Price>,
-    egress: &EgressHandle,
 ) -> Result<(AgentSession, bool), AgentFailure> {
-    let name = sandbox::run_name(&task.id, run);
+    let name = sandbox::run_name(&task.id, begin.run);
     let options = |start| SessionOptions {
         working_directory: "/work/repo".to_owned(),
         start,
         tools: HandoverTools::Offered,
         permissions: PermissionAnswer::Allow,
-        price,
+        price: begin.launch.price,
     };
     let handle = task
         .session
         .as_deref()
-        .filter(|_| assignment.resumes())
+        .filter(|_| begin.assignment.resumes())
         .and_then(|text| serde_json::from_str::<SessionHandle>(text).ok());
     let Some(handle) = handle else {
         return AgentSession::open(
@@ -254,7 +251,7 @@ async fn open_session(
         Err(AgentFailure::SessionLost(reason)) => {
             warn!(task = %task.id, reason, "the agent's session is lost; a new one begins with a summary");
             // The process has said its part of the opening already, so another one has to take its place.
-            let restarted = restart(context, task, run, assignment, egress).await;
+            let restarted = restart(context, task, begin).await;
             restarted.map_err(|fault| AgentFailure::Other(format!("{fault:?}")))?;
             AgentSession::open(
                 attach(context, &name).await?,
@@ -276,8 +273,32 @@ async fn attach(context: &Context, name: &SandboxName) -> Result<Attachment, Age
         .map_err(|error| AgentFailure::Other(error.to_string()))
 }
 
+/// The agent of a task, with its provider and its model.
+struct Agent<'a> {
+    profile: &'a AgentProfile,
+    provider: ModelProvider,
+    model: ModelName,
+}
+
+impl Agent<'_> {
+    /// What starts it in a sandbox with this way out, whose placeholder it gets in the place of a key.
+    fn launch(&self, egress: &EgressHandle) -> Result<Launch, Fault> {
+        let placeholder = egress
+            .placeholder(self.provider.at_egress())
+            .ok_or_else(|| Fault::permanent("the agent's model provider is not set up"))?;
+        self.profile
+            .launch(
+                self.provider,
+                &self.model,
+                &PriceTable::built_in(),
+                placeholder,
+            )
+            .map_err(Fault::permanent)
+    }
+}
+
 /// The agent of a task with its model, or the agent's own choice of one.
-fn launch_of<'a>(context: &'a Context, task: &Task) -> Result<(&'a AgentProfile, Launch), Fault> {
+fn agent_of<'a>(context: &'a Context, task: &Task) -> Result<Agent<'a>, Fault> {
     let found = context.agents.find(&task.terms.agent);
     let (profile, provider) = found
         .ok_or_else(|| Fault::permanent(format!("the agent {} is not set up", task.terms.agent)))?;
@@ -288,39 +309,48 @@ fn launch_of<'a>(context: &'a Context, task: &Task) -> Result<(&'a AgentProfile,
             .map_err(Fault::permanent)?
             .clone(),
     };
-    let launch = profile
-        .launch(provider, &model, &PriceTable::built_in())
-        .map_err(Fault::permanent)?;
-    Ok((profile, launch))
+    Ok(Agent {
+        profile,
+        provider,
+        model,
+    })
 }
 
-async fn restart(
-    context: &Context,
-    task: &Task,
+/// What a run begins with.
+#[derive(Clone, Copy)]
+struct Begin<'a> {
     run: RunNumber,
-    assignment: &Assignment,
-    egress: &EgressHandle,
-) -> Result<(), Fault> {
+    assignment: &'a Assignment,
+    launch: &'a Launch,
+    egress: &'a EgressHandle,
+}
+
+impl Begin<'_> {
+    fn sandbox(&self, context: &Context, task: &Task, mirror: &Path) -> SandboxSpec {
+        sandbox::for_agent(
+            context,
+            task,
+            self.run,
+            self.assignment,
+            self.launch,
+            mirror,
+            self.egress,
+        )
+    }
+}
+
+async fn restart(context: &Context, task: &Task, begin: Begin<'_>) -> Result<(), Fault> {
     let Some(workplace) = &task.workplace else {
         return Err(Fault::permanent("the task has no repository"));
     };
-    let (_, launch) = launch_of(context, task)?;
     let mirror = gather::known_ground(context, &workplace.repository).await?;
     context
         .executor
-        .stop(&sandbox::run_name(&task.id, run))
+        .stop(&sandbox::run_name(&task.id, begin.run))
         .await?;
     Ok(context
         .executor
-        .start(&sandbox::for_agent(
-            context,
-            task,
-            run,
-            assignment,
-            &launch,
-            mirror.path(),
-            egress,
-        ))
+        .start(&begin.sandbox(context, task, mirror.path()))
         .await?)
 }
 

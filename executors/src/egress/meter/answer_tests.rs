@@ -1,3 +1,5 @@
+//! Usage as every provider writes it, in pieces of every size, cut and broken.
+
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Requests of every wire: what they cost at most, and what in them is refused.
+
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use serde_json::json;

@@ -1,3 +1,5 @@
+//! The sums of a run: what adds up, what is set aside, and what is refused.
+
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use super::*;
