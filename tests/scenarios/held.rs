@@ -3,7 +3,7 @@
 use deckhand::domain::{held::HeldVerdict, task::Task};
 use deckhand_world::slack::{Standing, Thread};
 
-use crate::harness::{REQUEST, Stage, asking::whispered, scripts};
+use crate::harness::{Props, REQUEST, SignIn, Stage, asking::whispered, scripts};
 
 /// The work is done, and its change waits for a decision. Nothing was pushed.
 async fn held(stage: &Stage) -> (Thread, Task) {
@@ -33,7 +33,11 @@ async fn file(stage: &Stage, task: &Task, path: &str) -> Option<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn including_a_file_makes_it_a_part_of_the_plan() {
-    let stage = Stage::open().await;
+    let stage = Stage::open_with(Props {
+        sign_in: SignIn::App,
+        ..Props::default()
+    })
+    .await;
     stage.slack.add_user("gus", Standing::Guest);
     stage.models.otherwise(scripts::straying());
     let (thread, task) = held(&stage).await;
@@ -82,6 +86,12 @@ async fn including_a_file_makes_it_a_part_of_the_plan() {
         "{audit:?}"
     );
     thread.wait_for_words("Plan, revision 2").await.unwrap();
+    // The token of the push was for it alone, and is given back.
+    let requests = stage.github.requests();
+    let given_back = requests.iter().filter(|request| {
+        request.method == "DELETE" && request.path.ends_with("/installation/token")
+    });
+    assert_eq!(given_back.count(), 1);
     stage.close().await;
 }
 
