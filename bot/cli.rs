@@ -109,13 +109,20 @@ pub fn main() -> ExitCode {
 
 #[expect(clippy::print_stderr, reason = "the command line speaks to its user")]
 fn fail(error: &anyhow::Error) -> ExitCode {
-    eprintln!("deckhand: {error:#}");
+    eprintln!("deckhand: {}", printable(&format!("{error:#}")));
     ExitCode::FAILURE
 }
 
 #[expect(clippy::print_stdout, reason = "the command line speaks to its user")]
 fn say(text: &str) {
-    println!("{text}");
+    println!("{}", printable(text));
+}
+
+/// Without what a terminal would obey: titles and errors have words of others in them.
+fn printable(text: &str) -> String {
+    text.chars()
+        .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
+        .collect()
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
@@ -123,9 +130,21 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         return show_config(&arguments.config, reference);
     }
     let config = Config::load(&arguments.config)?;
+    let redactor = Redactor::new(config.secrets())?;
+    // An error may quote what another program or a platform answered.
+    obey(arguments, config, redactor.clone())
+        .await
+        .map_err(|error| anyhow::anyhow!(redactor.redacted(format!("{error:#}"))))
+}
+
+async fn obey(
+    arguments: Arguments,
+    config: Config,
+    redactor: Redactor,
+) -> anyhow::Result<ExitCode> {
     match arguments.verb {
-        Verb::Serve => serve(config).await?,
-        Verb::Doctor => return doctor::run(&config).await,
+        Verb::Serve => serve(config, redactor).await?,
+        Verb::Doctor => return doctor::run(&config, &redactor).await,
         Verb::Config { .. } => {}
         Verb::Migrate => {
             tokio::fs::create_dir_all(&config.data_dir).await?;
@@ -149,8 +168,7 @@ fn show_config(path: &std::path::Path, reference: bool) -> anyhow::Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
-    let redactor = Redactor::new(config.secrets())?;
+async fn serve(config: Config, redactor: Redactor) -> anyhow::Result<()> {
     start_telemetry(&config, &redactor);
     let stop = CancellationToken::new();
     let app = App::build_with(config, Clock::default(), redactor).await?;
@@ -183,6 +201,10 @@ fn start_telemetry(config: &Config, redactor: &Redactor) {
     } else {
         builder.init();
     }
+    // A panic's words go the way of the log, past the redactor.
+    std::panic::set_hook(Box::new(|panic| {
+        tracing::error!(%panic, "a part of the program panicked");
+    }));
 }
 
 async fn task(config: &Config, verb: TaskVerb) -> anyhow::Result<()> {
@@ -231,4 +253,15 @@ async fn task(config: &Config, verb: TaskVerb) -> anyhow::Result<()> {
     }
     store.close().await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn a_terminal_obeys_nobody_else() {
+        let title = "fix \u{1b}]0;owned\u{7}it\u{1b}[2J\r\n\tnow \u{9b}31m";
+        assert_eq!(printable(title), "fix ]0;ownedit[2J\n\tnow 31m");
+    }
 }

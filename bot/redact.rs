@@ -45,6 +45,13 @@ pub enum Sought {
     Everything,
 }
 
+/// Whether a secret is looked for by its value: not one of fewer than eight bytes, and no short word, because such stand in
+/// ordinary sentences.
+#[must_use]
+pub fn is_looked_for(secret: &SecretString) -> bool {
+    !parts_of(secret.expose_secret()).is_empty()
+}
+
 /// Why the redactor cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum RedactError {
@@ -92,7 +99,7 @@ enum Meaning {
 }
 
 impl Redactor {
-    /// Gets ready to find these secrets. Those of fewer than eight characters are not looked for.
+    /// Gets ready to find these secrets. Those that could be words are not looked for: [`is_looked_for`].
     pub fn new(secrets: impl IntoIterator<Item = SecretString>) -> Result<Self, RedactError> {
         let shapes = shapes::all()?;
         let secrets: Vec<SecretString> = secrets.into_iter().collect();

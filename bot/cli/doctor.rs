@@ -10,6 +10,7 @@ use crate::{
     engine::roster::Agents,
     github::Github,
     linear::Linear,
+    redact::{Redactor, is_looked_for},
     slack::{self, Slack},
     store::{Store, vault::Vault},
     surface::NoTokens,
@@ -22,7 +23,7 @@ struct Finding {
 }
 
 /// Looks at everything. The exit status says whether all is well.
-pub(super) async fn run(config: &Config) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(config: &Config, redactor: &Redactor) -> anyhow::Result<ExitCode> {
     let mut findings = vec![
         Finding {
             about: "git",
@@ -59,8 +60,8 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let all_well = findings.iter().all(|finding| finding.outcome.is_ok());
     for finding in findings {
         match finding.outcome {
-            Ok(text) => say(&format!("ok       {:<9} {text}", finding.about)),
-            Err(text) => say(&format!("missing  {:<9} {text}", finding.about)),
+            Ok(text) => say(&redactor.redact(&format!("ok       {:<9} {text}", finding.about))),
+            Err(text) => say(&redactor.redact(&format!("missing  {:<9} {text}", finding.about))),
         }
     }
     Ok(if all_well {
@@ -101,6 +102,18 @@ async fn database(config: &Config) -> Result<String, String> {
 
 /// Whether every stored secret can be opened.
 async fn stored_secrets(config: &Config) -> Result<String, String> {
+    let weak: Vec<&str> = config
+        .held
+        .iter()
+        .filter(|(_, secret)| !is_looked_for(secret))
+        .map(|(variable, _)| *variable)
+        .collect();
+    if !weak.is_empty() {
+        return Err(format!(
+            "{} could be an ordinary word, so it is not taken out of texts. Use a random value of 16 characters or more.",
+            weak.join(", ")
+        ));
+    }
     let keys = config.keys_in_force().map_err(|error| error.to_string())?;
     let newest = keys.newest().id().clone();
     let store = Store::open_beside(&config.database_url)

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, str::FromStr};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    ConfigError, EncryptionKeys, GithubConfig, GithubSignIn, LinearConfig, Provider,
+    ConfigError, EncryptionKeys, Exposure, GithubConfig, GithubSignIn, LinearConfig, Provider,
     RepositoryConfig, SETTINGS, SlackConfig,
 };
 
@@ -118,6 +118,15 @@ impl Values {
 
     pub(super) fn address(&self, variable: &'static str) -> String {
         self.text(variable).trim_end_matches('/').to_owned()
+    }
+
+    /// Every secret setting that has a value.
+    pub(super) fn held(&self) -> Vec<(&'static str, SecretString)> {
+        SETTINGS
+            .iter()
+            .filter(|setting| setting.exposure == Exposure::Secret)
+            .filter_map(|setting| Some((setting.variable, self.secret(setting.variable)?)))
+            .collect()
     }
 
     pub(super) fn encryption_keys(&self) -> Result<Option<EncryptionKeys>, ConfigError> {

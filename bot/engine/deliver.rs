@@ -120,7 +120,10 @@ impl Deliver {
 
     async fn perform(&self, claimed: Claimed) {
         let name = claimed.effect.name();
-        let outcome = self.act(&claimed).await;
+        let outcome = self
+            .act(&claimed)
+            .await
+            .map_err(|fault| fault.without_secrets(&self.context.redactor));
         let now = self.clock().now();
         let result = match outcome {
             Ok(()) => {

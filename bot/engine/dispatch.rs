@@ -158,7 +158,7 @@ impl Dispatch {
             metrics::counter!("deckhand_deliveries_total", "source" => delivery.source.name(), "result" => "dead").increment(1);
             return self
                 .store
-                .bury_delivery(&delivery.id, now, &error.to_string())
+                .bury_delivery(&delivery.id, now, &self.surfaces.clean(&error.to_string()))
                 .await;
         };
         if delivery.attempts + 1 >= ATTEMPTS_MAX {
@@ -166,14 +166,18 @@ impl Dispatch {
             metrics::counter!("deckhand_deliveries_total", "source" => delivery.source.name(), "result" => "dead").increment(1);
             return self
                 .store
-                .bury_delivery(&delivery.id, now, &error.to_string())
+                .bury_delivery(&delivery.id, now, &self.surfaces.clean(&error.to_string()))
                 .await;
         }
         let pause = retry_after
             .unwrap_or_else(|| super::pause_before_try(delivery.attempts + 1))
             .min(PAUSE_MAX);
         self.store
-            .postpone_delivery(&delivery.id, self.clock.later(pause), &error.to_string())
+            .postpone_delivery(
+                &delivery.id,
+                self.clock.later(pause),
+                &self.surfaces.clean(&error.to_string()),
+            )
             .await
     }
 

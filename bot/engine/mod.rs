@@ -119,6 +119,19 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// The same in words that may be logged, stored and said.
+    fn without_secrets(self, redactor: &Redactor) -> Self {
+        match self {
+            Self::Transient { what, retry_after } => Self::Transient {
+                what: redactor.redacted(what),
+                retry_after,
+            },
+            Self::Permanent { what } => Self::Permanent {
+                what: redactor.redacted(what),
+            },
+        }
+    }
+
     #[expect(clippy::needless_pass_by_value, reason = "it is passed as a function")]
     fn transient(what: impl ToString) -> Self {
         Self::Transient {
@@ -187,4 +200,22 @@ fn pause_before_try(attempts: i64) -> Duration {
         * 2_u32.pow(u32::try_from(attempts.clamp(1, 12) - 1).unwrap_or(0));
     let chance = u32::from(uuid::Uuid::new_v4().as_bytes()[0]);
     doubled + doubled / 4 * chance / 256
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Fault, Redactor};
+
+    #[test]
+    fn what_failed_is_told_without_secrets() {
+        let redactor = Redactor::new(["canary-of-a-platform".into()]).expect("made");
+        let what = "the server answered canary-of-a-platform";
+        for fault in [Fault::transient(what), Fault::permanent(what)] {
+            let told = format!("{:?}", fault.without_secrets(&redactor));
+            assert!(
+                !told.contains("canary") && told.contains("answered [redacted]"),
+                "{told}"
+            );
+        }
+    }
 }

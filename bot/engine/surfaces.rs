@@ -261,7 +261,9 @@ impl Surfaces {
         found.unwrap_or_else(|_| conversation.0.clone())
     }
 
-    fn clean(&self, text: &str) -> String {
+    /// A text without secrets, for whoever stores what a surface answered.
+    #[must_use]
+    pub fn clean(&self, text: &str) -> String {
         self.redactor.redact(text).into_owned()
     }
 

@@ -4,6 +4,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 
 /// The shortest secret that is looked for, in bytes. Shorter ones stand in ordinary words.
 pub(super) const SECRET_MIN_BYTES: usize = 8;
+/// From this length on, in bytes, small letters alone are taken for a secret; words are shorter.
+const WORD_MAX_BYTES: usize = 16;
 /// The longest part of one secret that is looked for, in bytes.
 const SECRET_MAX_BYTES: usize = 16 << 10;
 /// The shortest line of a secret of several lines that is looked for by itself, in bytes.
@@ -75,7 +77,7 @@ pub(super) fn parts_of(secret: &str) -> Vec<&str> {
         end -= 1;
     }
     let whole = secret[..end].trim();
-    if whole.len() < SECRET_MIN_BYTES {
+    if whole.len() < SECRET_MIN_BYTES || is_word(whole) {
         return Vec::new();
     }
     let mut parts = vec![whole];
@@ -93,6 +95,11 @@ pub(super) fn parts_of(secret: &str) -> Vec<&str> {
         );
     }
     parts
+}
+
+/// Whether it could be a word of an ordinary sentence, such as `password`: taking that out would spoil every text.
+fn is_word(text: &str) -> bool {
+    text.len() < WORD_MAX_BYTES && text.bytes().all(|byte| byte.is_ascii_lowercase())
 }
 
 fn in_json(text: &str) -> String {
@@ -151,7 +158,7 @@ mod tests {
     #[test]
     fn base64_is_found_wherever_it_begins() {
         for length in SECRET_MIN_BYTES..40 {
-            let secret: String = ('a'..='z').cycle().take(length).collect();
+            let secret: String = ('A'..='Z').cycle().take(length).collect();
             for before in ["", "u", "us", "use", "user:"] {
                 let encoded = STANDARD.encode(format!("{before}{secret}@"));
                 let found = (0..3)

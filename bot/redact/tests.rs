@@ -252,3 +252,22 @@ fn nothing_twice_is_the_same_as_once() {
 fn a_redactor_prints_no_secret() {
     assert_eq!(format!("{:?}", redactor()), "Redactor { .. }");
 }
+
+#[test]
+fn a_secret_that_is_a_word_spoils_no_sentence() {
+    for weak in ["short", "password", "development", " changeme "] {
+        let weak = SecretString::from(weak);
+        assert!(!is_looked_for(&weak));
+        let redactor = Redactor::new([weak]).expect("made");
+        let sentence = "a short note: the password of the development server, please changeme";
+        assert_eq!(redactor.redact(sentence), sentence);
+    }
+    for strong in [
+        "password1",
+        "hunter-two-canary",
+        "Zoological",
+        "onlysmalllettersbutmany",
+    ] {
+        assert!(is_looked_for(&strong.into()), "{strong}");
+    }
+}

@@ -1,5 +1,6 @@
 //! Doors and pages. A door verifies, stores, and only then answers; work happens elsewhere.
 
+mod artifacts;
 pub mod doors;
 pub mod health;
 pub mod pages;

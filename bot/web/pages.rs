@@ -4,7 +4,6 @@ use std::{convert::Infallible, time::Duration};
 
 use askama::Template;
 use axum::{
-    body::Body,
     extract::{Path, Query, State},
     http::{StatusCode, header},
     response::{
@@ -141,6 +140,7 @@ pub async fn task(
             [
                 (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
                 (header::REFERRER_POLICY, "no-referrer"),
+                (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
             ],
             Html(web.redactor.redacted(html)),
         )
@@ -202,25 +202,10 @@ pub async fn artifact(
     if !known {
         return not_found();
     }
-    match tokio::fs::read(
-        web.config
-            .data_dir
-            .join("artifacts")
-            .join(&task.id.0)
-            .join(&name),
-    )
-    .await
-    {
-        Ok(bytes) => (
-            [
-                (header::CONTENT_TYPE, "image/png"),
-                (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-            ],
-            Body::from(bytes),
-        )
-            .into_response(),
-        Err(_) => not_found(),
-    }
+    let folder = web.config.data_dir.join("artifacts").join(&task.id.0);
+    super::artifacts::answer(&folder.join(&name))
+        .await
+        .unwrap_or_else(not_found)
 }
 
 /// `/tasks/<id>/events?key=…`: the live log.

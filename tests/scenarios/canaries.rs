@@ -4,7 +4,7 @@ use deckhand_world::models::{Phase, Script, Turn};
 
 use crate::harness::{
     MODEL_KEY, PATIENCE, REQUEST, Stage,
-    canaries::Search,
+    canaries::{Home, Search},
     planted::{HOMES, planting},
 };
 
@@ -113,5 +113,49 @@ async fn no_canary_is_found_anywhere_after_a_whole_story() {
     // What the agent took was taken in: the pull request has it, and there was nothing in it.
     let log = stage.log(&stage.task(&thread).await.id).await;
     assert!(log.contains("/tmp/loot"), "{log}");
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_somebody_pastes_is_kept_nowhere_and_reaches_no_agent() {
+    let stage = Stage::open().await;
+    let thread = stage
+        .planned(&format!(
+            "{REQUEST} It still works with {MODEL_KEY}, by the way."
+        ))
+        .await;
+    stage.models.pause();
+    thread
+        .say("ana", &format!("Try it with {MODEL_KEY} please."))
+        .await
+        .unwrap();
+    stage.wait_for_state(&thread, "planning").await;
+    stage.models.until_waiting(1, PATIENCE).await.unwrap();
+    let own_words = Home {
+        place: "the thread",
+        kind: "",
+        because: "ana wrote it there herself",
+    };
+    let mut search = Search::new(stage.canaries(), &[&HOMES[..], &[own_words]].concat());
+    let sandbox = stage.sandboxes().await.remove(0);
+    let look = "env; cat /proc/[0-9]*/environ 2>/dev/null; grep -rsa 'It still works' /home/agent | head -c 900000";
+    let seen = stage.inside(&sandbox, look).await;
+    assert!(
+        seen.contains("It still works with [redacted]"),
+        "the words reach the agent without the key: {seen}"
+    );
+    search.look("the sandbox", seen.as_bytes());
+    stage.models.resume();
+    stage.wait_for_state(&thread, "awaiting_approval").await;
+    stage.stop(&thread).await;
+    stage.settle().await;
+    stage.search_host(&mut search, &[&thread]).await;
+    search.assert_nothing_found();
+    assert!(
+        search
+            .at_home()
+            .iter()
+            .any(|find| find.place == "the thread")
+    );
     stage.close().await;
 }

@@ -24,6 +24,7 @@ use crate::{
         task::Task,
     },
     engine::gather,
+    redact::Sought,
 };
 
 /// Where files that hung on the request lie in the sandbox.
@@ -239,6 +240,18 @@ async fn ended_before(context: &Context, name: &SandboxName, what: &str) -> Resu
     )))
 }
 
+/// A file of text without any secret that this process holds; another file as it is.
+fn without_held_secrets(context: &Context, bytes: Vec<u8>) -> Vec<u8> {
+    match String::from_utf8(bytes) {
+        Ok(text) => {
+            let mut text = serde_json::Value::String(text);
+            context.redactor.redact_value(&mut text, Sought::Held);
+            text.as_str().unwrap_or_default().as_bytes().to_vec()
+        }
+        Err(other) => other.into_bytes(),
+    }
+}
+
 async fn place_files(
     context: &Context,
     task: &Task,
@@ -264,6 +277,7 @@ async fn place_files(
             .surfaces
             .download(&task.conversation, file, ATTACHMENT_MAX_BYTES)
             .await?;
+        let bytes = without_held_secrets(context, bytes);
         let safe: String = file
             .name
             .chars()
