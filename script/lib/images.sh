@@ -144,11 +144,23 @@ shim_program() {
     cargo build --manifest-path "$root/Cargo.toml" --release --package deckhand-shim --target-dir "$root/target/shim"
 }
 
+# registries_of <image>: the hosts that the image's package managers fetch from, separated by commas, as they say it
+# themselves in a container without a network. The system's own packages are no part of it: a sandbox has a root that
+# cannot be written. The network policy's preset `trusted` lets sandboxes read from these.
+registries_of() {
+  docker run --rm --network none --entrypoint sh "$1" -c '
+    npm config get registry
+    python3 -c "from pip._internal.models.index import PyPI as index; print(index.simple_url, \"https://\" + index.file_storage_domain, sep=\"\n\")"
+    pip config get global.index-url
+    true' 2>/dev/null | sed -nE 's#^https?://([^/@]*@)?([^/:]+(:[0-9]+)?).*#\2#p' | sort -u | paste -sd,
+}
+
 sandbox_image() {
   local name=$1 from=$2 context inputs
   inputs=$({ cat "$templates/sandbox.Dockerfile" "$shim"; inputs_of "$from"; } | hash_of)
   if [ "$(inputs_of "deckhand-sandbox:$name")" = "$inputs" ]; then say "   deckhand-sandbox:$name is up to date"; return; fi
   context=$(mktemp -d "$scratch/context.XXXXXX")
   install -m 0755 "$shim" "$context/shim"
-  build "sandbox-$name" "deckhand-sandbox:$name" "$templates/sandbox.Dockerfile" "$context" "$inputs" "FROM_IMAGE=$from"
+  build "sandbox-$name" "deckhand-sandbox:$name" "$templates/sandbox.Dockerfile" "$context" "$inputs" "FROM_IMAGE=$from" \
+    "REGISTRIES=$(registries_of "$from")"
 }

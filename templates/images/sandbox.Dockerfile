@@ -6,5 +6,6 @@
 ARG FROM_IMAGE
 FROM ${FROM_IMAGE}
 COPY shim /opt/deckhand/shim
+ARG REGISTRIES=
 ARG INPUTS=unknown
-LABEL deckhand.inputs=${INPUTS}
+LABEL deckhand.inputs=${INPUTS} deckhand.registries=${REGISTRIES}
