@@ -4,6 +4,7 @@ mod doctor;
 mod policy;
 mod secrets;
 
+use doctor::Depth;
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
@@ -44,7 +45,11 @@ enum Verb {
     /// Opens the doors and works.
     Serve,
     /// Checks everything that is needed, and says what to do about what is missing.
-    Doctor,
+    Doctor {
+        /// Also tries every wall of the sandbox from inside, in a container of the default agent's image.
+        #[arg(long)]
+        probe: bool,
+    },
     /// Prints the settings in force, secrets masked.
     Config {
         /// Prints the reference of every setting instead.
@@ -144,7 +149,10 @@ async fn obey(
 ) -> anyhow::Result<ExitCode> {
     match arguments.verb {
         Verb::Serve => serve(config, redactor).await?,
-        Verb::Doctor => return doctor::run(&config, &redactor).await,
+        Verb::Doctor { probe } => {
+            let depth = if probe { Depth::Tried } else { Depth::Asked };
+            return doctor::run(&config, &redactor, depth).await;
+        }
         Verb::Config { .. } => {}
         Verb::Migrate => {
             tokio::fs::create_dir_all(&config.data_dir).await?;

@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use deckhand_executors::{Executor, docker::DockerExecutor, mirror};
 
+mod walls;
+
 use super::say;
 use crate::{
     config::{Config, GithubSignIn},
@@ -22,8 +24,21 @@ struct Finding {
     outcome: Result<String, String>,
 }
 
+/// How closely it looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// At what can be asked.
+    Asked,
+    /// Also at what has to be tried, in a container.
+    Tried,
+}
+
 /// Looks at everything. The exit status says whether all is well.
-pub(super) async fn run(config: &Config, redactor: &Redactor) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(
+    config: &Config,
+    redactor: &Redactor,
+    depth: Depth,
+) -> anyhow::Result<ExitCode> {
     let mut findings = vec![
         Finding {
             about: "git",
@@ -44,7 +59,7 @@ pub(super) async fn run(config: &Config, redactor: &Redactor) -> anyhow::Result<
         about: "network",
         outcome: super::policy::finding(config),
     });
-    findings.extend(engine(config).await);
+    findings.extend(engine(config, depth).await);
     findings.push(Finding {
         about: "slack",
         outcome: slack(config).await,
@@ -132,7 +147,7 @@ async fn stored_secrets(config: &Config) -> Result<String, String> {
     ))
 }
 
-async fn engine(config: &Config) -> Vec<Finding> {
+async fn engine(config: &Config, depth: Depth) -> Vec<Finding> {
     let executor = match DockerExecutor::connect(
         &config.instance,
         config.sandbox.docker_host.as_deref(),
@@ -152,6 +167,9 @@ async fn engine(config: &Config) -> Vec<Finding> {
         about: "engine",
         outcome: executor.describe().await.map_err(|error| error.to_string()),
     }];
+    if findings.iter().all(|finding| finding.outcome.is_ok()) {
+        findings.extend(walls::asked(&executor, config.sandbox.runtime.as_deref()).await);
+    }
     let agents = match Agents::new(config) {
         Ok(agents) => agents,
         Err(error) => {
@@ -186,10 +204,14 @@ async fn engine(config: &Config) -> Vec<Finding> {
         )),
         Err(error) => Err(error.to_string()),
     };
+    let is_present = outcome.is_ok();
     findings.push(Finding {
         about: "image",
         outcome,
     });
+    if is_present && depth == Depth::Tried {
+        findings.extend(walls::tried(&executor, &image, config.sandbox.runtime.clone()).await);
+    }
     findings
 }
 

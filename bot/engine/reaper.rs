@@ -2,14 +2,27 @@
 
 use std::time::Duration;
 
+use deckhand_executors::sandbox::Condition;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{Context, Fault, dispatch::work_delivery};
-use crate::domain::{TaskId, event::Event};
+use crate::domain::{TaskId, event::Event, task::State};
 
 /// How often it looks.
 const EVERY: Duration = Duration::from_secs(30);
+
+/// The label that names the task of a container or volume.
+const TASK_LABEL: &str = "deckhand.task";
+/// How long a task that is over may take to clear up behind itself, in milliseconds.
+const RELEASED_WITHIN_MS: i64 = 10 * 60 * 1_000;
+/// How the task's name is read from the name of what it left in a folder.
+type TaskOf = fn(&str) -> Option<&str>;
+/// The folders in the data folder with something of each task.
+const FOLDERS: [(&str, TaskOf); 2] = [
+    ("s", |name| name.rsplit_once('-').map(|(task, _)| task)),
+    ("quarantine", |name| name.strip_suffix(".git")),
+];
 
 /// Looks every half minute, until `stop`.
 pub async fn run(context: Context, stop: CancellationToken) {
@@ -26,21 +39,97 @@ pub async fn run(context: Context, stop: CancellationToken) {
 
 /// One round.
 pub async fn step(context: &Context) -> Result<(), Fault> {
+    remove_sandboxes(context).await?;
+    remove_volumes(context).await?;
+    remove_folders(context).await?;
+    end_waits(context).await
+}
+
+/// Sandboxes whose task does not use the machine. What belongs to no task at all, as a trial of the walls does, goes when
+/// it has ended.
+async fn remove_sandboxes(context: &Context) -> Result<(), Fault> {
     for sandbox in context.executor.list().await? {
-        let Some(task) = sandbox
-            .labels
-            .get("deckhand.task")
-            .map(|id| TaskId(id.clone()))
-        else {
-            continue;
+        let is_used = match sandbox.labels.get(TASK_LABEL) {
+            Some(id) => {
+                let stored = context.store.task(&TaskId(id.clone())).await?;
+                stored.is_some_and(|stored| stored.task.state.holds_slot())
+            }
+            None => sandbox.condition == Condition::Running,
         };
-        let stored = context.store.task(&task).await?;
-        let is_used = stored.is_some_and(|stored| stored.task.state.holds_slot());
         if !is_used {
-            info!(%task, sandbox = sandbox.name.0, "a sandbox without a live task is removed");
+            info!(
+                sandbox = sandbox.name.0,
+                "a sandbox without a live task is removed"
+            );
             context.executor.stop(&sandbox.name).await?;
         }
     }
+    Ok(())
+}
+
+/// Volumes whose task will never need them again, also those of a start that was broken off before its container was made.
+async fn remove_volumes(context: &Context) -> Result<(), Fault> {
+    for (volume, labels) in context.executor.labelled_volumes().await? {
+        let Some(id) = labels.get(TASK_LABEL) else {
+            continue;
+        };
+        if is_done_with(context, &TaskId(id.clone())).await? {
+            info!(volume = volume.0, "a volume without a task is removed");
+            context.executor.remove_volume(&volume).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Folders of sockets and of quarantined commits whose task will never need them again.
+async fn remove_folders(context: &Context) -> Result<(), Fault> {
+    for (folder, task_of) in FOLDERS {
+        let Ok(mut entries) = tokio::fs::read_dir(context.config.data_dir.join(folder)).await
+        else {
+            // Nothing was ever put there.
+            continue;
+        };
+        while let Some(entry) = entries.next_entry().await.map_err(Fault::transient)? {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let Some(task) = task_of(&name) else { continue };
+            if !is_done_with(context, &TaskId(task.to_owned())).await? {
+                continue;
+            }
+            info!(
+                folder,
+                name, "what a task left in the data folder is removed"
+            );
+            let path = entry.path();
+            let removed = if entry.file_type().await.is_ok_and(|kind| kind.is_dir()) {
+                tokio::fs::remove_dir_all(path).await
+            } else {
+                tokio::fs::remove_file(path).await
+            };
+            if let Err(error) = removed {
+                warn!(folder, name, %error, "it could not be removed");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether nothing of a task is needed any more. A task that failed can be tried again, and goes on with what is there.
+async fn is_done_with(context: &Context, task: &TaskId) -> Result<bool, Fault> {
+    let Some(stored) = context.store.task(task).await? else {
+        return Ok(true);
+    };
+    let state = &stored.task.state;
+    let ended = context
+        .clock
+        .now()
+        .milliseconds_since(stored.task.changed_at);
+    let can_go_on = !state.is_over() || matches!(state, State::Failed { .. });
+    // The task's own release comes first; this is for what it missed.
+    Ok(!can_go_on && ended > RELEASED_WITHIN_MS)
+}
+
+/// Decisions that nobody takes.
+async fn end_waits(context: &Context) -> Result<(), Fault> {
     let longest = i64::try_from(context.config.limits.wait.as_millis()).unwrap_or(i64::MAX);
     for state in ["awaiting_approval", "awaiting_input"] {
         for stored in context.store.tasks_in(state).await? {

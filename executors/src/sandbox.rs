@@ -237,6 +237,10 @@ pub trait Executor: Send + Sync {
     async fn list(&self) -> Result<Vec<Listed>, ExecutorError>;
     /// Lists the volumes of this instance.
     async fn volumes(&self) -> Result<Vec<VolumeName>, ExecutorError>;
+    /// The volumes of this instance with their labels.
+    async fn labelled_volumes(
+        &self,
+    ) -> Result<Vec<(VolumeName, BTreeMap<String, String>)>, ExecutorError>;
     /// Whether the image is present.
     async fn has_image(&self, image: &str) -> Result<bool, ExecutorError>;
     /// What a label of an image says; none where the image or the label is not there.

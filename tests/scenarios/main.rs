@@ -22,6 +22,7 @@ mod ceilings;
 mod deliveries;
 mod following;
 mod held;
+mod leftovers;
 mod linear;
 mod main_job;
 mod network;

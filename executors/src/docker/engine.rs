@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use bollard::{API_DEFAULT_VERSION, Docker, errors::Error};
 use tokio::sync::OnceCell;
 
+use super::features::Features;
 use crate::sandbox::ExecutorError;
 
 /// Where engines put their socket by custom.
@@ -24,6 +25,7 @@ struct Ready {
     docker: Docker,
     processors: f64,
     root: Option<PathBuf>,
+    features: Features,
 }
 
 impl Engine {
@@ -51,6 +53,11 @@ impl Engine {
     /// How many processors the engine has; it refuses containers that ask for more.
     pub async fn processors(&self) -> Result<f64, ExecutorError> {
         Ok(self.ready().await?.processors)
+    }
+
+    /// What the engine has of what the walls are made of.
+    pub async fn features(&self) -> Result<&Features, ExecutorError> {
+        Ok(&self.ready().await?.features)
     }
 
     /// The folder of the engine's data, as the engine's host has it.
@@ -95,6 +102,7 @@ impl Engine {
                 Ok(Ready {
                     docker,
                     processors,
+                    features: Features::of(&facts),
                     root: facts.docker_root_dir.map(PathBuf::from),
                 })
             })

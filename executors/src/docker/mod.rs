@@ -12,13 +12,18 @@ mod disk;
 mod engine;
 mod exec;
 mod facts;
+mod features;
 mod measure;
 mod output;
 pub mod probe;
 mod shape;
 mod walls;
 
-use std::{collections::HashMap, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bollard::{
@@ -42,6 +47,7 @@ use engine::{Engine, refused, status_of};
 use facts::{object_name, watched};
 
 pub use disk::Floor;
+pub use features::Features;
 use walls::Lent;
 
 /// Set on everything that Deckhand makes.
@@ -100,6 +106,16 @@ impl DockerExecutor {
             disk: DiskWatch::keeping(floor),
             ..self
         }
+    }
+
+    /// What the engine has of what the walls are made of; without one of them no sandbox starts.
+    pub async fn features(&self) -> Result<&Features, ExecutorError> {
+        self.engine.features().await
+    }
+
+    /// A sentence where the engine's disk has too little room for one more sandbox.
+    pub async fn lack_of_room(&self) -> Result<Option<String>, ExecutorError> {
+        Ok(self.disk.lacks_room(self.engine.root().await?))
     }
 
     /// Watches what a running container takes of the disk, by what stands in its labels.
@@ -262,7 +278,9 @@ impl DockerExecutor {
 #[async_trait]
 impl Executor for DockerExecutor {
     async fn start(&self, spec: &SandboxSpec) -> Result<(), ExecutorError> {
-        if let Some(sentence) = self.disk.lacks_room(self.engine.root().await?) {
+        let features = self.engine.features().await?;
+        let refusal = features.refusal(spec.runtime.as_deref());
+        if let Some(sentence) = refusal.or(self.lack_of_room().await?) {
             return Err(ExecutorError::Start(sentence));
         }
         self.make_volumes(spec).await?;
@@ -427,6 +445,13 @@ impl Executor for DockerExecutor {
     }
 
     async fn volumes(&self) -> Result<Vec<VolumeName>, ExecutorError> {
+        let volumes = self.labelled_volumes().await?;
+        Ok(volumes.into_iter().map(|(name, _)| name).collect())
+    }
+
+    async fn labelled_volumes(
+        &self,
+    ) -> Result<Vec<(VolumeName, BTreeMap<String, String>)>, ExecutorError> {
         let filters =
             HashMap::from([("label", vec![format!("{INSTANCE_LABEL}={}", self.instance)])]);
         let options = ListVolumesOptionsBuilder::default()
@@ -443,7 +468,7 @@ impl Executor for DockerExecutor {
             .volumes
             .unwrap_or_default()
             .into_iter()
-            .map(|volume| VolumeName(volume.name))
+            .map(|volume| (VolumeName(volume.name), volume.labels.into_iter().collect()))
             .collect())
     }
 

@@ -85,6 +85,11 @@ impl Executor for Folder {
     async fn volumes(&self) -> Result<Vec<VolumeName>, ExecutorError> {
         unimplemented!()
     }
+    async fn labelled_volumes(
+        &self,
+    ) -> Result<Vec<(VolumeName, std::collections::BTreeMap<String, String>)>, ExecutorError> {
+        unimplemented!()
+    }
     async fn has_image(&self, _: &str) -> Result<bool, ExecutorError> {
         unimplemented!()
     }
