@@ -77,6 +77,7 @@ async fn no_canary_is_found_anywhere_after_a_whole_story() {
         "ANTHROPIC_API_KEY",
         "OPENAI_API_KEY",
         "GEMINI_API_KEY",
+        "registry token",
         "password in an address",
         "page secret",
         "encryption key of the data folder",

@@ -16,6 +16,9 @@ use super::{
 /// The password in the address of a remote; a database's address is read by the same code.
 const REMOTE_PASSWORD: &str = "canary-password-in-an-address-63";
 
+/// The credential of a package registry, as the setting has it; the secret is what follows the form.
+const REGISTRY_CREDENTIAL: &str = "bearer:canary-of-a-registrys-token-4406";
+
 /// Where canaries belong, each with its reason.
 pub const HOMES: [Home; 3] = [
     Home {
@@ -42,6 +45,7 @@ pub fn planting() -> Props {
         ("GITHUB_TOKEN", GITHUB_TOKEN),
         ("OPENAI_API_KEY", "sk-canary-of-the-second-provider-2209"),
         ("GEMINI_API_KEY", "canary-of-the-third-provider-8174"),
+        ("DECKHAND_CREDENTIAL_NPM", REGISTRY_CREDENTIAL),
     ];
     Props {
         settings: settings
@@ -69,6 +73,13 @@ impl Stage {
                 Some(Canary::new(setting.variable, value))
             })
             .collect();
+        if let Some((_, token)) = self
+            .variables
+            .get("DECKHAND_CREDENTIAL_NPM")
+            .and_then(|value| value.split_once(':'))
+        {
+            canaries.push(Canary::new("registry token", token));
+        }
         if self.file.contains(REMOTE_PASSWORD) {
             canaries.push(Canary::new("password in an address", REMOTE_PASSWORD));
         }
