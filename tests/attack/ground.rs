@@ -340,9 +340,20 @@ impl Ground {
         std::fs::write(&secret, canary.as_str())?;
         let before = look(row.sign)?;
         let packets = self.packets_of_sandbox().await?;
-        let ran = self
-            .run_in_sandbox(row.script, &self.variables(canary, &secret))
-            .await?;
+        let variables = self.variables(canary, &secret);
+        let ran = match self.run_in_sandbox(row.script, &variables).await {
+            Ok(ran) => ran,
+            Err(error) => {
+                // Who fills the disk is ended, and with the sandbox goes what the attempt said.
+                let condition = self.executor.condition(&self.sandbox()).await?;
+                return match condition {
+                    Condition::Ended { by, .. } if by.want_of_room().is_some() => {
+                        Ok(Outcome::held(by.want_of_room().unwrap_or_default()))
+                    }
+                    Condition::Ended { .. } | Condition::Running | Condition::Absent => Err(error),
+                };
+            }
+        };
         let after = look(row.sign)?;
         // A sandbox that was killed for the attempt sent nothing more.
         let left = match self.executor.condition(&self.sandbox()).await? {
