@@ -25,6 +25,7 @@ use askama::Template;
 
 pub use amounts::{duration, spent};
 pub use commit::{CommitExtra, commit_message};
+pub use fence::FenceMark;
 pub use labels::{
     CHOOSE, FormLabels, OPEN_PULL_REQUEST, OPEN_TASK, PICTURES, choice_label, form_labels, label,
 };

@@ -6,13 +6,18 @@
 use askama::Template;
 
 use super::{
-    fence::{cited, fence},
+    fence::{FenceMark, cited, fence},
     result::verdict_word,
     tame::filters,
 };
 use crate::domain::{
-    conversation::Line, effect::Assignment, held::HeldVerdict, plan::Plan, proof::Judged,
-    specification::SpecificationDraft, task::Task,
+    conversation::{Line, Person},
+    effect::Assignment,
+    held::HeldVerdict,
+    plan::Plan,
+    proof::Judged,
+    specification::SpecificationDraft,
+    task::Task,
 };
 
 /// What a prompt needs to know beside the task.
@@ -20,6 +25,8 @@ use crate::domain::{
 pub struct PromptExtra {
     /// Rules files that the repository has at its root: `AGENTS.md`, `CLAUDE.md`.
     pub repository_rules: Vec<String>,
+    /// What stands at the edges of the prompt's fences.
+    pub mark: FenceMark,
     /// The branch that is checked out.
     pub branch: String,
     /// What the network policy lets the sandbox reach beside the model, a rule a line.
@@ -123,13 +130,24 @@ impl<'a> Subject<'a> {
         !self.background.is_empty()
     }
 
+    /// One fence for each person, in the order in which they first spoke.
     fn background(&self) -> String {
-        let said: Vec<String> = self
-            .background
+        let mut people: Vec<(&Person, Vec<&str>)> = Vec::new();
+        for line in &self.background {
+            match people.iter_mut().find(|(who, _)| who.id == line.author.id) {
+                Some((_, said)) => said.push(&line.text),
+                None => people.push((&line.author, vec![&line.text])),
+            }
+        }
+        let fenced: Vec<String> = people
             .iter()
-            .map(|line| format!("{}: {}", line.author.name, line.text))
+            .map(|(who, said)| self.fence(&format!("said by {}", who.name), &said.join("\n")))
             .collect();
-        fence(&said.join("\n"))
+        fenced.join("\n")
+    }
+
+    fn fence(&self, source: &str, content: &str) -> String {
+        fence(&self.extra.mark, source, content)
     }
 
     const fn specification(&self) -> Option<&SpecificationDraft> {

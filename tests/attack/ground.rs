@@ -8,7 +8,7 @@ use deckhand_executors::{
     Executor as _, SandboxName, SandboxSpec,
     agent::sandbox_environment,
     docker::DockerExecutor,
-    egress::{ApiKey, BaseAddress, EgressHandle, EgressPolicy, EgressProxy, Opening, Phase, Way},
+    egress::{BaseAddress, EgressHandle, EgressPolicy, EgressProxy, Opening, Phase, Provider, Way},
     sandbox::{Access, Condition, Exec, Limits, Mount, MountSource, VolumeName},
 };
 use tempfile::TempDir;
@@ -32,7 +32,7 @@ const OUTPUT_BYTES: usize = 256 * 1024;
 /// The key of the model provider; it is a canary too.
 pub const MODEL_KEY: &str = "sk-ant-canary-the-suites-own-model-key";
 /// What an attempt prints when its tools worked, whatever came of them.
-const TRIED: &str = "tried";
+pub const TRIED: &str = "tried";
 const MIB: u64 = 1024 * 1024;
 
 /// An attack that is made by a script in a container, as the sandbox's user.
@@ -107,6 +107,9 @@ impl Road {
     pub const WORK: Self = Self::House(Phase::Work);
 }
 
+/// The rules of a ground; they may know the port on which the suite listens.
+pub type Policy = fn(u16) -> anyhow::Result<EgressPolicy>;
+
 /// What came of a script.
 #[derive(Clone, Debug, Default)]
 pub struct Ran {
@@ -151,7 +154,7 @@ pub struct Ground {
 
 impl Ground {
     /// Starts the sandbox and the bare containers. `family` makes the names.
-    pub async fn lay(family: &str, policy: EgressPolicy) -> anyhow::Result<Self> {
+    pub async fn lay(family: &str, policy: Policy) -> anyhow::Result<Self> {
         let instance = format!("attack-{family}-{}", std::process::id());
         let executor = DockerExecutor::connect(&instance, None)?.lending(vec!["/tmp".into()]);
         if !executor.has_image(IMAGE).await? {
@@ -170,6 +173,7 @@ impl Ground {
         }
         let mut internet = Internet::start().await?;
         internet.serve_without_rules(&folder.path().join("open"))?;
+        let internet_port = internet.port;
         let mut ground = Self {
             house: EgressProxy::new(Way::proxy(&internet.proxy)?)?,
             direct: EgressProxy::new(Way::Direct)?,
@@ -177,7 +181,7 @@ impl Ground {
             executor,
             instance,
             folder,
-            policy,
+            policy: policy(internet_port)?,
             egress: None,
             host: own_address(),
             gateway: docker(&[
@@ -212,15 +216,9 @@ impl Ground {
     }
 
     async fn start_sandbox(&self) -> anyhow::Result<()> {
-        let spec = SandboxSpec {
-            name: self.sandbox(),
-            image: IMAGE.to_owned(),
-            command: [SHIM, "run", "--", "sleep", "infinity"]
-                .map(str::to_owned)
-                .to_vec(),
-            environment: sandbox_environment(),
-            working_directory: "/work".to_owned(),
-            mounts: vec![
+        let spec = sandbox(
+            self.sandbox(),
+            vec![
                 Mount {
                     source: MountSource::Volume(VolumeName(format!("{}-work", self.instance))),
                     target: "/work".to_owned(),
@@ -232,18 +230,7 @@ impl Ground {
                     access: Access::ReadOnly,
                 },
             ],
-            labels: BTreeMap::new(),
-            limits: Limits {
-                memory_bytes: 512 * MIB,
-                processors: 1.0,
-                processes: 256,
-                open_files: 1024,
-                scratch_bytes: 64 * MIB,
-                disk_bytes: 2048 * MIB,
-                files: 100_000,
-            },
-            runtime: None,
-        };
+        );
         self.executor.start(&spec).await.context("the sandbox")
     }
 
@@ -290,8 +277,11 @@ impl Ground {
         };
         // Nobody reads the log; a full one drops.
         let (log, _records) = mpsc::channel(1);
-        let key = ApiKey::anthropic(MODEL_KEY.into());
-        let model = BaseAddress::new("anthropic", "http://model.example", &key)?;
+        let model = BaseAddress::of_provider(
+            Provider::Anthropic,
+            "http://model.example",
+            MODEL_KEY.into(),
+        )?;
         let opening = Opening {
             policy: self.policy.clone(),
             bases: vec![model],
@@ -499,15 +489,43 @@ impl Ground {
 
 impl Drop for Ground {
     fn drop(&mut self) {
-        // A suite that broke off leaves nothing behind either, and a drop cannot wait for the executor.
-        let removal = "for kind in container volume; do
-             all=-q; [ $kind = container ] && all=-aq
-             docker $kind ls $all --filter label=deckhand.instance=$0 | xargs -r docker $kind rm -f
-           done";
-        let _ = Command::new("sh")
-            .args(["-c", removal, &self.instance])
-            .output();
+        sweep(&self.instance);
     }
+}
+
+/// A sandbox that waits for commands behind the shim, as a run's does.
+pub fn sandbox(name: SandboxName, mounts: Vec<Mount>) -> SandboxSpec {
+    SandboxSpec {
+        name,
+        image: IMAGE.to_owned(),
+        command: [SHIM, "run", "--", "sleep", "infinity"]
+            .map(str::to_owned)
+            .to_vec(),
+        environment: sandbox_environment(),
+        working_directory: "/work".to_owned(),
+        mounts,
+        labels: BTreeMap::new(),
+        limits: Limits {
+            memory_bytes: 512 * MIB,
+            processors: 1.0,
+            processes: 256,
+            open_files: 1024,
+            scratch_bytes: 64 * MIB,
+            disk_bytes: 2048 * MIB,
+            files: 100_000,
+        },
+        runtime: None,
+    }
+}
+
+/// Takes away what an instance left in the engine: a suite that broke off leaves nothing behind, and a drop cannot wait
+/// for the executor.
+pub fn sweep(instance: &str) {
+    let removal = "for kind in container volume; do
+         all=-q; [ $kind = container ] && all=-aq
+         docker $kind ls $all --filter label=deckhand.instance=$0 | xargs -r docker $kind rm -f
+       done";
+    let _ = Command::new("sh").args(["-c", removal, instance]).output();
 }
 
 /// The rows as the table lists them.
@@ -526,7 +544,7 @@ pub async fn try_all(
     suite: &mut Suite,
     family: super::suite::Family,
     rows: &[&Inside],
-    policy: EgressPolicy,
+    policy: Policy,
 ) -> anyhow::Result<()> {
     let list = listed(rows, family);
     if !suite.wants_any(&list) {

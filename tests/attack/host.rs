@@ -586,5 +586,8 @@ pub fn listed() -> Vec<Listed> {
 
 /// Makes them.
 pub async fn run(suite: &mut Suite) -> anyhow::Result<()> {
-    ground::try_all(suite, Family::Host, &table(), EgressPolicy::default()).await
+    ground::try_all(suite, Family::Host, &table(), |_| {
+        Ok(EgressPolicy::default())
+    })
+    .await
 }

@@ -19,6 +19,7 @@ mod ground;
 mod host;
 mod internet;
 mod network;
+mod repository;
 mod suite;
 
 use std::process::ExitCode;
@@ -96,6 +97,7 @@ fn read(arguments: &[String]) -> Asked {
 fn rows() -> Vec<Listed> {
     let mut rows = network::listed();
     rows.extend(host::listed());
+    rows.extend(repository::listed());
     rows
 }
 
@@ -105,7 +107,8 @@ fn attack(filter: Filter) -> ExitCode {
     let mut suite = Suite::new(filter);
     let outcome = runtime.block_on(async {
         network::run(&mut suite).await?;
-        host::run(&mut suite).await
+        host::run(&mut suite).await?;
+        repository::run(&mut suite).await
     });
     let is_good = suite.finish();
     if let Err(error) = outcome {

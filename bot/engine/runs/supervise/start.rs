@@ -19,7 +19,7 @@ use crate::{
     },
     engine::{dispatch::work_delivery, gather},
     store::runs::StoredRun,
-    words::{self, PromptExtra},
+    words::{self, FenceMark, PromptExtra},
 };
 use deckhand_executors::{
     SandboxName, SandboxSpec,
@@ -86,6 +86,7 @@ pub async fn start(
     };
     let extra = PromptExtra {
         repository_rules: rules_of(&mirror, &workplace.base_commit.0).await,
+        mark: FenceMark::default(),
         branch: task.branch(),
         network: egress.allowed().to_vec(),
         attachments,
