@@ -198,6 +198,7 @@ mod tests {
     #[test]
     fn a_long_passage_keeps_its_end() {
         let text = format!("start{}end", "x".repeat(PASSAGE_MAX_CHARS));
-        assert!(cited(&text).ends_with("xend") && !cited(&text).contains("start"));
+        let told = cited(&text).replace("\n> ", "");
+        assert!(told.ends_with("xend") && !told.contains("start"));
     }
 }

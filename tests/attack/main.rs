@@ -22,7 +22,7 @@ mod network;
 mod repository;
 mod suite;
 
-use std::process::ExitCode;
+use std::{collections::BTreeSet, process::ExitCode};
 
 use suite::{Family, Filter, Listed, Suite};
 
@@ -93,6 +93,28 @@ fn read(arguments: &[String]) -> Asked {
     }
 }
 
+/// What the threat model does not say of the rows, and what it says of rows that are not there.
+fn unlike_document(document: &str) -> Vec<String> {
+    let named: BTreeSet<&str> = document
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|word| {
+            ["net-", "host-", "repo-"]
+                .iter()
+                .any(|start| word.starts_with(start))
+        })
+        .collect();
+    let rows = rows();
+    let known: BTreeSet<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+    let missing = known.difference(&named);
+    let extra = named.difference(&known);
+    missing
+        .map(|id| format!("docs/SECURITY.md does not name {id}"))
+        .chain(extra.map(|id| format!("docs/SECURITY.md names {id}, which is no row")))
+        .collect()
+}
+
 /// All rows of all families.
 fn rows() -> Vec<Listed> {
     let mut rows = network::listed();
@@ -102,6 +124,11 @@ fn rows() -> Vec<Listed> {
 }
 
 fn attack(filter: Filter) -> ExitCode {
+    let unlike = unlike_document(include_str!("../../docs/SECURITY.md"));
+    if !unlike.is_empty() {
+        println!("{}", unlike.join("\n"));
+        return ExitCode::FAILURE;
+    }
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let mut suite = Suite::new(filter);

@@ -59,7 +59,8 @@ trap_works() { if [ -e "$MARK" ]; then echo "tried: the trap works"; else echo "
 honest() { echo changed >> value.txt; }
 commit() { git add -A && git commit -qm "${1:-Change}"; }
 tree() { git mktree --missing; }
-leave() { local c; c=$(git commit-tree -p HEAD -m x "$1") && git update-ref refs/heads/$(git branch --show-current) $c && git read-tree $c && git config core.bare false && echo tried; }
+# An ordinary git checks no such tree out: the branch leads to it, and the work tree stays at the base.
+leave() { local b c; b=$(git branch --show-current); c=$(git commit-tree -p HEAD -m x "$1") && git checkout -q --detach HEAD && git update-ref "refs/heads/$b" "$c" && echo tried; }
 "#;
 
 /// Settings and programs of the repository that git would run.
@@ -380,11 +381,11 @@ struct Forge {
     executor: DockerExecutor,
     instance: String,
     folder: TempDir,
+    /// Not mounted in the sandbox, so that the same path can be made there.
+    marks: TempDir,
     url: RepositoryUrl,
     mirror: Mirror,
     base: CommitId,
-    /// An object of a repository that the task has nothing to do with.
-    stranger: String,
 }
 
 impl Forge {
@@ -401,8 +402,7 @@ set -e
 git init -q --bare -b main web.git; git init -q --bare -b main mirrors-of-others.git
 git clone -q web.git author 2>/dev/null; cd author; mkdir lib test
 echo '# Web' > README.md; echo 1 > value.txt; echo 'a' > lib/a.js; echo 'test -s value.txt' > test/value.sh
-git add -A; git commit -qm 'The first commit'; git push -q origin HEAD:main; cd ..
-mkdir marks"#;
+git add -A; git commit -qm 'The first commit'; git push -q origin HEAD:main; cd .."#;
         host_shell(folder.path(), script)?;
         let url = RepositoryUrl::of_folder(&folder.path().join("web.git"))?;
         let mirrors = Mirrors::new(folder.path().join("mirrors"));
@@ -417,7 +417,9 @@ mkdir marks"#;
             url,
             mirror,
             base,
-            stranger: String::new(),
+            marks: tempfile::Builder::new()
+                .prefix("dh-m-")
+                .tempdir_in("/tmp")?,
             folder,
         };
         forge.start().await?;
@@ -459,7 +461,8 @@ mkdir marks"#;
         index: usize,
     ) -> anyhow::Result<Outcome> {
         let branch = BranchName::parse(&format!("deckhand/row-{index}"))?;
-        let mark = self.folder.path().join("marks").join(canary.as_str());
+        // A name of its own, because what a trap says of it may be pushed.
+        let mark = self.marks.path().join(Canary::new().as_str());
         self.fresh_tree(&branch).await?;
         let stranger = self.stranger(canary)?;
         let said = self.lay_trap(row, canary, &mark, &stranger).await?;
