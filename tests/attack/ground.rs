@@ -27,6 +27,8 @@ const SHIM: &str = "/opt/deckhand/shim";
 const ATTEMPT_TIME: Duration = Duration::from_secs(40);
 /// How long an arrival may need from the end of the attempt to the listener's book.
 const ARRIVAL_TIME: Duration = Duration::from_millis(700);
+/// How long the engine may need to tell of the end of a sandbox that was killed.
+const END_TIME: Duration = Duration::from_secs(5);
 /// Bytes of an attempt's output that are read.
 const OUTPUT_BYTES: usize = 256 * 1024;
 /// The key of the model provider; it is a canary too.
@@ -335,8 +337,13 @@ impl Ground {
             Ok(ran) => ran,
             Err(error) => {
                 // Who fills the disk is ended, and with the sandbox goes what the attempt said.
-                let condition = self.executor.condition(&self.sandbox()).await?;
-                return match condition {
+                // The engine may lose the command a moment before it knows of the end.
+                let name = self.sandbox();
+                let end = tokio::time::timeout(END_TIME, self.executor.wait(&name)).await;
+                let Ok(condition) = end else {
+                    return Err(error);
+                };
+                return match condition? {
                     Condition::Ended { by, .. } if by.want_of_room().is_some() => {
                         Ok(Outcome::held(by.want_of_room().unwrap_or_default()))
                     }
