@@ -7,7 +7,7 @@
 )]
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -257,4 +257,38 @@ fn the_documents_keep_their_size() {
         lines <= ARCHITECTURE_LINES_MAX,
         "ARCHITECTURE.md has {lines} lines"
     );
+}
+
+/// What the rows of the attack suite begin with, one start for each family.
+const ATTACKS: [&str; 4] = ["net-", "host-", "repo-", "words-"];
+
+/// The names of attacks between two of these marks: a start of a family, and then small letters, figures and hyphens.
+fn attacks(text: &str, mark: char) -> BTreeSet<String> {
+    let is_name = |word: &&str| {
+        let rest = ATTACKS.iter().find_map(|start| word.strip_prefix(start));
+        let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(fits))
+    };
+    text.split(mark)
+        .filter(is_name)
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn the_threat_model_names_every_attack_of_the_suite_and_no_other() {
+    let document = fs::read_to_string(root().join("docs/SECURITY.md")).unwrap();
+    let named = attacks(&document, '`');
+    let mut made = BTreeSet::new();
+    for file in rust_files("tests/attack") {
+        made.append(&mut attacks(&fs::read_to_string(file).unwrap(), '"'));
+    }
+    for start in &ATTACKS[..3] {
+        let of_family = made.iter().filter(|id| id.starts_with(start)).count();
+        assert!(of_family >= 20, "{of_family} attacks begin with {start}");
+    }
+    let unnamed: Vec<_> = made.difference(&named).collect();
+    assert!(unnamed.is_empty(), "not in docs/SECURITY.md: {unnamed:?}");
+    let unmade: Vec<_> = named.difference(&made).collect();
+    assert!(unmade.is_empty(), "no row of the suite: {unmade:?}");
 }
