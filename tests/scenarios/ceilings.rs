@@ -2,9 +2,27 @@
 
 use std::time::{Duration, Instant};
 
-use deckhand_world::models::Phase;
+use deckhand_world::models::{KeySeen, Phase, RequestRecord, Turn};
 
-use crate::harness::{PATIENCE, Props, REQUEST, Stage, asking::says};
+use crate::harness::{PATIENCE, Props, REQUEST, Stage, asking::says, engine::Tag, scripts};
+
+/// An agent that writes a zero over every count of tokens that it reports.
+const CLAIMS_NOTHING: &str = r#"#!/bin/sh
+/opt/agents/goose/honest "$@" | sed -u -E 's/"(used|[a-zA-Z]*Tokens)":[0-9]+/"\1":0/g'
+"#;
+
+/// The model that only the agent's shell asks, and what one of its calls costs: 9,000 tokens read, 40 written.
+const SHELLS_MODEL: &str = "claude-opus-5";
+const SHELLS_CALL: i64 = 9_000 * 5 + 40 * 25;
+
+/// Many more calls of the model than the ceiling allows.
+fn calls_by_hand() -> String {
+    format!(
+        "for n in $(seq 100); do curl -s --noproxy '*' -o /dev/null http://127.0.0.1:3128/anthropic/v1/messages \
+         -H \"x-api-key: ${{ANTHROPIC_API_KEY:?}}\" -H 'anthropic-version: 2023-06-01' -H 'content-type: application/json' \
+         -d '{{\"model\":\"{SHELLS_MODEL}\",\"max_tokens\":100,\"messages\":[{{\"role\":\"user\",\"content\":\"hello\"}}]}}'; done"
+    )
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_ceiling_of_spend_asks_first_and_continue_goes_on() {
@@ -43,6 +61,54 @@ async fn the_ceiling_of_spend_holds_while_planning_too() {
         .unwrap();
     thread.press("ana", "Stop").await.unwrap();
     stage.wait_for_state(&thread, "canceled").await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ceiling_of_spend_holds_for_an_agent_that_claims_to_spend_nothing() {
+    let name = "deckhand-story-claims-nothing";
+    let image = format!("{name}:goose");
+    let _tag = Tag::with_agent("deckhand-sandbox:goose", &image, "goose", CLAIMS_NOTHING);
+    let stage = Stage::open_with(Props {
+        settings: vec![("DECKHAND_IMAGE_PREFIX", format!("{name}:"))],
+        ..Props::default()
+    })
+    .await;
+    let script = scripts::without_pages().first(Phase::Work, [Turn::shell(calls_by_hand())]);
+    stage.models.otherwise(script);
+    let thread = stage.planned(&format!("{REQUEST} budget=0.4")).await;
+    thread.say("ana", "approve").await.unwrap();
+    let task = stage.wait_for_state(&thread, "awaiting_input").await;
+    let spent = task.usage.cost.unwrap();
+    for words in [
+        "The spending ceiling of $0.40 is reached".to_owned(),
+        format!("({spent} spent so far)"),
+    ] {
+        thread.wait_for_words(&words).await.unwrap();
+    }
+    // The calls of the shell are in it, and it ended with the call that reached the ceiling.
+    let of_the_shell = |request: &RequestRecord| request.model == SHELLS_MODEL;
+    let by_hand = stage.models.requests().into_iter().filter(of_the_shell);
+    let by_hand = i64::try_from(by_hand.count()).unwrap();
+    assert!((2..9).contains(&by_hand), "{by_hand}");
+    assert!(spent >= task.terms.budget, "{spent}");
+    assert!(spent.0 < task.terms.budget.0 + SHELLS_CALL, "{spent}");
+    assert!(spent.0 > by_hand * SHELLS_CALL, "{spent}");
+    let log = stage.log(&task.id).await;
+    assert!(log.contains(r#""agent_microdollars":0"#), "{log}");
+
+    // No call reaches the provider while the question stands: neither the shell's next one nor the agent's.
+    let asked = stage.models.request_count();
+    stage.wait_for_no_sandbox().await;
+    stage.settle().await;
+    assert_eq!(stage.models.request_count(), asked);
+    assert_eq!(stage.models.seen_keys(), [KeySeen::Expected].into());
+
+    thread.press("ana", "Continue").await.unwrap();
+    let task = stage.wait_for_state(&thread, "in_review").await;
+    assert!(stage.models.request_count() > asked);
+    assert!(task.usage.cost.unwrap() > spent);
+    assert_eq!(stage.pull_requests().len(), 1, "{}", thread.render());
     stage.close().await;
 }
 

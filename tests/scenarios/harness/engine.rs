@@ -1,6 +1,6 @@
 //! The container engine as a story looks at it: what runs, what a container knows, and what a failed story leaves behind.
 
-use std::process::Command;
+use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
 
 use deckhand_executors::{SandboxName, sandbox::Exec};
 
@@ -53,6 +53,26 @@ impl Tag {
     /// Gives `image` the name `name` too.
     pub fn of(image: &str, name: &str) -> Self {
         docker(&["tag", image, name]);
+        Self {
+            name: name.to_owned(),
+        }
+    }
+
+    /// Makes `name` of `image` with this script in the place of its agent; the agent itself is `honest` beside it.
+    pub fn with_agent(image: &str, name: &str, agent: &str, script: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |file: &str| folder.path().join(file).display().to_string();
+        let place = format!("/opt/agents/{agent}");
+        let container = docker(&["create", image, "true"]).trim().to_owned();
+        let inside = |file: &str| format!("{container}:{place}/{file}");
+        docker(&["cp", &inside("run"), &path("honest")]);
+        fs::write(path("run"), script).unwrap();
+        fs::set_permissions(path("run"), fs::Permissions::from_mode(0o755)).unwrap();
+        for file in ["honest", "run"] {
+            docker(&["cp", &path(file), &inside(file)]);
+        }
+        docker(&["commit", &container, name]);
+        docker(&["rm", &container]);
         Self {
             name: name.to_owned(),
         }
