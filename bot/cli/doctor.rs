@@ -168,7 +168,7 @@ async fn engine(config: &Config, depth: Depth) -> Vec<Finding> {
         outcome: executor.describe().await.map_err(|error| error.to_string()),
     }];
     if findings.iter().all(|finding| finding.outcome.is_ok()) {
-        findings.extend(walls::asked(&executor, config.sandbox.runtime.as_deref()).await);
+        findings.extend(walls::asked(&executor, &super::policy::runtimes(config)).await);
     }
     let agents = match Agents::new(config) {
         Ok(agents) => agents,

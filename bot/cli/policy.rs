@@ -121,6 +121,18 @@ fn print(policy: &EgressPolicy, what: &str) {
     }
 }
 
+/// The OCI runtimes that settings and policy ask for, each once. A policy that cannot be read asks for none here; its
+/// own finding says what is wrong with it.
+pub(super) fn runtimes(config: &Config) -> BTreeSet<String> {
+    let credentials: BTreeSet<String> = config.credentials.keys().cloned().collect();
+    let file = config.sandbox.policy_file.as_deref();
+    let of_policy = policy_book::read(file, &config.sandbox.registry_hosts, &credentials)
+        .map(|document| document.runtimes().into_iter().map(str::to_owned).collect());
+    let mut runtimes: BTreeSet<String> = of_policy.unwrap_or_default();
+    runtimes.extend(config.sandbox.runtime.clone());
+    runtimes
+}
+
 /// What `deckhand doctor` says of the policy.
 pub(super) fn finding(config: &Config) -> Result<String, String> {
     let credentials: BTreeSet<String> = config.credentials.keys().cloned().collect();

@@ -84,6 +84,7 @@ pub struct PolicyBook {
     setup_hosts: Vec<String>,
     credentials: BTreeSet<String>,
     image_prefix: String,
+    runtime: Option<String>,
     executor: Arc<dyn Executor>,
     kept: Arc<Mutex<Kept>>,
     registries: Arc<Mutex<HashMap<String, Vec<String>>>>,
@@ -97,6 +98,7 @@ impl PolicyBook {
             setup_hosts: config.sandbox.registry_hosts.clone(),
             credentials: config.credentials.keys().cloned().collect(),
             image_prefix: config.image_prefix.clone(),
+            runtime: config.sandbox.runtime.clone(),
             executor,
             kept: Arc::new(Mutex::new(Kept {
                 stamp: None,
@@ -148,6 +150,14 @@ impl PolicyBook {
         self.kept().trouble.clone()
     }
 
+    /// The OCI runtime of a repository's sandboxes: the policy's, else that of the settings, else the engine's.
+    #[must_use]
+    pub fn runtime(&self, repository: &str) -> Option<String> {
+        let document = self.document();
+        let of_policy = document.runtime(repository).map(str::to_owned);
+        of_policy.or_else(|| self.runtime.clone())
+    }
+
     /// What an agent may reach for a repository, without what people decided.
     pub async fn policy(&self, repository: &str, agent: &str) -> EgressPolicy {
         let registries = self.registries(agent).await;
@@ -168,7 +178,10 @@ impl PolicyBook {
         let grants = as_grants(&store.grants(repository, Some(&task.id)).await?);
         let terms = NetworkTerms {
             // Without what people decided: their decisions about a run void no plan.
-            fingerprint: policy.fingerprint(),
+            fingerprint: match self.runtime(&repository.0) {
+                Some(runtime) => format!("{} on {runtime}", policy.fingerprint()),
+                None => policy.fingerprint(),
+            },
             summary: policy.summary(),
             open: policy.is_open(),
             beyond: beyond(&policy.with(&grants), wanted),

@@ -142,7 +142,7 @@ async fn specify(
             environment: std::collections::BTreeMap::new(),
             labels: runs::labels(task, run),
             limits: runs::limits(context),
-            runtime: context.config.sandbox.runtime.clone(),
+            runtime: runs::runtime(context, task),
         },
         network,
         mirror,

@@ -257,6 +257,17 @@ async fn what_can_be_read_in_two_ways_reaches_nobody() {
             "",
             Rule::Malformed,
         ),
+        (
+            "GET http://packages.example/",
+            "content-length: 6\r\n",
+            Rule::Malformed,
+        ),
+        (
+            "HEAD http://packages.example/",
+            "transfer-encoding: chunked\r\n",
+            Rule::Malformed,
+        ),
+        ("GET http://packages.example../", "", Rule::Malformed),
         ("CONNECT packages.example", "", Rule::Malformed),
         ("CONNECT packages.example:80", "", Rule::Scheme),
         ("CONNECT packages.example:22", "", Rule::Port),

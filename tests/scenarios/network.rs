@@ -270,3 +270,21 @@ async fn the_plan_shows_the_policy_and_a_change_of_it_shows_the_plan_again() {
     stage.approve(&thread).await;
     stage.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_runtime_that_the_engine_does_not_have_is_named_in_the_thread() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("policy.json");
+    let policy = json!({"version": 1, "repositories": {"acme/web": {"runtime": "kata-of-nobody"}}});
+    std::fs::write(&file, policy.to_string()).unwrap();
+    let stage = Stage::open_with(Props {
+        settings: vec![("DECKHAND_POLICY_FILE", file.display().to_string())],
+        ..Props::default()
+    })
+    .await;
+    let thread = stage.mention(REQUEST).await;
+    thread.wait_for_words("kata-of-nobody").await.unwrap();
+    stage.wait_for_state(&thread, "failed").await;
+    assert!(stage.sandboxes().await.is_empty(), "{}", thread.render());
+    stage.close().await;
+}

@@ -1,11 +1,13 @@
 //! The walls of sandboxes: what the engine says that it has, and what holds when it is tried.
 
+use std::collections::BTreeSet;
+
 use deckhand_executors::docker::{DockerExecutor, probe::probe};
 
 use super::Finding;
 
 /// What the engine says of itself.
-pub(super) async fn asked(executor: &DockerExecutor, runtime: Option<&str>) -> Vec<Finding> {
+pub(super) async fn asked(executor: &DockerExecutor, runtimes: &BTreeSet<String>) -> Vec<Finding> {
     let features = match executor.features().await {
         Ok(features) => features,
         Err(error) => return vec![finding("walls", Err(error.to_string()))],
@@ -27,16 +29,17 @@ pub(super) async fn asked(executor: &DockerExecutor, runtime: Option<&str>) -> V
         );
         findings.push(finding("walls", Ok(sentence)));
     }
-    let outcome = match runtime {
-        Some(name) if !features.runtimes.iter().any(|known| known == name) => Err(format!(
-            "the engine has no runtime {name}, it has {}. Set DECKHAND_RUNTIME to one of these, or tell the engine of it.",
-            features.runtimes.join(", ")
+    let there = features.runtimes.join(", ");
+    let wanted: Vec<&str> = runtimes.iter().map(String::as_str).collect();
+    let lacking = wanted
+        .iter()
+        .find(|name| !features.runtimes.iter().any(|known| known == *name));
+    let outcome = match lacking {
+        Some(name) => Err(format!(
+            "the engine has no runtime {name}, it has {there}. Name one of these in DECKHAND_RUNTIME and in the policy file, or tell the engine of it."
         )),
-        Some(name) => Ok(format!("{name}, of {}", features.runtimes.join(", "))),
-        None => Ok(format!(
-            "the engine's own, of {}",
-            features.runtimes.join(", ")
-        )),
+        None if wanted.is_empty() => Ok(format!("the engine's own, of {there}")),
+        None => Ok(format!("{}, of {there}", wanted.join(", "))),
     };
     findings.push(finding("runtime", outcome));
     findings.push(finding(

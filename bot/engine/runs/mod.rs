@@ -33,7 +33,7 @@ use crate::{
     },
     store::{StoreError, runs::StoredRun},
 };
-pub use sandbox::{image_of, labels, limits};
+pub use sandbox::{image_of, labels, limits, runtime};
 pub use ways::{checks_reach_something, proof_network};
 
 /// The most words that may wait to steer a run.

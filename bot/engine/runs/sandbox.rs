@@ -363,8 +363,15 @@ fn specification(
         mounts,
         labels: labels(task, run),
         limits: limits(context),
-        runtime: context.config.sandbox.runtime.clone(),
+        runtime: runtime(context, task),
     }
+}
+
+/// The OCI runtime of a task's sandboxes.
+#[must_use]
+pub fn runtime(context: &Context, task: &Task) -> Option<String> {
+    let repository = task.repository().map_or("", |name| name.0.as_str());
+    context.way_out.book.runtime(repository)
 }
 
 fn mounts(task: &TaskId, mirror: &Path, access: Access) -> Vec<Mount> {

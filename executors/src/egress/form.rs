@@ -1,7 +1,7 @@
 //! The forms in which a proxy may be asked: what can be read in two ways is refused, before anybody looks for its host.
 
 use hyper::{
-    HeaderMap, Request, Uri,
+    HeaderMap, Method, Request, Uri,
     header::{HOST, UPGRADE},
     http::{request::Parts, uri::Authority},
 };
@@ -38,6 +38,19 @@ pub fn plain(head: &Parts) -> Result<(), Refusal> {
         ));
     }
     agrees(&head.headers, &head.uri)
+}
+
+/// Refuses a body on a request that only reads: a host may be listed for reading alone, and a body is something said.
+pub fn reading<B: hyper::body::Body>(head: &Parts, body: &B) -> Result<(), Refusal> {
+    let reads = matches!(
+        head.method,
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE
+    );
+    if reads && !body.is_end_stream() {
+        let sentence = format!("A {} carries no body here.", head.method);
+        return Err(Refusal::Denied(Rule::Malformed, sentence));
+    }
+    Ok(())
 }
 
 /// Whether the header `Host`, where there is one, names the host of the address, and is there once.

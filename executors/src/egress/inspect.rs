@@ -30,6 +30,7 @@ use super::{
     authority::{Authority, list_of},
     credential::Credential,
     dial::{CONNECT_TIME, dial},
+    form,
     forward::{IDLE_TIME, clean_request, pass_on, request_body},
     greeting::{Hello, replay},
     journal::{Asked, Entry},
@@ -200,6 +201,7 @@ impl Line {
         } = &self.inspected;
         let (mut head, body) = request.into_parts();
         has_one_meaning(&head, host, *port)?;
+        form::reading(&head, &body)?;
         let permit = self
             .service
             .gate

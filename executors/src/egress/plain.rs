@@ -43,6 +43,7 @@ async fn forward(
         )
     };
     form::plain(&head)?;
+    form::reading(&head, &body)?;
     let authority = head.uri.authority().cloned().ok_or_else(malformed)?;
     let (host, port) = (
         normal(authority.host()),

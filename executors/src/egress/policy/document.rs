@@ -287,6 +287,18 @@ impl PolicyDocument {
             .map(|runtime| runtime.0.as_str())
     }
 
+    /// The names of all runtimes that it wants, each once.
+    #[must_use]
+    pub fn runtimes(&self) -> Vec<&str> {
+        let sections = self.repositories.0.values().chain([&self.default]);
+        let mut names: Vec<&str> = sections
+            .filter_map(|section| Some(section.runtime.as_ref()?.0.as_str()))
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     /// The names of all credentials that rules ask for, each once.
     #[must_use]
     pub fn credentials(&self) -> Vec<&str> {

@@ -103,7 +103,9 @@ impl From<HostPattern> for String {
 /// A host's name in its one spelling: lower case, without the dot that ends an absolute name.
 #[must_use]
 pub fn normal(host: &str) -> String {
-    host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
+    // Only one: what is left must not be read again as another name.
+    let without = host.strip_suffix('.').filter(|rest| !rest.ends_with('.'));
+    without.unwrap_or(host).to_ascii_lowercase()
 }
 
 /// An address in any spelling that resolvers accept: `127.1` and `0x7f000001` are addresses too.

@@ -54,7 +54,7 @@ impl PathPrefix {
         readings(path).is_some_and(|readings| {
             readings
                 .iter()
-                .all(|reading| !climbs(reading) && self.is_above(reading))
+                .all(|reading| !climbs(reading) && !is_cut(reading) && self.is_above(reading))
         })
     }
 
@@ -67,6 +67,7 @@ impl PathPrefix {
             readings.iter().any(|reading| {
                 let reading = reading.to_ascii_lowercase();
                 climbs(&reading)
+                    || is_cut(&reading)
                     || small.is_above(&reading)
                     || small.is_above(&without_empty_parts(&reading))
             })
@@ -144,6 +145,11 @@ fn climbs(reading: &str) -> bool {
     })
 }
 
+/// Whether some server would read no further than to a sign in it: a zero, the end of a line.
+fn is_cut(reading: &str) -> bool {
+    reading.contains(char::is_control)
+}
+
 fn without_empty_parts(path: &str) -> String {
     let parts: Vec<&str> = path
         .split(['/', '\\'])
@@ -186,6 +192,8 @@ mod tests {
             ("/simple/", "/simple/.%2e/admin", false),
             ("/simple/", "/simple/a%2f..%2f..%2fadmin", false),
             ("/simple/", "/simple/..%5cadmin", false),
+            ("/simple/", "/simple/..%00/admin", false),
+            ("/simple/", "/simple/a%0d%0ab", false),
             ("/simple/", "/simple/%252e%252e/admin", false),
             ("/simple/", "/simple/%25252e%25252e/admin", false),
             ("/simple/", "/simple/%2525252525252e", false),

@@ -280,6 +280,7 @@ fn a_repositorys_rules_come_on_top_and_its_preset_takes_the_defaults_place() {
     assert_eq!(audit.unwrap().rule.to_string(), "granted registry.example");
     assert_eq!(document.runtime("acme/web"), Some("runsc"));
     assert_eq!(document.runtime("acme/open"), Some("runc"));
+    assert_eq!(document.runtimes(), ["runc", "runsc"]);
     assert_eq!(document.credentials(), ["npm"]);
     let open = document.for_repository("acme/open", &[]);
     assert!(open.is_open() && open.reaches(Phase::Work) && !open.reaches(Phase::Proof));
