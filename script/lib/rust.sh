@@ -58,10 +58,4 @@ tests() {
   fi
 }
 
-# attacks: the suite of attacks, on real containers and repositories; it fails where one succeeds.
-attacks() {
-  cd "$root" || return
-  cargo test --quiet --workspace --test attack -- run 2>&1 | tee "$log_dir/attacks.log"
-}
-
 tests_summary() { grep -E '^ *Summary \[|^test result: ' "$log_dir/tests.log"; }
