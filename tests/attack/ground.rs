@@ -304,26 +304,48 @@ impl Ground {
     /// Makes one attack and says how it went.
     pub async fn attack(&mut self, suite: &mut Suite, row: &Inside) -> anyhow::Result<Outcome> {
         let canary = suite.plant();
+        self.stand_again().await?;
         self.take_road(row.road)?;
-        let (control, attempt) = if matches!(row.sign, Sign::Changes(_)) {
-            // Both look at the same thing of the host.
-            (self.control(row).await?, self.attempt(row, &canary).await?)
-        } else {
-            tokio::try_join!(self.control(row), self.attempt(row, &canary))?
-        };
-        if self.executor.condition(&self.sandbox()).await? != Condition::Running {
-            self.executor.stop(&self.sandbox()).await?;
-            // Whatever filled the work tree would end the next one too.
-            for volume in self.executor.volumes().await? {
-                self.executor.remove_volume(&volume).await?;
-            }
-            self.start_sandbox().await?;
+        let mut both = self.both(row, &canary).await;
+        if both.is_err() {
+            // The row before may have brought its sandbox to an end that came only now.
+            self.stand_again().await?;
+            both = self.both(row, &canary).await;
         }
+        self.stand_again().await?;
+        let (control, attempt) = both?;
         // An attack that got through needs no control.
         Ok(match (attempt.verdict.clone(), control) {
             (Verdict::Held, Some(shows_nothing)) => shows_nothing,
             (Verdict::Held | Verdict::Succeeded | Verdict::NotMade, _) => attempt,
         })
+    }
+
+    /// The attempt where nothing holds it, and in the sandbox.
+    async fn both(
+        &self,
+        row: &Inside,
+        canary: &Canary,
+    ) -> anyhow::Result<(Option<Outcome>, Outcome)> {
+        if matches!(row.sign, Sign::Changes(_)) {
+            // Both look at the same thing of the host.
+            Ok((self.control(row).await?, self.attempt(row, canary).await?))
+        } else {
+            tokio::try_join!(self.control(row), self.attempt(row, canary))
+        }
+    }
+
+    /// Starts the sandbox anew where it has ended.
+    async fn stand_again(&self) -> anyhow::Result<()> {
+        if self.executor.condition(&self.sandbox()).await? == Condition::Running {
+            return Ok(());
+        }
+        self.executor.stop(&self.sandbox()).await?;
+        // Whatever filled the work tree would end the next one too.
+        for volume in self.executor.volumes().await? {
+            self.executor.remove_volume(&volume).await?;
+        }
+        self.start_sandbox().await
     }
 
     /// Makes the attempt in the sandbox.
