@@ -3,22 +3,27 @@
 //! The bot need not be able to read the engine's folders, and inside the sandbox nothing that counts could be believed. The
 //! counting container has no network, sees the volumes read-only, and shares the sandbox's processes so that it finds
 //! files that were deleted and are still held open. What it runs is in the image; file names never reach a shell.
+//!
+//! Starting it takes longer than counting, and a fast writer writes meanwhile. So it stays while its sandbox writes much,
+//! and each question is a line on its standard input. It ends with the sandbox, whose processes it shares, and with whoever
+//! asks: its input ends then.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt, pin::Pin};
 
 use bollard::{
     Docker,
-    container::LogOutput,
+    container::{AttachContainerResults, LogOutput},
     errors::Error,
     models::{
         ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount as EngineMount, MountType,
     },
     query_parameters::{
-        CreateContainerOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
-        StartContainerOptions, WaitContainerOptions,
+        AttachContainerOptionsBuilder, CreateContainerOptionsBuilder,
+        RemoveContainerOptionsBuilder, StartContainerOptions,
     },
 };
-use futures::StreamExt as _;
+use futures::{Stream, StreamExt as _};
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 use super::walls;
 
@@ -26,24 +31,26 @@ use super::walls;
 pub const MEASURES_LABEL: &str = "deckhand.measures";
 /// The memory of a count in bytes: one line for each file that has more than one name.
 const MEMORY_BYTES: i64 = 256 << 20;
-/// Bytes of the answer that are read: two numbers.
+/// Bytes of an answer that are read: two numbers.
 const ANSWER_BYTES: usize = 256;
 
-/// Counts blocks and entries below the arguments, and once each what is deleted there and still open. It ends as soon as it has
-/// counted more entries than may be. A file with several names counts once.
+/// For each line on its input, which is a number of entries: counts blocks and entries below the arguments, and once each
+/// what is deleted there and still open. A count ends as soon as it has counted more entries than that. A file with several
+/// names counts once.
 const SCRIPT: &str = r#"
-most=$1; shift
-devices=$(stat -c %d "$@" | tr '\n' ' ')
-{
-  find -L /proc/[0-9]*/fd -maxdepth 1 -type f -links 0 -printf '%b 0 %D:%i\n' 2>/dev/null
-  find "$@" -xdev -printf '%b %n %D:%i\n' 2>/dev/null
-} | awk -v most="$most" -v devices="$devices" '
-  BEGIN { count = split(devices, list, " "); for (i = 1; i <= count; i++) known[list[i]] = 1 }
-  { split($3, place, ":"); if (!(place[1] in known)) next }
-  $2 != 1 && seen[$3]++ { next }
-  { blocks += $1; entries++ }
-  entries > most { exit }
-  END { printf "%.0f %d\n", blocks * 512, entries }'
+while read -r most; do
+  devices=$(stat -c %d "$@" | tr '\n' ' ')
+  {
+    find -L /proc/[0-9]*/fd -maxdepth 1 -type f -links 0 -printf '%b 0 %D:%i\n' 2>/dev/null
+    find "$@" -xdev -printf '%b %n %D:%i\n' 2>/dev/null
+  } | awk -v most="$most" -v devices="$devices" '
+    BEGIN { count = split(devices, list, " "); for (i = 1; i <= count; i++) known[list[i]] = 1 }
+    { split($3, place, ":"); if (!(place[1] in known)) next }
+    $2 != 1 && seen[$3]++ { next }
+    { blocks += $1; entries++ }
+    entries > most { exit }
+    END { printf "%.0f %d\n", blocks * 512, entries }' || echo "no answer"
+done
 "#;
 
 /// What volumes hold.
@@ -75,47 +82,82 @@ pub fn container_name(sandbox: &str) -> String {
     format!("{sandbox}-measure")
 }
 
-/// Counts. None where the answer cannot be read: the image has no `find`, or the container was killed.
-pub async fn measure(docker: &Docker, count: &Count) -> Result<Option<Held>, Error> {
-    let name = container_name(&count.sandbox);
-    // One of this name is from a count that was broken off.
-    remove(docker, &name).await;
-    let options = CreateContainerOptionsBuilder::default().name(&name).build();
-    docker
-        .create_container(Some(options), container(count))
-        .await?;
-    let answer = async {
+type Input = Pin<Box<dyn AsyncWrite + Send>>;
+type Output = Pin<Box<dyn Stream<Item = Result<LogOutput, Error>> + Send>>;
+
+/// A counting container that runs, and the line to it.
+pub struct Counter {
+    input: Input,
+    output: Output,
+    question: String,
+}
+
+impl fmt::Debug for Counter {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Counter").finish_non_exhaustive()
+    }
+}
+
+impl Counter {
+    /// Starts the container. One of its name is from a count that was broken off, or from a process that is no more.
+    pub async fn start(docker: &Docker, count: &Count) -> Result<Self, Error> {
+        let name = container_name(&count.sandbox);
+        remove(docker, &name).await;
+        let options = CreateContainerOptionsBuilder::default().name(&name).build();
+        docker
+            .create_container(Some(options), container(count))
+            .await?;
+        let options = AttachContainerOptionsBuilder::default()
+            .stream(true)
+            .stdin(true)
+            .stdout(true)
+            .build();
+        let AttachContainerResults { output, input } =
+            docker.attach_container(&name, Some(options)).await?;
         docker
             .start_container(&name, None::<StartContainerOptions>)
             .await?;
-        let mut ends = std::pin::pin!(docker.wait_container(&name, None::<WaitContainerOptions>));
-        // A status other than 0 is an error to this client; the answer tells.
-        let _ = ends.next().await;
-        read(docker, &name).await
+        Ok(Self {
+            input,
+            output,
+            question: format!("{}\n", count.most_files),
+        })
     }
-    .await;
-    remove(docker, &name).await;
-    answer
-}
 
-async fn read(docker: &Docker, name: &str) -> Result<Option<Held>, Error> {
-    let options = LogsOptionsBuilder::default().stdout(true).build();
-    let mut said = Vec::new();
-    let mut log = std::pin::pin!(docker.logs(name, Some(options)));
-    while let Some(piece) = log.next().await {
-        if let LogOutput::StdOut { message } = piece? {
-            said.extend_from_slice(&message);
-        }
-        if said.len() > ANSWER_BYTES {
+    /// Counts. None where the answer cannot be read: the image has no `find`, or the container was killed. It cannot be
+    /// asked again then, nor where this was not waited for to its end.
+    pub async fn count(&mut self) -> Result<Option<Held>, Error> {
+        let asked = async {
+            self.input.write_all(self.question.as_bytes()).await?;
+            self.input.flush().await
+        };
+        if asked.await.is_err() {
             return Ok(None);
         }
+        let mut said = Vec::new();
+        while said.len() <= ANSWER_BYTES && !said.ends_with(b"\n") {
+            match self.output.next().await.transpose()? {
+                Some(LogOutput::StdOut { message }) => said.extend_from_slice(&message),
+                Some(_) => {}
+                None => return Ok(None),
+            }
+        }
+        Ok(read(&said))
     }
-    let said = String::from_utf8_lossy(&said);
+}
+
+/// Takes the counting container of a sandbox away. One that cannot be removed now is removed with the sandbox.
+pub async fn end(docker: &Docker, sandbox: &str) {
+    remove(docker, &container_name(sandbox)).await;
+}
+
+fn read(said: &[u8]) -> Option<Held> {
+    let said = String::from_utf8_lossy(said);
     let mut numbers = said.split_whitespace().map(str::parse);
-    Ok(match (numbers.next(), numbers.next()) {
+    match (numbers.next(), numbers.next()) {
         (Some(Ok(bytes)), Some(Ok(files))) => Some(Held { bytes, files }),
         _ => None,
-    })
+    }
 }
 
 async fn remove(docker: &Docker, name: &str) {
@@ -136,12 +178,7 @@ fn container(count: &Count) -> ContainerCreateBody {
         read_only: Some(true),
         ..EngineMount::default()
     });
-    let mut arguments = vec![
-        "-c".to_owned(),
-        SCRIPT.to_owned(),
-        "measure".to_owned(),
-        count.most_files.to_string(),
-    ];
+    let mut arguments = vec!["-c".to_owned(), SCRIPT.to_owned(), "measure".to_owned()];
     arguments.extend(places.clone());
     let mut labels = count.labels.clone();
     labels.insert(MEASURES_LABEL.to_owned(), count.sandbox.clone());
@@ -153,6 +190,11 @@ fn container(count: &Count) -> ContainerCreateBody {
         working_dir: Some("/".to_owned()),
         user: Some("0:0".to_owned()),
         labels: Some(labels),
+        open_stdin: Some(true),
+        // With the last writer the input ends, and with it the script.
+        stdin_once: Some(true),
+        attach_stdin: Some(true),
+        attach_stdout: Some(true),
         host_config: Some(HostConfig {
             mounts: Some(mounts.collect()),
             pid_mode: Some(format!("container:{}", count.sandbox)),
@@ -166,8 +208,9 @@ fn container(count: &Count) -> ContainerCreateBody {
             memory_swap: Some(MEMORY_BYTES),
             pids_limit: Some(32),
             log_config: Some(HostConfigLogConfig {
-                typ: Some("json-file".to_owned()),
-                config: Some(HashMap::from([("max-size".to_owned(), "1m".to_owned())])),
+                // Its answers are read as they are said.
+                typ: Some("none".to_owned()),
+                config: None,
             }),
             ..HostConfig::default()
         }),

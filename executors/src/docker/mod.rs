@@ -44,7 +44,7 @@ use crate::sandbox::{
 };
 use disk::DiskWatch;
 use engine::{Engine, refused, status_of};
-use facts::{object_name, watched};
+use facts::{object_name, watched, without_counters};
 
 pub use disk::Floor;
 pub use features::Features;
@@ -424,7 +424,7 @@ impl Executor for DockerExecutor {
             .list_containers(Some(options))
             .await
             .map_err(refused)?;
-        futures::stream::iter(containers)
+        futures::stream::iter(without_counters(containers))
             .then(|container| async move {
                 let names = container.names.unwrap_or_default();
                 let name = SandboxName(
