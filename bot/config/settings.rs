@@ -240,7 +240,7 @@ pub const SETTINGS: &[Setting] = &[
         "DECKHAND_RUNTIME",
         "sandbox.runtime",
         "",
-        "OCI runtime of sandboxes: `runsc` (with `--host-uds=open` in its arguments), `kata`. Default: the engine's.",
+        "OCI runtime of sandboxes: `runsc` (with `--host-uds=open` and `--network=none` in its arguments), `kata`. Default: the engine's.",
     ),
     open(
         "DECKHAND_SANDBOX_MEMORY_MB",

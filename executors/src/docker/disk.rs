@@ -446,6 +446,7 @@ mod tests {
         Watched {
             count: Count {
                 sandbox: "s".into(),
+                id: "1".into(),
                 image: "i".into(),
                 volumes: Vec::new(),
                 most_files: 1_000,

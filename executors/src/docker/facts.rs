@@ -25,6 +25,7 @@ pub fn watched(facts: &ContainerInspectResponse) -> Option<Watched> {
     Some(Watched {
         count: Count {
             sandbox: facts.name.as_ref()?.trim_start_matches('/').to_owned(),
+            id: facts.id.clone()?,
             image: config.image.clone()?,
             volumes,
             most_files: ceiling.files,

@@ -2,7 +2,8 @@
 //!
 //! The bot need not be able to read the engine's folders, and inside the sandbox nothing that counts could be believed. The
 //! counting container has no network, sees the volumes read-only, and shares the sandbox's processes so that it finds
-//! files that were deleted and are still held open. What it runs is in the image; file names never reach a shell.
+//! files that were deleted and are still held open. It looks at those of the sandbox's control group: where the runtime is a
+//! kernel of its own, its processes stand among the host's. What it runs is in the image; file names never reach a shell.
 //!
 //! Starting it takes longer than counting, and a fast writer writes meanwhile. So it stays while its sandbox writes much,
 //! and each question is a line on its standard input. It ends with the sandbox, whose processes it shares, and with whoever
@@ -34,14 +35,16 @@ const MEMORY_BYTES: i64 = 256 << 20;
 /// Bytes of an answer that are read: two numbers.
 const ANSWER_BYTES: usize = 256;
 
-/// For each line on its input, which is a number of entries: counts blocks and entries below the arguments, and once each
-/// what is deleted there and still open. A count ends as soon as it has counted more entries than that. A file with several
+/// For each line on its input, which is a number of entries: counts blocks and entries below the arguments after the first,
+/// which is the sandbox's container, and once each what is deleted there and still open. A count ends as soon as it has counted more entries than that. A file with several
 /// names counts once.
 const SCRIPT: &str = r#"
+sandbox=$1; shift
 while read -r most; do
+  open=$(grep -ls "$sandbox" /proc/[0-9]*/cgroup | sed 's/cgroup$/fd/')
   devices=$(stat -c %d "$@" | tr '\n' ' ')
   {
-    find -L /proc/[0-9]*/fd -maxdepth 1 -type f -links 0 -printf '%b 0 %D:%i\n' 2>/dev/null
+    [ -z "$open" ] || find -L $open -maxdepth 1 -type f -links 0 -printf '%b 0 %D:%i\n' 2>/dev/null
     find "$@" -xdev -printf '%b %n %D:%i\n' 2>/dev/null
   } | awk -v most="$most" -v devices="$devices" '
     BEGIN { count = split(devices, list, " "); for (i = 1; i <= count; i++) known[list[i]] = 1 }
@@ -67,6 +70,8 @@ pub struct Held {
 pub struct Count {
     /// The sandbox, whose processes may hold deleted files open. It has to run.
     pub sandbox: String,
+    /// What the engine calls its container, which stands in the names of its control groups.
+    pub id: String,
     /// The image, which has `find` and `awk`.
     pub image: String,
     /// The volumes.
@@ -178,7 +183,12 @@ fn container(count: &Count) -> ContainerCreateBody {
         read_only: Some(true),
         ..EngineMount::default()
     });
-    let mut arguments = vec!["-c".to_owned(), SCRIPT.to_owned(), "measure".to_owned()];
+    let mut arguments = vec![
+        "-c".to_owned(),
+        SCRIPT.to_owned(),
+        "measure".to_owned(),
+        count.id.clone(),
+    ];
     arguments.extend(places.clone());
     let mut labels = count.labels.clone();
     labels.insert(MEASURES_LABEL.to_owned(), count.sandbox.clone());

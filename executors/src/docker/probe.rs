@@ -47,6 +47,14 @@ pub async fn probe(
     let spec = spec(image, runtime);
     executor.start(&spec).await?;
     let outcome = executor.exec(&spec.name, trial(&spec)).await;
+    let outcome = outcome.map_err(|error| match error {
+        // Old gVisor ends at a mount, and with it what was said so far.
+        ExecutorError::Gone(_) => ExecutorError::Refused(format!(
+            "the sandbox ended while its walls were tried, under the runtime {}",
+            spec.runtime.as_deref().unwrap_or("of the engine")
+        )),
+        other => other,
+    });
     let stopped = executor.stop(&spec.name).await;
     for mount in &spec.mounts {
         if let MountSource::Volume(volume) = &mount.source {
