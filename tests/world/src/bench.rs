@@ -1,11 +1,14 @@
-//! What Deckhand costs with a model that takes no time to think, beside the bare cost of the same thing.
+//! What Deckhand costs, beside the bare cost of the same thing: with a model that takes no time to think, and of sandboxes
+//! alone.
 
 mod bare;
 mod crowd;
 mod latency;
+mod line;
 mod memory;
 mod place;
 mod report;
+pub mod sandbox;
 mod series;
 
 use clap::{Args, ValueEnum};
@@ -20,15 +23,17 @@ pub struct Options {
     /// The figures.
     #[arg(value_enum)]
     what: What,
-    /// How many tasks are taken from mention to result, one after another.
+    /// main: how many tasks are taken from mention to result, one after another.
     #[arg(long, default_value_t = 5)]
     runs: usize,
-    /// How many mentions come at once.
+    /// main: how many mentions come at once.
     #[arg(long, default_value_t = 50)]
     mentions: usize,
-    /// How many tasks are in flight when memory is measured.
+    /// main: how many tasks are in flight when memory is measured.
     #[arg(long, default_value_t = 10)]
     tasks: usize,
+    #[command(flatten)]
+    sandbox: sandbox::Options,
 }
 
 /// What can be measured.
@@ -36,12 +41,15 @@ pub struct Options {
 enum What {
     /// From a mention to a result; many mentions at once; memory.
     Main,
+    /// A sandbox until its agent is ready, its work tree, and its requests, each beside the bare thing.
+    Sandbox,
 }
 
 /// Measures, prints a table, and one JSON object as the last line. A missed bar is told, and is no error.
 pub async fn run(options: Options) -> anyhow::Result<()> {
     match options.what {
         What::Main => main(&options).await,
+        What::Sandbox => sandbox::run(&options.sandbox).await,
     }
 }
 

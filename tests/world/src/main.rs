@@ -35,6 +35,9 @@ enum Verb {
     Demo(demo::Options),
     /// Measures Deckhand, beside the bare cost of the same thing.
     Bench(bench::Options),
+    /// Asks a server many times; `bench sandbox` runs this in containers.
+    #[command(hide = true)]
+    Ask(bench::sandbox::client::Options),
 }
 
 #[tokio::main]
@@ -49,6 +52,7 @@ async fn main() -> ExitCode {
         Verb::Serve(options) => serve::run(options).await,
         Verb::Demo(options) => demo::run(options).await,
         Verb::Bench(options) => bench::run(options).await,
+        Verb::Ask(options) => bench::sandbox::client::run(options).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

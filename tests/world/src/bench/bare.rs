@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 use deckhand_world::models::{Phase, Script, Turn};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::process::{ChildStdin, ChildStdout, Command};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::Command;
 
+use super::line::Line;
 use super::place::{PART_WITHIN, Place, has_run_first_command};
 use crate::demo::leftovers::docker;
 use crate::serve::MODEL_KEY;
@@ -23,8 +24,6 @@ const PLACEHOLDER: &str = "deckhand-placeholder";
 const SHIM_END: &str = "--";
 /// The prompt of the agent that works bare.
 const PROMPT: &str = "Deckhand phase: work\nThis is the bare measurement.";
-/// Longest line of the protocol, in bytes.
-const LINE_MAX_BYTES: u64 = 16 << 20;
 
 /// What the bare things cost once.
 pub struct Bare {
@@ -271,16 +270,8 @@ async fn agent(place: &Place, likeness: &Likeness, mounts: &[String]) -> anyhow:
         .kill_on_drop(true)
         .spawn()?;
     let (input, output) = (child.stdin.take(), child.stdout.take());
-    let mut line = Line {
-        input: input.context("no input")?,
-        output: BufReader::new(output.context("no output")?),
-    };
-    line.ask(
-        1,
-        "initialize",
-        &json!({ "protocolVersion": 1, "clientCapabilities": {} }),
-    )
-    .await?;
+    let mut line = Line::new(input.context("no input")?, output.context("no output")?);
+    line.introduce().await?;
     let session = line
         .ask(
             2,
@@ -306,43 +297,6 @@ async fn agent(place: &Place, likeness: &Likeness, mounts: &[String]) -> anyhow:
 
 fn is_newer(record: &deckhand_world::models::RequestRecord, before: u64) -> bool {
     record.number > before
-}
-
-/// The agent's protocol, one JSON object in a line.
-struct Line {
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-}
-
-impl Line {
-    async fn tell(&mut self, id: u64, method: &str, params: &Value) -> anyhow::Result<()> {
-        let request = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
-        Ok(self
-            .input
-            .write_all(format!("{request}\n").as_bytes())
-            .await?)
-    }
-
-    async fn ask(&mut self, id: u64, method: &str, params: &Value) -> anyhow::Result<Value> {
-        self.tell(id, method, params).await?;
-        loop {
-            let mut line = String::new();
-            let mut limited = tokio::io::AsyncReadExt::take(&mut self.output, LINE_MAX_BYTES);
-            let read = tokio::time::timeout(PART_WITHIN, limited.read_line(&mut line));
-            ensure!(
-                read.await?? > 0,
-                "the agent ended before it answered {method}"
-            );
-            // What is no JSON is a log line.
-            let Ok(said) = serde_json::from_str::<Value>(&line) else {
-                continue;
-            };
-            if said["id"] == id && said["method"].is_null() {
-                ensure!(said["error"].is_null(), "{method}: {}", said["error"]);
-                return Ok(said["result"].clone());
-            }
-        }
-    }
 }
 
 #[cfg(test)]

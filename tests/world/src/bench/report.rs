@@ -23,7 +23,7 @@ const IDLE_BAR_MB: f64 = 40.0;
 const TASK_BAR_MB: f64 = 1.0;
 
 /// More load than this before the measurement is told.
-const LOAD_MAX: f64 = 0.5;
+pub const LOAD_MAX: f64 = 0.5;
 /// Characters of a row's name, of the same with its indent, and of a figure.
 const NAME: usize = 44;
 const WIDTH: usize = NAME + 2;
@@ -225,11 +225,13 @@ fn row(name: &str, figures: [Duration; 3], last: &str) -> String {
     format!("  {name:<NAME$}{}{last:>FIGURE$}", figures.concat())
 }
 
-const fn within(is_held: bool) -> &'static str {
+/// Whether a bar was held, as a word.
+pub const fn within(is_held: bool) -> &'static str {
     if is_held { "held" } else { "MISSED" }
 }
 
-fn round(figure: f64) -> f64 {
+/// Two decimals.
+pub fn round(figure: f64) -> f64 {
     (figure * 100.0).round() / 100.0
 }
 
