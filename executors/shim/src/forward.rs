@@ -24,8 +24,10 @@ const RESTART_WAIT: Duration = Duration::from_secs(20);
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// How long a refused client may take to send its request and to read the answer.
 const REFUSAL_WAIT: Duration = Duration::from_secs(1);
-/// Bytes that one read moves.
-const CHUNK_BYTES: usize = 16 * 1024;
+/// Bytes that one read moves, from the host to the client or back.
+const CHUNK_BYTES: usize = 64 * 1024;
+/// Bytes of a refused request that are read.
+const REQUEST_BYTES: usize = 16 * 1024;
 
 const ABSENT: &str = "This sandbox has no way out: the host's egress socket is not there.";
 const AWAY: &str = "The host's egress proxy does not answer. Try again later.";
@@ -129,7 +131,7 @@ fn join(client: &TcpStream, host: &UnixStream) {
 }
 
 fn pour(mut from: impl Read, mut to: impl Write) -> io::Result<()> {
-    let mut chunk = [0; CHUNK_BYTES];
+    let mut chunk = vec![0; CHUNK_BYTES];
     loop {
         match from.read(&mut chunk) {
             Ok(0) => return Ok(()),
@@ -143,7 +145,7 @@ fn pour(mut from: impl Read, mut to: impl Write) -> io::Result<()> {
 /// Answers a request that cannot be carried, in the client's own language.
 fn refuse(mut client: TcpStream, speech: Speech, status: &str, sentence: &str) {
     let _ = client.set_read_timeout(Some(REFUSAL_WAIT));
-    let mut request = [0; CHUNK_BYTES];
+    let mut request = [0; REQUEST_BYTES];
     // Closing a connection with unread bytes resets it, and the client would never see the answer.
     let _ = client.read(&mut request);
     let length = sentence.len() + 1;

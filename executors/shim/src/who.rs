@@ -5,7 +5,7 @@
 
 use std::{
     fs::{self, File},
-    io::Read as _,
+    io::{BufRead, BufReader, Read},
     net::{SocketAddr, TcpStream},
     path::Path,
 };
@@ -37,7 +37,10 @@ fn command_behind(client: &TcpStream) -> Option<String> {
     let (theirs, ours) = (client.peer_addr().ok()?, client.local_addr().ok()?);
     let number = ["/proc/net/tcp", "/proc/net/tcp6"]
         .iter()
-        .find_map(|table| socket_number(&read(Path::new(table))?, theirs, ours))?;
+        .find_map(|table| {
+            let table = File::open(table).ok()?.take(MAX_TABLE_BYTES);
+            socket_number(BufReader::new(table), theirs, ours)
+        })?;
     let process = owner(&format!("socket:[{number}]"))?;
     let bytes = read(&Path::new("/proc").join(process).join("cmdline"))?;
     Some(command_line(&bytes)).filter(|command| !command.is_empty())
@@ -50,12 +53,12 @@ fn read(path: &Path) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// The number of the client's socket in the kernel's table. Ports are enough: all of it is on the loopback.
-fn socket_number(table: &[u8], theirs: SocketAddr, ours: SocketAddr) -> Option<String> {
+/// The number of the client's socket in the kernel's table. Ports are enough: all of it is on the loopback. Nothing is read
+/// behind its line: to find the table's end the kernel looks through all connections of the machine once more, for milliseconds.
+fn socket_number(table: impl BufRead, theirs: SocketAddr, ours: SocketAddr) -> Option<String> {
     let port = |address: SocketAddr| format!(":{:04X}", address.port());
     let (theirs, ours) = (port(theirs), port(ours));
-    let table = String::from_utf8_lossy(table);
-    table.lines().find_map(|line| {
+    table.lines().map_while(Result::ok).find_map(|line| {
         let columns: Vec<&str> = line.split_whitespace().collect();
         let is_it = columns.get(OWN_COLUMN)?.ends_with(&theirs)
             && columns.get(OTHER_COLUMN)?.ends_with(&ours);
@@ -103,9 +106,29 @@ fn command_line(bytes: &[u8]) -> String {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-    use std::net::TcpListener;
+    use std::{io, net::TcpListener};
 
     use super::*;
+
+    /// A table of the kernel's, whose end must not be looked for.
+    struct Endless(Option<&'static str>);
+
+    impl Read for Endless {
+        fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+            let line = self.0.take().expect("it is read behind the line");
+            room[..line.len()].copy_from_slice(line.as_bytes());
+            Ok(line.len())
+        }
+    }
+
+    #[test]
+    fn the_table_is_not_read_to_its_end() {
+        let line = "   0: 0100007F:9C40 0100007F:0C38 01 00000000:00000000 00:00000000 00000000  1000        0 333 1\n";
+        let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let table = BufReader::new(Endless(Some(line)));
+        let number = socket_number(table, address(40000), address(3128));
+        assert_eq!(number.as_deref(), Some("333"));
+    }
 
     #[test]
     fn the_program_at_the_other_end_is_found() {
@@ -132,7 +155,7 @@ mod tests {
             4: short\n";
         let find = |theirs: u16| {
             let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
-            socket_number(table, address(theirs), address(3128))
+            socket_number(&table[..], address(theirs), address(3128))
         };
         assert_eq!(find(40000).as_deref(), Some("333"));
         assert_eq!(find(40001), None, "it is gone already");
