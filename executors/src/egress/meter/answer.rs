@@ -9,6 +9,8 @@
 //!
 //! Counts only grow: of two the greater one holds, so that a piece that comes twice counts once.
 
+use memchr::memchr2;
+
 use super::scan::{Scalar, Scanner};
 use crate::agent::Tokens;
 
@@ -193,7 +195,7 @@ impl AnswerReader {
                     };
                 }
                 Line::Data | Line::Other => {
-                    let end = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+                    let end = memchr2(b'\n', b'\r', rest);
                     let (line, after) = rest.split_at(end.unwrap_or(rest.len()));
                     if self.line == Line::Data {
                         self.scan(line);

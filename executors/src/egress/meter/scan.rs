@@ -3,6 +3,8 @@
 //! Lists do not count as a step of the way: the values in them stand under the name of the list. What is no JSON gives
 //! no values, and never an error: the reader only looks on.
 
+use memchr::memchr2;
+
 /// The longest name of a member that is told from others, in bytes.
 const MAX_NAME_BYTES: usize = 64;
 /// The longest text that is given out, in bytes; longer ones are only counted.
@@ -35,6 +37,16 @@ enum Part {
     Value,
 }
 
+impl Part {
+    /// The most that is kept of it, in bytes.
+    const fn limit(self) -> usize {
+        match self {
+            Self::Name => MAX_NAME_BYTES,
+            Self::Value => MAX_TEXT_BYTES,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Between,
@@ -55,6 +67,8 @@ pub struct Scanner {
     held: Vec<u8>,
     length: u64,
     plain: bool,
+    /// Where the names on the way are written down; kept for its room.
+    way: String,
 }
 
 impl Default for Scanner {
@@ -65,6 +79,7 @@ impl Default for Scanner {
             held: Vec::new(),
             length: 0,
             plain: true,
+            way: String::new(),
         }
     }
 }
@@ -79,11 +94,28 @@ impl Scanner {
 
     /// Takes the next bytes; `found` gets each value with the names on the way to it, joined by dots.
     pub fn feed(&mut self, bytes: &[u8], mut found: impl FnMut(&str, Scalar<'_>)) {
-        for &byte in bytes {
+        let mut rest = bytes;
+        while let Some((&byte, after)) = rest.split_first() {
+            if let State::Text {
+                part,
+                escaped: false,
+            } = self.state
+            {
+                // Most of an answer is text, and most of a text is neither its end nor an escape.
+                let plain = memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
+                if plain > 0 {
+                    let (text, after) = rest.split_at(plain);
+                    self.length += text.len() as u64;
+                    self.hold(text, part.limit());
+                    rest = after;
+                    continue;
+                }
+            }
+            rest = after;
             match self.state {
                 State::Lost => return,
                 State::Text { part, escaped } => self.text(byte, part, escaped, &mut found),
-                State::Word if is_of_word(byte) => self.hold(byte, MAX_NAME_BYTES),
+                State::Word if is_of_word(byte) => self.hold(&[byte], MAX_NAME_BYTES),
                 State::Word => {
                     self.end_word(&mut found);
                     self.structure(byte);
@@ -100,10 +132,6 @@ impl Scanner {
         escaped: bool,
         found: &mut impl FnMut(&str, Scalar<'_>),
     ) {
-        let limit = match part {
-            Part::Name => MAX_NAME_BYTES,
-            Part::Value => MAX_TEXT_BYTES,
-        };
         match byte {
             b'"' if !escaped => {
                 self.state = State::Between;
@@ -122,7 +150,7 @@ impl Scanner {
             }
             _ => {
                 self.length += 1;
-                self.hold(byte, limit);
+                self.hold(&[byte], part.limit());
                 self.state = State::Text {
                     part,
                     escaped: false,
@@ -153,7 +181,7 @@ impl Scanner {
             }
             _ if is_of_word(byte) => {
                 self.begin(State::Word);
-                self.hold(byte, MAX_NAME_BYTES);
+                self.hold(&[byte], MAX_NAME_BYTES);
             }
             _ => {}
         }
@@ -180,45 +208,50 @@ impl Scanner {
         self.plain = true;
     }
 
-    fn hold(&mut self, byte: u8, limit: usize) {
-        if self.held.len() < limit {
-            self.held.push(byte);
-        } else {
-            self.plain = false;
-        }
+    fn hold(&mut self, bytes: &[u8], limit: usize) {
+        let room = limit.saturating_sub(self.held.len());
+        let held = bytes.get(..room).unwrap_or(bytes);
+        self.held.extend_from_slice(held);
+        self.plain &= held.len() == bytes.len();
     }
 
     fn end_name(&mut self) {
         // A name that is too long, or written with escapes, is none that anybody looks for.
-        let own = if self.plain {
-            std::mem::take(&mut self.held)
-        } else {
-            vec![b'?']
-        };
+        let own = if self.plain { &self.held[..] } else { b"?" };
         if let Some(Level::Object { name, .. }) = self.levels.last_mut() {
-            *name = own;
+            name.clear();
+            name.extend_from_slice(own);
         }
     }
 
     fn end_text(&mut self, found: &mut impl FnMut(&str, Scalar<'_>)) {
+        self.find_way();
         let text = self.plain.then(|| std::str::from_utf8(&self.held).ok());
-        found(&self.way(), Scalar::Text(text.flatten(), self.length));
+        found(&self.way, Scalar::Text(text.flatten(), self.length));
     }
 
     fn end_word(&mut self, found: &mut impl FnMut(&str, Scalar<'_>)) {
         self.state = State::Between;
         let word = std::str::from_utf8(&self.held).unwrap_or_default();
         if let (true, Ok(number)) = (self.plain, word.parse()) {
-            found(&self.way(), Scalar::Number(number));
+            self.find_way();
+            found(&self.way, Scalar::Number(number));
         }
     }
 
-    fn way(&self) -> String {
+    /// Writes down the names on the way to where it is.
+    fn find_way(&mut self) {
+        self.way.clear();
         let names = self.levels.iter().filter_map(|level| match level {
             Level::Object { name, .. } => Some(std::str::from_utf8(name).unwrap_or("?")),
             Level::List => None,
         });
-        names.collect::<Vec<_>>().join(".")
+        for (index, name) in names.enumerate() {
+            if index > 0 {
+                self.way.push('.');
+            }
+            self.way.push_str(name);
+        }
     }
 }
 
