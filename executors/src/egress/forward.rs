@@ -223,9 +223,20 @@ pub fn request_body(body: Incoming, traffic: Arc<Traffic>) -> Result<Body, Refus
     Ok(StreamBody::new(frames).boxed_unsync())
 }
 
+/// The body of an upstream's answer.
+pub trait Passable:
+    hyper::body::Body<Data = Bytes, Error = hyper::Error> + Send + Unpin + 'static
+{
+}
+
+impl<B> Passable for B where
+    B: hyper::body::Body<Data = Bytes, Error = hyper::Error> + Send + Unpin + 'static
+{
+}
+
 /// The answer for the sandbox: the upstream's, its body passed on piece by piece. The record is written when the body
 /// ends, however it ends.
-pub fn pass_on(response: Response<Incoming>, entry: Entry) -> Response<Body> {
+pub fn pass_on(response: Response<impl Passable>, entry: Entry) -> Response<Body> {
     pass(response, entry, None)
 }
 
@@ -235,13 +246,13 @@ pub fn pass_on_counted(response: Response<Incoming>, entry: Entry, call: Call) -
 }
 
 /// An answer under way. What it holds is settled when it is dropped, at its end or where it is cut.
-struct Passing {
-    body: Incoming,
+struct Passing<B> {
+    body: B,
     entry: Entry,
     call: Option<Call>,
 }
 
-impl Passing {
+impl<B: Passable> Passing<B> {
     async fn next(&mut self) -> Option<Result<Frame<Bytes>, BodyError>> {
         let frame = match timeout(IDLE_TIME, self.body.frame()).await {
             Ok(None) => {
@@ -283,7 +294,7 @@ impl Passing {
     }
 }
 
-fn pass(response: Response<Incoming>, mut entry: Entry, call: Option<Call>) -> Response<Body> {
+fn pass(response: Response<impl Passable>, mut entry: Entry, call: Option<Call>) -> Response<Body> {
     let (mut head, body) = response.into_parts();
     remove_hop_headers(&mut head.headers);
     head.headers.remove(SET_COOKIE);

@@ -18,7 +18,7 @@ use rustls::{
     pki_types::{CertificateDer, ServerName},
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncWrite, BufReader},
     net::TcpStream,
     sync::Mutex,
     time::timeout,
@@ -28,6 +28,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, client::TlsStream};
 use super::{
     EgressError,
     authority::{Authority, list_of},
+    batch::Batched,
     credential::Credential,
     dial::{CONNECT_TIME, dial},
     form,
@@ -45,6 +46,8 @@ use super::{
 
 /// How long a client may take to agree on TLS.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+/// Bytes that one read takes from a host: TLS's library asks for 4 KiB at a time.
+const READ_BYTES: usize = 64 * 1024;
 
 /// What inspection takes, beside the policy.
 #[derive(Debug)]
@@ -293,7 +296,7 @@ impl Line {
             .await
             .map_err(|error| unreachable(host, &error))?;
         let stream = self.agree(stream).await?;
-        let (sender, connection) = client::handshake(TokioIo::new(stream))
+        let (sender, connection) = client::handshake(TokioIo::new(Batched::new(stream)))
             .await
             .map_err(|_| Refusal::Failed(format!("{host} broke the connection off.")))?;
         // It ends when nobody can send on it any more and the last answer has been read.
@@ -301,11 +304,12 @@ impl Line {
         Ok(sender)
     }
 
-    async fn agree(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, Refusal> {
+    async fn agree(&self, stream: TcpStream) -> Result<TlsStream<BufReader<TcpStream>>, Refusal> {
         let host = &self.inspected.host;
         let name = ServerName::try_from(host.clone())
             .map_err(|_| malformed("Its host cannot stand in a certificate."))?;
         let connector = TlsConnector::from(Arc::clone(&self.service.inspection.trust.config));
+        let stream = BufReader::with_capacity(READ_BYTES, stream);
         match timeout(CONNECT_TIME, connector.connect(name, stream)).await {
             Ok(Ok(stream)) => Ok(stream),
             Ok(Err(error)) => Err(Refusal::Failed(format!(

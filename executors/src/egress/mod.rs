@@ -9,8 +9,10 @@
 
 mod authority;
 mod base_address;
+mod batch;
 mod credential;
 mod dial;
+mod driven;
 mod environment;
 mod form;
 mod forward;

@@ -6,6 +6,7 @@ use tokio::time::timeout;
 
 use super::{
     dial::{DialError, Way, dial},
+    driven::{self, Driven},
     form,
     forward::{IDLE_TIME, clean_request, pass_on, request_body},
     journal::Entry,
@@ -34,7 +35,7 @@ async fn forward(
     phase: Phase,
     request: Request<Incoming>,
     entry: &mut Entry,
-) -> Result<Response<Incoming>, Refusal> {
+) -> Result<Response<Driven>, Refusal> {
     let (mut head, body) = request.into_parts();
     let malformed = || {
         Refusal::Denied(
@@ -72,8 +73,6 @@ async fn forward(
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(broken)?;
-    // It ends when the answer has been read, or is not wanted any more.
-    tokio::spawn(connection);
 
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
     head.uri = path.parse::<Uri>().map_err(|_| malformed())?;
@@ -84,7 +83,7 @@ async fn forward(
     let body = request_body(body, entry.traffic())?;
     let answer = timeout(
         IDLE_TIME,
-        sender.send_request(Request::from_parts(head, body)),
+        driven::send(&mut sender, connection, Request::from_parts(head, body)),
     )
     .await;
     answer
