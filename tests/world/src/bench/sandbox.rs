@@ -33,6 +33,9 @@ pub struct Options {
     /// sandbox: a repository to clone in place of the one that is made.
     #[arg(long)]
     repository: Option<PathBuf>,
+    /// sandbox: an image with the agent and the shim, in place of the agent's own.
+    #[arg(long)]
+    image: Option<String>,
     /// sandbox: one part alone.
     #[arg(long, value_enum)]
     only: Option<Part>,
@@ -59,7 +62,7 @@ fn at_most_twenty(text: &str) -> Result<usize, String> {
 /// Measures, and prints what came of it.
 pub async fn run(options: &Options) -> anyhow::Result<()> {
     let load = load()?;
-    let ground = Ground::open().await?;
+    let ground = Ground::open(options.image.as_deref()).await?;
     let measured = unless_interrupted(measure(&ground, options, load)).await;
     ground.close().await;
     measured?.print()

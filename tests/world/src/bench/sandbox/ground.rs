@@ -45,8 +45,8 @@ pub struct Ground {
 }
 
 impl Ground {
-    /// Finds the engine and the agent's image.
-    pub async fn open() -> anyhow::Result<Self> {
+    /// Finds the engine and the agent's image, or the one that is named.
+    pub async fn open(image: Option<&str>) -> anyhow::Result<Self> {
         // Not where TMPDIR says: sockets below the folder have paths of at most 107 bytes.
         let folder = tempfile::Builder::new()
             .prefix("deckhand-bench-")
@@ -55,7 +55,10 @@ impl Ground {
         let endpoint = std::env::var("DECKHAND_DOCKER_HOST").ok();
         let executor = DockerExecutor::connect(&instance, endpoint.as_deref())?
             .lending(vec![folder.path().to_owned()]);
-        let profile = AgentProfile::load(AGENT)?;
+        let mut profile = AgentProfile::load(AGENT)?;
+        if let Some(image) = image {
+            image.clone_into(&mut profile.image);
+        }
         ensure!(
             executor.has_image(&profile.image).await?,
             "the image {} is missing: script/setup {AGENT} builds it",
