@@ -11,15 +11,16 @@ use deckhand_executors::egress::{
     ApiKey, BaseAddress, EgressProxy, Opening, Phase, Rule, Verdict, Way,
 };
 use futures::{channel::mpsc as frames, stream};
-use http_body_util::{BodyExt, StreamBody};
+use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::{Response, body::Frame};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, UnixStream},
     sync::mpsc,
+    time::timeout,
 };
-use way_out::{Run, client_hello, connect, echo, policy, read_all, read_until, upstream};
+use way_out::{PATIENCE, Run, client_hello, connect, echo, policy, read_all, read_until, upstream};
 
 #[tokio::test]
 async fn the_key_of_the_sandbox_is_replaced_by_the_real_one() {
@@ -334,4 +335,30 @@ async fn the_houses_own_proxy_carries_tunnels_and_models_alike() {
             .unwrap()
             .starts_with("CONNECT packages.example:443")
     );
+}
+
+#[tokio::test]
+async fn a_plain_requests_body_goes_on_while_nobody_reads_its_answer() {
+    const BYTES: usize = 8 * 1024 * 1024;
+    let address = upstream(|request| async {
+        // It answers at once, whatever it has read.
+        tokio::spawn(request.into_body().collect());
+        Response::new(Full::from(vec![b'x'; BYTES]).boxed())
+    })
+    .await;
+    let port = address.port();
+    let rule =
+        json!({"hosts": ["localhost"], "ports": [port], "addresses": "house", "methods": ["POST"]});
+    let run = Run::by(&json!([rule]));
+    let mut stream = run.connect().await;
+    let head = format!(
+        "POST http://localhost:{port}/ HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {BYTES}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let body = vec![b'y'; BYTES];
+    let written = timeout(PATIENCE, stream.write_all(&body)).await;
+    written.expect("the body is taken").unwrap();
+    let answer = read_all(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 200"));
+    assert!(answer.len() > BYTES, "{} bytes came", answer.len());
 }
