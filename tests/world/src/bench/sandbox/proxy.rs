@@ -1,7 +1,7 @@
 //! Requests from a sandbox by each road through shim, socket and egress proxy, beside the same client that asks the same
-//! server from a container in the host's network.
+//! server from a container with an ordinary network: the engine's bridge, or the host's own where the engine has none.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -73,11 +73,12 @@ pub struct Measured {
 
 /// Takes so many pairs of each, by each road.
 pub async fn measure(ground: &Ground, count: usize) -> anyhow::Result<Vec<Measured>> {
-    let server = Server::start().await?;
+    let gateway = gateway().await;
+    let server = Server::start(gateway).await?;
     let folder = ground.lent("client")?;
     std::fs::copy(std::env::current_exe()?, folder.join(PROGRAM))?;
     std::fs::write(folder.join(AUTHORITY), &server.authority_pem)?;
-    let beside = beside(ground, &folder).await?;
+    let beside = beside(ground, &folder, gateway).await?;
     let proxy = EgressProxy::trusting(Way::Direct, std::slice::from_ref(&server.authority))?;
     let mut all = Vec::new();
     for road in Road::ALL {
@@ -105,16 +106,36 @@ pub async fn measure(ground: &Ground, count: usize) -> anyhow::Result<Vec<Measur
     Ok(all)
 }
 
-/// A container of the same image in the host's network, for the direct thing.
-async fn beside(ground: &Ground, folder: &Path) -> anyhow::Result<String> {
+/// Where the direct thing is asked from, and where it finds the server.
+struct Beside {
+    container: String,
+    server: IpAddr,
+}
+
+/// The address of this machine on the engine's bridge; none where the engine has no bridge, or its address is not ours.
+async fn gateway() -> Option<IpAddr> {
+    let format = "{{(index .IPAM.Config 0).Gateway}}";
+    let said = docker(&["network", "inspect", "bridge", "--format", format]).await;
+    let address: IpAddr = said.ok()?.trim().parse().ok()?;
+    // Only an address of this machine can be listened on.
+    std::net::UdpSocket::bind((address, 0)).ok()?;
+    Some(address)
+}
+
+/// A container of the same image with an ordinary network, for the direct thing.
+async fn beside(ground: &Ground, folder: &Path, gateway: Option<IpAddr>) -> anyhow::Result<Beside> {
     let name = ground.name("direct");
     let (label, image) = (ground.label(), &ground.profile.image);
     let volume = format!("{}:{CLIENT_FOLDER}:ro", folder.display());
+    let network = match gateway {
+        Some(_) => "--network=bridge",
+        None => "--network=host",
+    };
     docker(&[
         "run",
         "--detach",
         "--init",
-        "--network=host",
+        network,
         "--name",
         &name,
         "--label",
@@ -126,7 +147,10 @@ async fn beside(ground: &Ground, folder: &Path) -> anyhow::Result<String> {
         "infinity",
     ])
     .await?;
-    Ok(name)
+    Ok(Beside {
+        container: name,
+        server: gateway.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+    })
 }
 
 /// What a road needs of its way out.
@@ -168,7 +192,7 @@ struct Place<'a> {
     server: &'a Server,
     road: Road,
     sandbox: &'a SandboxName,
-    beside: &'a str,
+    beside: &'a Beside,
 }
 
 impl Place<'_> {
@@ -196,9 +220,9 @@ impl Place<'_> {
 
     async fn directly(&self, load: Load) -> anyhow::Result<Duration> {
         let trust = format!("{CLIENT_FOLDER}/{AUTHORITY}");
-        let server = self.socket().to_string();
+        let server = SocketAddr::new(self.beside.server, self.socket().port()).to_string();
         let words = self.words(load, &self.address(load), (&server, "server"), &trust);
-        let mut command = vec!["exec", self.beside];
+        let mut command = vec!["exec", self.beside.container.as_str()];
         command.extend(words.iter().map(String::as_str));
         self.check(load, &docker(&command).await?)
     }

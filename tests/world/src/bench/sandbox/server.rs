@@ -1,7 +1,7 @@
 //! The server of the proxy's measurement: small and large answers, plain and by TLS, and a model that writes a lot.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -75,35 +75,47 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts it; it lives as long as the program.
-    pub async fn start() -> anyhow::Result<Self> {
+    /// Starts it; it lives as long as the program. `beside` is one more address of this machine on which the same ports
+    /// answer.
+    pub async fn start(beside: Option<IpAddr>) -> anyhow::Result<Self> {
         let (plain, tls) = (listener().await?, listener().await?);
         let (authority, authority_pem, config) = certificates()?;
+        let acceptor = TlsAcceptor::from(Arc::new(config));
         let server = Self {
             plain: plain.local_addr()?,
             tls: tls.local_addr()?,
             authority,
             authority_pem,
         };
+        if let Some(beside) = beside {
+            let [plain, tls] = [server.plain, server.tls].map(|known| (beside, known.port()));
+            tokio::spawn(serve_all(TcpListener::bind(plain).await?, None));
+            tokio::spawn(serve_all(
+                TcpListener::bind(tls).await?,
+                Some(acceptor.clone()),
+            ));
+        }
+        tokio::spawn(serve_all(plain, None));
+        tokio::spawn(serve_all(tls, Some(acceptor)));
+        Ok(server)
+    }
+}
+
+/// Serves whoever comes, by TLS where there is an acceptor.
+async fn serve_all(listener: TcpListener, acceptor: Option<TlsAcceptor>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let _ = stream.set_nodelay(true);
+        let acceptor = acceptor.clone();
         tokio::spawn(async move {
-            while let Ok((stream, _)) = plain.accept().await {
-                let _ = stream.set_nodelay(true);
-                tokio::spawn(serve(stream));
-            }
-        });
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = tls.accept().await {
-                let _ = stream.set_nodelay(true);
-                let acceptor = acceptor.clone();
-                tokio::spawn(async move {
+            match acceptor {
+                None => serve(stream).await,
+                Some(acceptor) => {
                     if let Ok(stream) = acceptor.accept(stream).await {
                         serve(stream).await;
                     }
-                });
+                }
             }
         });
-        Ok(server)
     }
 }
 
