@@ -250,7 +250,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_answer_has_the_length_that_is_counted_on() {
-        let server = Server::start().await.unwrap();
+        let server = Server::start(None).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let trust = folder.path().join("authority.pem");
         std::fs::write(&trust, &server.authority_pem).unwrap();
