@@ -382,7 +382,8 @@ impl Deliver {
         trigger: &str,
         form: FormRequest,
     ) -> Result<(), Fault> {
-        let Some(stored) = self.context.store.task(self.owner(claimed)?).await? else {
+        let owner = self.owner(claimed)?;
+        let Some(stored) = self.context.store.task(owner).await? else {
             return Ok(());
         };
         let form = match form {
@@ -402,7 +403,7 @@ impl Deliver {
         Ok(self
             .context
             .surfaces
-            .open_form(&claimed.conversation, trigger, &form)
+            .open_form((&claimed.conversation, owner), trigger, &form)
             .await?)
     }
 

@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 use crate::{
     domain::{
+        TaskId,
         conversation::{ConversationId, FileRef, Line, LineRef, Person, PersonId, Standing},
         effect::Mark,
         incoming::Author,
@@ -204,10 +205,10 @@ impl Surfaces {
         }
     }
 
-    /// Opens a form. Linear has none, and never gives the permission to open one.
+    /// Opens a form about a task. Linear has none, and never gives the permission to open one.
     pub async fn open_form(
         &self,
-        conversation: &ConversationId,
+        (conversation, task): (&ConversationId, &TaskId),
         trigger: &str,
         form: &Form,
     ) -> Result<(), SurfaceError> {
@@ -221,7 +222,7 @@ impl Surfaces {
             },
         };
         match self.surface(&conversation.0)? {
-            Surface::Slack(slack) => slack.open_form(trigger, conversation, form).await,
+            Surface::Slack(slack) => slack.open_form(trigger, (conversation, task), form).await,
             Surface::Linear(_) => Ok(()),
         }
     }

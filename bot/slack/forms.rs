@@ -11,7 +11,7 @@ use super::{
     },
 };
 use crate::{
-    domain::{clip, conversation::ConversationId, incoming::Press},
+    domain::{TaskId, clip, conversation::ConversationId, incoming::Press},
     surface::Form,
     words,
 };
@@ -27,11 +27,25 @@ const FIELD: &str = "said";
 #[derive(Serialize, Deserialize)]
 struct Metadata {
     conversation: ConversationId,
+    /// The task that is meant; forms that an earlier version opened name none.
+    #[serde(default)]
+    task: Option<TaskId>,
     revision: Option<u32>,
 }
 
-/// The view of a form.
-pub(super) fn view(form: &Form, conversation: &ConversationId) -> Value {
+/// What a form says when it is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Sent {
+    /// Where it belongs.
+    pub conversation: ConversationId,
+    /// The task whose button opened it.
+    pub task: Option<TaskId>,
+    /// What it asks for.
+    pub press: Press,
+}
+
+/// The view of a form about a task.
+pub(super) fn view(form: &Form, conversation: &ConversationId, task: &TaskId) -> Value {
     let labels = words::form_labels(form);
     let hint = json!({ "type": "plain_text", "text": clip(labels.hint, PLACEHOLDER_MAX_CHARS) });
     let (callback, revision, blocks_before, field) = match form {
@@ -62,6 +76,7 @@ pub(super) fn view(form: &Form, conversation: &ConversationId) -> Value {
     };
     let metadata = serde_json::to_string(&Metadata {
         conversation: conversation.clone(),
+        task: Some(task.clone()),
         revision,
     })
     .unwrap_or_default();
@@ -79,8 +94,8 @@ pub(super) fn view(form: &Form, conversation: &ConversationId) -> Value {
     })
 }
 
-/// What a sent form says, and where it belongs; none where it is not ours.
-pub(super) fn sent(view: &Value) -> Option<(ConversationId, Press)> {
+/// What a sent form says; none where it is not ours.
+pub(super) fn sent(view: &Value) -> Option<Sent> {
     let metadata: Metadata = serde_json::from_str(view["private_metadata"].as_str()?).ok()?;
     let field = &view["state"]["values"][FIELD][FIELD];
     let text = field["value"]
@@ -96,5 +111,9 @@ pub(super) fn sent(view: &Value) -> Option<(ConversationId, Press)> {
         REPOSITORY => Press::ChooseRepository { text },
         _ => return None,
     };
-    Some((metadata.conversation, press))
+    Some(Sent {
+        conversation: metadata.conversation,
+        task: metadata.task,
+        press,
+    })
 }

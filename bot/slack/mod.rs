@@ -21,6 +21,6 @@ pub mod signature;
 mod tests;
 
 pub use inbound::{
-    Accepted, Identity, Relevance, accept, challenge, form_to_value, pressed_on, read,
+    Accepted, Identity, Meant, Relevance, accept, challenge, form_to_value, meant, read,
 };
 pub use outbound::Slack;

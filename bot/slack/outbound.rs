@@ -14,7 +14,10 @@ use super::{
     inbound::Identity,
 };
 use crate::{
-    domain::conversation::{ConversationId, LineRef, PersonId},
+    domain::{
+        TaskId,
+        conversation::{ConversationId, LineRef, PersonId},
+    },
     surface::{Attempt, Form, SurfaceError, Words},
 };
 
@@ -163,15 +166,15 @@ impl Slack {
         self.api.post("chat.postMessage", &message).await.map(drop)
     }
 
-    /// Opens a form for the person whose press gave the trigger; it is good for three seconds.
+    /// Opens a form about a task for the person whose press gave the trigger; it is good for three seconds.
     pub async fn open_form(
         &self,
         trigger: &str,
-        conversation: &ConversationId,
+        (conversation, task): (&ConversationId, &TaskId),
         form: &Form,
     ) -> Result<(), SurfaceError> {
         ids::parse_conversation(conversation)?;
-        let view = json!({ "trigger_id": trigger, "view": forms::view(form, conversation) });
+        let view = json!({ "trigger_id": trigger, "view": forms::view(form, conversation, task) });
         self.api.post("views.open", &view).await.map(drop)
     }
 

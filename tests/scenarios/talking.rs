@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deckhand_world::slack::{Attachment, Message, Standing};
+use deckhand_world::slack::{Attachment, Message, On, Standing};
 
 use crate::harness::{
     CHANNEL, PATIENCE, Props, REQUEST, Stage,
@@ -207,24 +207,69 @@ async fn a_second_task_in_the_same_thread() {
     assert_eq!(stage.rows("tasks").await, 3);
     // A button means the task whose message it hangs on, not the newest one of the thread.
     thread.press_control("ana", &seconds_cancel).await.unwrap();
-    let over = loop {
-        let task = stage
-            .context
-            .store
-            .task(&second.id)
-            .await
-            .unwrap()
-            .unwrap()
-            .task;
-        if task.state.is_over() {
-            break task;
-        }
-        tokio::time::sleep(crate::harness::LOOK_EVERY).await;
-    };
-    assert_eq!(over.state.name(), "canceled");
+    stage
+        .wait_for_task(&second.id, "cancelled", |task| {
+            task.state.name() == "canceled"
+        })
+        .await;
     let newest = stage.task(&thread).await;
     assert_eq!(newest.id, third.id);
     assert_eq!(newest.state.name(), "awaiting_approval");
+    stage.stop(&thread).await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_means_the_task_whose_button_opened_it() {
+    let stage = Stage::open().await;
+    let thread = stage.planned(REQUEST).await;
+    let first = stage.task(&thread).await;
+    let firsts = ["Edit", "Change repository"].map(|label| thread.control(label).unwrap());
+    thread.mention("ana", "new Fix the header.").await.unwrap();
+    let second = stage
+        .wait_until(&thread, "another one with a plan", |task| {
+            task.id != first.id && task.state.name() == "awaiting_approval"
+        })
+        .await;
+    // Both plans are at revision 1, so the number alone cannot tell them apart.
+    thread.press_control("ana", &firsts[0]).await.unwrap();
+    thread.wait_for_view("ana").await.unwrap();
+    thread
+        .submit_view("ana", &[("said", "Test first, please.")])
+        .await
+        .unwrap();
+    stage
+        .wait_for_task(&first.id, "at revision 2", |task| {
+            task.state.name() == "awaiting_approval" && task.plans.len() == 2
+        })
+        .await;
+    assert_eq!(stage.task(&thread).await.plans.len(), 1);
+
+    // The first task is sent elsewhere, and the newest stays where it is.
+    thread.press_control("ana", &firsts[1]).await.unwrap();
+    thread.wait_for_view("ana").await.unwrap();
+    thread
+        .submit_view("ana", &[("said", "acme/web")])
+        .await
+        .unwrap();
+    stage
+        .wait_for_task(&first.id, "planned anew", |task| {
+            task.state.name() == "awaiting_approval" && task.plans.len() == 3
+        })
+        .await;
+    for (task, acts) in [
+        (&first, ["correct", "choose repository"].as_slice()),
+        (&second, [].as_slice()),
+    ] {
+        let audit = stage.context.store.audit_of(&task.id).await.unwrap();
+        let decided: Vec<&str> = audit
+            .iter()
+            .map(|(_, entry)| entry.act.as_str())
+            .filter(|act| *act != "start" && *act != "say")
+            .collect();
+        assert_eq!(decided, acts, "{audit:?}");
+    }
+    thread.react("ana", "🛑", On::Root).await.unwrap();
     stage.stop(&thread).await;
     stage.close().await;
 }

@@ -121,19 +121,28 @@ impl Dispatch {
         })
     }
 
-    /// The task whose message a button hangs on; the conversation's newest where the surface does not say.
+    /// The task whose message a button hangs on, or for which a form was opened; the conversation's newest where the
+    /// surface does not say.
     pub(super) async fn pressed_task(
         &self,
         delivery: &Delivery,
         conversation: &ConversationId,
     ) -> Result<Option<Stored>, Later> {
-        if delivery.source == Source::Slack
-            && let Some(line) = slack::pressed_on(&delivery.body)
-            && let Some(post) = self.store.post_at(&line).await?
-        {
-            return Ok(self.store.task(&post.task).await?);
-        }
-        Ok(self.store.task_of(conversation).await?)
+        let meant = match delivery.source {
+            Source::Slack => slack::meant(&delivery.body),
+            Source::Linear | Source::Github | Source::Work | Source::CommandLine => None,
+        };
+        let task = match meant {
+            Some(slack::Meant::Task(task)) => Some(task),
+            Some(slack::Meant::Message(line)) => {
+                self.store.post_at(&line).await?.map(|post| post.task)
+            }
+            None => None,
+        };
+        Ok(match task {
+            Some(task) => self.store.task(&task).await?,
+            None => self.store.task_of(conversation).await?,
+        })
     }
 
     /// What the conversation or its channel says about the repository, for a request that names none.

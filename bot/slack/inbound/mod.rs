@@ -16,6 +16,7 @@ pub use form::form_to_value;
 
 use super::{blocks::Action, forms, ids, marks};
 use crate::domain::{
+    TaskId,
     conversation::{ConversationId, LineRef, Standing},
     incoming::{Author, Incoming, Press},
 };
@@ -101,12 +102,25 @@ pub fn read(payload: &Value, me: &Identity) -> Incoming {
     read.unwrap_or(Incoming::Nothing)
 }
 
-/// The message that a pressed button hangs on. A thread may hold several tasks, and the message says which is meant.
+/// What says which task a press is about; a thread may hold several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Meant {
+    /// The one whose message this is: a button hangs on it.
+    Message(LineRef),
+    /// This one: a form was opened for it.
+    Task(TaskId),
+}
+
+/// Which task a button or a sent form is about, where the payload says so.
 #[must_use]
-pub fn pressed_on(payload: &Value) -> Option<LineRef> {
+pub fn meant(payload: &Value) -> Option<Meant> {
+    if let Some(sent) = forms::sent(&payload["view"]) {
+        return sent.task.map(Meant::Task);
+    }
     let container = &payload["container"];
     let (channel, ts) = (&container["channel_id"], &container["message_ts"]);
-    Some(ids::line(team(payload), channel.as_str()?, ts.as_str()?))
+    let line = ids::line(team(payload), channel.as_str()?, ts.as_str()?);
+    Some(Meant::Message(line))
 }
 
 fn certain(key: String, conversation: ConversationId) -> Accepted {
@@ -258,7 +272,7 @@ fn pressed_conversation(payload: &Value) -> Option<ConversationId> {
 }
 
 fn accept_form(payload: &Value) -> Option<Accepted> {
-    let (conversation, _) = forms::sent(&payload["view"])?;
+    let conversation = forms::sent(&payload["view"])?.conversation;
     let view = payload["view"]["id"].as_str()?;
     Some(certain(
         format!("form:{view}:{}", text_of(&payload["user"], "id")),
@@ -267,11 +281,11 @@ fn accept_form(payload: &Value) -> Option<Accepted> {
 }
 
 fn read_form(payload: &Value) -> Option<Incoming> {
-    let (conversation, press) = forms::sent(&payload["view"])?;
+    let sent = forms::sent(&payload["view"])?;
     Some(Incoming::Pressed {
-        conversation,
+        conversation: sent.conversation,
         by: interactor(payload)?,
-        press,
+        press: sent.press,
     })
 }
 

@@ -4,13 +4,14 @@ use serde_json::{Value, json};
 
 use crate::{
     domain::{
+        TaskId,
         conversation::{ConversationId, PersonId},
         incoming::Press,
         network::Verdict,
     },
     slack::{
         blocks::{Action, Audience, message},
-        forms,
+        forms::{self, Sent},
         limits::{
             BUTTON_MAX_CHARS, MARKDOWN_MAX_CHARS, OPTION_MAX_CHARS, OPTION_VALUE_MAX_CHARS,
             SECTION_MAX_CHARS, TEXT_MAX_CHARS, VALUE_MAX_CHARS,
@@ -147,20 +148,25 @@ fn a_correction_comes_back_with_its_revision_and_place() {
         revision: 3,
         plan: "é".repeat(5_000),
     };
-    let mut view = forms::view(&form, &conversation);
+    let mut view = forms::view(&form, &conversation, &TaskId("k3f9qx".into()));
     assert!(characters(&view["blocks"][0]["text"]["text"]) <= SECTION_MAX_CHARS);
     assert!(characters(&view["title"]["text"]) <= 24 && characters(&view["submit"]["text"]) <= 24);
     view["state"] = json!({ "values": { "said": { "said": { "type": "plain_text_input", "value": " test first " } } } });
     assert_eq!(
         forms::sent(&view),
-        Some((
-            conversation,
-            Press::Correct {
+        Some(Sent {
+            conversation: conversation.clone(),
+            task: Some(TaskId("k3f9qx".into())),
+            press: Press::Correct {
                 revision: 3,
                 text: "test first".into()
             }
-        ))
+        })
     );
+    // A form that was opened before forms named their task still comes back.
+    view["private_metadata"] =
+        json!(json!({ "conversation": conversation.0, "revision": 3 }).to_string());
+    assert_eq!(forms::sent(&view).unwrap().task, None);
 }
 
 #[test]
@@ -171,20 +177,26 @@ fn a_repository_is_chosen_from_the_known_or_written() {
             known: vec!["acme/web".into()],
         },
         &conversation,
+        &TaskId("k3f9qx".into()),
     );
     assert_eq!(picked["blocks"][0]["element"]["type"], "static_select");
     picked["state"] =
         json!({ "values": { "said": { "said": { "selected_option": { "value": "acme/web" } } } } });
     assert_eq!(
         forms::sent(&picked),
-        Some((
-            conversation.clone(),
-            Press::ChooseRepository {
+        Some(Sent {
+            conversation: conversation.clone(),
+            task: Some(TaskId("k3f9qx".into())),
+            press: Press::ChooseRepository {
                 text: "acme/web".into()
             }
-        ))
+        })
     );
-    let written = forms::view(&Form::Repository { known: vec![] }, &conversation);
+    let written = forms::view(
+        &Form::Repository { known: vec![] },
+        &conversation,
+        &TaskId("k3f9qx".into()),
+    );
     assert_eq!(written["blocks"][0]["element"]["type"], "plain_text_input");
 }
 

@@ -17,10 +17,10 @@ use super::{
 };
 use crate::{
     domain::{
-        Timestamp,
+        TaskId, Timestamp,
         incoming::{Incoming, Press},
     },
-    slack::{Accepted, accept, form_to_value, read, signature},
+    slack::{Accepted, Meant, accept, form_to_value, meant, read, signature},
     surface::{Attempt, Control, Form, SurfaceError, Words},
 };
 
@@ -117,6 +117,7 @@ async fn one_mention_knocks_twice_and_is_one_delivery() {
 async fn a_correction_goes_from_button_to_form_and_back() {
     let stage = stage().await;
     let mut knocks = doors(&stage).await;
+    let task = TaskId("k3f9qx".into());
     let plan = Words {
         controls: vec![
             Control::Approve { revision: 2 },
@@ -156,7 +157,7 @@ async fn a_correction_goes_from_button_to_form_and_back() {
     };
     stage
         .slack
-        .open_form(&trigger, &stage.conversation, &form)
+        .open_form(&trigger, (&stage.conversation, &task), &form)
         .await
         .unwrap();
     stage
@@ -172,6 +173,7 @@ async fn a_correction_goes_from_button_to_form_and_back() {
             text: "test first".into()
         }
     );
+    assert_eq!(meant(&sent), Some(Meant::Task(task.clone())));
     assert_eq!(
         accept(&sent).unwrap().conversation_hint.as_ref(),
         Some(&stage.conversation)
@@ -190,7 +192,7 @@ async fn a_correction_goes_from_button_to_form_and_back() {
     };
     stage
         .slack
-        .open_form(&trigger, &stage.conversation, &form)
+        .open_form(&trigger, (&stage.conversation, &task), &form)
         .await
         .unwrap();
     stage
@@ -207,7 +209,7 @@ async fn a_correction_goes_from_button_to_form_and_back() {
 
     let late = stage
         .slack
-        .open_form(&trigger, &stage.conversation, &form)
+        .open_form(&trigger, (&stage.conversation, &task), &form)
         .await;
     assert!(
         matches!(late, Err(SurfaceError::Permanent { .. })),

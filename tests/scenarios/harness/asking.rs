@@ -61,6 +61,28 @@ impl Stage {
         }
     }
 
+    /// The same for a task that need not be its thread's newest.
+    pub async fn wait_for_task(
+        &self,
+        id: &TaskId,
+        what: &str,
+        wanted: impl Fn(&Task) -> bool,
+    ) -> Task {
+        let begun = Instant::now();
+        loop {
+            let task = self.context.store.task(id).await.unwrap().unwrap().task;
+            if wanted(&task) {
+                return task;
+            }
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "the task {id} is {:?}, not {what}",
+                task.state
+            );
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
     /// Waits until the task of a thread stands so.
     pub async fn wait_for_state(&self, thread: &Thread, state: &str) -> Task {
         self.wait_until(thread, state, |task| task.state.name() == state)
