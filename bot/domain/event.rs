@@ -183,6 +183,9 @@ pub enum Event {
     Stopped {
         /// Whether the engine confirmed it; otherwise the reaper goes on.
         confirmed: bool,
+        /// What the runs had spent that were cut off.
+        #[serde(default)]
+        spent: Vec<RunSpend>,
     },
     /// An effect was given up after its last attempt.
     EffectGivenUp {
@@ -193,6 +196,15 @@ pub enum Event {
     },
     /// Nobody decided for too long.
     WaitedTooLong,
+}
+
+/// What one run had spent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunSpend {
+    /// Which.
+    pub run: RunNumber,
+    /// How much.
+    pub usage: Usage,
 }
 
 /// Why there is no workplace.

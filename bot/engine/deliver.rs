@@ -13,7 +13,7 @@ use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::{Context, Fault, dispatch::work_delivery, pause_before_try};
+use super::{Context, Fault, dispatch::work_delivery, pause_before_try, runs};
 use crate::{
     clock::Clock,
     domain::{
@@ -423,10 +423,11 @@ impl Deliver {
         let Some(stored) = self.context.store.task(id).await? else {
             return Ok(());
         };
+        let spent = runs::spent(&self.context, &stored.task).await?;
         self.tell(
             &stored.task,
             format!("stopped:{}", claimed.id),
-            Event::Stopped { confirmed },
+            Event::Stopped { confirmed, spent },
         )
         .await
     }

@@ -15,10 +15,10 @@ const CLAIMS_NOTHING: &str = r#"#!/bin/sh
 const SHELLS_MODEL: &str = "claude-opus-5";
 const SHELLS_CALL: i64 = 9_000 * 5 + 40 * 25;
 
-/// Many more calls of the model than the ceiling allows.
-fn calls_by_hand() -> String {
+/// So many calls of the model by the agent's shell.
+fn calls_by_hand(calls: u32) -> String {
     format!(
-        "for n in $(seq 100); do curl -s --noproxy '*' -o /dev/null http://127.0.0.1:3128/anthropic/v1/messages \
+        "for n in $(seq {calls}); do curl -s --noproxy '*' -o /dev/null http://127.0.0.1:3128/anthropic/v1/messages \
          -H \"x-api-key: ${{ANTHROPIC_API_KEY:?}}\" -H 'anthropic-version: 2023-06-01' -H 'content-type: application/json' \
          -d '{{\"model\":\"{SHELLS_MODEL}\",\"max_tokens\":100,\"messages\":[{{\"role\":\"user\",\"content\":\"hello\"}}]}}'; done"
     )
@@ -74,7 +74,8 @@ async fn the_ceiling_of_spend_holds_for_an_agent_that_claims_to_spend_nothing() 
         ..Props::default()
     })
     .await;
-    let script = scripts::without_pages().first(Phase::Work, [Turn::shell(calls_by_hand())]);
+    // Many more than the ceiling allows.
+    let script = scripts::without_pages().first(Phase::Work, [Turn::shell(calls_by_hand(100))]);
     stage.models.otherwise(script);
     let thread = stage.planned(&format!("{REQUEST} budget=0.4")).await;
     thread.say("ana", "approve").await.unwrap();
@@ -87,9 +88,7 @@ async fn the_ceiling_of_spend_holds_for_an_agent_that_claims_to_spend_nothing() 
         thread.wait_for_words(&words).await.unwrap();
     }
     // The calls of the shell are in it, and it ended with the call that reached the ceiling.
-    let of_the_shell = |request: &RequestRecord| request.model == SHELLS_MODEL;
-    let by_hand = stage.models.requests().into_iter().filter(of_the_shell);
-    let by_hand = i64::try_from(by_hand.count()).unwrap();
+    let by_hand = made_by_hand(&stage);
     assert!((2..9).contains(&by_hand), "{by_hand}");
     assert!(spent >= task.terms.budget, "{spent}");
     assert!(spent.0 < task.terms.budget.0 + SHELLS_CALL, "{spent}");
@@ -109,6 +108,68 @@ async fn the_ceiling_of_spend_holds_for_an_agent_that_claims_to_spend_nothing() 
     assert!(stage.models.request_count() > asked);
     assert!(task.usage.cost.unwrap() > spent);
     assert_eq!(stage.pull_requests().len(), 1, "{}", thread.render());
+    stage.close().await;
+}
+
+/// How many calls of the agent's shell the provider got.
+fn made_by_hand(stage: &Stage) -> i64 {
+    let of_the_shell = |request: &RequestRecord| request.model == SHELLS_MODEL;
+    let by_hand = stage.models.requests().into_iter().filter(of_the_shell);
+    i64::try_from(by_hand.count()).unwrap()
+}
+
+/// Until the agent's shell has made four calls and waits, to make many more when `/tmp/go` is there.
+async fn halfway(stage: &Stage) -> deckhand_world::slack::Thread {
+    let command = format!(
+        "{}; touch /tmp/halfway; until [ -e /tmp/go ]; do sleep 0.1; done; {}",
+        calls_by_hand(4),
+        calls_by_hand(100)
+    );
+    let script = scripts::without_pages().first(Phase::Work, [Turn::shell(command)]);
+    stage.models.otherwise(script);
+    let thread = stage.planned(&format!("{REQUEST} budget=0.4")).await;
+    thread.say("ana", "approve").await.unwrap();
+    stage.wait_for_file(&thread, "/tmp/halfway").await;
+    assert_eq!(made_by_hand(stage), 4);
+    thread
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_run_spent_before_a_restart_counts_towards_its_ceiling() {
+    let mut stage = Stage::open().await;
+    let thread = halfway(&stage).await;
+    stage.restart().await;
+    let sandbox = stage.sandboxes().await.remove(0);
+    stage.inside(&sandbox, "touch /tmp/go").await;
+    let task = stage.wait_for_state(&thread, "awaiting_input").await;
+    thread
+        .wait_for_words("The spending ceiling of $0.40 is reached")
+        .await
+        .unwrap();
+    let (spent, by_hand) = (task.usage.cost.unwrap(), made_by_hand(&stage));
+    assert!(spent >= task.terms.budget, "{spent}");
+    assert!(spent.0 < task.terms.budget.0 + SHELLS_CALL, "{spent}");
+    assert!((5..9).contains(&by_hand), "{by_hand}");
+    assert!(spent.0 > by_hand * SHELLS_CALL, "{spent}");
+    stage.wait_for_no_sandbox().await;
+    thread.press("ana", "Stop").await.unwrap();
+    stage.wait_for_state(&thread, "canceled").await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_cancelled_run_spent_is_in_its_tasks_sum() {
+    let stage = Stage::open().await;
+    let thread = halfway(&stage).await;
+    let before = stage.task(&thread).await.usage.cost.unwrap();
+    stage.stop(&thread).await;
+    thread.wait_for_words("Cancelled by").await.unwrap();
+    let task = stage.task(&thread).await;
+    let spent = task.usage.cost.unwrap();
+    assert!(spent.0 > before.0 + 4 * SHELLS_CALL, "{before}, {spent}");
+    assert!(spent < task.terms.budget, "{spent}");
+    // People see it where they saw the figure while it ran.
+    says(&thread, &format!("{spent} so far")).await;
     stage.close().await;
 }
 

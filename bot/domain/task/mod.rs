@@ -107,6 +107,9 @@ pub struct Task {
     pub bystanders: Vec<Line>,
     /// What was used, of all runs.
     pub usage: Usage,
+    /// Runs that were started and whose spend is not in the sum yet.
+    #[serde(default)]
+    pub uncounted: Vec<RunNumber>,
     /// How long the runs took together, in milliseconds.
     pub run_ms: i64,
     /// The model, as the agent named it last.
@@ -179,6 +182,7 @@ impl Task {
             waiting: Vec::new(),
             bystanders: Vec::new(),
             usage: Usage::default(),
+            uncounted: Vec::new(),
             run_ms: 0,
             model: None,
             questions: 0,
@@ -208,6 +212,7 @@ impl Task {
     /// Takes an event and says what to do about it.
     pub fn handle(&mut self, happened: &Happened, surroundings: &Surroundings) -> Vec<Effect> {
         let before = self.state.name();
+        self.count(&happened.event);
         let effects = self.react(happened, surroundings);
         if self.state.name() != before {
             self.changed_at = happened.at;
@@ -280,7 +285,7 @@ impl Task {
             | Event::Published { .. }
             | Event::PublishRefused { .. } => Vec::new(),
             Event::PullRequestEnded { merged, by } => self.pull_request_ended(*merged, by),
-            Event::Stopped { confirmed } => self.stopped(*confirmed),
+            Event::Stopped { confirmed, .. } => self.stopped(*confirmed),
             Event::EffectGivenUp { effect, reason } => self.effect_given_up(effect, reason),
             Event::WaitedTooLong => self.waited_too_long(),
         }
@@ -291,11 +296,32 @@ impl Task {
         self.state.live_run() == Some(run)
     }
 
+    /// Adds what runs spent to the task's sum, once for each run, by whichever road its end is told: also where the task
+    /// went on without it.
+    fn count(&mut self, event: &Event) {
+        let spent = if let Event::RunEnded { run, ending } = event {
+            vec![(*run, ending.usage)]
+        } else if let Event::Stopped { spent, .. } = event {
+            let runs = spent.iter();
+            runs.map(|spend| (spend.run, spend.usage)).collect()
+        } else {
+            return;
+        };
+        for (run, usage) in spent {
+            let before = self.uncounted.len();
+            self.uncounted.retain(|uncounted| *uncounted != run);
+            if self.uncounted.len() < before {
+                self.usage = self.usage.plus(usage);
+            }
+        }
+    }
+
     /// Starts the next run. The only place where run numbers are made.
     fn start_run(&mut self, assignment: Assignment) -> Effect {
         self.last_run = RunNumber(self.last_run.0 + 1);
         self.assignment = Some(assignment.clone());
         let run = self.last_run;
+        self.uncounted.push(run);
         self.state = if assignment.changes_files() {
             State::Preparing { run }
         } else {

@@ -13,7 +13,7 @@ use crate::domain::{
     effect::Lane,
     event::{
         AgentQuestion, BaseStanding, Change, Ending, PublishProblem, ReactionMeaning, RunFailure,
-        WorkplaceProblem,
+        RunSpend, WorkplaceProblem,
     },
     held::{HeldChange, HeldVerdict, Hold, HoldReason},
     network,
@@ -240,7 +240,10 @@ fn possible(task: &Task) -> Vec<Event> {
             merged: true,
             by: "ana".into(),
         },
-        Event::Stopped { confirmed: true },
+        Event::Stopped {
+            confirmed: true,
+            spent: Vec::new(),
+        },
         Event::EffectGivenUp {
             effect: "publishing".into(),
             reason: "down".into(),
@@ -806,6 +809,58 @@ fn the_straight_way_ends_in_review_with_an_approval_that_holds() {
         }),
         ("in_review", vec!["say", "say", "mark"])
     );
+}
+
+/// Four roads by which the end of a run is told; each of them may come after another one.
+#[test]
+fn what_a_run_spent_is_counted_once_however_its_end_is_told() {
+    let usage = |cost| Usage {
+        input_tokens: 10,
+        output_tokens: 1,
+        cost: Some(MicroDollars(cost)),
+    };
+    let ended = |cost| Event::RunEnded {
+        run: RunNumber(1),
+        ending: Box::new(Ending {
+            usage: usage(cost),
+            failure: Some(RunFailure::Silent),
+            ..Ending::default()
+        }),
+    };
+    let stopped = |run, cost| Event::Stopped {
+        confirmed: true,
+        spent: vec![RunSpend {
+            run: RunNumber(run),
+            usage: usage(cost),
+        }],
+    };
+    let given_up = || Event::EffectGivenUp {
+        effect: "starting".into(),
+        reason: "down".into(),
+    };
+    for (events, sum) in [
+        (vec![ended(5)], Some(5)),
+        (vec![said(ana(), "stop"), stopped(1, 5)], Some(5)),
+        (vec![said(ana(), "stop"), ended(5), stopped(1, 5)], Some(5)),
+        (vec![said(ana(), "stop"), stopped(1, 5), ended(5)], Some(5)),
+        (vec![ended(5), said(ana(), "stop"), stopped(1, 5)], Some(5)),
+        (
+            vec![given_up(), said(ana(), "retry"), stopped(1, 5)],
+            Some(5),
+        ),
+        (vec![said(ana(), "stop"), stopped(7, 5)], None),
+    ] {
+        let (mut task, _) = opened();
+        let planning = Event::Gathered {
+            context: vec![],
+            workplace: Ok(workplace()),
+        };
+        for event in [vec![Event::SlotGranted, planning], events.clone()].concat() {
+            let at = Timestamp(1);
+            task.handle(&Happened { at, event }, &around());
+        }
+        assert_eq!(task.usage.cost, sum.map(MicroDollars), "{events:?}");
+    }
 }
 
 #[test]

@@ -148,7 +148,6 @@ impl Task {
     }
 
     pub(super) fn run_ended(&mut self, run: RunNumber, ending: &Ending) -> Vec<Effect> {
-        self.usage = self.usage.plus(ending.usage);
         self.run_ms = self.run_ms.saturating_add(ending.elapsed_ms);
         self.model = ending.model.clone().or_else(|| self.model.take());
         match self.state {

@@ -28,7 +28,7 @@ use crate::{
         RunNumber, TaskId,
         budget::Usage,
         effect::Assignment,
-        event::{DiskWall, Ending, Event, RunFailure},
+        event::{DiskWall, Ending, Event, RunFailure, RunSpend},
         task::Task,
     },
     store::{StoreError, runs::StoredRun},
@@ -333,6 +333,23 @@ impl Runs {
             .map(|live| live.keys().cloned().collect())
             .unwrap_or_default()
     }
+}
+
+/// What the runs of a task had spent whose end it was not told, as far as their watchers stored it.
+pub async fn spent(context: &Context, task: &Task) -> Result<Vec<RunSpend>, StoreError> {
+    let stored = context.store.runs_of(&task.id).await?;
+    let uncounted = stored
+        .iter()
+        .filter(|run| task.uncounted.contains(&run.number));
+    Ok(uncounted
+        .filter_map(|run| {
+            let usage = supervise::usage_before(run.resume.as_ref()?);
+            Some(RunSpend {
+                run: run.number,
+                usage,
+            })
+        })
+        .collect())
 }
 
 /// Removes a task's work tree and its agent's home.

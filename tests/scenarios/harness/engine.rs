@@ -1,10 +1,11 @@
 //! The container engine as a story looks at it: what runs, what a container knows, and what a failed story leaves behind.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
+use std::{fs, os::unix::fs::PermissionsExt as _, process::Command, time::Instant};
 
 use deckhand_executors::{SandboxName, sandbox::Exec};
+use deckhand_world::slack::Thread;
 
-use super::Stage;
+use super::{LOOK_EVERY, PATIENCE, Stage};
 
 /// Removes what a failed story left in the engine; a story that ends well leaves nothing.
 pub struct Sweep {
@@ -102,7 +103,7 @@ impl Stage {
             environment: std::collections::BTreeMap::new(),
             working_directory: "/".to_owned(),
             input: Vec::new(),
-            timeout: super::PATIENCE,
+            timeout: PATIENCE,
             output_limit_bytes: 1 << 20,
         };
         let done = self
@@ -112,5 +113,21 @@ impl Stage {
             .await
             .unwrap();
         String::from_utf8_lossy(&done.output).into_owned()
+    }
+
+    /// Waits until the agent of a thread's task has made a file in its sandbox.
+    pub async fn wait_for_file(&self, thread: &Thread, path: &str) {
+        self.wait_for_state(thread, "running").await;
+        let sandbox = self.sandboxes().await.remove(0);
+        let begun = Instant::now();
+        while self
+            .inside(&sandbox, &format!("ls {path} 2>&1"))
+            .await
+            .trim()
+            != path
+        {
+            assert!(begun.elapsed() < PATIENCE, "{}", thread.render());
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 }
