@@ -6,6 +6,7 @@ mod pressing;
 
 use std::{sync::Arc, time::Duration};
 
+use serde_json::Value;
 use tracing::{info, warn};
 
 use super::{policy_book::PolicyBook, roster::Agents, surfaces::Surfaces};
@@ -113,7 +114,11 @@ impl Dispatch {
             return self.grant(now).await;
         };
         match self.transition(&delivery, now).await {
-            Ok(transition) => match self.store.commit(&transition, now).await {
+            Ok(transition) => match self
+                .store
+                .commit(&transition, &self.remains(&delivery), now)
+                .await
+            {
                 Ok(()) => {
                     metrics::counter!("deckhand_deliveries_total", "source" => delivery.source.name(), "result" => "done").increment(1);
                     self.wake.outbox();
@@ -158,7 +163,12 @@ impl Dispatch {
             metrics::counter!("deckhand_deliveries_total", "source" => delivery.source.name(), "result" => "dead").increment(1);
             return self
                 .store
-                .bury_delivery(&delivery.id, now, &self.surfaces.clean(&error.to_string()))
+                .bury_delivery(
+                    &delivery.id,
+                    now,
+                    &self.surfaces.clean(&error.to_string()),
+                    &self.remains(delivery),
+                )
                 .await;
         };
         if delivery.attempts + 1 >= ATTEMPTS_MAX {
@@ -166,7 +176,12 @@ impl Dispatch {
             metrics::counter!("deckhand_deliveries_total", "source" => delivery.source.name(), "result" => "dead").increment(1);
             return self
                 .store
-                .bury_delivery(&delivery.id, now, &self.surfaces.clean(&error.to_string()))
+                .bury_delivery(
+                    &delivery.id,
+                    now,
+                    &self.surfaces.clean(&error.to_string()),
+                    &self.remains(delivery),
+                )
                 .await;
         }
         let pause = retry_after
@@ -179,6 +194,14 @@ impl Dispatch {
                 &self.surfaces.clean(&error.to_string()),
             )
             .await
+    }
+
+    /// What is kept of a delivery that is over: people paste secrets that only look like some, and what they said
+    /// otherwise stands where it is needed.
+    fn remains(&self, delivery: &Delivery) -> Value {
+        let mut body = delivery.body.clone();
+        self.surfaces.clean_value(&mut body);
+        body
     }
 
     async fn transition(&self, delivery: &Delivery, now: Timestamp) -> Result<Transition, Later> {

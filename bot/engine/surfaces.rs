@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
         incoming::Author,
     },
     linear::Linear,
-    redact::Redactor,
+    redact::{Redactor, Sought},
     slack::{self, Slack},
     surface::{Attempt, Control, Form, PictureFile, Step, SurfaceError, Words, WordsKind},
 };
@@ -266,6 +267,11 @@ impl Surfaces {
     #[must_use]
     pub fn clean(&self, text: &str) -> String {
         self.redactor.redact(text).into_owned()
+    }
+
+    /// The same for every text in a value.
+    pub fn clean_value(&self, value: &mut Value) {
+        self.redactor.redact_value(value, Sought::Everything);
     }
 
     /// The same words without secrets. Addresses stay: their keys are made for their readers.

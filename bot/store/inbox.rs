@@ -154,17 +154,19 @@ impl Store {
         Ok(())
     }
 
-    /// Gives a delivery up. It stays, with its error, for an operator to look at.
+    /// Gives a delivery up. It stays, with its error and what `remains` of its body, for an operator to look at.
     pub async fn bury_delivery(
         &self,
         id: &str,
         now: Timestamp,
         error: &str,
+        remains: &Value,
     ) -> Result<(), StoreError> {
-        sqlx::query("UPDATE inbox SET state = 'dead', handled_ms = $2, error = $3 WHERE id = $1 AND state = 'waiting'")
+        sqlx::query("UPDATE inbox SET state = 'dead', handled_ms = $2, error = $3, body = $4 WHERE id = $1 AND state = 'waiting'")
             .bind(id)
             .bind(now.0)
             .bind(error)
+            .bind(remains.to_string())
             .execute(&self.write)
             .await?;
         Ok(())
@@ -177,5 +179,73 @@ impl Store {
             row.try_get("depth")?,
             row.try_get::<Option<i64>, _>("oldest")?.map(moment),
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::{domain::conversation::ConversationId, store::tasks::Transition};
+
+    /// Long enough to have pages of the file to itself.
+    fn pasted() -> String {
+        "pasted-canary-7731 ".repeat(2_000)
+    }
+
+    /// Everything that lies in a folder.
+    fn contents(folder: &std::path::Path) -> String {
+        let files = std::fs::read_dir(folder).unwrap();
+        let bytes = files.flat_map(|file| std::fs::read(file.unwrap().path()).unwrap());
+        String::from_utf8_lossy(&bytes.collect::<Vec<u8>>()).into_owned()
+    }
+
+    #[tokio::test]
+    async fn what_a_delivery_said_is_gone_from_the_file_once_it_is_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let address = format!("sqlite:{}", folder.path().join("db").display());
+        let now = Timestamp(1);
+        let store = Store::open(&address).await.unwrap();
+        for key in ["handled", "given up"] {
+            let delivery = NewDelivery {
+                source: Source::Slack,
+                key: key.to_owned(),
+                conversation: format!("c:{key}"),
+                body: json!({ "key": key, "text": pasted() }),
+            };
+            store.accept(&delivery, now).await.unwrap();
+        }
+        store.close().await;
+        assert!(contents(folder.path()).contains("pasted-canary"));
+
+        let store = Store::open(&address).await.unwrap();
+        while let Some(delivery) = store.next_delivery(now).await.unwrap() {
+            let remains = json!({ "key": delivery.body["key"], "text": "[redacted]" });
+            if delivery.body["key"] == "handled" {
+                let transition = Transition {
+                    delivery: delivery.id.clone(),
+                    conversation: ConversationId(delivery.conversation.clone()),
+                    task: None,
+                    effects: Vec::new(),
+                    audit: Vec::new(),
+                };
+                store.commit(&transition, &remains, now).await.unwrap();
+            } else {
+                let buried = store.bury_delivery(&delivery.id, now, "why", &remains);
+                buried.await.unwrap();
+            }
+        }
+        store.close().await;
+        let kept = contents(folder.path());
+        assert!(!kept.contains("pasted-canary"));
+        for rest in [
+            r#"{"key":"handled","text":"[redacted]"}"#,
+            r#"{"key":"given up","text":"[redacted]"}"#,
+        ] {
+            assert!(kept.contains(rest), "{rest} is not kept");
+        }
     }
 }

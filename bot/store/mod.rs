@@ -79,6 +79,8 @@ impl Store {
             // Full: what was answered to a platform has to survive a power cut.
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT)
+            // What is written over is gone from the file too: people paste secrets.
+            .pragma("secure_delete", "ON")
             .foreign_keys(true);
         let write = SqlitePoolOptions::new()
             .max_connections(1)

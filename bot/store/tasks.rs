@@ -1,5 +1,6 @@
 //! Tasks, and the one transaction that moves them.
 
+use serde_json::Value;
 use sqlx::{Row, Sqlite, Transaction, sqlite::SqliteRow};
 
 use super::{Store, StoreError, fresh_id, posts::REQUEST_SLOT};
@@ -186,12 +187,19 @@ impl Store {
             .collect()
     }
 
-    /// Does everything that a delivery changes, or nothing of it.
-    pub async fn commit(&self, transition: &Transition, now: Timestamp) -> Result<(), StoreError> {
+    /// Does everything that a delivery changes, or nothing of it. Of the delivery's own body `remains` stays: it is not
+    /// read again.
+    pub async fn commit(
+        &self,
+        transition: &Transition,
+        remains: &Value,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
-        let done = sqlx::query("UPDATE inbox SET state = 'done', handled_ms = $2, error = NULL WHERE id = $1 AND state = 'waiting'")
+        let done = sqlx::query("UPDATE inbox SET state = 'done', handled_ms = $2, error = NULL, body = $3 WHERE id = $1 AND state = 'waiting'")
             .bind(&transition.delivery)
             .bind(now.0)
+            .bind(remains.to_string())
             .execute(&mut *transaction)
             .await?;
         if done.rows_affected() != 1 {

@@ -6,6 +6,7 @@ use crate::harness::{
     MODEL_KEY, PATIENCE, REQUEST, Stage,
     canaries::{Home, Search},
     planted::{HOMES, planting},
+    scripts::leaked_token,
 };
 
 /// What a curious agent does: it prints all that it can read, and writes it into the repository, packed.
@@ -158,5 +159,30 @@ async fn a_key_that_somebody_pastes_is_kept_nowhere_and_reaches_no_agent() {
             .iter()
             .any(|find| find.place == "the thread")
     );
+    stage.close().await;
+}
+
+/// Words of a delivery that are nobody's business any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_somebody_pastes_is_in_no_delivery_that_is_over() {
+    let stage = Stage::open().await;
+    let token = leaked_token();
+    let thread = stage
+        .planned(&format!("{REQUEST} It fails with {token} too."))
+        .await;
+    thread
+        .say("ben", &format!("For me it fails with {token}."))
+        .await
+        .unwrap();
+    stage.stop(&thread).await;
+    stage.settle().await;
+    let with = async |text: &str| {
+        stage
+            .rows(&format!("inbox WHERE body LIKE '%{text}%'"))
+            .await
+    };
+    assert_eq!(with(&token).await, 0);
+    assert!(with("It fails with [redacted] too").await > 0);
+    assert!(with("For me it fails with [redacted]").await > 0);
     stage.close().await;
 }
