@@ -2,9 +2,16 @@
 
 use std::time::Duration;
 
-use deckhand_world::github::Fault;
+use deckhand_world::{
+    github::Fault,
+    models::{Phase, Turn},
+};
 
-use crate::harness::{PATIENCE, REQUEST, Stage, asking::no_message_twice, scripts};
+use serde_json::{Value, json};
+
+use crate::harness::{
+    PATIENCE, Props, REQUEST, Stage, asking::no_message_twice, gateway::Gateway, scripts,
+};
 
 /// The task has ended as if nothing had happened.
 async fn ends_as_always(stage: Stage, thread: &deckhand_world::slack::Thread) {
@@ -81,4 +88,68 @@ async fn while_nobody_was_there_to_hear() {
     // Slack tries again what nobody took.
     stage.slack.redeliver_lost().await;
     ends_as_always(stage, &thread).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_left_by_a_rule_before_counts_afterwards() {
+    const LIMIT: u64 = 16 << 20;
+    const PIECE: u64 = 6 << 20;
+    // Heads count, and what is under way in the moment of the cut.
+    const ROOM: u64 = 256 << 10;
+    let gateway = Gateway::open().await;
+    let folder = tempfile::tempdir().unwrap();
+    let policy = folder.path().join("policy.json");
+    let rules = r#"{"version":1,"default":{"rules":[{"hosts":["packages.example"],"ports":[80],"methods":["POST"]}]}}"#;
+    std::fs::write(&policy, rules).unwrap();
+    let mut stage = Stage::open_with(Props {
+        settings: vec![
+            ("DECKHAND_UPSTREAM_PROXY", gateway.url()),
+            ("DECKHAND_POLICY_FILE", policy.display().to_string()),
+        ],
+        ..Props::default()
+    })
+    .await;
+    let send = format!(
+        "head -c {PIECE} /dev/zero | curl -s -m 60 -o /tmp/answer -w 'sent: %{{http_code}}\n' --data-binary @- http://packages.example/"
+    );
+    let command = format!(
+        "{send}; {send}; touch /tmp/halfway; until [ -e /tmp/go ]; do sleep 0.1; done; {send}; {send}"
+    );
+    let script = scripts::without_pages().first(Phase::Work, [Turn::shell(command)]);
+    stage.models.otherwise(script);
+    let thread = stage.planned(REQUEST).await;
+    thread.say("ana", "approve").await.unwrap();
+    stage.wait_for_file(&thread, "/tmp/halfway").await;
+    stage.restart().await;
+    let sandbox = stage.sandboxes().await.remove(0);
+    stage.inside(&sandbox, "touch /tmp/go").await;
+    let task = stage.wait_for_state(&thread, "in_review").await;
+    let lines = stage.context.store.log_after(&task.id, "", 5_000).await;
+    let requests: Vec<Value> = lines
+        .unwrap()
+        .into_iter()
+        .filter(|line| line.kind == "egress" && line.body["host"] == "packages.example")
+        .map(|line| line.body)
+        .collect();
+    // The third is cut where the sum of all of them is too much, and then nothing leaves any more.
+    let verdicts: Vec<(&Value, &Value)> = requests
+        .iter()
+        .map(|line| (&line["verdict"], &line["rule"]))
+        .collect();
+    assert_eq!(
+        verdicts,
+        [
+            (&json!("allowed"), &json!("listed packages.example")),
+            (&json!("allowed"), &json!("listed packages.example")),
+            (&json!("failed"), &json!("listed packages.example")),
+            (&json!("denied"), &json!("up-limit")),
+        ],
+        "{requests:?}"
+    );
+    let left: u64 = requests
+        .iter()
+        .map(|line| line["up"].as_u64().unwrap())
+        .sum();
+    assert!((LIMIT - ROOM..LIMIT + ROOM).contains(&left), "{left}");
+    stage.close().await;
 }

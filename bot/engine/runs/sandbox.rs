@@ -130,6 +130,7 @@ pub async fn prepare(
                 part: "setup",
                 phase: Phase::Setup,
                 metering: Metering::default(),
+                left: BTreeMap::new(),
             };
             Some(ways::open(context, task, run, purpose).await?)
         }

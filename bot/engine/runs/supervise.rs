@@ -1,6 +1,9 @@
 //! Watches one run: starts its agent, hears everything that it does, keeps the ceilings, and takes out what it made.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use deckhand_executors::{
     agent::{
@@ -72,6 +75,9 @@ struct Resume {
     ending: Ending,
     #[serde(default)]
     spend: Spend,
+    /// What had left by each rule of the network policy, in bytes.
+    #[serde(default)]
+    left: BTreeMap<String, u64>,
 }
 
 /// The agent's session, and what it had cost, as the task keeps it.
@@ -100,6 +106,7 @@ pub async fn watch(
         bytes: 0,
         heard: context.clock.now(),
         steer: None,
+        left: prepared.egress.left(),
     };
     let mut tick = tokio::time::interval(TICK);
     let mut spending = prepared.egress.spending();
@@ -126,6 +133,7 @@ pub async fn watch(
                 }
             }
             _ = tick.tick() => {
+                watcher.note_what_left(&mut prepared).await;
                 if let Some(failure) = watcher.ceiling(&prepared) {
                     break Some(failure);
                 }
@@ -210,6 +218,8 @@ struct Watcher<'a> {
     heard: Timestamp,
     /// Words that interrupt the turn, and since when; said as soon as it has ended.
     steer: Option<(String, Instant)>,
+    /// What had left by each rule of the network policy when that was stored last, in bytes.
+    left: BTreeMap<String, u64>,
 }
 
 impl Watcher<'_> {
@@ -387,6 +397,15 @@ impl Watcher<'_> {
         spend::is_over(&self.task.usage, &self.task.ceilings, &spend)
     }
 
+    /// Stores what has left, so that another process goes on counting there.
+    async fn note_what_left(&mut self, prepared: &mut Prepared) {
+        let left = prepared.egress.left();
+        if left != self.left {
+            self.left = left;
+            mark(self.context, self.task, self.run, resume_of(prepared)).await;
+        }
+    }
+
     /// Whether the agent does not let itself be interrupted: some listen only between two answers of their model.
     fn is_deaf(&self) -> bool {
         self.steer
@@ -439,6 +458,7 @@ fn resume_of(prepared: &Prepared) -> Option<Value> {
         point: prepared.session.resume_point(),
         ending: prepared.ending.clone(),
         spend: prepared.egress.spend(),
+        left: prepared.egress.left(),
     })
     .ok()
 }

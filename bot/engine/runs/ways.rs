@@ -2,6 +2,7 @@
 //! their refusals gathered and told to the task.
 
 use std::{
+    collections::BTreeMap,
     ops::Deref,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -85,6 +86,8 @@ pub struct Purpose<'a> {
     pub phase: Phase,
     /// What may be spent through it.
     pub metering: Metering,
+    /// What had left through it by each rule when it was open before, in bytes.
+    pub left: BTreeMap<String, u64>,
 }
 
 /// Opens the way out of a sandbox. When this returns, the policy is in force.
@@ -111,6 +114,7 @@ pub async fn open(
     let opening = Opening {
         policy,
         metering: purpose.metering,
+        left: purpose.left,
         refused,
         ..Opening::new(purpose.phase, log)
     };
@@ -147,6 +151,7 @@ pub async fn proof_network(context: &Context, task: &Task, part: &str) -> Result
         part,
         phase: Phase::Setup,
         metering: Metering::default(),
+        left: BTreeMap::new(),
     };
     let way = open(context, task, task.last_run, purpose).await?;
     Ok(Network {

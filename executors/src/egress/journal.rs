@@ -1,7 +1,7 @@
 //! Writes the records of a run: one for each request, bounded in number, without ever waiting; and tells of refusals.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -43,6 +43,8 @@ pub struct Journal {
     unnoticed: AtomicU64,
     /// Bytes that left, by the rule that let them. There are as many as rules and people's decisions at most.
     sums: Mutex<HashMap<String, Arc<Sum>>>,
+    /// What had left by each rule before this way out was opened, in bytes.
+    before: BTreeMap<String, u64>,
 }
 
 /// What left by one rule.
@@ -53,8 +55,13 @@ struct Sum {
 }
 
 impl Journal {
-    /// A journal that writes records to `log`, and refusals that a person may change to `refused`.
-    pub fn new(log: mpsc::Sender<EgressRecord>, refused: mpsc::Sender<Refused>) -> Self {
+    /// A journal that writes records to `log`, and refusals that a person may change to `refused`. What leaves is added
+    /// to what had left `before`.
+    pub fn new(
+        log: mpsc::Sender<EgressRecord>,
+        refused: mpsc::Sender<Refused>,
+        before: BTreeMap<String, u64>,
+    ) -> Self {
         Self {
             log,
             refused,
@@ -63,7 +70,19 @@ impl Journal {
             dropped: AtomicU64::new(0),
             unnoticed: AtomicU64::new(0),
             sums: Mutex::default(),
+            before,
         }
+    }
+
+    /// What has left by each rule of the policy, in bytes, with what had left before.
+    pub fn left(&self) -> BTreeMap<String, u64> {
+        let mut left = self.before.clone();
+        let sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = sums
+            .iter()
+            .map(|(rule, sum)| (rule.clone(), sum.bytes.load(Ordering::Relaxed)));
+        left.extend(now);
+        left
     }
 
     /// Records that were not written: for want of room, or because the run has as many as it may.
@@ -119,10 +138,12 @@ impl Journal {
         } else {
             MAX_UP_BYTES_BY_RULE
         };
+        let name = rule.to_string();
+        let before = self.before.get(&name).copied().unwrap_or_default();
         let mut sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
-        let sum = sums.entry(rule.to_string()).or_insert_with(|| {
+        let sum = sums.entry(name).or_insert_with(|| {
             Arc::new(Sum {
-                bytes: AtomicU64::new(0),
+                bytes: AtomicU64::new(before),
                 limit,
             })
         });
@@ -329,7 +350,7 @@ mod tests {
     #[tokio::test]
     async fn a_run_has_a_bounded_number_of_records_and_says_once_that_they_are_over() {
         let (log, mut records) = mpsc::channel(3 * 20_000);
-        let journal = Arc::new(Journal::new(log, mpsc::channel(1).0));
+        let journal = Arc::new(Journal::new(log, mpsc::channel(1).0, BTreeMap::new()));
         for verdict in [Verdict::Denied, Verdict::Allowed] {
             for _ in 0..MAX_RECORDS + 5 {
                 let mut entry = journal.entry(asked());
@@ -353,7 +374,7 @@ mod tests {
     async fn people_are_told_of_what_they_may_change_and_of_nothing_else() {
         let (log, _records) = mpsc::channel(100);
         let (sender, mut refused) = mpsc::channel(2);
-        let journal = Arc::new(Journal::new(log, sender));
+        let journal = Arc::new(Journal::new(log, sender, BTreeMap::new()));
         let deny = |rule, phase, target: Option<(String, u16)>| {
             let asked = Asked {
                 phase,
@@ -388,7 +409,11 @@ mod tests {
 
     #[test]
     fn small_pieces_add_up_over_the_requests_of_a_rule() {
-        let journal = Arc::new(Journal::new(mpsc::channel(1).0, mpsc::channel(1).0));
+        let journal = Arc::new(Journal::new(
+            mpsc::channel(1).0,
+            mpsc::channel(1).0,
+            BTreeMap::new(),
+        ));
         let begin = |rule: Rule| {
             let mut entry = journal.entry(asked());
             entry.decide(Verdict::Allowed, rule);
@@ -413,5 +438,27 @@ mod tests {
         let model = begin(Rule::BaseAddress("m".into()));
         model.traffic().add_up(64 * 1024 * 1024);
         assert!(!model.traffic().is_spent());
+    }
+
+    #[test]
+    fn what_had_left_before_counts_when_the_way_out_is_opened_again() {
+        const PIECE: usize = 6 * 1024 * 1024;
+        let send = |before: BTreeMap<String, u64>| {
+            let journal = Journal::new(mpsc::channel(1).0, mpsc::channel(1).0, before);
+            let journal = Arc::new(journal);
+            let mut entry = journal.entry(asked());
+            entry.decide(Verdict::Allowed, Rule::Listed("a.example".into()));
+            entry.traffic().add_up(PIECE);
+            (entry.traffic().is_spent(), journal.left())
+        };
+        let (first, left) = send(BTreeMap::from([("granted b.example".to_owned(), 7)]));
+        let (second, left) = send(left);
+        let (third, left) = send(left);
+        assert_eq!([first, second, third], [false, false, true]);
+        let all = BTreeMap::from([
+            ("granted b.example".to_owned(), 7),
+            ("listed a.example".to_owned(), 3 * PIECE as u64),
+        ]);
+        assert_eq!(left, all);
     }
 }

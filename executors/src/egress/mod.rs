@@ -36,6 +36,7 @@ mod transparent;
 mod tunnel;
 
 use std::{
+    collections::BTreeMap,
     fs::{self, Permissions},
     io,
     os::unix::fs::PermissionsExt as _,
@@ -172,7 +173,7 @@ impl EgressProxy {
         let authority = Authority::keep(run_dir)?;
         authority.publish(run_dir, self.trust.list())?;
         let gate = Arc::new(Gate::new(opening.phase, opening.policy));
-        let journal = Arc::new(Journal::new(opening.log, opening.refused));
+        let journal = Arc::new(Journal::new(opening.log, opening.refused, opening.left));
         let meter = Arc::new(Meter::new(opening.metering));
         let placeholders: Vec<_> = opening
             .seed
@@ -245,6 +246,8 @@ pub struct Opening {
     pub refused: mpsc::Sender<Refused>,
     /// How what it spends on models is counted, and the most that it may spend.
     pub metering: Metering,
+    /// What had left by each rule of the policy when it was open before, in bytes: [`EgressHandle::left`].
+    pub left: BTreeMap<String, u64>,
     /// Whether a model's provider may be asked to search, fetch or run something.
     pub server_tools: ServerTools,
     /// What the placeholders of this run are made of, where it has any: a secret of the host and the run's name, so
@@ -264,6 +267,7 @@ impl Opening {
             log,
             refused: mpsc::channel(1).0,
             metering: Metering::default(),
+            left: BTreeMap::new(),
             server_tools: ServerTools::Refused,
             seed: None,
         }
@@ -337,6 +341,12 @@ impl EgressHandle {
     /// for that at most.
     pub async fn settled(&self) -> Spend {
         self.meter.settled().await
+    }
+
+    /// What has left by each rule of the policy, in bytes: what may leave by one is limited.
+    #[must_use]
+    pub fn left(&self) -> BTreeMap<String, u64> {
+        self.journal.left()
     }
 
     /// How often the proxy died and was begun again, by the same rules.

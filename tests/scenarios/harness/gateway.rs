@@ -72,7 +72,12 @@ async fn lead(mut stream: TcpStream, asked: Arc<Mutex<Vec<String>>>) -> std::io:
     }
     stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
     asked.lock().unwrap().push(target);
-    self::head(&mut stream).await?;
+    let head = self::head(&mut stream).await?.to_ascii_lowercase();
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "))
+        .map_or(0, |length| length.parse().unwrap());
+    tokio::io::copy(&mut (&mut stream).take(length), &mut tokio::io::sink()).await?;
     let answer = format!(
         "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{ANSWER}",
         ANSWER.len()

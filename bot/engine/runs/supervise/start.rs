@@ -1,6 +1,6 @@
 //! Starts the container of a run and the agent in it, or attaches to the one that is there.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use super::{
     CALLS_MAX, Prepared, RULES_FILES, Resume, SessionHandle, failure_of, mark, resume_of, spend,
@@ -60,7 +60,7 @@ pub async fn start(
         Vec::new()
     };
     let mirror = gather::known_ground(context, &workplace.repository).await?;
-    let (egress, handover, calls) = open_sockets(context, task, run, Spend::default()).await?;
+    let (egress, handover, calls) = open_sockets(context, task, run, Before::default()).await?;
     let launch = agent.launch(&egress)?;
     let name = sandbox::run_name(&task.id, run);
     // A container of this number that is there already is from a start that was broken off; its agent heard nothing yet.
@@ -139,7 +139,11 @@ pub async fn take_up(
         .agents
         .find(&stored.agent)
         .ok_or("the agent is not set up any more")?;
-    let (egress, handover, calls) = open_sockets(context, task, stored.number, resume.spend)
+    let before = Before {
+        spend: resume.spend,
+        left: resume.left,
+    };
+    let (egress, handover, calls) = open_sockets(context, task, stored.number, before)
         .await
         .map_err(|fault| format!("{fault:?}"))?;
     let attachment = context
@@ -192,17 +196,25 @@ async fn needs_preparation(
     Ok(!context.executor.volumes().await?.contains(&volume))
 }
 
+/// What a run did through its way out before that was opened again.
+#[derive(Default)]
+struct Before {
+    spend: Spend,
+    left: BTreeMap<String, u64>,
+}
+
 async fn open_sockets(
     context: &Context,
     task: &Task,
     run: RunNumber,
-    before: Spend,
+    before: Before,
 ) -> Result<(Way, Handover, mpsc::Receiver<HandoverCall>), Fault> {
     let part = run.to_string();
     let purpose = Purpose {
         part: &part,
         phase: Phase::Work,
-        metering: spend::metering(&task.usage, &task.ceilings, before),
+        metering: spend::metering(&task.usage, &task.ceilings, before.spend),
+        left: before.left,
     };
     let egress = ways::open(context, task, run, purpose).await?;
     let (sender, calls) = mpsc::channel(CALLS_MAX);
