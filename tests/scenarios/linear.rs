@@ -1,8 +1,16 @@
 //! The same story told in Linear: an issue is delegated, and everything else is an activity of its session.
 
-use deckhand_world::linear::{Content, Session, SessionState};
+use deckhand::domain::task::Task;
+use deckhand_world::{
+    linear::{Content, Session, SessionState},
+    models::{Phase, Turn},
+};
 
-use crate::harness::{Beside, LOOK_EVERY, PATIENCE, Props, Stage};
+use crate::harness::{
+    Beside, LOOK_EVERY, PATIENCE, Props, Stage,
+    gateway::{ANSWER, Gateway, ask_until},
+    scripts,
+};
 
 const DESCRIPTION: &str =
     "The offset parameter of /api/v2/users is ignored when limit is over 100.\n\nrepo=acme/web";
@@ -55,13 +63,7 @@ async fn a_delegated_issue_becomes_a_proved_pull_request() {
         "{}",
         session.render()
     );
-    let task = stage
-        .context
-        .store
-        .recent_tasks(None, 1)
-        .await
-        .unwrap()
-        .remove(0);
+    let task = the_task(&stage).await;
     assert!(task.last_result().unwrap().whole, "{}", session.render());
     assert_eq!(task.approval.unwrap().by.name, "Ana");
     stage.close().await;
@@ -83,6 +85,73 @@ async fn a_correction_in_the_session_makes_revision_two() {
     session.stop("ana").unwrap();
     ended(&stage).await;
     stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hosts_are_decided_on_in_the_session_by_choice_and_in_words() {
+    let gateway = Gateway::open().await;
+    let stage = Stage::open_with(Props {
+        linear: Beside::Present,
+        settings: vec![("DECKHAND_UPSTREAM_PROXY", gateway.url())],
+        ..Props::default()
+    })
+    .await;
+    let tries = format!(
+        "curl -s -m 5 http://evil.example/; {}",
+        ask_until("packages.example")
+    );
+    let script = scripts::without_pages().first(Phase::Work, [Turn::shell(tries)]);
+    stage.models.otherwise(script);
+    let session = delegated(&stage);
+    asked(&session).await;
+    session.select("ana", "Approve").unwrap();
+    let card = session
+        .wait_for_activity("network card", PATIENCE, |one| match &one.content {
+            Content::Elicitation { body } => {
+                body.contains("evil.example:80") && body.contains("packages.example:80")
+            }
+            _ => false,
+        })
+        .await
+        .unwrap();
+    assert_eq!(card.signal.as_deref(), Some("select"));
+    assert_eq!(gateway.asked_for("packages.example"), 0);
+
+    session.say("ana", "never evil.example").unwrap();
+    session
+        .select("ana", "Allow once: packages.example:80")
+        .unwrap();
+    let done = |session: &Session| (session.state() == SessionState::Complete).then_some(());
+    session.wait_for("end", PATIENCE, done).await.unwrap();
+    stage.settle().await;
+    assert!(gateway.asked_for("packages.example") > 0);
+    assert_eq!(gateway.asked_for("evil.example"), 0);
+    let task = the_task(&stage).await;
+    assert!(stage.log(&task.id).await.contains(ANSWER));
+    let audit = stage.context.store.audit_of(&task.id).await.unwrap();
+    let decided: Vec<(&str, &str)> = audit
+        .iter()
+        .filter(|(_, entry)| entry.act.starts_with("network"))
+        .map(|(_, entry)| (entry.act.as_str(), entry.detail.as_str()))
+        .collect();
+    assert_eq!(
+        decided,
+        [
+            ("network", "never for evil.example:80 by Sentence"),
+            ("network", "once for packages.example:80 by Button"),
+        ]
+    );
+    let by_ana =
+        |entry: &deckhand::store::tasks::AuditEntry| entry.person == task.request.author.id.0;
+    assert!(audit.iter().all(|(_, entry)| by_ana(entry)), "{audit:?}");
+    stage.close().await;
+}
+
+/// The one task of the story.
+async fn the_task(stage: &Stage) -> Task {
+    let mut tasks = stage.context.store.recent_tasks(None, 2).await.unwrap();
+    assert_eq!(tasks.len(), 1);
+    tasks.remove(0)
 }
 
 #[tokio::test(flavor = "multi_thread")]

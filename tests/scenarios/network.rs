@@ -12,16 +12,9 @@ use serde_json::json;
 use crate::harness::{
     Props, REQUEST, Stage,
     asking::whispered,
-    gateway::{ANSWER, Gateway},
+    gateway::{ANSWER, Gateway, ask_until},
     scripts,
 };
-
-/// Asks for a host until it answers, at most a minute.
-fn ask_until(host: &str) -> String {
-    format!(
-        "for n in $(seq 60); do curl -s -m 5 http://{host}/left-pad | grep {ANSWER} && break; sleep 1; done"
-    )
-}
 
 /// A stage with the gateway, and with a model that does this first when it works.
 async fn stage_with(command: &str, mut settings: Vec<(&'static str, String)>) -> (Stage, Gateway) {

@@ -12,6 +12,13 @@ use tokio::{
 /// What every host beyond the gateway answers.
 pub const ANSWER: &str = "beyond-the-gateway";
 
+/// The command that asks for a host until it answers, at most a minute.
+pub fn ask_until(host: &str) -> String {
+    format!(
+        "for n in $(seq 60); do curl -s -m 5 http://{host}/left-pad | grep {ANSWER} && break; sleep 1; done"
+    )
+}
+
 /// A proxy that knows CONNECT alone. It ends when it is dropped.
 pub struct Gateway {
     address: String,
