@@ -1,6 +1,7 @@
 //! The command line: `serve`, and the verbs of an operator.
 
 mod doctor;
+mod log;
 mod policy;
 mod secrets;
 
@@ -19,7 +20,7 @@ use crate::{
     domain::TaskId,
     engine::dispatch::Order,
     links,
-    redact::{Redacting, Redactor},
+    redact::Redactor,
     store::{
         Store,
         inbox::{NewDelivery, Source},
@@ -177,7 +178,7 @@ fn show_config(path: &std::path::Path, reference: bool) -> anyhow::Result<ExitCo
 }
 
 async fn serve(config: Config, redactor: Redactor) -> anyhow::Result<()> {
-    start_telemetry(&config, &redactor);
+    log::start(&config, &redactor);
     let stop = CancellationToken::new();
     let app = App::build_with(config, Clock::default(), redactor).await?;
     let on_signal = stop.clone();
@@ -197,22 +198,6 @@ async fn signal() {
         _ = terminate.recv() => {}
         _ = tokio::signal::ctrl_c() => {}
     }
-}
-
-fn start_telemetry(config: &Config, redactor: &Redactor) {
-    use tracing_subscriber::{EnvFilter, fmt};
-    let filter = EnvFilter::try_new(&config.log).unwrap_or_else(|_| EnvFilter::new("info"));
-    let output = Redacting::new(std::io::stderr, redactor.clone());
-    let builder = fmt().with_env_filter(filter).with_writer(output);
-    if config.log_json {
-        builder.json().init();
-    } else {
-        builder.init();
-    }
-    // A panic's words go the way of the log, past the redactor.
-    std::panic::set_hook(Box::new(|panic| {
-        tracing::error!(%panic, "a part of the program panicked");
-    }));
 }
 
 async fn task(config: &Config, verb: TaskVerb) -> anyhow::Result<()> {

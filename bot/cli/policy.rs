@@ -51,18 +51,29 @@ pub(super) async fn run(config: &Config, verb: PolicyVerb) -> anyhow::Result<Exi
         PolicyVerb::Show { repository } => show(config, &named(&repository)?).await?,
         PolicyVerb::Forget { repository, host } => {
             let repository = named(&repository)?;
-            let store = Store::open_beside(&config.database_url).await?;
+            let store = decisions(config).await?;
             let forgotten = store.forget_grants(&repository, &host).await?;
             store.close().await;
             if forgotten == 0 {
                 anyhow::bail!("nobody decided about {host} in {repository}");
             }
+            let noun = if forgotten == 1 {
+                "decision"
+            } else {
+                "decisions"
+            };
             say(&format!(
-                "forgotten: {forgotten} decisions about {host} in {repository}; the next refusal asks again"
+                "forgotten: {forgotten} {noun} about {host} in {repository}; the next refusal asks again"
             ));
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where decisions are kept; before the first start there is no such place yet.
+async fn decisions(config: &Config) -> anyhow::Result<Store> {
+    tokio::fs::create_dir_all(&config.data_dir).await?;
+    Ok(Store::open_beside(&config.database_url).await?)
 }
 
 fn named(repository: &str) -> anyhow::Result<RepositoryName> {
@@ -90,7 +101,7 @@ async fn show(config: &Config, repository: &RepositoryName) -> anyhow::Result<()
     let agents = Agents::new(config)?;
     let policy = book.policy(&repository.0, agents.default_name()).await;
     print(&policy, &format!("for {repository}"));
-    let store = Store::open_beside(&config.database_url).await?;
+    let store = decisions(config).await?;
     for grant in store.grants(repository, None).await? {
         let verdict = match grant.verdict {
             Verdict::Never => "never",

@@ -19,6 +19,7 @@ mod canaries;
 mod cancel;
 mod cancel_anywhere;
 mod ceilings;
+mod command_line;
 mod deliveries;
 mod following;
 mod held;

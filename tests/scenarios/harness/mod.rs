@@ -5,6 +5,7 @@ pub mod canaries;
 pub mod engine;
 pub mod gateway;
 pub mod planted;
+pub mod program;
 pub mod remote;
 pub mod scripts;
 
@@ -66,6 +67,7 @@ pub struct Stage {
     _sweep: engine::Sweep,
     variables: BTreeMap<String, String>,
     file: String,
+    bot: Bot,
     stop: CancellationToken,
     running: JoinHandle<anyhow::Result<()>>,
     folder: tempfile::TempDir,
@@ -84,6 +86,18 @@ pub struct Props {
     pub linear: Beside,
     /// Whether the sandbox's image is there.
     pub image: Image,
+    /// Where the bot runs.
+    pub bot: Bot,
+}
+
+/// Where the bot runs.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub enum Bot {
+    /// In the process of the test, with its clock.
+    #[default]
+    Inside,
+    /// As the program that operators run, with a log of its own.
+    Program,
 }
 
 /// How the bot signs in at GitHub.
@@ -178,7 +192,7 @@ impl Stage {
         let (context, running, stop, clock) = start(
             &variables,
             &props.file,
-            props.image,
+            (props.image, props.bot),
             (&slack, &github, linear.as_ref()),
         )
         .await;
@@ -192,6 +206,7 @@ impl Stage {
             _sweep: sweep,
             variables,
             file: props.file,
+            bot: props.bot,
             stop,
             running,
             folder,
@@ -216,12 +231,22 @@ impl Stage {
 
     async fn begin_again(&mut self) {
         let world = (&self.slack, &self.github, self.linear.as_ref());
-        let (context, running, stop, clock) =
-            start(&self.variables, &self.file, Image::Missing, world).await;
+        let (context, running, stop, clock) = start(
+            &self.variables,
+            &self.file,
+            (Image::Missing, self.bot),
+            world,
+        )
+        .await;
         self.context = context;
         self.running = running;
         self.stop = stop;
         self.clock = clock;
+    }
+
+    /// What the program wrote into its log so far.
+    pub fn process_log(&self) -> String {
+        std::fs::read_to_string(process_log(&self.variables)).unwrap()
     }
 
     /// Stops the bot, lets things happen that nobody hears, and starts another one on the same data.
@@ -307,7 +332,7 @@ type World<'a> = (&'a Slack, &'a Github, Option<&'a Linear>);
 async fn start(
     variables: &BTreeMap<String, String>,
     file: &str,
-    image: Image,
+    (image, bot): (Image, Bot),
     (slack, github, linear): World<'_>,
 ) -> (
     Context,
@@ -318,7 +343,8 @@ async fn start(
     let config = Config::from_parts(variables, file, "deckhand.toml").unwrap();
     let clock = Clock::default();
     let app = App::build(config, clock.clone()).await.unwrap();
-    let address = format!("http://{}", app.address().unwrap());
+    let listen = app.address().unwrap();
+    let address = format!("http://{listen}");
     if image == Image::Needed {
         let name = format!(
             "{}goose",
@@ -348,8 +374,26 @@ async fn start(
     }
     let context = app.context().clone();
     let stop = CancellationToken::new();
-    let running = tokio::spawn(app.run(stop.clone()));
+    let running = match bot {
+        Bot::Inside => tokio::spawn(app.run(stop.clone())),
+        Bot::Program => {
+            // The program takes the address; what looks at its data from here does nothing by itself.
+            drop(app);
+            let program = program::Deckhand::with(variables.clone(), file);
+            let served = program.serve(listen, &process_log(variables)).await;
+            let until = served.until(stop.clone());
+            tokio::spawn(async move {
+                until.await;
+                Ok(())
+            })
+        }
+    };
     (context, running, stop, clock)
+}
+
+/// Where the program of a stage writes its log: beside its data, because nothing in those may be a log.
+fn process_log(variables: &BTreeMap<String, String>) -> PathBuf {
+    Path::new(&variables["DECKHAND_DATA_DIR"]).with_file_name("log")
 }
 
 fn variables(

@@ -8,7 +8,7 @@ use deckhand_world::{linear::Linear, slack::Thread};
 use secrecy::ExposeSecret as _;
 
 use super::{
-    Beside, GITHUB_TOKEN, Props, SignIn, Stage,
+    Beside, Bot, GITHUB_TOKEN, Props, SignIn, Stage,
     canaries::{Canary, Home, Search},
     engine::docker,
 };
@@ -150,6 +150,11 @@ impl Stage {
             search.look("the log of the runs", self.log(&task.id).await.as_bytes());
             let page = deckhand::links::task_url(&self.context.config, &task.id);
             search.look("the task page", self.get(&page).await.1.as_bytes());
+        }
+        if self.bot == Bot::Program {
+            let log = self.process_log();
+            assert!(log.contains("DEBUG"), "the log says little: {log}");
+            search.look("the log of the process", log.as_bytes());
         }
         search.look("the metrics", self.get("/metrics").await.1.as_bytes());
         search.look("the readiness", self.get("/readyz").await.1.as_bytes());
