@@ -1,9 +1,19 @@
 //! Agents and sandboxes that do not do their part: each ends in a clear sentence, and nothing is left behind.
 
+use std::time::Instant;
+
 use deckhand::domain::effect::Assignment;
 use deckhand_world::models::{Failure, Phase, Script, Turn};
 
-use crate::harness::{Image, Props, REQUEST, Stage, asking::says, engine::Tag, scripts};
+use serde_json::json;
+
+use crate::harness::{
+    Image, LOOK_EVERY, PATIENCE, Props, REQUEST, Stage,
+    asking::says,
+    engine::{Lacking, Tag},
+    program::Deckhand,
+    scripts,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_that_is_missing_is_named() {
@@ -55,6 +65,79 @@ async fn an_image_that_is_none_of_deckhands_says_who_makes_one() {
     stage.wait_for_state(&thread, "failed").await;
     says(&thread, "`script/setup` makes it anew").await;
     stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sandbox_that_fills_its_disk_is_ended_and_a_retry_begins_afresh() {
+    let settings = vec![("DECKHAND_SANDBOX_DISK_GB", "1".to_owned())];
+    let stage = Stage::open_with(Props {
+        settings,
+        ..Props::default()
+    })
+    .await;
+    let fill = "head -c 2000M /dev/zero > /work/repo/filled; sleep 86400";
+    let script = scripts::without_pages().first(Phase::Work, [Turn::shell(fill)]);
+    stage.models.otherwise(script);
+    let thread = stage.planned(REQUEST).await;
+    thread.say("ana", "approve").await.unwrap();
+    stage.wait_for_state(&thread, "failed").await;
+    for words in [
+        "It stopped while working",
+        "The sandbox filled its disk: 1 GB is the limit. It was ended.",
+        "a retry begins with a fresh work tree",
+    ] {
+        says(&thread, words).await;
+    }
+    // What was written takes no room any more.
+    stage.wait_for_no_sandbox().await;
+    let begun = Instant::now();
+    while !stage.context.executor.volumes().await.unwrap().is_empty() {
+        assert!(begun.elapsed() < PATIENCE, "its volumes are left");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    assert!(thread.control("Give up").is_ok(), "{}", thread.render());
+
+    stage.models.otherwise(scripts::without_pages());
+    thread.press("ana", "Retry").await.unwrap();
+    let task = stage.wait_for_state(&thread, "in_review").await;
+    assert!(task.last_result().unwrap().whole, "{}", thread.render());
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_lacks_a_wall_starts_no_run_and_the_thread_names_what_lacks() {
+    for (fact, value, words) in [
+        (
+            "PidsLimit",
+            json!(false),
+            "does not enforce limits of processes",
+        ),
+        ("SecurityOptions", json!([]), "filters no system calls"),
+    ] {
+        let engine = Lacking::serve(fact, value);
+        let stage = Stage::open_with(Props {
+            settings: vec![("DECKHAND_DOCKER_HOST", engine.address())],
+            ..Props::default()
+        })
+        .await;
+        let thread = stage.mention(REQUEST).await;
+        stage.wait_for_state(&thread, "failed").await;
+        says(&thread, words).await;
+        says(&thread, "run `deckhand doctor`").await;
+        assert_eq!(stage.models.request_count(), 0);
+        assert_eq!(stage.sandboxes().await, Vec::<String>::new());
+
+        // Whoever follows that advice reads the same there.
+        let doctor = Deckhand::of(&stage).run(&["doctor"]).await;
+        assert!(!doctor.ok, "{doctor:?}");
+        let line = doctor.line("walls");
+        assert!(
+            line.starts_with("missing") && line.contains(words),
+            "{line}"
+        );
+        assert!(line.contains("Runs do not start without it"), "{line}");
+        stage.close().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

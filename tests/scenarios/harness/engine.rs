@@ -4,6 +4,11 @@ use std::{fs, os::unix::fs::PermissionsExt as _, process::Command, time::Instant
 
 use deckhand_executors::{SandboxName, sandbox::Exec};
 use deckhand_world::slack::Thread;
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{UnixListener, UnixStream},
+};
 
 use super::{LOOK_EVERY, PATIENCE, Stage};
 
@@ -84,6 +89,72 @@ impl Drop for Tag {
     fn drop(&mut self) {
         docker(&["rmi", "--no-prune", &self.name]);
     }
+}
+
+/// An engine that says of itself that it lacks something; everything else is asked of the real one.
+pub struct Lacking {
+    folder: tempfile::TempDir,
+}
+
+impl Lacking {
+    /// Serves an engine that describes itself as the real one does, with this one fact changed.
+    pub fn serve(fact: &'static str, value: Value) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(folder.path().join("engine.sock")).unwrap();
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let value = value.clone();
+                // A client that goes away is no fault of the engine's.
+                tokio::spawn(async move { pass_on(client, fact, value).await });
+            }
+        });
+        Self { folder }
+    }
+
+    /// Where it listens, as the settings have it.
+    pub fn address(&self) -> String {
+        self.folder.path().join("engine.sock").display().to_string()
+    }
+}
+
+/// One request on a connection, so that each of them is looked at.
+async fn pass_on(mut client: UnixStream, fact: &str, value: Value) -> std::io::Result<()> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(client.read_u8().await?);
+    }
+    let head = String::from_utf8(head).unwrap();
+    let (first, rest) = head.split_once("\r\n").unwrap();
+    let mut engine = UnixStream::connect("/var/run/docker.sock").await?;
+    let asks_for_facts = first
+        .split(' ')
+        .nth(1)
+        .is_some_and(|path| path.ends_with("/info"));
+    // An older client gets its answer in one piece.
+    let first = if asks_for_facts {
+        first.replace("HTTP/1.1", "HTTP/1.0")
+    } else {
+        first.to_owned()
+    };
+    let head = format!("{first}\r\nconnection: close\r\n{rest}");
+    engine.write_all(head.as_bytes()).await?;
+    if !asks_for_facts {
+        tokio::io::copy_bidirectional(&mut client, &mut engine).await?;
+        return Ok(());
+    }
+    let mut answer = Vec::new();
+    engine.read_to_end(&mut answer).await?;
+    let answer = String::from_utf8(answer).unwrap();
+    let (start, end) = (answer.find('{').unwrap(), answer.rfind('}').unwrap());
+    let mut facts: Value = serde_json::from_str(&answer[start..=end]).unwrap();
+    assert_ne!(facts[fact], value, "the engine here lacks {fact} itself");
+    facts[fact] = value;
+    let body = facts.to_string();
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    client.write_all(answer.as_bytes()).await
 }
 
 /// What the engine's own program says; empty where it says nothing.
