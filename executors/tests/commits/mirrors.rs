@@ -9,7 +9,7 @@ use deckhand_executors::mirror::{BaseState, Credential, MirrorError, RepositoryU
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::{
-    repository::{Repository, git},
+    repository::{Repository, commit_all, git},
     task::{branch, remote, tip},
 };
 
@@ -86,6 +86,33 @@ async fn every_sandbox_can_read_a_mirror() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_mirror_has_the_branches_and_tags_of_its_remote_and_nothing_else() {
+    let repository = Repository::new();
+    let work = repository.path("author");
+    git(&work, &["push", "-q", "origin", "HEAD:refs/tags/v1"]);
+    fs::write(work.join("advisory.txt"), "not public yet\n").unwrap();
+    let hidden = commit_all(&work, "Mend what nobody knows of");
+    for reference in ["refs/pull/7/head", "refs/advisories/1", "refs/notes/review"] {
+        git(
+            &work,
+            &["push", "-q", "origin", &format!("HEAD:{reference}")],
+        );
+    }
+    let mirror = repository.mirror().await;
+    assert_eq!(
+        git(mirror.path(), &["for-each-ref", "--format=%(refname)"]),
+        "refs/heads/main\nrefs/tags/v1"
+    );
+    // Every object of a mirror can be read in a sandbox, so what no branch leads to must not be there at all.
+    let held = git(
+        mirror.path(),
+        &["cat-file", "--batch-all-objects", "--batch-check"],
+    );
+    assert!(held.contains(tip(&repository, "main").unwrap().as_str()));
+    assert!(!held.contains(hidden.as_str()), "{held}");
 }
 
 #[tokio::test]
