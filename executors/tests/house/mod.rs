@@ -519,6 +519,8 @@ fn echo(seen: &SeenRequest, body: &[u8]) -> Response<Body> {
     response
         .headers_mut()
         .insert("content-length", length.into());
+    let cookie = "session=begun".parse().unwrap();
+    response.headers_mut().insert("set-cookie", cookie);
     for name in ["authorization", "private-token"] {
         if let Some(value) = seen.headers.get(name) {
             let repeated = HeaderName::try_from(format!("x-seen-{name}")).unwrap();
