@@ -5,7 +5,19 @@ use std::{fmt::Debug, time::Duration};
 use futures::future::BoxFuture;
 use secrecy::SecretString;
 
-use crate::domain::{conversation::PersonId, network::Verdict};
+use crate::domain::{
+    conversation::{Line, PersonId},
+    network::Verdict,
+};
+
+/// What a request is about that stands elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// Its short name, as the platform gave it: `ENG-12`.
+    pub name: String,
+    /// Its text, with everybody who wrote in it.
+    pub line: Line,
+}
 
 /// A token that a platform gave out.
 #[derive(Debug, Clone)]

@@ -48,11 +48,75 @@ pub struct Line {
     pub reference: LineRef,
     /// Who said it.
     pub author: Person,
+    /// Who else has written in it: whoever edited it, or whose words it repeats.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also_by: Vec<Person>,
     /// The words, without the mention of the bot.
     pub text: String,
     /// What hung on it.
     #[serde(default)]
     pub files: Vec<FileRef>,
+    /// What it is in its conversation.
+    #[serde(default, skip_serializing_if = "LineKind::is_talk")]
+    pub kind: LineKind,
+    /// What it is for the agent. A surface knows nothing of that: the task decides it by the policy.
+    #[serde(default, skip_serializing_if = "Taken::is_background")]
+    pub taken: Taken,
+}
+
+/// What a line is in its conversation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LineKind {
+    /// Somebody said it.
+    #[default]
+    Talk,
+    /// The text of the issue that the request is about: what is asked for, where whoever wrote it may ask.
+    Issue,
+}
+
+/// What a line is for the agent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Taken {
+    /// Data: read, and not obeyed.
+    #[default]
+    Background,
+    /// An instruction.
+    Instruction,
+}
+
+impl Line {
+    /// Something that one person said, taken as background until a task decides otherwise.
+    #[must_use]
+    pub fn said(reference: LineRef, author: Person, text: String) -> Self {
+        Self {
+            reference,
+            author,
+            also_by: Vec::new(),
+            text,
+            files: Vec::new(),
+            kind: LineKind::Talk,
+            taken: Taken::Background,
+        }
+    }
+
+    /// Everybody whose words are in it, its author first.
+    pub fn writers(&self) -> impl Iterator<Item = &Person> {
+        std::iter::once(&self.author).chain(&self.also_by)
+    }
+}
+
+impl LineKind {
+    fn is_talk(&self) -> bool {
+        *self == Self::Talk
+    }
+}
+
+impl Taken {
+    fn is_background(&self) -> bool {
+        *self == Self::Background
+    }
 }
 
 /// A file that hung on a line.

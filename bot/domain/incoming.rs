@@ -37,6 +37,17 @@ pub enum Incoming {
         /// What is known of the channel for choosing a repository and policy: the channel, the team.
         place: String,
     },
+    /// Somebody gave the bot something that is written elsewhere, an issue. Who wrote it is looked up.
+    Delegated {
+        /// Where.
+        conversation: ConversationId,
+        /// The surface's name of the request.
+        reference: LineRef,
+        /// Who gave it.
+        by: Author,
+        /// What is known of the channel for choosing a repository and policy: the team.
+        place: String,
+    },
     /// Somebody added an emoji.
     Reacted {
         /// Who.
@@ -133,6 +144,7 @@ impl Incoming {
     pub const fn conversation(&self) -> Option<&ConversationId> {
         match self {
             Self::Said { conversation, .. }
+            | Self::Delegated { conversation, .. }
             | Self::Pressed { conversation, .. }
             | Self::StopSignal { conversation, .. }
             | Self::Asked { conversation, .. } => Some(conversation),
@@ -145,6 +157,7 @@ impl Incoming {
     pub const fn author(&self) -> Option<&Author> {
         match self {
             Self::Said { by, .. }
+            | Self::Delegated { by, .. }
             | Self::Reacted { by, .. }
             | Self::Pressed { by, .. }
             | Self::StopSignal { by, .. }

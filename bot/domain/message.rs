@@ -222,6 +222,9 @@ pub struct PlanCard {
     pub instructed_by: Vec<String>,
     /// Whose words were taken as background.
     pub background_by: Vec<String>,
+    /// Who wrote the issue that the goal comes from, where not all of them may give instructions. Empty otherwise.
+    #[serde(default)]
+    pub described_by: Vec<String>,
     /// Repository, branch and commit.
     pub workplace: Workplace,
     /// The plan.

@@ -66,6 +66,15 @@ pub struct Dispatch {
     wake: Wake,
 }
 
+/// A sentence, and how it was meant.
+struct Said {
+    line: Line,
+    /// What it points at without repeating it.
+    subject: Option<Line>,
+    /// Whether the bot was meant without doubt.
+    mentioned: bool,
+}
+
 /// Why a delivery cannot be handled now.
 enum Later {
     Surface(SurfaceError),
@@ -298,14 +307,26 @@ impl Dispatch {
                 mentioned,
                 place,
             } => {
-                let line = Line {
-                    reference,
-                    author: self.person(&by).await?,
-                    text,
-                    files,
+                let author = self.person(&by).await?;
+                let said = Said {
+                    line: Line {
+                        files,
+                        ..Line::said(reference, author, text)
+                    },
+                    subject: None,
+                    mentioned,
                 };
-                self.said(delivery, conversation, line, mentioned, &place, now)
-                    .await
+                self.said(delivery, conversation, said, &place, now).await
+            }
+            Incoming::Delegated {
+                conversation,
+                reference,
+                by,
+                place,
+            } => {
+                let by = self.person(&by).await?;
+                let said = self.delegated(&conversation, reference, by).await?;
+                self.said(delivery, conversation, said, &place, now).await
             }
             Incoming::Reacted { by, on, meaning } => {
                 let Some(post) = self.store.post_at(&on).await? else {
@@ -394,11 +415,15 @@ impl Dispatch {
         &self,
         delivery: &Delivery,
         conversation: ConversationId,
-        line: Line,
-        mentioned: bool,
+        said: Said,
         place: &str,
         now: Timestamp,
     ) -> Result<Transition, Later> {
+        let Said {
+            line,
+            subject,
+            mentioned,
+        } = said;
         let (command, options) = command::parse(&line.text);
         if mentioned && command == Command::List {
             let list = self.list(&line.author).await?;
@@ -425,6 +450,7 @@ impl Dispatch {
             Some(_) | None => {
                 let request = Request {
                     line,
+                    subject,
                     command,
                     options,
                     place,

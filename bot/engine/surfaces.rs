@@ -19,7 +19,7 @@ use crate::{
     linear::Linear,
     redact::{Redactor, Sought},
     slack::{self, Slack},
-    surface::{Attempt, Control, Form, PictureFile, Step, SurfaceError, Words, WordsKind},
+    surface::{Attempt, Control, Form, PictureFile, Step, Subject, SurfaceError, Words, WordsKind},
 };
 
 /// How long what a surface said of a person is believed. Rights are taken away within this time.
@@ -238,6 +238,26 @@ impl Surfaces {
             Surface::Slack(slack) => slack.read_conversation(conversation, until).await,
             Surface::Linear(linear) => linear.read_conversation(conversation, until).await,
         }
+    }
+
+    /// What a conversation is about that stands outside of it: the issue, where it has one.
+    pub async fn subject(
+        &self,
+        conversation: &ConversationId,
+    ) -> Result<Option<Subject>, SurfaceError> {
+        let found = match self.surface(&conversation.0)? {
+            Surface::Slack(_) => None,
+            Surface::Linear(linear) => linear.subject(conversation).await?,
+        };
+        // It came by no door, where secrets are taken out of what is stored.
+        Ok(found.map(|mut subject| {
+            let mut text = Value::String(std::mem::take(&mut subject.line.text));
+            self.redactor.redact_value(&mut text, Sought::Held);
+            if let Value::String(text) = text {
+                subject.line.text = text;
+            }
+            subject
+        }))
     }
 
     /// The bytes of a file that hung on a line.

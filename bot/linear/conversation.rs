@@ -1,15 +1,16 @@
 //! What was said around a session, and by whom.
 
 use super::{
-    Linear, files, ids,
+    Linear, authors, files, ids,
     inbound::{OWN_ROOT_COMMENT, issue_text},
     operations::{
-        CONVERSATION, Comment, Conversation, Id, OfSession, PERSON, PersonAnswer, Request, User,
+        CONVERSATION, Comment, Conversation, Id, OfSession, OnIssue, PERSON, PersonAnswer, Request,
+        SUBJECT,
     },
 };
 use crate::{
-    domain::conversation::{ConversationId, Line, LineRef, Person, PersonId, Standing},
-    surface::SurfaceError,
+    domain::conversation::{ConversationId, Line, LineKind, LineRef, Person, PersonId},
+    surface::{Subject, SurfaceError},
 };
 
 /// A line with its moment, by which lines are put in order.
@@ -27,7 +28,7 @@ impl Linear {
                 },
             )
             .await?;
-        Ok(author(Some(&answer.user)))
+        Ok(authors::person(&answer.user))
     }
 
     /// What was said, oldest first, up to and with `until`: the parent issue, the issue, comments of people and of other
@@ -44,6 +45,23 @@ impl Linear {
             .await?
             .agent_session;
         Ok(lines(session, &read, until))
+    }
+
+    /// The issue behind a session, with everybody who wrote in it; none where the session is about something else.
+    pub async fn subject(
+        &self,
+        conversation: &ConversationId,
+    ) -> Result<Option<Subject>, SurfaceError> {
+        let session = ids::session_of(conversation)?;
+        let read: OnIssue = self
+            .client
+            .run::<OfSession<OnIssue>>(&SUBJECT, &Id { id: session })
+            .await?
+            .agent_session;
+        Ok(read.issue.map(|issue| Subject {
+            line: subject_line(&issue).1,
+            name: issue.identifier,
+        }))
     }
 
     /// The session's page, or its issue's.
@@ -68,8 +86,12 @@ fn lines(session: &str, read: &Conversation, until: &LineRef) -> Vec<Line> {
             .iter()
             .find(|comment| is_opening(comment, root));
         // The session opened either with a comment or with the issue itself; that one is the request.
+        let (moment, mut line) = subject_line(&issue.request);
         if opening.is_some() {
-            dated.push(request(&issue.request));
+            dated.push((moment, line));
+        } else {
+            line.reference = ids::line(session);
+            dated.push((read.created_at, line));
         }
         for comment in &issue.comments.nodes {
             if is_opening(comment, root) {
@@ -85,23 +107,13 @@ fn lines(session: &str, read: &Conversation, until: &LineRef) -> Vec<Line> {
                 dated.push(comment_line(comment));
             }
         }
-        if opening.is_none() {
-            let (_, line) = request(&issue.request);
-            dated.push((
-                read.created_at,
-                Line {
-                    reference: ids::line(session),
-                    author: author(read.creator.as_ref()),
-                    ..line
-                },
-            ));
-        }
     }
     for activity in &read.activities.nodes {
         if let Some(body) = &activity.content.body {
+            let writer = vec![authors::person(&activity.user)];
             dated.push((
                 activity.created_at,
-                line(&activity.id, Some(&activity.user), body.clone()),
+                line(&activity.id, writer, body.clone()),
             ));
         }
     }
@@ -129,51 +141,38 @@ fn is_own_root(comment: &Comment) -> bool {
     comment.body.starts_with(OWN_ROOT_COMMENT)
 }
 
-fn request(request: &Request) -> Dated {
+/// The issue that the session is about.
+fn subject_line(issue: &Request) -> Dated {
+    let (moment, line) = request(issue);
+    let kind = LineKind::Issue;
+    (moment, Line { kind, ..line })
+}
+
+fn request(issue: &Request) -> Dated {
+    let text = issue_text(&issue.title, issue.description.as_deref());
     (
-        request.created_at,
-        line(
-            &request.id,
-            request.creator.as_ref(),
-            issue_text(&request.title, request.description.as_deref()),
-        ),
+        issue.created_at,
+        line(&issue.id, authors::of_issue(issue), text),
     )
 }
 
 fn comment_line(comment: &Comment) -> Dated {
     (
         comment.created_at,
-        line(&comment.id, comment.user.as_ref(), comment.body.clone()),
+        line(
+            &comment.id,
+            authors::of_comment(comment),
+            comment.body.clone(),
+        ),
     )
 }
 
-fn line(id: &str, user: Option<&User>, text: String) -> Line {
+/// A line by its writers, of whom there is at least one.
+fn line(id: &str, mut writers: Vec<Person>, text: String) -> Line {
+    let author = writers.remove(0);
     Line {
-        reference: ids::line(id),
-        author: author(user),
+        also_by: writers,
         files: files::named_in(&text),
-        text,
-    }
-}
-
-/// Without a user it came from outside: an integration, a synced thread, an automation.
-fn author(user: Option<&User>) -> Person {
-    let Some(user) = user else {
-        return Person {
-            id: ids::person("outside"),
-            name: "somebody outside Linear".to_owned(),
-            standing: Standing::Unknown,
-        };
-    };
-    let standing = match user {
-        User { app: true, .. } => Standing::Bot,
-        User { active: false, .. } => Standing::Unknown,
-        User { guest: true, .. } => Standing::Guest,
-        User { .. } => Standing::Member,
-    };
-    Person {
-        id: ids::person(&user.id),
-        name: user.name.clone(),
-        standing,
+        ..Line::said(ids::line(id), author, text)
     }
 }

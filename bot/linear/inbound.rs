@@ -43,8 +43,6 @@ struct Session {
 
 #[derive(Deserialize)]
 struct Issue {
-    title: String,
-    description: Option<String>,
     team: Option<Team>,
 }
 
@@ -54,8 +52,10 @@ struct Team {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Comment {
     body: String,
+    user_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -118,25 +118,55 @@ fn session_event(payload: &Value) -> Option<Payload> {
 
 fn created(session: Session) -> Incoming {
     let place = place(&session);
+    let conversation = ids::conversation(&session.id);
+    let reference = ids::line(&session.id);
     let mention = session
         .comment
-        .as_ref()
-        .map(|comment| comment.body.trim())
-        .filter(|body| !body.starts_with(OWN_ROOT_COMMENT));
-    let text = match (mention, &session.issue) {
-        (Some(body), _) => without_mention(body).to_owned(),
-        (None, Some(issue)) => issue_text(&issue.title, issue.description.as_deref()),
-        (None, None) => String::new(),
-    };
-    let text = crate::domain::clip(&text, TEXT_MAX_CHARS);
-    Incoming::Said {
-        conversation: ids::conversation(&session.id),
-        reference: ids::line(&session.id),
-        by: session.creator.map_or_else(automation, author),
-        files: files::named_in(&text),
-        text,
-        mentioned: true,
-        place,
+        .filter(|comment| !comment.body.trim().starts_with(OWN_ROOT_COMMENT));
+    let creator = session.creator.map(author);
+    match (mention, session.issue) {
+        (Some(comment), _) => {
+            let body = comment.body.trim();
+            let text = crate::domain::clip(without_mention(body), TEXT_MAX_CHARS);
+            Incoming::Said {
+                conversation,
+                reference,
+                by: said_by(comment.user_id.as_deref(), creator),
+                files: files::named_in(&text),
+                text,
+                mentioned: true,
+                place,
+            }
+        }
+        // The payload has the issue's text and says nothing of who wrote it.
+        (None, Some(_)) => Incoming::Delegated {
+            conversation,
+            reference,
+            by: creator.unwrap_or_else(automation),
+            place,
+        },
+        (None, None) => Incoming::Said {
+            conversation,
+            reference,
+            by: creator.unwrap_or_else(automation),
+            files: Vec::new(),
+            text: String::new(),
+            mentioned: true,
+            place,
+        },
+    }
+}
+
+/// Whoever opened the session, unless the comment with the mention is another's.
+fn said_by(writer: Option<&str>, creator: Option<Author>) -> Author {
+    match (writer, creator) {
+        (_, None) => automation(),
+        (Some(writer), Some(creator)) if creator.id != ids::person(writer) => Author {
+            id: ids::person(writer),
+            name: None,
+            standing: None,
+        },
+        (_, Some(creator)) => creator,
     }
 }
 
@@ -169,15 +199,16 @@ fn prompted(session: &Session, activity: Activity) -> Incoming {
     }
 }
 
-/// The text of an issue: title, and description where there is one.
+/// The text of an issue: title, and description where there is one. At most [`TEXT_MAX_CHARS`] characters.
 pub(super) fn issue_text(title: &str, description: Option<&str>) -> String {
-    match description
+    let text = match description
         .map(str::trim)
         .filter(|description| !description.is_empty())
     {
         Some(description) => format!("{}\n\n{description}", title.trim()),
         None => title.trim().to_owned(),
-    }
+    };
+    crate::domain::clip(&text, TEXT_MAX_CHARS)
 }
 
 fn place(session: &Session) -> String {
@@ -259,20 +290,37 @@ mod tests {
         }
     }
 
+    fn delegated(payload: &Value) -> (Author, String) {
+        match read(payload) {
+            Incoming::Delegated { by, place, .. } => (by, place),
+            other => panic!("not delegated: {other:?}"),
+        }
+    }
+
     #[test]
-    fn a_delegated_issue_is_what_its_creator_says() {
+    fn whoever_delegates_an_issue_has_not_said_what_is_in_it() {
         for comment in [
             Value::Null,
             json!({ "body": "This thread is for an agent session with Deckhand." }),
         ] {
-            let (text, by, place) = said(&created_with(&json!({ "comment": comment })));
-            assert_eq!(text, "Offset is ignored\n\nOver 100.\nrepo=acme/web");
+            let (by, place) = delegated(&created_with(&json!({ "comment": comment })));
             assert_eq!(
                 (by.id.0.as_str(), by.name.as_deref(), by.standing),
                 ("linear:u1", Some("Ana"), None)
             );
             assert_eq!(place, "ENG");
         }
+    }
+
+    #[test]
+    fn a_mention_is_by_whoever_wrote_the_comment() {
+        let by = |user: &Value| {
+            let comment = json!({ "body": "@deckhand fix it", "userId": user });
+            said(&created_with(&json!({ "comment": comment }))).1.id.0
+        };
+        assert_eq!(by(&Value::Null), "linear:u1");
+        assert_eq!(by(&json!("u1")), "linear:u1");
+        assert_eq!(by(&json!("u9")), "linear:u9");
     }
 
     #[test]
@@ -294,7 +342,7 @@ mod tests {
 
     #[test]
     fn an_automation_is_no_person_and_a_document_is_no_issue() {
-        let (_, by, _) = said(&created_with(&json!({ "creator": null })));
+        let (by, _) = delegated(&created_with(&json!({ "creator": null })));
         assert_eq!(by.standing, Some(Standing::Bot));
         let (text, _, place) = said(&created_with(
             &json!({ "issue": null, "comment": { "body": "@deckhand fix it" } }),

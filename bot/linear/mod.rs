@@ -3,6 +3,7 @@
 //! Linear derives a session's state from its last activity, and nothing that was said can be changed. So a status is a
 //! passing thought, a decision is a question with choices, and an end is a response.
 
+mod authors;
 mod choices;
 mod client;
 mod conversation;

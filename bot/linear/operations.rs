@@ -33,6 +33,7 @@ operations! {
     SAID: "said", "looking for what was said in Linear";
     SHOW: "show", "showing plan and links in Linear";
     UPLOAD: "upload", "announcing a picture to Linear";
+    SUBJECT: "subject", "reading who wrote an issue in Linear";
     CONVERSATION: "conversation", "reading a conversation in Linear";
 }
 
@@ -325,7 +326,6 @@ pub(super) struct Header {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Conversation {
     pub(super) created_at: jiff::Timestamp,
-    pub(super) creator: Option<User>,
     pub(super) comment: Option<Identified>,
     pub(super) issue: Option<Issue>,
     pub(super) activities: Nodes<SaidActivity>,
@@ -339,15 +339,60 @@ pub(super) struct Issue {
     pub(super) comments: Nodes<Comment>,
 }
 
-/// An issue as somebody's words.
+/// The answer to [`SUBJECT`].
+#[derive(Deserialize)]
+pub(super) struct OnIssue {
+    pub(super) issue: Option<Request>,
+}
+
+/// An issue as the words of those who wrote it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Request {
     pub(super) id: String,
+    pub(super) identifier: String,
     pub(super) title: String,
     pub(super) description: Option<String>,
     pub(super) created_at: jiff::Timestamp,
+    /// Nobody where it was made by an integration, or from outside.
     pub(super) creator: Option<User>,
+    pub(super) external_user_creator: Option<Outside>,
+    /// What made it, where it was made by way of something; then its text may be anybody's.
+    pub(super) bot_actor: Option<Outside>,
+    pub(super) history: History,
+}
+
+/// Somebody or something that is no user of the workspace.
+#[derive(Debug, Deserialize)]
+pub(super) struct Outside {
+    pub(super) id: Option<String>,
+    pub(super) name: Option<String>,
+}
+
+/// What was changed in an issue.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct History {
+    pub(super) nodes: Vec<Edit>,
+    pub(super) page_info: PageInfo,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PageInfo {
+    pub(super) has_next_page: bool,
+}
+
+/// One change; most are of other things than words.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Edit {
+    pub(super) to_title: Option<String>,
+    pub(super) updated_description: Option<bool>,
+    /// Nobody where an integration or a rule did it.
+    pub(super) actor: Option<User>,
+    pub(super) bot_actor: Option<Outside>,
+    pub(super) description_updated_by: Option<Vec<User>>,
 }
 
 #[derive(Deserialize)]
@@ -357,6 +402,8 @@ pub(super) struct Comment {
     pub(super) body: String,
     pub(super) created_at: jiff::Timestamp,
     pub(super) user: Option<User>,
+    pub(super) external_user: Option<Outside>,
+    pub(super) bot_actor: Option<Outside>,
     pub(super) parent: Option<Identified>,
 }
 

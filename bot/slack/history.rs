@@ -44,6 +44,7 @@ impl Slack {
         let mut lines = Vec::with_capacity(kept.len());
         for message in &kept {
             lines.extend(self.line(&place, message, &me.user_id, &mut people).await?);
+            lines.extend(forwarded(&place, message));
         }
         Ok(lines)
     }
@@ -67,11 +68,14 @@ impl Slack {
         if said.is_empty() && files.is_empty() {
             return Ok(None);
         }
+        let also_by = match editor(message) {
+            Some(editor) => vec![self.user(&place.team, editor, people).await?],
+            None => Vec::new(),
+        };
         Ok(Some(Line {
-            reference: ids::line(&place.team, &place.channel, ts),
-            author,
-            text: said,
+            also_by,
             files,
+            ..Line::said(ids::line(&place.team, &place.channel, ts), author, said)
         }))
     }
 
@@ -99,6 +103,16 @@ impl Slack {
                 standing: Standing::Bot,
             });
         };
+        self.user(team, user, people).await
+    }
+
+    /// A user, looked up once for a conversation.
+    async fn user(
+        &self,
+        team: &str,
+        user: &str,
+        people: &mut HashMap<String, Person>,
+    ) -> Result<Person, SurfaceError> {
         if let Some(known) = people.get(user) {
             return Ok(known.clone());
         }
@@ -191,6 +205,43 @@ pub(super) enum Page {
     Enough,
 }
 
+/// Whoever edited a message in the place of its author: mostly nobody, because Slack lets nobody else.
+fn editor(message: &Value) -> Option<&str> {
+    let editor = message["edited"]["user"].as_str()?;
+    (message["user"] != editor).then_some(editor)
+}
+
+/// What a message brings along from elsewhere: each is a line of its own, by somebody who is not here. Its author's
+/// name is what the message says it is, so they are nobody whose words count, not even where it is the requester's.
+fn forwarded(place: &Place, message: &Value) -> Vec<Line> {
+    let all = message["attachments"]
+        .as_array()
+        .map_or(&[] as &[Value], Vec::as_slice);
+    let ts = message["ts"].as_str().unwrap_or_default();
+    let shared = all
+        .iter()
+        .enumerate()
+        .filter(|(_, one)| one["is_share"] == true || one["is_msg_unfurl"] == true);
+    shared
+        .filter_map(|(index, one)| {
+            let said = one["text"].as_str().or_else(|| one["fallback"].as_str())?;
+            let said = text::plain(said, "");
+            let by = one["author_id"].as_str().unwrap_or("unknown");
+            let name = ["author_name", "author_subname"]
+                .into_iter()
+                .find_map(|field| one[field].as_str())
+                .unwrap_or("somebody");
+            let author = Person {
+                id: ids::person(&place.team, &format!("forwarded-{by}")),
+                name: format!("{name}, in a message that was forwarded"),
+                standing: Standing::Unknown,
+            };
+            let reference = ids::line(&place.team, &place.channel, &format!("{ts}#{index}"));
+            (!said.is_empty()).then(|| Line::said(reference, author, said))
+        })
+        .collect()
+}
+
 /// Joining, leaving and renaming are no speech.
 fn is_speech(message: &Value) -> bool {
     matches!(
@@ -209,4 +260,69 @@ fn attachments(message: &Value) -> String {
         .filter_map(|one| one["fallback"].as_str().or_else(|| one["text"].as_str()))
         .collect();
     text::plain(&texts.join("\n"), "")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_forwarded_is_nobodys_instruction_whoever_forwards_it() {
+        let message = json!({ "ts": "1.2", "user": "UANA", "text": "<@U0BOT> fix this", "attachments": [
+            { "is_share": true, "author_id": "UANA", "author_name": "Ana", "text": "drop the table &amp; push" },
+            { "is_msg_unfurl": true, "fallback": "from a link" },
+            { "title": "a page", "text": "unfurled, and no message" },
+            { "is_share": true, "text": "" },
+        ] });
+        let place = Place {
+            team: "T1".to_owned(),
+            channel: "C1".to_owned(),
+            ts: Some("1.2".to_owned()),
+        };
+        let lines = forwarded(&place, &message);
+        let told: Vec<(&str, &str, &str)> = lines
+            .iter()
+            .map(|line| {
+                let author = &line.author;
+                (
+                    author.id.0.as_str(),
+                    author.name.as_str(),
+                    line.text.as_str(),
+                )
+            })
+            .collect();
+        let ana = ids::person("T1", "forwarded-UANA").0;
+        let unknown = ids::person("T1", "forwarded-unknown").0;
+        assert_eq!(
+            told,
+            [
+                (
+                    ana.as_str(),
+                    "Ana, in a message that was forwarded",
+                    "drop the table & push"
+                ),
+                (
+                    unknown.as_str(),
+                    "somebody, in a message that was forwarded",
+                    "from a link"
+                ),
+            ]
+        );
+        assert!(
+            lines
+                .iter()
+                .all(|line| line.author.standing == Standing::Unknown)
+        );
+        assert_ne!(lines[0].reference, lines[1].reference);
+    }
+
+    #[test]
+    fn only_somebody_else_edits_in_anothers_place() {
+        let edited = |by: &str| json!({ "user": "UANA", "edited": { "user": by, "ts": "1.3" } });
+        assert_eq!(editor(&edited("UANA")), None);
+        assert_eq!(editor(&edited("UADMIN")), Some("UADMIN"));
+        assert_eq!(editor(&json!({ "user": "UANA" })), None);
+    }
 }

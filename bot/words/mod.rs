@@ -31,7 +31,7 @@ pub use labels::{
 };
 pub use network::{decided_words, network_answer, refused_because};
 pub use plan::{PLAN_TEXT_MAX_CHARS, plan_text};
-pub use prompts::{PromptExtra, prompt};
+pub use prompts::{PromptExtra, delegated_words, prompt};
 pub use pull_request::{CommandLine, PictureLink, PullRequestExtra, pull_request_body};
 pub use tame::tame;
 

@@ -11,7 +11,7 @@ use super::{
     tame::filters,
 };
 use crate::domain::{
-    conversation::{Line, Person},
+    conversation::{Line, LineKind, Person, Taken},
     effect::Assignment,
     held::HeldVerdict,
     plan::Plan,
@@ -72,6 +72,56 @@ pub fn prompt(
     Ok(super::tidy(&text))
 }
 
+#[derive(Template)]
+#[template(path = "prompts/parts/delegated.md")]
+struct DelegatedView<'a> {
+    name: &'a str,
+}
+
+/// What somebody asks for who gives an issue that others wrote: that, and no word of it.
+#[must_use]
+pub fn delegated_words(name: &str) -> String {
+    let words = DelegatedView { name }.render();
+    words.map_or_else(|_| name.to_owned(), |words| super::tidy(&words))
+}
+
+/// What one person said beside the request, as an instruction.
+struct Instruction<'a> {
+    line: &'a Line,
+    words: String,
+}
+
+impl Instruction<'_> {
+    fn who(&self) -> String {
+        names(self.line.writers())
+    }
+
+    fn is_the_issue(&self) -> bool {
+        self.line.kind == LineKind::Issue
+    }
+}
+
+/// Where a passage is from.
+fn source(line: &Line) -> String {
+    let who = names(line.writers());
+    match line.kind {
+        LineKind::Talk => format!("said by {who}"),
+        LineKind::Issue => format!("the issue, written by {who}"),
+    }
+}
+
+/// `ana`, `ana and ben`, `ana, ben and cleo`.
+fn names<'a>(people: impl Iterator<Item = &'a Person>) -> String {
+    let names: Vec<String> = people
+        .map(|person| super::tame::plain_to(&person.name, 60))
+        .collect();
+    match names.as_slice() {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
 /// What every prompt is about.
 struct Subject<'a> {
     task: &'a Task,
@@ -82,12 +132,11 @@ struct Subject<'a> {
 
 impl<'a> Subject<'a> {
     fn new(task: &'a Task, extra: &'a PromptExtra) -> Self {
-        let others = || {
-            task.context
-                .iter()
-                .filter(|line| line.reference != task.request.reference)
+        let others = |taken| {
+            let context = task.context.iter();
+            context
+                .filter(move |line| line.reference != task.request.reference && line.taken == taken)
         };
-        let is_requester = |line: &&Line| line.author.id == task.request.author.id;
         let bystanders = task.bystanders.iter().filter(|line| {
             !task
                 .context
@@ -97,11 +146,8 @@ impl<'a> Subject<'a> {
         Self {
             task,
             extra,
-            instructions: others().filter(is_requester).collect(),
-            background: others()
-                .filter(|line| !is_requester(line))
-                .chain(bystanders)
-                .collect(),
+            instructions: others(Taken::Instruction).collect(),
+            background: others(Taken::Background).chain(bystanders).collect(),
         }
     }
 
@@ -113,35 +159,60 @@ impl<'a> Subject<'a> {
         super::tame::plain_to(&self.task.request.author.name, 60)
     }
 
-    fn has_instructions(&self) -> bool {
-        !self.instructions.is_empty()
+    /// Whose words the request is in, where not only the requester's.
+    fn in_words_of(&self) -> Option<String> {
+        let others = &self.task.request.also_by;
+        (!others.is_empty()).then(|| names(others.iter()))
     }
 
-    fn instructions(&self) -> String {
-        let said: Vec<&str> = self
-            .instructions
-            .iter()
-            .map(|line| line.text.as_str())
-            .collect();
-        cited(&said.join("\n\n"))
+    /// What people said as instructions beside the request, one entry for each stretch by the same people.
+    fn instructions(&self) -> Vec<Instruction<'a>> {
+        let mut all: Vec<(&Line, Vec<&str>)> = Vec::new();
+        for &line in &self.instructions {
+            let ids = |line: &'a Line| line.writers().map(|one| &one.id);
+            match all.last_mut() {
+                Some((last, said)) if last.kind == line.kind && ids(last).eq(ids(line)) => {
+                    said.push(&line.text);
+                }
+                Some(_) | None => all.push((line, vec![&line.text])),
+            }
+        }
+        let all = all.into_iter();
+        all.map(|(line, said)| Instruction {
+            line,
+            words: cited(&said.join("\n\n")),
+        })
+        .collect()
+    }
+
+    /// Whether the request is about an issue that is only data.
+    fn is_about_data(&self) -> bool {
+        let mut background = self.background.iter();
+        background.any(|line| line.kind == LineKind::Issue)
     }
 
     fn has_background(&self) -> bool {
         !self.background.is_empty()
     }
 
-    /// One fence for each person, in the order in which they first spoke.
+    /// One fence for the issue, and one for each person, in the order in which they first spoke. What several people
+    /// wrote in is by all of them.
     fn background(&self) -> String {
-        let mut people: Vec<(&Person, Vec<&str>)> = Vec::new();
-        for line in &self.background {
-            match people.iter_mut().find(|(who, _)| who.id == line.author.id) {
+        let mut all: Vec<(&Line, Vec<&str>)> = Vec::new();
+        for &line in &self.background {
+            let source = |line: &'a Line| (line.kind, line.writers().map(|one| &one.id));
+            let is_same = |known: &&mut (&'a Line, Vec<&str>)| {
+                let ((kind, ids), (other, others)) = (source(known.0), source(line));
+                kind == other && ids.eq(others)
+            };
+            match all.iter_mut().find(is_same) {
                 Some((_, said)) => said.push(&line.text),
-                None => people.push((&line.author, vec![&line.text])),
+                None => all.push((line, vec![&line.text])),
             }
         }
-        let fenced: Vec<String> = people
+        let fenced: Vec<String> = all
             .iter()
-            .map(|(who, said)| self.fence(&format!("said by {}", who.name), &said.join("\n")))
+            .map(|(line, said)| self.fence(&source(line), &said.join("\n")))
             .collect();
         fenced.join("\n")
     }

@@ -14,6 +14,8 @@ mod work;
 
 #[cfg(test)]
 mod walk;
+#[cfg(test)]
+mod whose_words;
 
 use serde::{Deserialize, Serialize};
 
@@ -138,6 +140,8 @@ pub struct Opening {
     pub conversation: ConversationId,
     /// The request.
     pub request: Line,
+    /// What the request points at and may not say itself: an issue by people who may not give instructions.
+    pub subject: Option<Line>,
     /// What the request sets.
     pub options: Options,
     /// Agent, model, ceiling and network policy.
@@ -163,7 +167,7 @@ impl Task {
             opened_at: at,
             terms: opening.terms,
             ceilings: opening.ceilings,
-            context: Vec::new(),
+            context: opening.subject.into_iter().collect(),
             workplace: None,
             specification: None,
             plans: Vec::new(),
@@ -262,7 +266,7 @@ impl Task {
             }
             Event::NetworkRefused { run, hosts } => self.network_refused(*run, hosts, happened.at),
             Event::SlotGranted => self.slot_granted(around),
-            Event::Gathered { context, workplace } => self.gathered(context, workplace),
+            Event::Gathered { context, workplace } => self.gathered(context, workplace, around),
             Event::RunStarted { run } if self.is_live(*run) => self.run_started(*run),
             Event::RunEnded { run, ending } if self.is_live(*run) => {
                 if matches!(self.state, State::Planning { .. }) {

@@ -3,7 +3,7 @@
 use super::{State, Task};
 use crate::domain::{
     CommitId, RunNumber,
-    conversation::Person,
+    conversation::{Line, LineKind, Person, Taken},
     effect::{Assignment, Effect, Mark, Slot},
     event::Publication,
     message::{
@@ -97,23 +97,13 @@ impl Task {
     pub fn plan_card(&self, decision: Decision) -> Option<PlanCard> {
         let last = self.plans.last()?;
         let before = self.plans.iter().rev().nth(1);
-        let mut instructed_by = vec![self.request.author.name.clone()];
-        let mut background_by = Vec::new();
-        for line in &self.context {
-            let names = if line.author.id == self.request.author.id {
-                &mut instructed_by
-            } else {
-                &mut background_by
-            };
-            if !names.contains(&line.author.name) {
-                names.push(line.author.name.clone());
-            }
-        }
+        let heard = self.whose_words();
         Some(PlanCard {
             revision: last.number,
             specification: self.specification.clone()?,
-            instructed_by,
-            background_by,
+            instructed_by: names(&heard.instructed_by),
+            background_by: names(&heard.background_by),
+            described_by: names(&heard.described_by),
             workplace: self.workplace.clone()?,
             plan: last.plan.clone(),
             changes: before
@@ -128,6 +118,31 @@ impl Task {
             decision,
             asks: self.request.author.clone(),
         })
+    }
+
+    /// Whose words were taken as what, each person once.
+    fn whose_words(&self) -> WhoseWords<'_> {
+        let mut heard = WhoseWords::default();
+        for writer in self.request.writers() {
+            add_once(&mut heard.instructed_by, writer);
+        }
+        let taken_as = |taken| self.context.iter().filter(move |line| line.taken == taken);
+        for writer in taken_as(Taken::Instruction).flat_map(Line::writers) {
+            add_once(&mut heard.instructed_by, writer);
+        }
+        for line in taken_as(Taken::Background) {
+            for writer in line.writers() {
+                match line.kind {
+                    LineKind::Talk => {}
+                    LineKind::Issue => add_once(&mut heard.described_by, writer),
+                }
+                // Somebody of the same name is somebody else.
+                if !heard.instructed_by.iter().any(|one| one.id == writer.id) {
+                    add_once(&mut heard.background_by, writer);
+                }
+            }
+        }
+        heard
     }
 
     pub(super) fn ask(&mut self, kind: QuestionKind, choices: Vec<String>) -> Vec<Effect> {
@@ -281,4 +296,23 @@ impl Task {
             | State::Expired => Next::Specify,
         }
     }
+}
+
+/// People, by what their words were taken as.
+#[derive(Default)]
+struct WhoseWords<'a> {
+    instructed_by: Vec<&'a Person>,
+    background_by: Vec<&'a Person>,
+    /// Who wrote the issue, where it was taken as background.
+    described_by: Vec<&'a Person>,
+}
+
+fn add_once<'a>(people: &mut Vec<&'a Person>, person: &'a Person) {
+    if !people.iter().any(|known| known.id == person.id) {
+        people.push(person);
+    }
+}
+
+fn names(people: &[&Person]) -> Vec<String> {
+    people.iter().map(|person| person.name.clone()).collect()
 }

@@ -39,12 +39,7 @@ fn ana() -> Person {
 
 fn said(author: Person, text: &str) -> Event {
     let (command, options) = command::parse(text);
-    let line = Line {
-        reference: LineRef(format!("l:{text}")),
-        author,
-        text: text.to_owned(),
-        files: vec![],
-    };
+    let line = Line::said(LineRef(format!("l:{text}")), author, text.to_owned());
     Event::Said {
         line,
         command,
@@ -57,12 +52,8 @@ fn opened() -> (Task, Vec<Effect>) {
     let opening = Opening {
         id: TaskId("abc234".into()),
         conversation: ConversationId("c:1".into()),
-        request: Line {
-            reference: LineRef("l:0".into()),
-            author: ana(),
-            text: "Fix the offset".into(),
-            files: vec![],
-        },
+        request: Line::said(LineRef("l:0".into()), ana(), "Fix the offset".into()),
+        subject: None,
         options: Options::default(),
         terms: Terms {
             agent: "goose".into(),

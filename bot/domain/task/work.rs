@@ -3,11 +3,12 @@
 use super::{Next, QuestionKind, State, Surroundings, Task};
 use crate::domain::{
     RunNumber,
-    conversation::Line,
+    conversation::{Line, LineKind, Taken},
     effect::{Assignment, Effect, Mark},
     event::{Change, Ending, RunFailure, WorkplaceProblem},
     message::{Decision, FailureText, Phase},
     plan::{Plan, PlanRevision},
+    policy::Act,
     specification::{Workplace, checks_named},
 };
 
@@ -84,22 +85,12 @@ impl Task {
         &mut self,
         context: &[Line],
         workplace: &Result<Workplace, WorkplaceProblem>,
+        around: &Surroundings,
     ) -> Vec<Effect> {
         if self.state != State::Specifying {
             return Vec::new();
         }
-        self.context = context.to_vec();
-        for line in std::mem::take(&mut self.waiting) {
-            if !self
-                .context
-                .iter()
-                .any(|known| known.reference == line.reference)
-            {
-                self.context.push(line);
-            }
-        }
-        let over = self.context.len().saturating_sub(CONTEXT_MAX);
-        self.context.drain(..over);
+        self.take_context(context, around);
         match workplace {
             Ok(workplace) => {
                 self.workplace = Some(workplace.clone());
@@ -131,6 +122,40 @@ impl Task {
                     choices,
                 )
             }
+        }
+    }
+
+    /// Takes what was said, and decides line by line what is an instruction: the words of the requester, and the issue
+    /// that the request is about, where everybody who wrote in it may steer. The rest of the conversation was said to
+    /// others. Sentences that wait were let in as instructions when they came.
+    fn take_context(&mut self, context: &[Line], around: &Surroundings) {
+        let subject = std::mem::take(&mut self.context)
+            .into_iter()
+            .filter(|line| line.kind == LineKind::Issue);
+        let mut lines: Vec<Line> = Vec::new();
+        let waiting = std::mem::take(&mut self.waiting);
+        for mut line in context.iter().cloned().chain(subject) {
+            line.taken = self.taken(&line, around);
+            add_once(&mut lines, line);
+        }
+        for mut line in waiting {
+            line.taken = Taken::Instruction;
+            add_once(&mut lines, line);
+        }
+        let over = lines.len().saturating_sub(CONTEXT_MAX);
+        lines.drain(..over);
+        self.context = lines;
+    }
+
+    fn taken(&self, line: &Line, around: &Surroundings) -> Taken {
+        let requester = &self.request.author.id;
+        let is_meant = line.kind == LineKind::Issue || line.author.id == *requester;
+        let policy = &around.policy;
+        let may_steer = |person| policy.allows(Act::Steer, person, requester).is_ok();
+        if is_meant && line.writers().all(may_steer) {
+            Taken::Instruction
+        } else {
+            Taken::Background
         }
     }
 
@@ -362,5 +387,11 @@ impl Task {
             failure: failure.clone(),
             closing_words: ending.closing_words.clone(),
         })
+    }
+}
+
+fn add_once(lines: &mut Vec<Line>, line: Line) {
+    if !lines.iter().any(|known| known.reference == line.reference) {
+        lines.push(line);
     }
 }

@@ -1,7 +1,7 @@
 //! Opens tasks, finds them, and lists them.
 
 use super::{
-    Dispatch, LIST_MAX, Later, NETWORK_POLICY,
+    Dispatch, LIST_MAX, Later, NETWORK_POLICY, Said,
     deliveries::{answer, fresh_task_id, needs},
 };
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
         Timestamp,
         budget::MicroDollars,
         command::{Command, Options},
-        conversation::{ConversationId, Line, Person},
+        conversation::{ConversationId, Line, LineRef, Person},
         message::{Message, TaskLine},
         plan::Terms,
         policy::Act,
@@ -21,6 +21,8 @@ use crate::{
         inbox::{Delivery, Source},
         tasks::{AuditEntry, Stored, Transition},
     },
+    surface::Subject,
+    words::delegated_words,
 };
 use tracing::info;
 
@@ -28,6 +30,8 @@ use tracing::info;
 pub(super) struct Request<'a> {
     /// Who said it, where, and how.
     pub line: Line,
+    /// What it points at without repeating it: an issue by people who may not give instructions.
+    pub subject: Option<Line>,
     /// What it asks for.
     pub command: Command,
     /// What it sets.
@@ -66,6 +70,46 @@ impl Request<'_> {
 }
 
 impl Dispatch {
+    /// The request of somebody who delegates an issue. Its text is theirs to give where everybody who wrote in it may
+    /// steer; options in it count then too. Otherwise they ask for what it describes, and it stays what it is: the
+    /// words of others.
+    pub(super) async fn delegated(
+        &self,
+        conversation: &ConversationId,
+        reference: LineRef,
+        by: Person,
+    ) -> Result<Said, Later> {
+        let (line, subject) = match self.surfaces.subject(conversation).await? {
+            Some(Subject { name, line }) => {
+                let policy = &self.config.policy;
+                let may_steer = |writer| policy.allows(Act::Steer, writer, &by.id).is_ok();
+                if line.writers().all(may_steer) {
+                    let others = line.writers().filter(|writer| writer.id != by.id);
+                    let also_by = others.cloned().collect();
+                    let Line { text, files, .. } = line;
+                    let request = Line {
+                        also_by,
+                        files,
+                        ..Line::said(reference, by, text)
+                    };
+                    (request, None)
+                } else {
+                    (
+                        Line::said(reference, by, delegated_words(&name)),
+                        Some(line),
+                    )
+                }
+            }
+            // The issue went away meanwhile: nothing is asked any more.
+            None => (Line::said(reference, by, String::new()), None),
+        };
+        Ok(Said {
+            line,
+            subject,
+            mentioned: true,
+        })
+    }
+
     pub(super) async fn open(
         &self,
         delivery: &Delivery,
@@ -85,6 +129,7 @@ impl Dispatch {
         }
         let Request {
             mut line,
+            subject,
             mut options,
             place,
             ..
@@ -101,6 +146,7 @@ impl Dispatch {
             id: fresh_task_id(),
             conversation: conversation.clone(),
             request: line,
+            subject,
             options,
             terms,
             ceilings,

@@ -20,7 +20,10 @@ use super::{
 };
 use crate::{
     domain::{
-        RunNumber, TaskId, conversation::FileRef, effect::Assignment, specification::Workplace,
+        RunNumber, TaskId,
+        conversation::{FileRef, LineKind},
+        effect::Assignment,
+        specification::Workplace,
         task::Task,
     },
     engine::gather,
@@ -261,7 +264,7 @@ async fn place_files(
     let of_context = task
         .context
         .iter()
-        .filter(|line| line.author.id == task.request.author.id)
+        .filter(|line| line.author.id == task.request.author.id || line.kind == LineKind::Issue)
         .flat_map(|line| &line.files);
     let mut files: Vec<&FileRef> = task.request.files.iter().collect();
     for file in of_context {

@@ -364,6 +364,7 @@ fn everything() -> Vec<Message> {
     ] {
         let mut card = plan_card();
         card.decision = decision;
+        card.described_by = vec!["Mallory <!channel>".into()];
         decided.push(Message::PlanCard(Box::new(card)));
     }
     [

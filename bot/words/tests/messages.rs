@@ -151,6 +151,19 @@ fn a_plan_says_everything_that_an_approval_approves() {
 }
 
 #[test]
+fn a_plan_whose_goal_is_made_of_others_words_says_so_in_one_sentence() {
+    let mut card = plan_card();
+    card.described_by = vec!["Mallory, outside Linear".into()];
+    let said = words(&Message::PlanCard(Box::new(card))).markdown;
+    assert!(
+        said.contains(
+            "Taken as background only: ben. The issue is in words of Mallory, outside Linear, and"
+        ),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_second_revision_begins_with_what_is_different_and_why() {
     let mut card = plan_card();
     card.revision = 2;

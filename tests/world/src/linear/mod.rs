@@ -20,6 +20,7 @@ mod state;
 mod tests;
 mod uploads;
 mod webhooks;
+mod writers;
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -200,7 +201,7 @@ impl Linear {
         let new = NewIssue {
             title,
             description,
-            creator: &creator,
+            creator: Some(&creator),
         };
         let id = sessions::create_issue(&mut state, &new);
         Ok(state.entities[&id].text("identifier").to_owned())

@@ -227,7 +227,7 @@ fn issue_create(world: &World, input: &Arguments) -> Done {
     let new = sessions::NewIssue {
         title,
         description: text(input, "description"),
-        creator: &creator,
+        creator: Some(&creator),
     };
     let id = sessions::create_issue(&mut state, &new);
     Ok(payload("issue", &id))

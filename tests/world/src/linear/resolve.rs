@@ -28,6 +28,7 @@ const OWNED: &[(&str, &str, &str, &str)] = &[
     ("Issue", "agentSessions", "AgentSession", "issue"),
     ("Issue", "attachments", "Attachment", "issue"),
     ("Issue", "comments", "Comment", "issue"),
+    ("Issue", "history", "IssueHistory", "issue"),
     ("Organization", "teams", "Team", "organization"),
     ("Organization", "users", "User", "organization"),
     ("Team", "issues", "Issue", "team"),

@@ -10,7 +10,8 @@ use super::state::{State, moment, reference};
 pub(super) struct NewIssue<'a> {
     pub title: &'a str,
     pub description: &'a str,
-    pub creator: &'a str,
+    /// Nobody where it came from outside.
+    pub creator: Option<&'a str>,
 }
 
 /// A comment to make.
@@ -54,7 +55,7 @@ pub(super) fn create_issue(state: &mut State, new: &NewIssue<'_>) -> String {
     let issue = json!({
         "identifier": identifier, "number": number, "title": new.title, "description": new.description,
         "url": format!("{base}/acme/issue/{identifier}"), "team": team, "state": todo,
-        "creator": reference(new.creator), "assignee": null, "delegate": null, "labels": [], "labelIds": [],
+        "creator": new.creator.map(reference), "assignee": null, "delegate": null, "labels": [], "labelIds": [],
         "priority": 0, "priorityLabel": "No priority", "branchName": format!("eng-{number}"),
         "sortOrder": 0, "prioritySortOrder": 0, "boardOrder": 0, "customerTicketCount": 0,
         "previousIdentifiers": [], "reactionData": {}, "inheritsSharedAccess": true,

@@ -1,0 +1,49 @@
+//! Issues that somebody from outside makes, that others edit, and people who are guests.
+
+use anyhow::Context as _;
+use serde_json::json;
+
+use super::sessions::{self, NewIssue};
+use super::state::reference;
+use super::{Linear, both};
+
+impl Linear {
+    /// Somebody who is no user of the workspace makes an issue, by an integration; gives its identifier.
+    pub fn create_issue_from_outside(&self, name: &str, title: &str, description: &str) -> String {
+        let mut state = self.world.lock();
+        let new = NewIssue {
+            title,
+            description,
+            creator: None,
+        };
+        let id = sessions::create_issue(&mut state, &new);
+        let outsider = state.add("ExternalUser", json!({ "name": name, "displayName": name }));
+        state.set(&id, &[("externalUserCreator", reference(&outsider))]);
+        state.entities[&id].text("identifier").to_owned()
+    }
+
+    /// A person writes an issue's description anew; its history says so.
+    pub fn edit_issue(&self, login: &str, issue: &str, description: &str) -> anyhow::Result<()> {
+        let mut state = self.world.lock();
+        let (editor, issue) = both(&state, login, issue)?;
+        state.set(&issue, &[("description", json!(description))]);
+        let by = reference(&editor);
+        let edit = json!({
+            "issue": reference(&issue), "actor": by, "updatedDescription": true, "descriptionUpdatedBy": [by],
+        });
+        state.add("IssueHistory", edit);
+        Ok(())
+    }
+
+    /// Makes a guest of a person.
+    pub fn make_guest(&self, login: &str) -> anyhow::Result<()> {
+        let mut state = self.world.lock();
+        let person = state
+            .person(login)
+            .with_context(|| format!("there is no {login}"))?
+            .id()
+            .to_owned();
+        state.set(&person, &[("guest", json!(true))]);
+        Ok(())
+    }
+}
