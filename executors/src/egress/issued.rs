@@ -4,13 +4,19 @@
 use std::{
     collections::{HashMap, VecDeque},
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use hyper::{HeaderMap, header::HeaderName};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use hyper::{
+    HeaderMap, Uri,
+    header::{HeaderName, HeaderValue},
+};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{base_address::KEY_PARAMETERS, forward::CREDENTIAL_HEADERS};
+use super::{
+    base_address::KEY_PARAMETERS, forward::CREDENTIAL_HEADERS, record::Rule, refusal::Refusal,
+};
 
 /// Placeholders that are known at a time; the oldest are forgotten first.
 const MAX_KNOWN: usize = 10_000;
@@ -25,6 +31,55 @@ pub struct Issued {
 struct Known {
     runs: HashMap<String, PathBuf>,
     oldest_first: VecDeque<String>,
+}
+
+/// The placeholders as one run's proxy sees them: its own come off, another's are refused.
+#[derive(Debug, Clone)]
+pub struct OfRun {
+    all: Arc<Issued>,
+    run: PathBuf,
+    own: Arc<[SecretString]>,
+}
+
+impl OfRun {
+    /// Issues a run its placeholders.
+    pub fn new(all: Arc<Issued>, run: &Path, own: Vec<SecretString>) -> Self {
+        for placeholder in &own {
+            all.issue(placeholder, run);
+        }
+        Self {
+            all,
+            run: run.to_path_buf(),
+            own: own.into(),
+        }
+    }
+
+    /// Refuses a request that carries what stands for a credential in another sandbox.
+    pub fn refuse_anothers(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Refusal> {
+        if self.all.is_anothers(&self.run, headers, uri.query()) {
+            let sentence =
+                "This key stands for another sandbox's and is worth nothing in this one.";
+            return Err(Refusal::Denied(Rule::Placeholder, sentence.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Takes every header away in which one of the run's own stands, whatever it is called.
+    pub fn take_off(&self, headers: &mut HeaderMap) {
+        let holds = |value: &HeaderValue| {
+            let text = String::from_utf8_lossy(value.as_bytes());
+            let mut own = self.own.iter();
+            own.any(|placeholder| text.contains(placeholder.expose_secret()))
+        };
+        let names: Vec<HeaderName> = headers
+            .iter()
+            .filter(|(_, value)| holds(value))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in names {
+            headers.remove(name);
+        }
+    }
 }
 
 impl Issued {
@@ -47,6 +102,9 @@ impl Issued {
     pub fn is_anothers(&self, run: &Path, headers: &HeaderMap, query: Option<&str>) -> bool {
         let known = self.known();
         let is_foreign = |text: &str| known.runs.get(text).is_some_and(|owner| owner != run);
+        let is_foreign = |text: &str| {
+            is_foreign(text) || password(text).is_some_and(|password| is_foreign(&password))
+        };
         let in_headers = CREDENTIAL_HEADERS
             .into_iter()
             .flat_map(|name: HeaderName| headers.get_all(name))
@@ -66,6 +124,13 @@ impl Issued {
         // Nothing can panic while it is held.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The password in the pair of `Basic`, where this is one.
+fn password(text: &str) -> Option<String> {
+    let pair = String::from_utf8(STANDARD.decode(text).ok()?).ok()?;
+    pair.split_once(':')
+        .map(|(_, password)| password.to_owned())
 }
 
 #[cfg(test)]
@@ -92,6 +157,8 @@ mod tests {
             (headers("x-api-key", "sk-ant-other"), None),
             (headers("authorization", "Bearer sk-ant-other"), None),
             (headers("x-goog-api-key", "sk-ant-other"), None),
+            // `x:sk-ant-other`
+            (headers("authorization", "Basic eDpzay1hbnQtb3RoZXI="), None),
             (none.clone(), Some("alt=sse&KEY=sk-ant-other")),
         ] {
             assert!(issued.is_anothers(own, &headers, query), "{headers:?}");
@@ -104,6 +171,18 @@ mod tests {
         ] {
             assert!(!issued.is_anothers(own, &headers, query), "{headers:?}");
         }
+    }
+
+    #[test]
+    fn a_runs_own_come_off_whatever_header_they_stand_in() {
+        let own = vec!["npm_own".into()];
+        let run = OfRun::new(Arc::default(), Path::new("/s/1"), own);
+        let mut sent = headers("x-anything", "token=npm_own;");
+        sent.append("x-anything", "beside it".parse().unwrap());
+        sent.insert("accept", "npm_other".parse().unwrap());
+        run.take_off(&mut sent);
+        let left: Vec<&str> = sent.keys().map(HeaderName::as_str).collect();
+        assert_eq!(left, ["accept"]);
     }
 
     #[test]

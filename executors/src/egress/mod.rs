@@ -45,7 +45,7 @@ use std::{
 };
 
 use rustls::pki_types::CertificateDer;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{
     net::UnixListener,
     sync::{Semaphore, mpsc, watch},
@@ -69,7 +69,7 @@ use authority::Authority;
 use forward::ModelClient;
 use gate::Gate;
 use inspect::{Inspection, Trust};
-use issued::Issued;
+use issued::{Issued, OfRun};
 use journal::Journal;
 use meter::Meter;
 use relay::Models;
@@ -172,6 +172,7 @@ impl EgressProxy {
         let direct = listen(run_dir, TRANSPARENT_SOCKET_NAME)?;
         let authority = Authority::keep(run_dir)?;
         authority.publish(run_dir, self.trust.list())?;
+        let variables = variables(&opening);
         let gate = Arc::new(Gate::new(opening.phase, opening.policy));
         let journal = Arc::new(Journal::new(opening.log, opening.refused, opening.left));
         let meter = Arc::new(Meter::new(opening.metering));
@@ -185,15 +186,16 @@ impl EgressProxy {
                     .filter_map(|base| base.placeholder(seed))
             })
             .collect();
-        for (_, placeholder) in &placeholders {
-            self.issued.issue(placeholder, run_dir);
-        }
+        let of_keys = placeholders.iter().map(|(_, placeholder)| placeholder);
+        let of_variables = variables.iter().map(|held| &held.placeholder);
+        let own = of_keys.chain(of_variables).cloned().collect();
+        let issued = OfRun::new(Arc::clone(&self.issued), run_dir, own);
         let models = Models::new(
             self.client.clone(),
             opening.bases,
             Arc::clone(&meter),
             opening.server_tools,
-            (Arc::clone(&self.issued), run_dir.to_path_buf()),
+            issued.clone(),
         );
         let closed = CancellationToken::new();
         let service = Arc::new(Service {
@@ -205,6 +207,7 @@ impl EgressProxy {
                 authority,
                 credentials: opening.credentials,
                 trust: self.trust.clone(),
+                issued,
             },
             tunnels: Arc::new(Semaphore::new(MAX_TUNNELS)),
         });
@@ -222,6 +225,7 @@ impl EgressProxy {
             journal,
             meter,
             placeholders,
+            variables,
             keeper,
             direct_keeper,
             _closed: closed.drop_guard(),
@@ -283,6 +287,7 @@ pub struct EgressHandle {
     journal: Arc<Journal>,
     meter: Arc<Meter>,
     placeholders: Vec<(Provider, SecretString)>,
+    variables: Vec<Variable>,
     keeper: Arc<Keeper>,
     direct_keeper: Arc<Keeper>,
     _closed: DropGuard,
@@ -323,6 +328,19 @@ impl EgressHandle {
         let mut own = self.placeholders.iter();
         own.find(|(known, _)| *known == provider)
             .map(|(_, placeholder)| placeholder)
+    }
+
+    /// The variables that a sandbox holds in a phase, with the placeholders of the credentials for which they stand; none
+    /// where the run has no seed.
+    #[must_use]
+    pub fn variables(&self, phase: Phase) -> BTreeMap<String, String> {
+        let of_phase = self.variables.iter().filter(|held| held.phase == phase);
+        of_phase
+            .map(|held| {
+                let placeholder = held.placeholder.expose_secret();
+                (held.name.clone(), placeholder.to_owned())
+            })
+            .collect()
     }
 
     /// What the run has spent on models, as their providers reported it.
@@ -372,6 +390,35 @@ impl Drop for EgressHandle {
     fn drop(&mut self) {
         self.gate.revoke();
     }
+}
+
+/// A variable of a sandbox in one phase, and what it holds there.
+#[derive(Debug)]
+struct Variable {
+    phase: Phase,
+    name: String,
+    placeholder: SecretString,
+}
+
+/// A credential that is not in the settings has no placeholder, and its rule lets nothing through.
+fn variables(opening: &Opening) -> Vec<Variable> {
+    let mut variables = Vec::new();
+    let Some(seed) = &opening.seed else {
+        return variables;
+    };
+    for phase in [Phase::Setup, Phase::Work, Phase::Proof] {
+        for (name, credential) in opening.policy.variables(phase) {
+            let mut known = opening.credentials.iter();
+            if let Some(credential) = known.find(|known| known.name() == credential) {
+                variables.push(Variable {
+                    phase,
+                    name: name.to_owned(),
+                    placeholder: credential.placeholder(seed),
+                });
+            }
+        }
+    }
+    variables
 }
 
 fn listen(run_dir: &Path, name: &str) -> Result<UnixListener, EgressError> {

@@ -5,33 +5,32 @@ use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
 use super::{
-    dial::{DialError, Way, dial},
+    dial::{DialError, dial},
     driven::{self, Driven},
     form,
     forward::{IDLE_TIME, clean_request, pass_on, request_body},
     journal::Entry,
-    policy::{EgressPolicy, HTTP_PORT, Phase, Question, Seen, normal},
+    policy::{HTTP_PORT, Phase, Question, Seen, normal},
     record::{Rule, Verdict},
     refusal::{Body, Refusal},
+    serve::Service,
 };
 
 /// Sends a request to the host in its address and passes the answer back.
 pub async fn fetch(
-    way: &Way,
-    policy: &EgressPolicy,
+    service: &Service,
     phase: Phase,
     request: Request<Incoming>,
     mut entry: Entry,
 ) -> Response<Body> {
-    match forward(way, policy, phase, request, &mut entry).await {
+    match forward(service, phase, request, &mut entry).await {
         Ok(response) => pass_on(response, entry),
         Err(refusal) => refusal.answer(&mut entry),
     }
 }
 
 async fn forward(
-    way: &Way,
-    policy: &EgressPolicy,
+    service: &Service,
     phase: Phase,
     request: Request<Incoming>,
     entry: &mut Entry,
@@ -50,7 +49,10 @@ async fn forward(
         normal(authority.host()),
         authority.port_u16().unwrap_or(HTTP_PORT),
     );
-    let permit = policy
+    let issued = &service.inspection.issued;
+    let permit = service
+        .gate
+        .policy()
         .request(&Question {
             phase,
             host: &host,
@@ -61,12 +63,13 @@ async fn forward(
             seen: Seen::Plain,
         })
         .map_err(|denial| Refusal::denial(denial, phase, &host))?;
+    issued.refuse_anothers(&head.headers, &head.uri)?;
     entry.decide(Verdict::Allowed, permit.rule);
     entry.count_head(&head);
     if entry.traffic().is_spent() {
         return Err(Refusal::spent(&host));
     }
-    let stream = dial(way, &host, port, permit.addresses)
+    let stream = dial(&service.way, &host, port, permit.addresses)
         .await
         .map_err(|error| unreachable(&host, &error))?;
     let broken = |_| Refusal::Failed(format!("{host} broke the connection off."));
@@ -77,6 +80,7 @@ async fn forward(
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
     head.uri = path.parse::<Uri>().map_err(|_| malformed())?;
     clean_request(&mut head.headers);
+    issued.take_off(&mut head.headers);
     // Not the one that the sandbox wrote, which may be another's.
     head.headers
         .insert(HOST, authority.as_str().parse().map_err(|_| malformed())?);

@@ -2,7 +2,7 @@
 //!
 //! Calls of models are read before they leave and counted as their answers pass ([`super::meter`]).
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt as _, Full};
@@ -23,7 +23,7 @@ use tokio::{
 use super::{
     base_address::{self, BaseAddress},
     forward::{ModelClient, SendError, clean_request, pass_on, pass_on_counted, request_body},
-    issued::Issued,
+    issued::OfRun,
     journal::{Entry, Traffic},
     meter::{
         Call, Meter, Overspent, Success,
@@ -53,9 +53,7 @@ pub struct Models {
     meter: Arc<Meter>,
     tools: ServerTools,
     room: Arc<Semaphore>,
-    issued: Arc<Issued>,
-    /// The run's folder, by which its placeholders are its own.
-    run: PathBuf,
+    issued: OfRun,
 }
 
 impl Models {
@@ -65,7 +63,7 @@ impl Models {
         bases: Vec<BaseAddress>,
         meter: Arc<Meter>,
         tools: ServerTools,
-        (issued, run): (Arc<Issued>, PathBuf),
+        issued: OfRun,
     ) -> Self {
         let room = usize::try_from(ROOM_KIB).unwrap_or(Semaphore::MAX_PERMITS);
         Self {
@@ -75,7 +73,6 @@ impl Models {
             tools,
             room: Arc::new(Semaphore::new(room)),
             issued,
-            run,
         }
     }
 
@@ -111,14 +108,7 @@ impl Models {
             Some(provider) => Some((provider, allowed(provider, &head.method, rest)?)),
             None => None,
         };
-        if self
-            .issued
-            .is_anothers(&self.run, &head.headers, head.uri.query())
-        {
-            let sentence =
-                "This key stands for another sandbox's and is worth nothing in this one.";
-            return Err(denied(Rule::Placeholder, sentence));
-        }
+        self.issued.refuse_anothers(&head.headers, &head.uri)?;
         let Some(upstream) = base.upstream(rest, head.uri.query()) else {
             return Err(denied(Rule::Malformed, "The path makes no address."));
         };
@@ -128,6 +118,7 @@ impl Models {
         );
         head.uri = upstream;
         clean_request(&mut head.headers);
+        self.issued.take_off(&mut head.headers);
         base.add_key(&mut head.headers);
         match asked_for {
             Some((provider, Endpoint::Inference(wire, named))) => {

@@ -118,7 +118,7 @@ impl Service {
         } else if own {
             self.models.relay(phase, request, entry).await
         } else {
-            plain::fetch(&self.way, &self.gate.policy(), phase, request, entry).await
+            plain::fetch(&self, phase, request, entry).await
         }
     }
 }

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -29,6 +30,10 @@ pub struct Network {
     /// Called once, after the setup and before the first check: from then on only what is listed for checks may be
     /// reached, which mostly is nothing.
     pub close: Box<dyn Fn() + Send + Sync>,
+    /// What the setup's commands find in their environment: placeholders of credentials.
+    pub of_setup: BTreeMap<String, String>,
+    /// The same for what runs afterwards.
+    pub of_checks: BTreeMap<String, String>,
 }
 
 impl fmt::Debug for Network {
@@ -45,6 +50,7 @@ pub(super) struct Room<'a> {
     executor: &'a dyn Executor,
     spec: SandboxSpec,
     network: Option<&'a Network>,
+    is_closed: AtomicBool,
 }
 
 /// A script for the container's shell.
@@ -70,6 +76,7 @@ impl<'a> Room<'a> {
             executor,
             spec: sandbox_spec(spec),
             network: spec.network.as_ref(),
+            is_closed: AtomicBool::new(false),
         };
         executor.start(&room.spec).await?;
         Ok(room)
@@ -94,8 +101,21 @@ impl<'a> Room<'a> {
 
     /// Nothing can be reached from now on.
     pub(super) fn close_network(&self) {
+        self.is_closed.store(true, Ordering::Relaxed);
         if let Some(network) = self.network {
             (network.close)();
+        }
+    }
+
+    /// What commands find in their environment now.
+    fn environment(&self) -> BTreeMap<String, String> {
+        let Some(network) = self.network else {
+            return BTreeMap::new();
+        };
+        if self.is_closed.load(Ordering::Relaxed) {
+            network.of_checks.clone()
+        } else {
+            network.of_setup.clone()
         }
     }
 
@@ -108,7 +128,7 @@ impl<'a> Room<'a> {
         command.extend(script.arguments);
         let exec = Exec {
             command,
-            environment: BTreeMap::new(),
+            environment: self.environment(),
             working_directory: script.folder.to_owned(),
             input: Vec::new(),
             timeout: script.timeout,

@@ -30,6 +30,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{
@@ -129,9 +130,25 @@ impl House {
 
     /// The same in a folder that may have held one before.
     pub fn run_in(&self, folder: TempDir, rules: &Value, credentials: Vec<Credential>) -> Run {
+        Run::open(folder, &self.proxy(), policy(rules), credentials, None)
+    }
+
+    /// The same by a proxy that other runs share, with placeholders of this seed.
+    pub fn seeded(
+        &self,
+        proxy: &EgressProxy,
+        seed: &str,
+        rules: &Value,
+        credentials: Vec<Credential>,
+    ) -> Run {
+        let folder = tempfile::tempdir().unwrap();
+        Run::open(folder, proxy, policy(rules), credentials, Some(seed.into()))
+    }
+
+    /// What the runs of this house share.
+    pub fn proxy(&self) -> EgressProxy {
         let way = Way::proxy(&format!("http://{}", self.proxy)).unwrap();
-        let proxy = EgressProxy::trusting(way, std::slice::from_ref(&self.authority)).unwrap();
-        Run::open(folder, &proxy, policy(rules), credentials)
+        EgressProxy::trusting(way, std::slice::from_ref(&self.authority)).unwrap()
     }
 
     /// A bare repository that git may clone as `https://git.example/acme/web.git`.
@@ -173,6 +190,7 @@ impl Run {
         proxy: &EgressProxy,
         policy: EgressPolicy,
         credentials: Vec<Credential>,
+        seed: Option<SecretString>,
     ) -> Self {
         let (log, records) = mpsc::channel(256);
         let (refusals, refused) = mpsc::channel(64);
@@ -180,6 +198,7 @@ impl Run {
             policy,
             credentials,
             refused: refusals,
+            seed,
             ..Opening::new(Phase::Work, log)
         };
         let handle = proxy.open(&folder.path().join("run"), opening).unwrap();

@@ -23,6 +23,7 @@ pub fn ask_until(host: &str) -> String {
 pub struct Gateway {
     address: String,
     asked: Arc<Mutex<Vec<String>>>,
+    heads: Arc<Mutex<Vec<String>>>,
     serving: AbortHandle,
 }
 
@@ -32,15 +33,17 @@ impl Gateway {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let asked: Arc<Mutex<Vec<String>>> = Arc::default();
-        let seen = Arc::clone(&asked);
+        let heads: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (seen, said) = (Arc::clone(&asked), Arc::clone(&heads));
         let serving = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(lead(stream, Arc::clone(&seen)));
+                tokio::spawn(lead(stream, Arc::clone(&seen), Arc::clone(&said)));
             }
         });
         Self {
             address,
             asked,
+            heads,
             serving: serving.abort_handle(),
         }
     }
@@ -48,6 +51,11 @@ impl Gateway {
     /// Its address, for the settings.
     pub fn url(&self) -> String {
         self.address.clone()
+    }
+
+    /// The heads of requests that hosts beyond it got in the clear, oldest first.
+    pub fn heads(&self) -> Vec<String> {
+        self.heads.lock().unwrap().clone()
     }
 
     /// How often a host beyond it was asked for something.
@@ -66,7 +74,11 @@ impl Drop for Gateway {
     }
 }
 
-async fn lead(mut stream: TcpStream, asked: Arc<Mutex<Vec<String>>>) -> std::io::Result<()> {
+async fn lead(
+    mut stream: TcpStream,
+    asked: Arc<Mutex<Vec<String>>>,
+    heads: Arc<Mutex<Vec<String>>>,
+) -> std::io::Result<()> {
     let head = head(&mut stream).await?;
     let Some(target) = head.split_whitespace().nth(1).map(str::to_owned) else {
         return Ok(());
@@ -79,11 +91,13 @@ async fn lead(mut stream: TcpStream, asked: Arc<Mutex<Vec<String>>>) -> std::io:
     }
     stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
     asked.lock().unwrap().push(target);
-    let head = self::head(&mut stream).await?.to_ascii_lowercase();
-    let length = head
+    let said = self::head(&mut stream).await?;
+    let length = said
+        .to_ascii_lowercase()
         .lines()
         .find_map(|line| line.strip_prefix("content-length: "))
         .map_or(0, |length| length.parse().unwrap());
+    heads.lock().unwrap().push(said);
     tokio::io::copy(&mut (&mut stream).take(length), &mut tokio::io::sink()).await?;
     let answer = format!(
         "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{ANSWER}",

@@ -119,6 +119,14 @@ impl TryFrom<Vec<PolicyRule>> for Rules {
                     index + 1
                 ));
             }
+            if let Some((variable, one, other)) = rules[..index]
+                .iter()
+                .find_map(|before| before.contradicts(rule))
+            {
+                return Err(format!(
+                    "`variable` {variable} stands for `{one}` and for `{other}` in one phase; name another variable for one of them"
+                ));
+            }
         }
         Ok(Self(rules))
     }

@@ -7,6 +7,7 @@ mod host;
 mod path;
 mod presets;
 mod rule;
+mod variable;
 
 use std::collections::BTreeMap;
 
@@ -97,6 +98,24 @@ impl EgressPolicy {
         listed || (phase != Phase::Proof && (self.is_open || granted()))
     }
 
+    /// The variables that a sandbox holds in a phase, each with the name of the credential for which it stands. A
+    /// repository's own rules come first here too.
+    pub(super) fn variables(&self, phase: Phase) -> BTreeMap<&str, &str> {
+        let mut variables = BTreeMap::new();
+        for rule in self
+            .rules
+            .iter()
+            .filter(|rule| rule.phases.contains(&phase))
+        {
+            if let (Some(variable), Some(credential)) = (&rule.variable, &rule.credential) {
+                variables
+                    .entry(variable.as_str())
+                    .or_insert(credential.as_str());
+            }
+        }
+        variables
+    }
+
     /// Whether every public host may be reached.
     #[must_use]
     pub fn is_open(&self) -> bool {
@@ -162,8 +181,13 @@ fn line(rule: &PolicyRule) -> String {
         let paths: Vec<&str> = paths.iter().map(path::PathPrefix::as_str).collect();
         parts.push(format!("below {}", paths.join(" and ")));
     }
-    if let Some(credential) = &rule.credential {
-        parts.push(format!("with the credential {credential}"));
+    match (&rule.credential, &rule.variable) {
+        (Some(credential), Some(variable)) => parts.push(format!(
+            "with the credential {credential}, in whose place the sandbox holds {}",
+            variable.as_str()
+        )),
+        (Some(credential), None) => parts.push(format!("with the credential {credential}")),
+        (None, _) => {}
     }
     if rule.addresses == Reach::House {
         parts.push("may stand in the house".to_owned());

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{address::Reach, host::HostPattern, path::PathPrefix};
+use super::{address::Reach, host::HostPattern, path::PathPrefix, variable::VariableName};
 
 /// The most hosts of one rule.
 const MAX_HOSTS: usize = 100;
@@ -162,6 +162,9 @@ pub struct RuleText {
     tls: Option<Tls>,
     /// The name of a credential from the settings, added to exactly what this rule lets through.
     credential: Option<String>,
+    /// A variable of the sandbox in the rule's phases, for tools that insist on one: it holds a placeholder in the shape
+    /// of the credential, which is worth nothing anywhere, and in whose place the credential goes to this rule's hosts.
+    variable: Option<VariableName>,
     /// `read` lets clones and fetches through below the rule's paths, and never a push.
     git: Option<GitAccess>,
     /// `allow`, or `deny`, which stands above every rule, preset and person that allows.
@@ -183,6 +186,8 @@ pub struct PolicyRule {
     pub(super) addresses: Reach,
     pub(super) tls: Tls,
     pub(super) credential: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) variable: Option<VariableName>,
     pub(super) git: Option<GitAccess>,
     pub(super) action: Action,
 }
@@ -218,6 +223,7 @@ impl TryFrom<RuleText> for PolicyRule {
             addresses: text.addresses.unwrap_or_default(),
             tls: text.tls.unwrap_or_default(),
             credential: text.credential,
+            variable: text.variable,
             git: text.git,
             action,
         })
@@ -230,6 +236,7 @@ fn agrees(text: &RuleText, action: Action) -> Result<(), String> {
         ("methods", text.methods.is_some()),
         ("paths", text.paths.is_some()),
         ("credential", text.credential.is_some()),
+        ("variable", text.variable.is_some()),
         ("git", text.git.is_some()),
     ];
     if text.tls == Some(Tls::Tunnel)
@@ -238,6 +245,12 @@ fn agrees(text: &RuleText, action: Action) -> Result<(), String> {
         return Err(format!(
             "`{field}` cannot be kept in a tunnel, whose bytes are unseen; write `\"tls\": \"inspect\"` or leave `{field}` out"
         ));
+    }
+    if text.variable.is_some() && text.credential.is_none() {
+        return Err(
+            "`variable` stands for a credential; name it in `credential`, or leave `variable` out"
+                .to_owned(),
+        );
     }
     if text.git.is_some() && text.methods.is_some() {
         return Err(
@@ -249,6 +262,7 @@ fn agrees(text: &RuleText, action: Action) -> Result<(), String> {
         ("addresses", text.addresses.is_some()),
         ("tls", text.tls.is_some()),
         ("credential", text.credential.is_some()),
+        ("variable", text.variable.is_some()),
         ("git", text.git.is_some()),
     ];
     if action == Action::Deny
@@ -311,6 +325,7 @@ impl PolicyRule {
             addresses: Reach::Public,
             tls: Tls::Inspect,
             credential: None,
+            variable: None,
             git: None,
             action: Action::Allow,
         }
@@ -324,6 +339,17 @@ impl PolicyRule {
             tls: Tls::Tunnel,
             ..Self::reading(host, ports, &[Phase::Setup])
         }
+    }
+
+    /// The variable that stands for another credential in another rule, with both credentials.
+    pub(super) fn contradicts<'a>(
+        &'a self,
+        other: &'a Self,
+    ) -> Option<(&'a str, &'a str, &'a str)> {
+        let (mine, others) = (self.variable.as_ref()?, other.variable.as_ref()?);
+        let (one, two) = (self.credential.as_deref()?, other.credential.as_deref()?);
+        (mine == others && one != two && !self.phases.is_disjoint(&other.phases))
+            .then(|| (mine.as_str(), one, two))
     }
 
     /// The first of its patterns that covers a host.

@@ -519,6 +519,34 @@ fn an_error_says_its_line_and_what_to_write_instead() {
             "says nothing in a rule that denies",
         ),
         (
+            rule("{\"hosts\": [\"a.b\"],\n\"credential\": \"npm\",\n\"variable\": \"PATH\"}"),
+            5,
+            "`PATH` is used by the sandbox itself",
+        ),
+        (
+            rule("{\"hosts\": [\"a.b\"],\n\"credential\": \"npm\",\n\"variable\": \"NPM TOKEN\"}"),
+            5,
+            "is no name of a variable",
+        ),
+        (
+            rule("{\"hosts\": [\"a.b\"],\n\"variable\": \"NPM_TOKEN\"}"),
+            4,
+            "`variable` stands for a credential",
+        ),
+        (
+            rule("{\"hosts\": [\"a.b\"],\n\"tls\": \"tunnel\",\n\"variable\": \"NPM_TOKEN\"}"),
+            5,
+            "`variable` cannot be kept in a tunnel",
+        ),
+        (
+            rule(
+                "{\"hosts\": [\"a.b\"], \"credential\": \"one\", \"variable\": \"T\"},\n\
+                 {\"hosts\": [\"c.d\"], \"credential\": \"two\", \"variable\": \"T\"}",
+            ),
+            4,
+            "`variable` T stands for `one` and for `two`",
+        ),
+        (
             rule("{\"hosts\": [\"a.b\"], \"credential\": \"N PM\"}"),
             3,
             "small letters",
@@ -625,4 +653,34 @@ fn every_list_of_a_policy_has_its_limit() {
             "{error}"
         );
     }
+}
+
+#[test]
+fn a_variable_is_held_in_its_rules_phases_and_the_repositorys_own_is_first() {
+    let text = json!({
+        "version": 1,
+        "default": {"rules": [
+            {"hosts": ["a.example"], "credential": "npm", "variable": "NPM_TOKEN"},
+            {"hosts": ["b.example"], "credential": "checks", "variable": "CHECK_TOKEN", "phases": ["proof"]},
+            {"hosts": ["c.example"], "credential": "npm", "variable": "NPM_TOKEN"},
+        ]},
+        "repositories": {"acme/web": {"rules": [
+            {"hosts": ["a.example"], "credential": "own", "variable": "NPM_TOKEN", "phases": ["work"]},
+        ]}},
+    });
+    let document = PolicyDocument::read(&text.to_string()).unwrap();
+    let own = document.for_repository("acme/web", &[]);
+    let held = |phase| own.variables(phase).into_iter().collect::<Vec<_>>();
+    assert_eq!(held(Phase::Setup), [("NPM_TOKEN", "npm")]);
+    assert_eq!(held(Phase::Work), [("NPM_TOKEN", "own")]);
+    assert_eq!(held(Phase::Proof), [("CHECK_TOKEN", "checks")]);
+    assert!(
+        own.summary()[0]
+            .ends_with("with the credential own, in whose place the sandbox holds NPM_TOKEN)"),
+        "{:?}",
+        own.summary()
+    );
+    // What is held is part of what a plan's approval approves.
+    let other = document.for_repository("acme/api", &[]);
+    assert_ne!(own.fingerprint(), other.fingerprint());
 }
