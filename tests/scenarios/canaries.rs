@@ -9,7 +9,7 @@ use crate::harness::{
     Bot, MODEL_KEY, PATIENCE, REQUEST, SLACK_TOKEN, Stage,
     asking::says,
     canaries::{Home, Search},
-    planted::{HOMES, planting},
+    planted::{ENCRYPTION_KEY, HOMES, planting},
     scripts::{self, leaked_token},
 };
 
@@ -30,11 +30,15 @@ fn curious() -> Script {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_canary_is_found_anywhere_after_a_whole_story() {
+    let folder = tempfile::tempdir().unwrap();
     // The program itself, at the level at which it and its libraries say most of what operators would look at.
-    let mut props = planting();
+    let mut props = planting(folder.path());
     props.bot = Bot::Program;
     props.settings.push(("DECKHAND_LOG", "debug".to_owned()));
-    let stage = Stage::open_with(props).await;
+    let mut stage = Stage::open_with(props).await;
+    stage
+        .restart_with("DECKHAND_ENCRYPTION_KEYS", ENCRYPTION_KEY)
+        .await;
     stage.models.otherwise(curious());
     // A platform that repeats what it was sent, into an answer that is logged.
     let repeated = Fault::Error(SLACK_TOKEN.to_owned());
@@ -90,6 +94,8 @@ async fn no_canary_is_found_anywhere_after_a_whole_story() {
         "OPENAI_API_KEY",
         "GEMINI_API_KEY",
         "registry token",
+        "MCP token",
+        "DECKHAND_ENCRYPTION_KEYS",
         "password in an address",
         "page secret",
         "encryption key of the data folder",

@@ -229,6 +229,12 @@ impl Stage {
         self.begin_again().await;
     }
 
+    /// The same with one setting more.
+    pub async fn restart_with(&mut self, variable: &str, value: &str) {
+        self.variables.insert(variable.to_owned(), value.to_owned());
+        self.restart().await;
+    }
+
     async fn begin_again(&mut self) {
         let world = (&self.slack, &self.github, self.linear.as_ref());
         let (context, running, stop, clock) = start(

@@ -3,7 +3,7 @@
 use std::{path::Path, process::Command};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use deckhand::config::{Exposure, SETTINGS};
+use deckhand::config::{EncryptionKeys, Exposure, SETTINGS};
 use deckhand_world::{linear::Linear, slack::Thread};
 use secrecy::ExposeSecret as _;
 
@@ -18,6 +18,18 @@ const REMOTE_PASSWORD: &str = "canary-password-in-an-address-63";
 
 /// The credential of a package registry, as the setting has it; the secret is what follows the form.
 const REGISTRY_CREDENTIAL: &str = "bearer:canary-of-a-registrys-token-4406";
+
+/// The credential of an MCP server.
+const MCP_CREDENTIAL: &str = "bearer:canary-of-an-mcp-servers-token-5519";
+
+/// A policy in which both stand for variables, so that every sandbox holds something of their shape.
+const POLICY: &str = r#"{"version": 1, "default": {"rules": [
+    {"hosts": ["npm.example"], "credential": "npm", "variable": "NPM_TOKEN"},
+    {"hosts": ["mcp.example"], "methods": ["GET", "POST", "DELETE"], "credential": "tracker", "variable": "TRACKER_TOKEN"}
+]}}"#;
+
+/// An encryption key that is set after the one in the data folder was made, so that both are in force.
+pub const ENCRYPTION_KEY: &str = "Y2FuYXJ5IG9mIGFuIGVuY3J5cHRpb24ga2V5IDg4MTE=";
 
 /// Where canaries belong, each with its reason.
 pub const HOMES: [Home; 3] = [
@@ -38,9 +50,15 @@ pub const HOMES: [Home; 3] = [
     },
 ];
 
-/// What a stage is opened with: every secret setting has a value of its own, whether a story needs it or not.
-pub fn planting() -> Props {
+/// What a stage is opened with: every secret setting has a value of its own, whether a story needs it or not. The policy
+/// is written to a file in `folder`.
+pub fn planting(folder: &Path) -> Props {
+    let policy = folder.join("policy.json");
+    std::fs::write(&policy, POLICY).unwrap();
+    let policy = policy.display().to_string();
     let settings = vec![
+        ("DECKHAND_POLICY_FILE", policy.as_str()),
+        ("DECKHAND_CREDENTIAL_TRACKER", MCP_CREDENTIAL),
         ("SLACK_APP_TOKEN", "xapp-1-canary-of-the-app-token-15"),
         ("GITHUB_TOKEN", GITHUB_TOKEN),
         ("OPENAI_API_KEY", "sk-canary-of-the-second-provider-2209"),
@@ -73,12 +91,14 @@ impl Stage {
                 Some(Canary::new(setting.variable, value))
             })
             .collect();
-        if let Some((_, token)) = self
-            .variables
-            .get("DECKHAND_CREDENTIAL_NPM")
-            .and_then(|value| value.split_once(':'))
-        {
-            canaries.push(Canary::new("registry token", token));
+        for (kind, variable) in [
+            ("registry token", "DECKHAND_CREDENTIAL_NPM"),
+            ("MCP token", "DECKHAND_CREDENTIAL_TRACKER"),
+        ] {
+            let value = self.variables.get(variable);
+            if let Some((_, token)) = value.and_then(|value| value.split_once(':')) {
+                canaries.push(Canary::new(kind, token));
+            }
         }
         if self.file.contains(REMOTE_PASSWORD) {
             canaries.push(Canary::new("password in an address", REMOTE_PASSWORD));
@@ -86,7 +106,7 @@ impl Stage {
         if let Some(secret) = &config.secret {
             canaries.push(Canary::new("page secret", secret.expose_secret()));
         }
-        let keys = config.keys_in_force().unwrap();
+        let keys = EncryptionKeys::kept_in(&config.data_dir).unwrap();
         canaries.push(Canary::new(
             "encryption key of the data folder",
             STANDARD.encode(keys.newest().bytes()),
