@@ -57,7 +57,7 @@ pub use base_address::{ApiKey, BaseAddress};
 pub use credential::{Credential, CredentialForm};
 pub use dial::Way;
 pub use environment::{ADDRESS, RUN_FOLDER, way_out_environment};
-pub use meter::{Metering, Spend, SpendCeiling, asked::ServerTools, endpoint::Provider};
+pub use meter::{Metering, Spend, SpendCeiling, endpoint::Provider};
 pub use placeholder::placeholder_like;
 pub use policy::{
     Denial, EgressPolicy, Grant, GrantVerdict, Passage, Permit, Phase, PolicyDocument, PolicyError,
@@ -194,7 +194,6 @@ impl EgressProxy {
             self.client.clone(),
             opening.bases,
             Arc::clone(&meter),
-            opening.server_tools,
             issued.clone(),
         );
         let closed = CancellationToken::new();
@@ -252,8 +251,6 @@ pub struct Opening {
     pub metering: Metering,
     /// What had left by each rule of the policy when it was open before, in bytes: [`EgressHandle::left`].
     pub left: BTreeMap<String, u64>,
-    /// Whether a model's provider may be asked to search, fetch or run something.
-    pub server_tools: ServerTools,
     /// What the placeholders of this run are made of, where it has any: a secret of the host and the run's name, so
     /// that it is the same whenever the way out is opened again.
     pub seed: Option<SecretString>,
@@ -272,7 +269,6 @@ impl Opening {
             refused: mpsc::channel(1).0,
             metering: Metering::default(),
             left: BTreeMap::new(),
-            server_tools: ServerTools::Refused,
             seed: None,
         }
     }

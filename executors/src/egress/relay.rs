@@ -28,7 +28,7 @@ use super::{
     meter::{
         Call, Meter, Overspent, Success,
         answer::Wire,
-        asked::{self, Asked, ServerTools, Unfit},
+        asked::{self, Asked, Unfit},
         endpoint::{Endpoint, Provider, endpoint},
     },
     policy::Phase,
@@ -51,7 +51,6 @@ pub struct Models {
     client: ModelClient,
     bases: Vec<BaseAddress>,
     meter: Arc<Meter>,
-    tools: ServerTools,
     room: Arc<Semaphore>,
     issued: OfRun,
 }
@@ -62,7 +61,6 @@ impl Models {
         client: ModelClient,
         bases: Vec<BaseAddress>,
         meter: Arc<Meter>,
-        tools: ServerTools,
         issued: OfRun,
     ) -> Self {
         let room = usize::try_from(ROOM_KIB).unwrap_or(Semaphore::MAX_PERMITS);
@@ -70,7 +68,6 @@ impl Models {
             client,
             bases,
             meter,
-            tools,
             room: Arc::new(Semaphore::new(room)),
             issued,
         }
@@ -184,7 +181,7 @@ impl Models {
         let bytes = timeout(CALL_TIME, collect(body, &entry.traffic()))
             .await
             .map_err(|_| denied(Rule::Malformed, "The request did not come in time."))??;
-        let (bytes, asked) = read(wire, named.map(str::to_owned), self.tools, bytes).await?;
+        let (bytes, asked) = read(wire, named.map(str::to_owned), bytes).await?;
         let bytes = with_addition(bytes, asked.addition);
         ask_plainly(&mut head.headers, bytes.len());
         let mut call = self
@@ -269,15 +266,10 @@ async fn collect(mut body: Incoming, traffic: &Traffic) -> Result<Bytes, Refusal
     Ok(bytes.freeze())
 }
 
-async fn read(
-    wire: Wire,
-    named: Option<String>,
-    tools: ServerTools,
-    bytes: Bytes,
-) -> Result<(Bytes, Asked), Refusal> {
+async fn read(wire: Wire, named: Option<String>, bytes: Bytes) -> Result<(Bytes, Asked), Refusal> {
     let is_large = bytes.len() > LARGE_BYTES;
     let look = move || {
-        let asked = asked::read(wire, named.as_deref(), tools, &bytes);
+        let asked = asked::read(wire, named.as_deref(), &bytes);
         (bytes, asked)
     };
     let (bytes, asked) = if is_large {

@@ -5,6 +5,9 @@
 //! through, known ones by name and everything else not. The same holds for pictures and files that are named by
 //! address, for answers that are made in the background, where nobody counts them, and for tiers that cost more than the
 //! price table knows.
+//!
+//! No policy changes that: what a provider fetches is in no log here and passes no rule, and what a search costs is in no
+//! count of tokens. Where a page is needed, people allow its host, and the sandbox reads it itself.
 
 use serde_json::Value;
 
@@ -57,16 +60,6 @@ const TIERS: [&str; 6] = [
     "batch",
 ];
 
-/// Whether a provider's own tools may be asked for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum ServerTools {
-    /// They may not; the normal case.
-    #[default]
-    Refused,
-    /// They may: what the provider reaches, the sandbox reaches.
-    Allowed,
-}
-
 /// What a request asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Asked {
@@ -90,12 +83,7 @@ pub enum Unfit {
 }
 
 /// Reads a request. `named` is the model's name where the address has it.
-pub fn read(
-    wire: Wire,
-    named: Option<&str>,
-    tools: ServerTools,
-    body: &[u8],
-) -> Result<Asked, Unfit> {
+pub fn read(wire: Wire, named: Option<&str>, body: &[u8]) -> Result<Asked, Unfit> {
     let value = json::read(body).map_err(Unfit::Unreadable)?;
     if !value.is_object() {
         let sentence = "The body has to be a JSON object.".to_owned();
@@ -104,9 +92,7 @@ pub fn read(
     let model = named
         .or_else(|| value["model"].as_str())
         .unwrap_or_default();
-    if tools == ServerTools::Refused {
-        refuse_reach(wire, model, &value).map_err(Unfit::Reaches)?;
-    }
+    refuse_reach(wire, model, &value).map_err(Unfit::Reaches)?;
     refuse_uncounted(&value).map_err(Unfit::Reaches)?;
     let answers = ["n", "best_of"].map(|name| value[name].as_u64().unwrap_or(1));
     let candidates = first(

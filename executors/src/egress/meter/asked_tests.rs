@@ -7,12 +7,7 @@ use serde_json::json;
 use super::*;
 
 fn ask(wire: Wire, body: &Value) -> Result<Asked, Unfit> {
-    read(
-        wire,
-        None,
-        ServerTools::Refused,
-        body.to_string().as_bytes(),
-    )
+    read(wire, None, body.to_string().as_bytes())
 }
 
 #[test]
@@ -192,19 +187,12 @@ fn reaching_from_gemini() -> Vec<(Wire, Value)> {
 }
 
 #[test]
-fn what_has_the_provider_reach_out_is_refused_unless_it_is_allowed() {
+fn what_has_the_provider_reach_out_is_refused_always() {
     for (wire, body) in reaching() {
         assert!(
             matches!(ask(wire, &body), Err(Unfit::Reaches(_))),
             "{wire:?} {body}"
         );
-        let allowed = read(
-            wire,
-            None,
-            ServerTools::Allowed,
-            body.to_string().as_bytes(),
-        );
-        assert!(allowed.is_ok(), "{wire:?} {body}");
     }
 }
 
@@ -216,12 +204,7 @@ fn what_nobody_counts_is_refused_always() {
         json!({"service_tier": "priority"}),
         json!({"speed": "fast"}),
     ] {
-        let read = read(
-            Wire::Responses,
-            None,
-            ServerTools::Allowed,
-            body.to_string().as_bytes(),
-        );
+        let read = ask(Wire::Responses, &body);
         assert!(matches!(read, Err(Unfit::Reaches(_))), "{body}");
     }
 }
@@ -235,7 +218,7 @@ fn what_cannot_be_read_is_refused_and_nothing_of_it_repeated() {
         "{\"model\":\"secret\"",
         "{\"tools\":[],\"tools\":[{\"type\":\"mcp\"}]}",
     ] {
-        let refused = read(Wire::Chat, None, ServerTools::Refused, body.as_bytes());
+        let refused = read(Wire::Chat, None, body.as_bytes());
         let Err(Unfit::Unreadable(sentence)) = refused else {
             panic!("{body}: {refused:?}");
         };
