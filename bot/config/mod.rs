@@ -2,6 +2,7 @@
 
 mod credentials;
 mod keys;
+mod repository;
 mod settings;
 mod values;
 
@@ -13,12 +14,12 @@ use std::{
 };
 
 use secrecy::SecretString;
-use serde::Deserialize;
 
 use values::Values;
 
 pub use credentials::{CredentialForm, CredentialSetting};
 pub use keys::{EncryptionKey, EncryptionKeys, KeyError, KeyId, fresh_key};
+pub use repository::{McpSetting, RepositoryConfig};
 pub use settings::{Exposure, SETTINGS, Setting};
 
 use crate::{
@@ -202,23 +203,6 @@ pub struct Limits {
     pub check: Duration,
     /// How long a decision is waited for.
     pub wait: Duration,
-}
-
-/// Settings of one repository: `[[repository]]` in the file.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RepositoryConfig {
-    /// `owner/name`.
-    pub name: RepositoryName,
-    /// Its address, where it is not on GitHub: `https`, `http`, `ssh` or `file`. Then no pull request is made; the branch is pushed.
-    #[serde(default)]
-    pub url: Option<Address>,
-    /// What makes a fresh checkout usable, run with the registries in reach.
-    #[serde(default)]
-    pub setup: Option<String>,
-    /// Channels or teams whose tasks mean this repository where they name none.
-    #[serde(default)]
-    pub places: Vec<String>,
 }
 
 /// Why the settings cannot be used. Values are never part of it.
@@ -491,7 +475,7 @@ pub fn reference() -> String {
     }
     text.push_str(credentials::REFERENCE);
     text.push_str(
-        "\n## Repositories\n\nEach `[[repository]]` in `deckhand.toml` has `name` (`owner/name`), and where wanted `url` (`https`, `http`, `ssh` or `file`, for remotes without a forge), `setup` (a command that makes a fresh checkout usable) and `places` (channels or teams whose tasks mean this repository).\n",
+        "\n## Repositories\n\nEach `[[repository]]` in `deckhand.toml` has `name` (`owner/name`), and where wanted `url` (`https`, `http`, `ssh` or `file`, for remotes without a forge), `setup` (a command that makes a fresh checkout usable) `places` (channels or teams whose tasks mean this repository) and `mcp` (MCP servers that its agents are told of, as `{ name = \"tracker\", url = \"https://host/mcp\" }`; a rule of the network policy has to let them through, and may name their credential).\n",
     );
     text
 }

@@ -29,7 +29,7 @@ pub use fence::FenceMark;
 pub use labels::{
     CHOOSE, FormLabels, OPEN_PULL_REQUEST, OPEN_TASK, PICTURES, choice_label, form_labels, label,
 };
-pub use network::{decided_words, network_answer, refused_because};
+pub use network::{decided_words, network_answer, not_offered, refused_because};
 pub use plan::{PLAN_TEXT_MAX_CHARS, plan_text};
 pub use prompts::{PromptExtra, delegated_words, prompt};
 pub use pull_request::{CommandLine, PictureLink, PullRequestExtra, pull_request_body};

@@ -167,6 +167,18 @@ pub fn network_answer(network: &TaskNetwork, host: Option<&str>) -> Result<Strin
     Ok(super::tidy(&answer.render()?))
 }
 
+#[derive(Template)]
+#[template(path = "prompts/parts/not_offered.md")]
+struct NotOffered<'a> {
+    agent: &'a str,
+    servers: &'a [&'a str],
+}
+
+/// What is said of MCP servers that an agent cannot speak to.
+pub fn not_offered(agent: &str, servers: &[&str]) -> Result<String, askama::Error> {
+    Ok(super::tidy(&NotOffered { agent, servers }.render()?))
+}
+
 /// The time of the day, in UTC.
 fn clock(at: Timestamp) -> String {
     let minutes = at.0.div_euclid(60_000).rem_euclid(24 * 60);

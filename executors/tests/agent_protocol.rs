@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use deckhand_executors::agent::{
     AgentEvent, AgentFailure, AgentProfile, AgentSession, AgentSessionId, Cost, HandoverTools,
-    MicroDollars, PermissionAnswer, PriceTable, PromptError, SessionOptions, SessionStart, Stop,
-    Turn, TurnEnded,
+    McpServer, MicroDollars, PermissionAnswer, PriceTable, PromptError, SessionOptions,
+    SessionStart, Stop, Turn, TurnEnded,
 };
 use puppet::{Puppet, update};
 use serde_json::{Value, json};
@@ -18,6 +18,7 @@ fn options(start: SessionStart) -> SessionOptions {
         working_directory: "/work/repo".into(),
         start,
         tools: HandoverTools::Offered,
+        servers: vec![],
         permissions: PermissionAnswer::Allow,
         price: PriceTable::built_in().of("claude-opus"),
     }
@@ -109,6 +110,39 @@ async fn a_session_opens_with_the_tools_and_the_mode_of_its_agent() {
     let session = session.unwrap();
     assert_eq!(session.session_id().0, "s-1");
     assert_eq!(session.turn(), Turn::Waiting);
+}
+
+#[tokio::test]
+async fn servers_over_http_are_offered_to_agents_that_take_such_and_named_otherwise() {
+    let profile = AgentProfile::load("goose").unwrap();
+    for takes in [true, false] {
+        let (attachment, mut puppet) = Puppet::new();
+        let mut options = options(SessionStart::New);
+        options.servers = vec![McpServer {
+            name: "tracker".into(),
+            url: "https://mcp.example/mcp".into(),
+        }];
+        let (session, new) = tokio::join!(
+            AgentSession::open(attachment, &profile, options),
+            async {
+                let said = json!({"protocolVersion": 1, "agentCapabilities": {"mcpCapabilities": {"http": takes}}});
+                puppet.answers(said).await;
+                puppet.answers(json!({"sessionId": "s-1"})).await
+            }
+        );
+        let servers = &new["params"]["mcpServers"];
+        let not_offered = session.unwrap().not_offered().len();
+        if takes {
+            assert_eq!(
+                servers[1],
+                json!({"type": "http", "name": "tracker", "url": "https://mcp.example/mcp", "headers": []})
+            );
+            assert_eq!(not_offered, 0);
+        } else {
+            assert_eq!(servers.as_array().unwrap().len(), 1);
+            assert_eq!(not_offered, 1);
+        }
+    }
 }
 
 #[tokio::test]

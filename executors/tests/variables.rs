@@ -1,11 +1,11 @@
 //! Variables of a sandbox that stand for credentials: worth something by their rule, in their run, and nowhere else.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod house;
 
 use deckhand_executors::egress::{Credential, CredentialForm, Phase, Rule};
-use house::{House, Run, read_all};
+use house::{House, Run, read_all, seeded};
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt as _, net::UnixStream};
 
@@ -46,7 +46,7 @@ async fn ask_plainly(run: &Run, request: &str) -> String {
 #[tokio::test]
 async fn a_placeholder_is_worth_its_credential_by_its_rule_and_comes_off_everywhere_else() {
     let house = House::open().await;
-    let run = house.seeded(&house.proxy(), "one", &rules(), credentials());
+    let run = seeded(&house.proxy(), "one", &rules(), credentials());
     let placeholder = held(&run, Phase::Work).unwrap();
     assert!(placeholder.starts_with("npm_") && placeholder.len() == TOKEN.len());
     assert_ne!(placeholder, TOKEN);
@@ -87,8 +87,8 @@ async fn a_placeholder_is_worth_its_credential_by_its_rule_and_comes_off_everywh
 async fn each_run_has_its_own_which_dies_with_it_and_is_refused_in_another() {
     let house = House::open().await;
     let proxy = house.proxy();
-    let one = house.seeded(&proxy, "one", &rules(), credentials());
-    let mut two = house.seeded(&proxy, "two", &rules(), credentials());
+    let one = seeded(&proxy, "one", &rules(), credentials());
+    let mut two = seeded(&proxy, "two", &rules(), credentials());
     let (first, second) = (
         held(&one, Phase::Work).unwrap(),
         held(&two, Phase::Work).unwrap(),
@@ -108,10 +108,7 @@ async fn each_run_has_its_own_which_dies_with_it_and_is_refused_in_another() {
 
     // The same run has the same one again, as after a start of the bot.
     assert_eq!(
-        held(
-            &house.seeded(&proxy, "one", &rules(), credentials()),
-            Phase::Work
-        ),
+        held(&seeded(&proxy, "one", &rules(), credentials()), Phase::Work),
         Some(first.clone())
     );
     // It dies with its run.
@@ -125,6 +122,6 @@ async fn each_run_has_its_own_which_dies_with_it_and_is_refused_in_another() {
 async fn without_a_seed_or_a_setting_there_is_nothing_to_hold() {
     let house = House::open().await;
     assert_eq!(held(&house.run(&rules(), credentials()), Phase::Work), None);
-    let lacking = house.seeded(&house.proxy(), "one", &rules(), vec![]);
+    let lacking = seeded(&house.proxy(), "one", &rules(), vec![]);
     assert_eq!(held(&lacking, Phase::Work), None);
 }

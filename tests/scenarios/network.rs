@@ -324,6 +324,22 @@ async fn a_variable_holds_a_placeholder_of_its_run_and_no_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_agent_is_told_of_its_repositorys_mcp_server_and_reaches_it_by_a_rule_alone() {
+    let stage = Stage::open_with(Props {
+        file: "[[repository]]\nname = \"acme/web\"\nmcp = [{ name = \"tracker\", url = \"https://mcp.example/mcp\" }]\n"
+            .to_owned(),
+        ..Props::default()
+    })
+    .await;
+    stage.models.otherwise(scripts::without_pages());
+    let thread = stage.planned(REQUEST).await;
+    let shown = card(&thread).await;
+    assert!(shown.says("mcp.example:443"), "{}", thread.render());
+    stage.stop(&thread).await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_runtime_that_the_engine_does_not_have_is_named_in_the_thread() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("policy.json");

@@ -16,6 +16,7 @@ use crate::domain::{
         RunSpend, WorkplaceProblem,
     },
     held::{HeldChange, HeldVerdict, Hold, HoldReason},
+    message::Decision,
     network,
     plan::Plan,
     proof::{CheckOutcome, CheckResult},
@@ -712,6 +713,31 @@ fn an_approval_is_for_the_network_that_was_shown_and_widening_does_not_touch_it(
     assert!(matches!(effects.first(), Some(Effect::Widen { .. })));
     assert!(task.approval_holds());
     assert_eq!(task.terms.network_policy, "two");
+}
+
+#[test]
+fn what_people_have_to_know_of_a_planning_run_is_among_the_plans_risks() {
+    let (mut task, _) = opened();
+    let planned = Ending {
+        specification: Some(specification()),
+        plan: Some(plan()),
+        remarks: vec!["goose works without the tracker.".into()],
+        ..Ending::default()
+    };
+    let (context, workplace) = (vec![], Ok(workplace()));
+    let (run, ending) = (RunNumber(1), Box::new(planned));
+    for event in [
+        Event::SlotGranted,
+        Event::Gathered { context, workplace },
+        Event::RunEnded { run, ending },
+    ] {
+        task.handle(&happened(event), &around());
+    }
+    let card = task.plan_card(Decision::Open).unwrap();
+    assert_eq!(
+        card.plan.risks.last().map(String::as_str),
+        Some("goose works without the tracker.")
+    );
 }
 
 #[test]

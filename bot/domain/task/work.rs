@@ -211,7 +211,9 @@ impl Task {
         let (Some(plan), true) = (&ending.plan, self.specification.is_some()) else {
             return self.run_failed(&RunFailure::NothingHandedOver, ending);
         };
-        self.take_plan(plan);
+        let mut plan = plan.clone();
+        plan.risks.extend(ending.remarks.iter().cloned());
+        self.take_plan(&plan);
         if !self.waiting.is_empty() {
             let corrections = self.take_waiting();
             let start = self.start_run(Assignment::Revise { corrections });

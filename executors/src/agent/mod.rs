@@ -39,8 +39,8 @@ pub use launch::{EGRESS_ADDRESS, HOME, Launch, SHIM, sandbox_environment};
 pub use price::{MicroDollars, Price, PriceTable};
 pub use profile::{AgentName, AgentProfile, ModelName, ModelProvider, ProfileError, ResumeMethod};
 pub use session::{
-    AgentSession, HandoverTools, PROMPT_LIMIT_BYTES, PromptError, ResumePoint, SessionOptions,
-    SessionStart, Turn,
+    AgentSession, HandoverTools, McpServer, PROMPT_LIMIT_BYTES, PromptError, ResumePoint,
+    SessionOptions, SessionStart, Turn,
 };
 pub use tools::{COMMAND_LIMIT, OUTPUT_TAIL_BYTES, TITLE_LIMIT};
 pub use usage::{Cost, Tokens, Usage};

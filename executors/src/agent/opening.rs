@@ -14,7 +14,7 @@ use super::{
     launch::SHIM,
     message,
     profile::{AgentProfile, ResumeMethod, WorkMode},
-    session::{HandoverTools, SessionOptions},
+    session::{HandoverTools, McpServer, SessionOptions},
 };
 
 /// How long an agent may take for each request of the opening. The slowest one needs 7 s on a busy machine.
@@ -25,6 +25,27 @@ const INITIALIZE: i64 = 1;
 const SESSION: i64 = 2;
 const MODE: i64 = 3;
 
+/// Which MCP servers an agent can be told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TakesServers {
+    /// Those that are reached over HTTP, too.
+    OverHttp,
+    /// Only programs that it starts itself, as the session's tools are.
+    OfItsOwnOnly,
+}
+
+impl TakesServers {
+    /// What an agent says of itself; what it does not say, it cannot.
+    fn of(introduction: &RawValue) -> Self {
+        let said: Value = serde_json::from_str(introduction.get()).unwrap_or_default();
+        if said["agentCapabilities"]["mcpCapabilities"]["http"] == true {
+            Self::OverHttp
+        } else {
+            Self::OfItsOwnOnly
+        }
+    }
+}
+
 /// A session that has no conversation yet.
 pub(super) struct Opening {
     pub(super) connection: Connection,
@@ -32,7 +53,7 @@ pub(super) struct Opening {
 }
 
 impl Opening {
-    pub(super) async fn introduce(&mut self) -> Result<(), AgentFailure> {
+    pub(super) async fn introduce(&mut self) -> Result<TakesServers, AgentFailure> {
         let params = json!({
             "protocolVersion": 1,
             "clientInfo": {"name": "deckhand", "version": env!("CARGO_PKG_VERSION")},
@@ -51,7 +72,7 @@ impl Opening {
         });
         let answer = self.ask(INITIALIZE, "initialize", &params).await?;
         match answer {
-            Ok(_) => Ok(()),
+            Ok(body) => Ok(TakesServers::of(&body)),
             Err(error) => Err(self.start_failed(&error)),
         }
     }
@@ -60,14 +81,19 @@ impl Opening {
         &mut self,
         profile: &AgentProfile,
         options: &SessionOptions,
+        offered: &[McpServer],
         earlier: Option<AgentSessionId>,
     ) -> Result<AgentSessionId, AgentFailure> {
-        let servers = match options.tools {
-            HandoverTools::Offered => json!([{
+        let mut servers = match options.tools {
+            HandoverTools::Offered => vec![json!({
                 "name": SERVER_NAME, "command": SHIM, "args": [SHIM_ARGUMENT], "env": [],
-            }]),
-            HandoverTools::None => json!([]),
+            })],
+            HandoverTools::None => Vec::new(),
         };
+        // Without a header: what signs a call in goes in at the proxy.
+        servers.extend(offered.iter().map(
+            |server| json!({"type": "http", "name": server.name, "url": server.url, "headers": []}),
+        ));
         let mut params = json!({"cwd": options.working_directory, "mcpServers": servers});
         let Some(session) = earlier else {
             let answer = self.ask(SESSION, "session/new", &params).await?;

@@ -11,7 +11,7 @@ use super::{
     failure::AgentFailure,
     interpreter::{Interpreter, PROMPT_REQUESTS, PermissionAnswer, Stage},
     message,
-    opening::Opening,
+    opening::{Opening, TakesServers},
     price::{MicroDollars, Price},
     profile::AgentProfile,
     usage::{Usage, UsageMeter},
@@ -53,6 +53,16 @@ pub enum HandoverTools {
     None,
 }
 
+/// An MCP server that an agent is told of, beside the session's tools. It gets no credential of it: that is the network
+/// policy's, and goes in at the proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct McpServer {
+    /// Its name, which agents put before the names of its tools.
+    pub name: String,
+    /// Its address: MCP's streamable HTTP.
+    pub url: String,
+}
+
 /// How a session is opened.
 #[derive(Clone, Debug)]
 pub struct SessionOptions {
@@ -62,6 +72,8 @@ pub struct SessionOptions {
     pub start: SessionStart,
     /// Whether the agent is offered the session's tools.
     pub tools: HandoverTools,
+    /// Servers that it is told of too, where it takes such.
+    pub servers: Vec<McpServer>,
     /// How it is answered when it asks for permission.
     pub permissions: PermissionAnswer,
     /// What its model costs, where that is known.
@@ -118,6 +130,8 @@ pub struct AgentSession {
     permissions: PermissionAnswer,
     cost_before: MicroDollars,
     waiting: VecDeque<AgentEvent>,
+    /// Servers that the agent cannot be told of.
+    not_offered: Vec<McpServer>,
     /// The position up to which everything has been given out and answered.
     handled: u64,
     end: Option<AgentEvent>,
@@ -145,9 +159,13 @@ impl AgentSession {
             connection: Connection::new(attachment),
             interpreter: Interpreter::new(options.permissions, profile.failure.clone(), meter),
         };
-        opening.introduce().await?;
+        let takes = opening.introduce().await?;
+        let (offered, not_offered) = match takes {
+            TakesServers::OverHttp => (options.servers.as_slice(), Vec::new()),
+            TakesServers::OfItsOwnOnly => (&[][..], options.servers.clone()),
+        };
         let session = opening
-            .choose_conversation(profile, &options, start)
+            .choose_conversation(profile, &options, offered, start)
             .await?;
         opening.set_mode(profile, &session).await?;
         let Opening {
@@ -164,6 +182,7 @@ impl AgentSession {
             permissions: options.permissions,
             cost_before,
             waiting: VecDeque::new(),
+            not_offered,
             handled,
             end: None,
         };
@@ -174,6 +193,12 @@ impl AgentSession {
             opened.interpreter.stage = Stage::Live;
         }
         Ok(opened)
+    }
+
+    /// The servers that this agent was not told of, because it speaks to none over HTTP. Known where the session was opened.
+    #[must_use]
+    pub fn not_offered(&self) -> &[McpServer] {
+        &self.not_offered
     }
 
     /// Goes on with a process that another owner opened: hears its whole output again, and gives out what came after the
@@ -193,6 +218,7 @@ impl AgentSession {
             permissions: point.permissions,
             cost_before: point.cost_before,
             waiting: VecDeque::new(),
+            not_offered: Vec::new(),
             handled: point.position,
             end: None,
         };

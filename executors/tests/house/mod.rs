@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
+pub mod mcp;
+
 use std::{
     collections::BTreeMap,
     convert::Infallible,
@@ -133,18 +135,6 @@ impl House {
         Run::open(folder, &self.proxy(), policy(rules), credentials, None)
     }
 
-    /// The same by a proxy that other runs share, with placeholders of this seed.
-    pub fn seeded(
-        &self,
-        proxy: &EgressProxy,
-        seed: &str,
-        rules: &Value,
-        credentials: Vec<Credential>,
-    ) -> Run {
-        let folder = tempfile::tempdir().unwrap();
-        Run::open(folder, proxy, policy(rules), credentials, Some(seed.into()))
-    }
-
     /// What the runs of this house share.
     pub fn proxy(&self) -> EgressProxy {
         let way = Way::proxy(&format!("http://{}", self.proxy)).unwrap();
@@ -174,6 +164,12 @@ pub fn policy(rules: &Value) -> EgressPolicy {
     let text = json!({"version": 1, "default": {"rules": rules}}).to_string();
     let document = PolicyDocument::read(&text).unwrap();
     document.for_repository("acme/web", &[])
+}
+
+/// A run's way out by a proxy that other runs share, with placeholders of this seed.
+pub fn seeded(proxy: &EgressProxy, seed: &str, rules: &Value, credentials: Vec<Credential>) -> Run {
+    let folder = tempfile::tempdir().unwrap();
+    Run::open(folder, proxy, policy(rules), credentials, Some(seed.into()))
 }
 
 /// A run's way out, with what it wrote.
@@ -355,8 +351,7 @@ async fn proxy(tls: SocketAddr, plain: SocketAddr) -> SocketAddr {
                     };
                     head.push(byte);
                 }
-                let is_plain = String::from_utf8_lossy(&head).contains(":80 ");
-                let address = if is_plain { plain } else { tls };
+                let address = destination(&String::from_utf8_lossy(&head), tls, plain);
                 let mut host = TcpStream::connect(address).await.unwrap();
                 stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
                 let _ = copy_bidirectional(&mut stream, &mut host).await;
@@ -364,6 +359,16 @@ async fn proxy(tls: SocketAddr, plain: SocketAddr) -> SocketAddr {
         }
     });
     address
+}
+
+/// Where a connection is led: what is on this machine is what it is, by whatever way it is asked for.
+fn destination(head: &str, tls: SocketAddr, plain: SocketAddr) -> SocketAddr {
+    let target = head.split_whitespace().nth(1).unwrap_or_default();
+    match target.parse() {
+        Ok(address) => address,
+        Err(_) if target.ends_with(":80") => plain,
+        Err(_) => tls,
+    }
 }
 
 #[derive(Clone)]
@@ -414,6 +419,9 @@ impl Hosts {
         };
         self.seen.lock().unwrap().push(seen.clone());
         let path = head.uri.path().to_owned();
+        if path == "/mcp" {
+            return mcp::answer(&head, &bytes);
+        }
         if path.contains(".git/") {
             return self.git(&head, bytes).await;
         }

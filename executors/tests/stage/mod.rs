@@ -1,5 +1,7 @@
 //! Everything around a real agent: engine, way out, session's tools, scripted models, and a repository in a volume.
 
+#![allow(dead_code, reason = "each test program uses its part")]
+
 use std::{
     path::Path,
     process::Command,
@@ -9,13 +11,14 @@ use std::{
 
 use deckhand_executors::{
     agent::{
-        AgentEvent, AgentProfile, AgentSession, Handover, HandoverTools, ModelName, ModelProvider,
-        PermissionAnswer, PriceTable, SessionOptions, SessionStart, ToolDescription, TurnEnded,
+        AgentEvent, AgentProfile, AgentSession, Handover, HandoverTools, McpServer, ModelName,
+        ModelProvider, PermissionAnswer, PriceTable, SessionOptions, SessionStart, ToolDescription,
+        TurnEnded,
     },
     docker::DockerExecutor,
     egress::{
-        BaseAddress, EgressHandle, EgressProxy, EgressRecord, Opening, Phase, Provider, Rule,
-        Verdict, Way,
+        BaseAddress, Credential, EgressHandle, EgressPolicy, EgressProxy, EgressRecord, Opening,
+        Phase, Provider, Rule, Verdict, Way,
     },
     sandbox::{
         Access, Exec, Executor, Limits, Mount, MountSource, SandboxName, SandboxSpec, VolumeName,
@@ -37,6 +40,10 @@ pub struct Stage {
     pub models: Models,
     pub executor: Arc<DockerExecutor>,
     pub profile: AgentProfile,
+    /// What its runs reach beside the models; nothing by default.
+    pub beyond: Option<Beyond>,
+    /// MCP servers that its sessions are offered.
+    pub servers: Vec<McpServer>,
     provider: ModelProvider,
     /// Calls of the agent that its way out refused: none of its needs may be among them.
     refused: Arc<Mutex<Vec<String>>>,
@@ -44,11 +51,19 @@ pub struct Stage {
     name: String,
 }
 
+/// Hosts beyond the models, and how they are reached.
+pub struct Beyond {
+    pub proxy: EgressProxy,
+    pub policy: EgressPolicy,
+    pub credentials: Vec<Credential>,
+}
+
 /// One container of the agent.
 pub struct Run {
     pub name: SandboxName,
     executor: Arc<DockerExecutor>,
     profile: AgentProfile,
+    servers: Vec<McpServer>,
     called: Arc<Mutex<Vec<String>>>,
     _egress: EgressHandle,
     _handover: Handover,
@@ -90,6 +105,8 @@ impl Stage {
             models: Models::start(options).await.unwrap(),
             executor,
             profile,
+            beyond: None,
+            servers: Vec::new(),
             provider,
             refused: Arc::default(),
             name: format!("deckhand-agents-test-{name}"),
@@ -119,8 +136,10 @@ impl Stage {
             target: "/run/deckhand".into(),
             access: Access::ReadOnly,
         });
+        let mut environment = launch.environment;
+        environment.extend(egress.variables(Phase::Work));
         let spec = SandboxSpec {
-            environment: launch.environment,
+            environment,
             mounts,
             ..self.spec(name.clone(), launch.image, launch.command)
         };
@@ -129,6 +148,7 @@ impl Stage {
             name,
             executor: Arc::clone(&self.executor),
             profile: self.profile.clone(),
+            servers: self.servers.clone(),
             called,
             _egress: egress,
             _handover: handover,
@@ -219,17 +239,20 @@ impl Stage {
                 }
             }
         });
-        let proxy = EgressProxy::new(Way::Direct).unwrap();
-        proxy
-            .open(
-                folder,
-                Opening {
-                    bases: bases.into(),
-                    seed: Some("the seed of a test".into()),
-                    ..Opening::new(Phase::Work, log)
-                },
-            )
-            .unwrap()
+        let mut opening = Opening {
+            bases: bases.into(),
+            seed: Some("the seed of a test".into()),
+            ..Opening::new(Phase::Work, log)
+        };
+        let proxy = match &self.beyond {
+            Some(beyond) => {
+                opening.policy = beyond.policy.clone();
+                opening.credentials.clone_from(&beyond.credentials);
+                beyond.proxy.clone()
+            }
+            None => EgressProxy::new(Way::Direct).unwrap(),
+        };
+        proxy.open(folder, opening).unwrap()
     }
 
     /// Puts the demo's repository into the work volume.
@@ -263,6 +286,7 @@ impl Run {
             working_directory: "/work/repo".into(),
             start,
             tools: HandoverTools::Offered,
+            servers: self.servers.clone(),
             permissions: PermissionAnswer::Allow,
             price: None,
         };

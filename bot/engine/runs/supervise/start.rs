@@ -18,20 +18,21 @@ use crate::{
         task::Task,
     },
     engine::{dispatch::work_delivery, gather},
-    store::runs::StoredRun,
+    store::runs::{LogKind, StoredRun},
     words::{self, FenceMark, PromptExtra},
 };
 use deckhand_executors::{
     SandboxName, SandboxSpec,
     agent::{
         AgentFailure, AgentProfile, AgentSession, Handover, HandoverCall, HandoverTools, Launch,
-        ModelName, ModelProvider, PermissionAnswer, PriceTable, SessionOptions, SessionStart,
+        McpServer, ModelName, ModelProvider, PermissionAnswer, PriceTable, SessionOptions,
+        SessionStart,
     },
     egress::{EgressHandle, Phase, Spend},
     sandbox::{Attachment, VolumeName},
 };
 use serde::Deserialize as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tracing::warn;
 
@@ -91,10 +92,12 @@ pub async fn start(
         network: egress.allowed().to_vec(),
         attachments,
     };
+    let remarks = remarks_on(context, task, run, session.not_offered()).await?;
     let prompt = prompt_of(task, assignment, &extra, is_resumed).map_err(Fault::of_words)?;
     session.prompt(&prompt).await.map_err(Fault::permanent)?;
     let ending = Ending {
         model: Some(launch.model.as_str().to_owned()),
+        remarks,
         ..Ending::default()
     };
     let prepared = Prepared {
@@ -238,6 +241,7 @@ async fn open_session(
         working_directory: "/work/repo".to_owned(),
         start,
         tools: HandoverTools::Offered,
+        servers: servers_of(context, task),
         permissions: PermissionAnswer::Allow,
         price: begin.launch.price,
     };
@@ -276,6 +280,40 @@ async fn open_session(
         }
         Err(failure) => Err(failure),
     }
+}
+
+/// The MCP servers that the settings name for a task's repository.
+fn servers_of(context: &Context, task: &Task) -> Vec<McpServer> {
+    let settings = task
+        .repository()
+        .and_then(|name| context.config.repository(name));
+    let named = settings.into_iter().flat_map(|settings| &settings.mcp);
+    named
+        .map(|server| McpServer {
+            name: server.name.clone(),
+            url: server.url.clone(),
+        })
+        .collect()
+}
+
+/// What the log and the plan say of servers that the agent was not told of.
+async fn remarks_on(
+    context: &Context,
+    task: &Task,
+    run: RunNumber,
+    not_offered: &[McpServer],
+) -> Result<Vec<String>, Fault> {
+    if not_offered.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names: Vec<&str> = not_offered
+        .iter()
+        .map(|server| server.name.as_str())
+        .collect();
+    let remark = words::not_offered(&task.terms.agent, &names).map_err(Fault::of_words)?;
+    let line = json!({"notice": remark});
+    context.log_run(&task.id, run, LogKind::Host, line).await?;
+    Ok(vec![remark])
 }
 
 async fn attach(context: &Context, name: &SandboxName) -> Result<Attachment, AgentFailure> {
