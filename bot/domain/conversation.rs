@@ -108,12 +108,20 @@ impl Line {
 }
 
 impl LineKind {
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the serialiser gives a reference"
+    )]
     fn is_talk(&self) -> bool {
         *self == Self::Talk
     }
 }
 
 impl Taken {
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the serialiser gives a reference"
+    )]
     fn is_background(&self) -> bool {
         *self == Self::Background
     }

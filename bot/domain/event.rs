@@ -38,6 +38,10 @@ pub enum ReactionMeaning {
 /// Everything that can happen to a task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and what people say is the most common"
+)]
 pub enum Event {
     /// Somebody said something in the task's conversation.
     Said {
@@ -279,6 +283,9 @@ pub struct Ending {
     /// Words that were to interrupt the agent and that it never took.
     #[serde(default)]
     pub unheard: Option<String>,
+    /// What people have to know of how it ran, in sentences; a plan shows them among its risks.
+    #[serde(default)]
+    pub remarks: Vec<String>,
     /// Why it failed, where it did.
     pub failure: Option<RunFailure>,
 }

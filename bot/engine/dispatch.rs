@@ -338,17 +338,9 @@ impl Dispatch {
                 let Some(stored) = self.store.task_of(&conversation).await? else {
                     return Ok(nothing(delivery));
                 };
-                let by = self.person(&by).await?;
-                self.handled(
-                    delivery,
-                    stored,
-                    Event::CancelAsked {
-                        by,
-                        road: Road::Signal,
-                    },
-                    now,
-                )
-                .await
+                let (by, road) = (self.person(&by).await?, Road::Signal);
+                let event = Event::CancelAsked { by, road };
+                self.handled(delivery, stored, event, now).await
             }
             Incoming::Pressed {
                 conversation,
@@ -365,17 +357,26 @@ impl Dispatch {
                 conversation,
                 by,
                 text,
-            } => {
-                let person = self.person(&by).await?;
-                let (command, _) = command::parse(&text);
-                let message = match command {
-                    Command::List | Command::Status => self.list(&person).await?,
-                    Command::Unavailable(word) => Message::Unavailable { word },
-                    _ => Message::Help,
-                };
-                Ok(answer(delivery, conversation, &person, message))
-            }
+            } => self.asked(delivery, conversation, &by, &text).await,
         }
+    }
+
+    /// A command outside any conversation.
+    async fn asked(
+        &self,
+        delivery: &Delivery,
+        conversation: ConversationId,
+        by: &Author,
+        text: &str,
+    ) -> Result<Transition, Later> {
+        let person = self.person(by).await?;
+        let (command, _) = command::parse(text);
+        let message = match command {
+            Command::List | Command::Status => self.list(&person).await?,
+            Command::Unavailable(word) => Message::Unavailable { word },
+            _ => Message::Help,
+        };
+        Ok(answer(delivery, conversation, &person, message))
     }
 
     async fn reacted(

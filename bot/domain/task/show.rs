@@ -101,9 +101,9 @@ impl Task {
         Some(PlanCard {
             revision: last.number,
             specification: self.specification.clone()?,
-            instructed_by: names(&heard.instructed_by),
-            background_by: names(&heard.background_by),
-            described_by: names(&heard.described_by),
+            instructed_by: names(&heard.instructing),
+            background_by: names(&heard.background),
+            described_by: names(&heard.describing),
             workplace: self.workplace.clone()?,
             plan: last.plan.clone(),
             changes: before
@@ -124,21 +124,21 @@ impl Task {
     fn whose_words(&self) -> WhoseWords<'_> {
         let mut heard = WhoseWords::default();
         for writer in self.request.writers() {
-            add_once(&mut heard.instructed_by, writer);
+            add_once(&mut heard.instructing, writer);
         }
         let taken_as = |taken| self.context.iter().filter(move |line| line.taken == taken);
         for writer in taken_as(Taken::Instruction).flat_map(Line::writers) {
-            add_once(&mut heard.instructed_by, writer);
+            add_once(&mut heard.instructing, writer);
         }
         for line in taken_as(Taken::Background) {
             for writer in line.writers() {
                 match line.kind {
                     LineKind::Talk => {}
-                    LineKind::Issue => add_once(&mut heard.described_by, writer),
+                    LineKind::Issue => add_once(&mut heard.describing, writer),
                 }
                 // Somebody of the same name is somebody else.
-                if !heard.instructed_by.iter().any(|one| one.id == writer.id) {
-                    add_once(&mut heard.background_by, writer);
+                if !heard.instructing.iter().any(|one| one.id == writer.id) {
+                    add_once(&mut heard.background, writer);
                 }
             }
         }
@@ -301,10 +301,10 @@ impl Task {
 /// People, by what their words were taken as.
 #[derive(Default)]
 struct WhoseWords<'a> {
-    instructed_by: Vec<&'a Person>,
-    background_by: Vec<&'a Person>,
+    instructing: Vec<&'a Person>,
+    background: Vec<&'a Person>,
     /// Who wrote the issue, where it was taken as background.
-    described_by: Vec<&'a Person>,
+    describing: Vec<&'a Person>,
 }
 
 fn add_once<'a>(people: &mut Vec<&'a Person>, person: &'a Person) {

@@ -9,6 +9,7 @@ use super::{Linear, both};
 
 impl Linear {
     /// Somebody who is no user of the workspace makes an issue, by an integration; gives its identifier.
+    #[must_use]
     pub fn create_issue_from_outside(&self, name: &str, title: &str, description: &str) -> String {
         let mut state = self.world.lock();
         let new = NewIssue {
