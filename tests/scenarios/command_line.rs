@@ -264,7 +264,8 @@ async fn parrot() -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_doctor_repeats_no_secret_that_a_platform_sends_back() {
-    let stage = Stage::open_with(planting()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let stage = Stage::open_with(planting(folder.path())).await;
     let mut program = Deckhand::of(&stage);
     let parrot = parrot().await;
     program.set("SLACK_API_URL", format!("{parrot}/api/"));
