@@ -92,7 +92,7 @@ async fn a_plain_request_to_a_listed_host_carries_no_credentials_and_the_right_h
     let run = Run::listing("localhost", address.port(), "house");
     let answer = run
         .ask(&format!(
-            "GET http://localhost:{}/p?x=1 HTTP/1.1\r\nhost: LOCALHOST\r\nauthorization: Bearer mine\r\n\
+            "GET http://localhost:{}/p?api_key=mine&x=1&ACCESS%5Ftoken=mine HTTP/1.1\r\nhost: LOCALHOST\r\nauthorization: Bearer mine\r\n\
              cookie: mine\r\nx-forwarded-host: mine\r\nX-HTTP-Method-Override: mine\r\nx-original-url: /mine\r\n\
              connection: close\r\n\r\n",
             address.port()

@@ -1,6 +1,6 @@
 //! Plain HTTP requests to listed hosts, as a proxy is asked for them: read only, without credentials.
 
-use hyper::{Request, Response, Uri, body::Incoming, client::conn::http1, header::HOST};
+use hyper::{Request, Response, body::Incoming, client::conn::http1, header::HOST};
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
@@ -11,6 +11,7 @@ use super::{
     forward::{IDLE_TIME, clean_request, pass_on, request_body},
     journal::Entry,
     policy::{HTTP_PORT, Phase, Question, Seen, normal},
+    query::without_credentials,
     record::{Rule, Verdict},
     refusal::{Body, Refusal},
     serve::Service,
@@ -77,8 +78,7 @@ async fn forward(
         .await
         .map_err(broken)?;
 
-    let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
-    head.uri = path.parse::<Uri>().map_err(|_| malformed())?;
+    head.uri = without_credentials(&head.uri).ok_or_else(malformed)?;
     clean_request(&mut head.headers);
     issued.take_off(&mut head.headers);
     // Not the one that the sandbox wrote, which may be another's.
