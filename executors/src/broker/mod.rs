@@ -1,6 +1,7 @@
 //! The door through which commits leave a sandbox: a bundle comes out as bytes, is unpacked into a bare repository
 //! that nobody works in, is checked there, and only the host pushes.
 
+mod bundle;
 mod changes;
 mod contents;
 mod error;

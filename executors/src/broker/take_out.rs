@@ -6,9 +6,9 @@ use std::{
     time::Duration,
 };
 
-use super::{BrokerError, DiffText, FileChange, Finding, Quarantine, Rules, changes};
+use super::{BrokerError, DiffText, FileChange, Finding, Quarantine, Rules, bundle, changes};
 use crate::{
-    mirror::{BranchName, CommitId, TreeId},
+    mirror::{BranchName, CommitId, TreeId, git::GitError},
     sandbox::{Exec, ExecOutput, Executor, SandboxName},
 };
 
@@ -18,6 +18,11 @@ const TAKEN: &str = "refs/deckhand/taken";
 const OUT: &str = "refs/deckhand/out";
 /// Wall-clock limit of unpacking: compressed data can be made to unfold very far.
 const UNPACK_TIME: Duration = Duration::from_mins(2);
+/// The most memory that git may take at once for an object, in bytes: a few bytes can say "the same again" so often that
+/// they stand for more than any machine holds. What is no difference to another object is streamed, and not held.
+const OBJECT_MEMORY_BYTES: usize = 256 * 1024 * 1024;
+/// The variable for it, which git reads and does not document. A git that does not know it has no ceiling.
+const OBJECT_MEMORY: &str = "GIT_ALLOC_LIMIT";
 /// Bytes of git's complaints that are kept.
 const COMPLAINT_BYTES: usize = 600;
 
@@ -134,6 +139,7 @@ pub async fn take_out(
         output_limit_bytes: limits.bundle_bytes,
     };
     let bundle = read_output(executor.exec(sandbox, exec).await?, limits)?;
+    bundle::has_honest_head(&bundle, OUT)?;
     let head = unpack(quarantine, bundle).await?;
     check(quarantine, errand, &head).await
 }
@@ -163,9 +169,19 @@ async fn unpack(quarantine: &Quarantine, bundle: Vec<u8>) -> Result<CommitId, Br
     tokio::fs::write(&file.0, bundle)
         .await
         .map_err(BrokerError::host)?;
-    let verify = quarantine.git(&["bundle", "verify", "--quiet"]);
+    let bounded = |arguments: &[&str]| {
+        let most = OBJECT_MEMORY_BYTES.to_string();
+        quarantine.git(arguments).variable(OBJECT_MEMORY, most)
+    };
+    let verify = bounded(&["bundle", "verify", "--quiet"]);
     let verified = verify.argument(&file.0).run().await;
-    verified.map_err(BrokerError::unpacking)?;
+    verified.map_err(|error| match error {
+        // Quietly it says nothing of the only thing that it looks at.
+        GitError::Failed(failure) if failure.errors.trim().is_empty() => BrokerError::Malformed(
+            "what was handed out builds on commits that are not here".to_owned(),
+        ),
+        error => BrokerError::unpacking(error),
+    })?;
     let fetch = [
         "fetch",
         "--quiet",
@@ -173,8 +189,7 @@ async fn unpack(quarantine: &Quarantine, bundle: Vec<u8>) -> Result<CommitId, Br
         "--no-write-fetch-head",
         "--no-recurse-submodules",
     ];
-    quarantine
-        .git(&fetch)
+    bounded(&fetch)
         .argument(&file.0)
         .argument(format!("+{OUT}:{TAKEN}"))
         .setting("transfer.fsckObjects", "true")

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod forged;
 mod held;
 mod hostile;
 mod leaving;
