@@ -2,7 +2,7 @@
 //!
 //! Git's own checks refuse objects that attack git; these are ordinary objects that attack whoever checks them out.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use super::{
     BrokerError, KnownSecrets, Scope, TakeOutLimits,
@@ -176,6 +176,7 @@ pub(crate) async fn find(
     for change in changes {
         by_name_and_mode(change, rules.scope, &mut findings);
     }
+    in_embedded_repositories(changes, rules.scope, &mut findings);
     let collisions = compared.forest.collisions(changes);
     findings.extend(collisions.into_iter().map(|(path, with)| Finding {
         path,
@@ -237,6 +238,25 @@ fn by_name_and_mode(change: &Change, scope: &Scope, findings: &mut Vec<Finding>)
         }
         if !scope.covers(name) {
             add(name, FindingKind::OutOfScope, Approved::No);
+        }
+    }
+}
+
+/// A folder with the files of a bare repository is one to git, which follows its settings for whoever works in it.
+fn in_embedded_repositories(changes: &[Change], scope: &Scope, findings: &mut Vec<Finding>) {
+    let present = changes
+        .iter()
+        .filter(|change| change.after.mode != mode::NOTHING)
+        .map(|change| change.file.path.as_str());
+    let present: BTreeSet<&str> = present.collect();
+    let folders = present.iter().filter_map(|path| path.strip_suffix("/HEAD"));
+    for settings in folders.map(|folder| format!("{folder}/config")) {
+        if present.contains(settings.as_str()) {
+            findings.push(Finding {
+                approved: by_name(scope.names(&settings, "")),
+                path: settings,
+                kind: FindingKind::GitSettings,
+            });
         }
     }
 }

@@ -244,6 +244,9 @@ pub(crate) fn deceives(path: &str) -> Option<&'static str> {
     if path.starts_with('-') {
         return Some("looks like an option of a command");
     }
+    if path.contains(['`', ';', '|']) || path.contains("$(") {
+        return Some("is a command to a shell that is handed it");
+    }
     path.split('/').find_map(|part| {
         if is_gits_own(part) {
             Some("is git's own folder on some systems")
@@ -346,6 +349,9 @@ mod tests {
             "a./b",
             "a\\b",
             "--upload-pack=id",
+            "a/$(touch x)",
+            "a/`touch x`",
+            "a/;touch x",
             &"a/".repeat(70),
             &"a".repeat(1100),
         ] {
@@ -355,6 +361,7 @@ mod tests {
             "lib/users.js",
             ".github/x",
             "app/[id]/page.tsx",
+            "routes/$id.tsx",
             "docs/ümlaut – x.md",
             "a/-b",
             ".gitignore",

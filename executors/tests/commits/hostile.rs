@@ -203,6 +203,27 @@ async fn names_that_deceive_or_collide_are_refused() {
     );
 }
 
+#[tokio::test]
+async fn a_bare_repository_in_a_folder_is_held_for_the_settings_that_git_follows_there() {
+    let mut task = Task::new().await;
+    task.plans(&["lib/"]);
+    let bare = task.work.join("lib/fixture");
+    git(
+        &task.work,
+        &["init", "-q", "--bare", bare.to_str().unwrap()],
+    );
+    task.write("lib/other/HEAD", "no settings beside it\n");
+    let found = task.findings().await;
+    let held: Vec<_> = found.iter().filter(|found| found.2 != Gate::Note).collect();
+    assert!(
+        matches!(
+            held.as_slice(),
+            [(path, FindingKind::GitSettings, Gate::Hold)] if path == "lib/fixture/config"
+        ),
+        "{held:?}"
+    );
+}
+
 /// Whatever a sandbox writes into its own `.git` stays there: the host reads a bundle and nothing else.
 #[tokio::test]
 async fn settings_of_the_sandboxs_repository_do_nothing_on_the_host() {
