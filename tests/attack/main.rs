@@ -1,7 +1,7 @@
 //! The attack suite: what a security reviewer runs. Each row of its tables is an attack that is really made, in a real
 //! container or on a real repository, and judged by its effect outside and not by what the attacker says.
 //!
-//! `script/attack` runs it. A new attack is one row in `network.rs`, `host.rs`, `repository.rs` or `words.rs`.
+//! `script/attack` runs it. A new attack is one row in a file of its family: `network/`, `host/`, `repository/`, `words/`.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,10 +11,6 @@
     reason = "the suite is a program that prints its table, and stops where its own ground breaks"
 )]
 
-#[allow(
-    dead_code,
-    reason = "what a row can ask for is more than the present rows ask"
-)]
 mod ground;
 mod host;
 mod internet;
@@ -22,7 +18,7 @@ mod network;
 mod repository;
 mod suite;
 
-use std::{collections::BTreeSet, process::ExitCode};
+use std::{collections::BTreeSet, path::PathBuf, process::ExitCode};
 
 use suite::{Family, Filter, Listed, Suite};
 
@@ -34,6 +30,8 @@ script/attack --list [--family …] [FRAGMENT]                        lists them
 enum Asked {
     Run(Filter),
     List(Filter),
+    /// The suite's own machine with a name service, with its sockets in this folder.
+    Turning(PathBuf),
     /// The test runner looks for tests, and here are none.
     Tests,
     Usage(String),
@@ -54,12 +52,24 @@ fn main() -> ExitCode {
             }
             ExitCode::SUCCESS
         }
+        Asked::Turning(folder) => match turn(folder) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error:#}");
+                ExitCode::FAILURE
+            }
+        },
         Asked::Run(filter) => attack(filter),
     }
 }
 
 fn read(arguments: &[String]) -> Asked {
     let mut filter = Filter::default();
+    if let [word, folder] = arguments
+        && word == ground::turning::WORD
+    {
+        return Asked::Turning(PathBuf::from(folder));
+    }
     let (mut listing, mut running) = (false, false);
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
@@ -121,6 +131,15 @@ fn rows() -> Vec<Listed> {
     rows.extend(host::listed());
     rows.extend(repository::listed());
     rows
+}
+
+fn turn(folder: PathBuf) -> anyhow::Result<()> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Runtime::new()?;
+    let served = runtime.block_on(ground::turning::serve(folder));
+    // Whoever reads standard input would be waited for otherwise.
+    runtime.shutdown_background();
+    served
 }
 
 fn attack(filter: Filter) -> ExitCode {

@@ -1,6 +1,10 @@
 //! The suite's table: what was tried, whether it was held, and what was seen; and the canaries that were planted.
 
-use std::{collections::BTreeSet, fmt, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::Instant,
+};
 
 /// Characters of evidence that stand in the table.
 const EVIDENCE_MAX_CHARS: usize = 160;
@@ -78,6 +82,8 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// What was seen, in one line.
     pub evidence: String,
+    /// The canary that was seen outside, where that is how it succeeded.
+    pub found: Option<Canary>,
 }
 
 impl Outcome {
@@ -91,6 +97,14 @@ impl Outcome {
         Self::of(Verdict::Succeeded, evidence)
     }
 
+    /// It succeeded, and this canary was seen outside.
+    pub fn found(canary: &Canary, evidence: impl Into<String>) -> Self {
+        Self {
+            found: Some(canary.clone()),
+            ..Self::succeeded(evidence)
+        }
+    }
+
     /// It could not be made.
     pub fn not_made(why: impl Into<String>) -> Self {
         Self::of(Verdict::NotMade, why)
@@ -100,18 +114,44 @@ impl Outcome {
         Self {
             verdict,
             evidence: evidence.into(),
+            found: None,
         }
     }
 }
 
 /// A word that nobody else says, for one attack: where it is seen, that attack has been.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Canary(String);
+
+/// How each canary begins, by which it is seen in whatever arrives.
+pub const CANARY_START: &str = "canary-";
+/// The hexadecimal digits of those that are made here.
+pub const CANARY_DIGITS: usize = 32;
+/// Bytes of the longest one, a key's among them: what came in two pieces is looked at from so far before the second.
+pub const CANARY_MAX_BYTES: usize = 100;
 
 impl Canary {
     /// A new one, short enough to be the label of a host's name.
     pub fn new() -> Self {
-        Self(format!("canary-{}", uuid::Uuid::new_v4().simple()))
+        Self(format!("{CANARY_START}{}", uuid::Uuid::new_v4().simple()))
+    }
+
+    /// All that stand in a text or in bytes, keys that are made like one among them.
+    pub fn all_within(bytes: &[u8]) -> Vec<Self> {
+        let start = CANARY_START.as_bytes();
+        let begins = memchr::memmem::find_iter(bytes, start).map(|begin| begin + start.len());
+        let words = begins.map(|begin| {
+            let rest = &bytes[begin..];
+            let count = |fits: fn(&u8) -> bool| rest.iter().take_while(|byte| fits(byte)).count();
+            // What stands behind a canary may go on as it does.
+            let length = match count(u8::is_ascii_hexdigit) {
+                CANARY_DIGITS.. => CANARY_DIGITS,
+                _ => count(|byte| byte.is_ascii_alphanumeric() || *byte == b'-'),
+            };
+            let word = String::from_utf8_lossy(&rest[..length]);
+            Self(format!("{CANARY_START}{word}"))
+        });
+        words.collect()
     }
 
     /// The word itself.
@@ -124,11 +164,12 @@ impl Canary {
 pub struct Suite {
     filter: Filter,
     told: BTreeSet<String>,
-    held: usize,
-    succeeded: Vec<String>,
-    not_made: Vec<String>,
-    planted: usize,
-    found: usize,
+    held: BTreeSet<String>,
+    succeeded: BTreeSet<String>,
+    not_made: BTreeSet<String>,
+    planted: BTreeSet<Canary>,
+    /// The canaries that were seen outside, and where.
+    found: BTreeMap<Canary, String>,
     begun: Instant,
 }
 
@@ -147,11 +188,11 @@ impl Suite {
         Self {
             filter,
             told: BTreeSet::new(),
-            held: 0,
-            succeeded: Vec::new(),
-            not_made: Vec::new(),
-            planted: 0,
-            found: 0,
+            held: BTreeSet::new(),
+            succeeded: BTreeSet::new(),
+            not_made: BTreeSet::new(),
+            planted: BTreeSet::new(),
+            found: BTreeMap::new(),
             begun: Instant::now(),
         }
     }
@@ -169,8 +210,34 @@ impl Suite {
 
     /// A new canary for an attack.
     pub fn plant(&mut self) -> Canary {
-        self.planted += 1;
-        Canary::new()
+        let canary = Canary::new();
+        self.planted.insert(canary.clone());
+        canary
+    }
+
+    /// A canary that is there for longer than one attack, such as a key.
+    pub fn plant_this(&mut self, canary: &Canary) {
+        self.planted.insert(canary.clone());
+    }
+
+    /// A canary was seen outside after its attack had been judged. `id` is that attack; none for one that is not of one
+    /// attack alone.
+    pub fn found_later(&mut self, id: Option<&str>, canary: &Canary, place: String) {
+        if self.found.contains_key(canary) {
+            return;
+        }
+        println!(
+            "{:<9}  {:<34}  {}",
+            Verdict::Succeeded.to_string(),
+            id.unwrap_or(canary.as_str()),
+            line(&place)
+        );
+        if let Some(id) = id {
+            self.held.remove(id);
+            self.not_made.remove(id);
+            self.succeeded.insert(id.to_owned());
+        }
+        self.found.insert(canary.clone(), place);
     }
 
     /// Writes a row of the table.
@@ -180,13 +247,14 @@ impl Suite {
             "two rows are called {}",
             row.id
         );
-        match outcome.verdict {
-            Verdict::Held => self.held += 1,
-            Verdict::Succeeded => {
-                self.succeeded.push(row.id.clone());
-                self.found += 1;
-            }
-            Verdict::NotMade => self.not_made.push(row.id.clone()),
+        let verdicts = match outcome.verdict {
+            Verdict::Held => &mut self.held,
+            Verdict::Succeeded => &mut self.succeeded,
+            Verdict::NotMade => &mut self.not_made,
+        };
+        verdicts.insert(row.id.clone());
+        if let Some(canary) = &outcome.found {
+            self.found.insert(canary.clone(), outcome.evidence.clone());
         }
         println!(
             "{:<9}  {:<34}  {}\n{:<11}{}",
@@ -212,21 +280,23 @@ impl Suite {
         for id in &self.not_made {
             println!("NOT MADE: {id}");
         }
-        let attacks = self.held + self.succeeded.len() + self.not_made.len();
+        for (canary, place) in &self.found {
+            println!("FOUND: {}: {}", canary.as_str(), line(place));
+        }
+        let (held, found) = (self.held.len(), self.found.len());
+        let attacks = held + self.succeeded.len() + self.not_made.len();
         println!(
-            "{} held, {} succeeded, {} could not be made, {} s",
-            self.held,
+            "{held} held, {} succeeded, {} could not be made, {} s",
             self.succeeded.len(),
             self.not_made.len(),
             self.begun.elapsed().as_secs()
         );
         let is_good =
-            attacks > 0 && self.succeeded.is_empty() && self.not_made.is_empty() && self.found == 0;
+            attacks > 0 && self.succeeded.is_empty() && self.not_made.is_empty() && found == 0;
         println!(
-            "{{\"attacks\":{attacks},\"succeeded\":{},\"canaries_planted\":{},\"canaries_found\":{}}}",
+            "{{\"attacks\":{attacks},\"succeeded\":{},\"canaries_planted\":{},\"canaries_found\":{found}}}",
             self.succeeded.len(),
-            self.planted,
-            self.found
+            self.planted.len(),
         );
         is_good
     }

@@ -13,6 +13,9 @@ use crate::{
     task::Task,
 };
 
+/// Makes something else of an honest bundle.
+type Forge = dyn Fn(Vec<u8>) -> Vec<u8>;
+
 /// The work as the sandbox's git would hand it out.
 fn honest(task: &Task) -> Vec<u8> {
     task.write("value.txt", "2\n");
@@ -55,7 +58,7 @@ async fn a_bundle_that_was_cut_lengthened_or_renamed_is_refused() {
         honest[needed..needed + 40].fill(b'1');
         honest
     };
-    let table: [(&dyn Fn(Vec<u8>) -> Vec<u8>, &str); 5] = [
+    let table: [(&Forge, &str); 5] = [
         (&on_nothing, "builds on commits that are not here"),
         (&cut, "early EOF"),
         (&longer, "junk at the end"),
