@@ -48,8 +48,10 @@ impl Ground {
         self.stand_again().await?;
         self.take_road(row.road).await?;
         let mut both = self.both(row, &canary).await;
-        if both.is_err() {
-            // The row before may have brought its sandbox to an end that came only now.
+        let began = |(_, attempt): &(_, Outcome)| attempt.verdict != Verdict::NotMade;
+        // The row before may have brought its sandbox to an end that came only now. The engine says so in an error, or in
+        // the place of what the attempt would have said.
+        if !both.as_ref().is_ok_and(began) && self.has_ended().await? {
             self.stand_again().await?;
             both = self.both(row, &canary).await;
         }
@@ -73,6 +75,15 @@ impl Ground {
             Ok((self.control(row).await?, self.attempt(row, canary).await?))
         } else {
             tokio::try_join!(self.control(row), self.attempt(row, canary))
+        }
+    }
+
+    /// Whether the sandbox is at its end, or comes to it now.
+    async fn has_ended(&self) -> anyhow::Result<bool> {
+        let end = tokio::time::timeout(END_TIME, self.executor.wait(&self.sandbox())).await;
+        match end {
+            Ok(condition) => Ok(condition? != Condition::Running),
+            Err(_) => Ok(false),
         }
     }
 
