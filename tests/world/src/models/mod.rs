@@ -12,7 +12,10 @@
 //! a key must never arrive, and is a violation.
 
 mod catalogue;
+mod everything;
 mod gate;
+mod orders;
+pub mod picture;
 mod place;
 mod record;
 mod script;
@@ -36,7 +39,8 @@ use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use catalogue::{NAMES, acme_web};
+pub use catalogue::{Deed, Errand, NAMES, Obedience, acme_web};
+pub use orders::{Order, SEAM};
 pub use record::{KeySeen, MAX_RECORDS, Outcome, RequestKind, RequestRecord};
 pub use script::{Decision, Failure, Phase, Scene, Script, Turn, UnknownPhase};
 pub use usage::Usage;

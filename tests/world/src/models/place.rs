@@ -70,6 +70,7 @@ pub(super) fn locate(dialogue: &Dialogue) -> Option<Place> {
                 .filter_map(Entry::result)
                 .map(str::to_owned)
                 .collect(),
+            everything: Vec::new(),
         },
         prompts,
     })

@@ -93,6 +93,8 @@ pub struct Scene {
     pub opening: String,
     /// What the tools of this phase answered, oldest first.
     pub results: Vec<String>,
+    /// Every text of the request, whoever put it there, in no particular order; and the words on its pictures.
+    pub everything: Vec<String>,
 }
 
 impl Scene {

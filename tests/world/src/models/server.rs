@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use uuid::Uuid;
 
 use super::{
-    Failure, KeySeen, Outcome, PLACEHOLDER_KEY, Provider, RequestKind, Shared, Usage,
+    Failure, KeySeen, Outcome, PLACEHOLDER_KEY, Provider, RequestKind, Shared, Usage, everything,
     place::{Place, locate},
     record::Arrival,
     script::{Action, Step},
@@ -133,10 +133,13 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
     if let Route::Turn(_, Some(delivery)) = route {
         dialogue.delivery = delivery;
     }
-    let place = match route {
+    let mut place = match route {
         Route::Turn(..) => locate(&dialogue),
         Route::Count(_) | Route::ModelList(_) | Route::Probe | Route::Unknown(_) => None,
     };
+    if let Some(place) = &mut place {
+        place.scene.everything = everything::texts(&body);
+    }
     let conversation = Conversation {
         script: place.as_ref().map(|place| shared.script_for(place)),
         place,

@@ -3,8 +3,11 @@
 pub mod acme_web;
 mod anywhere;
 mod faults;
+mod obedient;
 
 use serde_json::Value;
+
+pub use obedient::{Deed, Errand, Obedience};
 
 use super::script::{Phase, Scene, Script, Turn};
 
