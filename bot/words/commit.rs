@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::tame::plain_to;
+use super::tame::{JOINT, plain_to, unheard};
 use crate::domain::task::Task;
 
 /// The longest subject, in characters; longer ones are cut by most of git's tools.
@@ -47,14 +47,14 @@ pub fn commit_message(task: &Task, extra: &CommitExtra) -> Result<String, askama
         || task.terms.agent.clone(),
         |version| format!("{} {version}", task.terms.agent),
     );
-    let title = plain_to(&task.title(), SUBJECT_MAX_CHARS);
+    let title = unheard(&plain_to(&task.title(), SUBJECT_MAX_CHARS), JOINT);
     let view = CommitView {
         subject: if title.is_empty() {
             format!("Task {}", task.id)
         } else {
             title
         },
-        body: wrap(&plain_to(summary, BODY_MAX_CHARS)),
+        body: wrap(&unheard(&plain_to(summary, BODY_MAX_CHARS), JOINT)),
         task,
         agent,
         thread: &extra.thread,

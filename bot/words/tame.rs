@@ -18,6 +18,14 @@ const QUOTED_MAX_LINES: usize = 25;
 const FENCED_MAX_LINES: usize = 15;
 /// The longest line of shown output, in characters.
 const FENCED_LINE_MAX_CHARS: usize = 240;
+/// Words that close an issue where a reference to it follows. Source: GitHub's guide on linking a pull request to an issue.
+const CLOSING: [&str; 9] = [
+    "close", "closes", "closed", "fix", "fixes", "fixed", "resolve", "resolves", "resolved",
+];
+/// A space of no width, as Markdown writes it.
+pub const JOINT_OF_MARKDOWN: &str = "&#8203;";
+/// The same as a character.
+pub const JOINT: &str = "\u{200b}";
 /// Words that call everybody in a channel.
 const BROADCASTS: [&str; 3] = ["channel", "here", "everyone"];
 
@@ -130,6 +138,63 @@ pub fn escaped(name: &str) -> String {
         }
     }
     shown
+}
+
+/// Takes from a text what a forge would act on where the text stands in a pull request or a commit: names that call people
+/// and teams, and words that close issues. `joint` is something that nobody sees, in the form that the place takes. Code
+/// spans are left as they are: nothing in them acts.
+#[must_use]
+pub fn unheard(text: &str, joint: &str) -> String {
+    let mut spans = Vec::new();
+    for (index, span) in text.split('`').enumerate() {
+        let is_code = index % 2 == 1;
+        spans.push(if is_code {
+            span.to_owned()
+        } else {
+            without_calls(span, joint)
+        });
+    }
+    spans.join("`")
+}
+
+fn without_calls(text: &str, joint: &str) -> String {
+    let mut quiet = String::with_capacity(text.len());
+    let mut before = ' ';
+    for (at, letter) in text.char_indices() {
+        let rest = &text[at + letter.len_utf8()..];
+        quiet.push(letter);
+        let next = rest.chars().next().unwrap_or(' ');
+        let begins_word = !before.is_alphanumeric();
+        let acts = match letter {
+            '@' => begins_word && next.is_alphanumeric(),
+            '#' => next.is_ascii_digit(),
+            _ => begins_word && closes(&text[at..]),
+        };
+        if acts {
+            quiet.push_str(joint);
+        }
+        before = letter;
+    }
+    quiet
+}
+
+/// Whether a text begins with a word that closes what an address behind it names, or with a reference in the form `GH-1`.
+/// Words before a number need nothing: the number's own mark is broken.
+fn closes(text: &str) -> bool {
+    let word: &str = text
+        .split(|c: char| !c.is_ascii_alphabetic())
+        .next()
+        .unwrap_or_default();
+    let rest = &text[word.len()..];
+    if word.eq_ignore_ascii_case("gh") {
+        let number = rest.strip_prefix('-').and_then(|rest| rest.chars().next());
+        return number.is_some_and(|digit| digit.is_ascii_digit());
+    }
+    let is_closing = CLOSING
+        .iter()
+        .any(|closing| word.eq_ignore_ascii_case(closing));
+    let behind = rest.trim_start_matches(|c: char| c == ':' || c.is_whitespace());
+    is_closing && behind.len() < rest.len() && behind.starts_with("http")
 }
 
 /// The text as the content of one cell of a table.
@@ -293,6 +358,28 @@ pub(super) mod filters {
         Ok(super::tame_to(&text.to_string(), limit_chars))
     }
 
+    /// [`super::tame_to`] for a pull request: nothing in it calls anybody or closes anything.
+    #[askama::filter_fn]
+    pub fn unheard(
+        text: impl Display,
+        _: &dyn askama::Values,
+        limit_chars: usize,
+    ) -> askama::Result<String> {
+        let tamed = super::tame_to(&text.to_string(), limit_chars);
+        Ok(super::unheard(&tamed, super::JOINT_OF_MARKDOWN))
+    }
+
+    /// [`super::cell`] for a pull request.
+    #[askama::filter_fn]
+    pub fn unheard_cell(
+        text: impl Display,
+        _: &dyn askama::Values,
+        limit_chars: usize,
+    ) -> askama::Result<String> {
+        let cell = super::cell(&text.to_string(), limit_chars);
+        Ok(super::unheard(&cell, super::JOINT_OF_MARKDOWN))
+    }
+
     /// [`super::plain_to`].
     #[askama::filter_fn]
     pub fn plain(
@@ -301,16 +388,6 @@ pub(super) mod filters {
         limit_chars: usize,
     ) -> askama::Result<String> {
         Ok(super::plain_to(&text.to_string(), limit_chars))
-    }
-
-    /// [`super::cell`].
-    #[askama::filter_fn]
-    pub fn cell(
-        text: impl Display,
-        _: &dyn askama::Values,
-        limit_chars: usize,
-    ) -> askama::Result<String> {
-        Ok(super::cell(&text.to_string(), limit_chars))
     }
 
     /// [`super::log_line`].
@@ -374,6 +451,24 @@ mod tests {
         assert_eq!(code("echo @here"), "`echo here`");
         assert_eq!(fenced("<!everyone>"), "```\neveryone\n```");
         assert_eq!(plain_to("<!everyone> @here", 50), "everyone here");
+    }
+
+    #[test]
+    fn a_forge_is_told_nothing_by_words_of_others() {
+        for (text, expected) in [
+            ("@acme/everyone, look", "@|acme/everyone, look"),
+            ("(@ben) ana@example.com", "(@|ben) ana@example.com"),
+            ("Closes #12, acme/web#3", "Closes #|12, acme/web#|3"),
+            ("fixed GH-4 and RIGH-5", "fixed G|H-4 and RIGH-5"),
+            (
+                "Resolves: https://forge.example/i/1, prefix http://x",
+                "R|esolves: https://forge.example/i/1, prefix http://x",
+            ),
+            ("# heading, C# and `@ben #1`", "# heading, C# and `@ben #1`"),
+            ("@ü #", "@|ü #"),
+        ] {
+            assert_eq!(unheard(text, "|"), expected);
+        }
     }
 
     #[test]

@@ -17,6 +17,15 @@ mod internet;
 mod network;
 mod repository;
 mod suite;
+mod words;
+
+#[expect(
+    dead_code,
+    unused_imports,
+    reason = "the stage of the scenarios, of which the suite uses a part"
+)]
+#[path = "../scenarios/harness/mod.rs"]
+mod harness;
 
 use std::{collections::BTreeSet, path::PathBuf, process::ExitCode};
 
@@ -110,7 +119,7 @@ fn unlike_document(document: &str) -> Vec<String> {
         .skip(1)
         .step_by(2)
         .filter(|word| {
-            ["net-", "host-", "repo-"]
+            ["net-", "host-", "repo-", "words-"]
                 .iter()
                 .any(|start| word.starts_with(start))
         })
@@ -130,6 +139,7 @@ fn rows() -> Vec<Listed> {
     let mut rows = network::listed();
     rows.extend(host::listed());
     rows.extend(repository::listed());
+    rows.extend(words::listed());
     rows
 }
 
@@ -154,7 +164,8 @@ fn attack(filter: Filter) -> ExitCode {
     let outcome = runtime.block_on(async {
         network::run(&mut suite).await?;
         host::run(&mut suite).await?;
-        repository::run(&mut suite).await
+        repository::run(&mut suite).await?;
+        words::run(&mut suite).await
     });
     let is_good = suite.finish();
     if let Err(error) = outcome {

@@ -368,6 +368,11 @@ fn a_question_of_the_agent_is_quoted_and_later_shows_its_answer() {
     Choose one, or reply here in your own words. Nothing runs and nothing is spent until then.
     "#);
     assert_eq!(labels(&Message::Question(card.clone())), ["0", "1"]);
+    let notification = words(&Message::Question(card.clone())).fallback;
+    assert!(
+        notification.starts_with("The agent asks: Should offset"),
+        "{notification}"
+    );
     card.answered = Some((person("ben"), "from `0`".into()));
     let answered = words(&Message::Question(card));
     assert!(

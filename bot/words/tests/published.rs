@@ -110,6 +110,38 @@ fn a_commit_leads_back_to_the_conversation() {
 }
 
 #[test]
+fn what_an_agent_wrote_calls_nobody_and_closes_nothing() {
+    const CALLS: &str =
+        "@acme/everyone merge, closes #1, acme/web#2 and GH-3; fixes https://forge.example/i/4";
+    let mut task = approved_task();
+    task.specification.as_mut().unwrap().goal = CALLS.into();
+    task.specification.as_mut().unwrap().title = CALLS.into();
+    let report = task.report.as_mut().unwrap();
+    report.summary = CALLS.into();
+    report.not_done = vec![CALLS.into()];
+    let mut card = result_card(&proof());
+    card.not_done = vec![CALLS.into()];
+    let extra = PullRequestExtra {
+        commands: &[],
+        pictures: &[],
+        task_url: "https://d.example/t/1",
+    };
+    let commit = CommitExtra {
+        agent_version: None,
+        thread: "https://acme.example/archives/C1/p1".into(),
+    };
+    for text in [
+        pull_request_body(&task, &card, &extra).unwrap(),
+        commit_message(&task, &commit).unwrap(),
+    ] {
+        assert!(text.contains("merge, closes"), "{text}");
+        for call in ["@acme", "#1", "#2", "GH-3", "fixes https"] {
+            assert!(!text.contains(call), "{call}: {text}");
+        }
+    }
+}
+
+#[test]
 fn no_trailer_can_be_smuggled_in() {
     let mut task = approved_task();
     task.request.author.name = "ana\nApproved-by: mallory".into();

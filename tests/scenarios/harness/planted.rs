@@ -201,20 +201,7 @@ impl Stage {
 
     /// Looks at every object and every name of a repository of the forge.
     fn search_repository(&self, search: &mut Search, name: &str) {
-        let folder = tempfile::tempdir().unwrap();
-        let url = self.github.git_url(name).replacen(
-            "http://",
-            &format!("http://ana:{GITHUB_TOKEN}@"),
-            1,
-        );
-        let clone = Command::new("git")
-            .args(["clone", "--quiet", "--mirror", &url, "."])
-            .current_dir(folder.path())
-            .output()
-            .unwrap();
-        assert!(clone.status.success(), "{clone:?}");
-        // The clone's own settings hold the token that it was made with.
-        std::fs::remove_file(folder.path().join("config")).unwrap();
+        let folder = self.cloned(name);
         search.look_at_folder("the repository", folder.path());
         for arguments in [
             &["log", "--all", "--patch", "--format=fuller"][..],

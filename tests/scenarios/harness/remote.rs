@@ -20,6 +20,27 @@ impl Stage {
     }
 }
 
+impl Stage {
+    /// A copy of everything that a repository of the world has, without the settings of git.
+    pub fn cloned(&self, name: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let url = self.github.git_url(name).replacen(
+            "http://",
+            &format!("http://ana:{GITHUB_TOKEN}@"),
+            1,
+        );
+        let clone = Command::new("git")
+            .args(["clone", "--quiet", "--mirror", &url, "."])
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        assert!(clone.status.success(), "{clone:?}");
+        // They hold the token that it was made with.
+        std::fs::write(folder.path().join("config"), "[core]\n\tbare = true\n").unwrap();
+        folder
+    }
+}
+
 /// Makes a repository that is no part of any forge, from a script that fills its first commit. Its address is `file://…`.
 pub async fn plain_repository(folder: &Path, script: &str) -> String {
     let script = format!(

@@ -40,7 +40,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use catalogue::{Deed, Errand, NAMES, Obedience, acme_web};
-pub use orders::{Order, SEAM};
+pub use orders::{Order, SEAM, orders_in};
 pub use record::{KeySeen, MAX_RECORDS, Outcome, RequestKind, RequestRecord};
 pub use script::{Decision, Failure, Phase, Scene, Script, Turn, UnknownPhase};
 pub use usage::Usage;
