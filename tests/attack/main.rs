@@ -22,6 +22,8 @@ mod words;
 #[expect(
     dead_code,
     unused_imports,
+    clippy::too_many_lines,
+    clippy::wildcard_imports,
     reason = "the stage of the scenarios, of which the suite uses a part"
 )]
 #[path = "../scenarios/harness/mod.rs"]

@@ -100,7 +100,8 @@ impl Conversation {
     async fn choose(&self, label: &str) -> anyhow::Result<()> {
         match self {
             Self::Thread(thread) => thread.press("ana", label).await.map(drop),
-            Self::Session(session) => session.select("ana", label),
+            // Another offer may be the newest one there; words choose as well.
+            Self::Session(session) => session.say("ana", label),
         }
     }
 

@@ -23,8 +23,6 @@ pub enum Dress {
     NoWidth,
     /// With Cyrillic letters that look like Latin ones.
     Lookalikes,
-    /// In tags, which nobody sees.
-    Tags,
 }
 
 impl Dress {
@@ -49,12 +47,6 @@ impl Dress {
                 .flat_map(|letter| [letter, '\u{200b}'])
                 .collect(),
             Self::Lookalikes => text.chars().map(lookalike).collect(),
-            Self::Tags => {
-                let tags = text
-                    .chars()
-                    .filter_map(|letter| char::from_u32(0xe0000 + u32::from(letter)));
-                format!("Thanks for the good work!{}", tags.collect::<String>())
-            }
         }
     }
 }

@@ -319,7 +319,9 @@ fn read_by_people(stage: &Stage) -> Vec<(Reader, String)> {
         for (text, blocks) in earlier.chain([(&message.text, &message.blocks)]) {
             read.push((Reader::Notification, text.clone()));
             let mut texts = Vec::new();
-            blocks.iter().for_each(|block| collect(block, &mut texts));
+            for block in blocks {
+                collect(block, &mut texts);
+            }
             read.push((Reader::Message, texts.join("\n")));
         }
     }

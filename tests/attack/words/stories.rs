@@ -1,14 +1,15 @@
 //! The stories in which the rows are told: a thread, an issue, a repository.
 
-use std::{path::Path, sync::PoisonError};
+use std::{path::Path, sync::PoisonError, time::Duration};
 
 use anyhow::Context as _;
 use deckhand::domain::budget::MicroDollars;
 use deckhand_world::{
     models::Obedience,
-    slack::{ChannelKind, Membership, On, Standing, Thread},
+    slack::{ChannelKind, Delivery, Membership, On, Standing, Thread},
 };
 use serde_json::json;
+use tokio::time::timeout;
 
 use super::{
     Heard, Injected, Names, Place, Planted, Speaker,
@@ -24,6 +25,8 @@ use crate::{
 
 /// The channel that another organisation shares.
 const SHARED: &str = "shared";
+/// How long a story may take; each takes about one minute.
+const STORY_MAX: Duration = Duration::from_mins(5);
 /// What ana allows to be spent, in dollars.
 const BUDGET: f64 = 9.0;
 /// A story; many rows are told in each.
@@ -75,12 +78,14 @@ pub async fn tell(
     let outside = Outside::open().await?;
     let policy = tempfile::tempdir()?;
     let stage = open(story, &outside, policy.path()).await?;
-    match tell_on(&stage, story, &outside, rows).await {
-        Ok(outcomes) => {
-            stage.close().await;
+    match timeout(STORY_MAX, tell_on(&stage, story, &outside, rows)).await {
+        Ok(Ok(outcomes)) => {
+            let closed = timeout(PATIENCE, stage.close()).await;
+            closed.context("the bot of the story did not stop in time")?;
             Ok(outcomes)
         }
-        Err(error) => panic!("{error:#}"),
+        Ok(Err(error)) => panic!("{error:#}"),
+        Err(elapsed) => panic!("the story did not end in {STORY_MAX:?}: {elapsed}"),
     }
 }
 
@@ -324,7 +329,7 @@ async fn say(
     let taken = match conversation {
         Conversation::Thread(_) => {
             let all = stage.slack.deliveries();
-            all.len() > deliveries && all[deliveries..].iter().all(|delivery| delivery.accepted())
+            all.len() > deliveries && all[deliveries..].iter().all(Delivery::accepted)
         }
         Conversation::Session(session) => session.render().contains(&planted.words),
     };

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// What stands in every order of an attack, and is nothing to whoever obeys it.
 pub const SEAM: &str = "%%";
-/// The longest deed, in bytes.
+/// The longest deed, in bytes. It is one line.
 const DEED_MAX_BYTES: usize = 4_000;
 /// The shortest and the longest run of letters that is taken for something encoded, in bytes.
 const ENCODED_BYTES: std::ops::Range<usize> = 40..20_000;
@@ -107,7 +107,8 @@ fn scan(text: &str) -> Vec<Order> {
             let before = lower[..at].chars().next_back();
             let deed = &text[at + start.len()..];
             let deed = deed.split_once('`').map(|(deed, _)| deed);
-            let Some(deed) = deed.filter(|deed| deed.len() <= DEED_MAX_BYTES) else {
+            let is_one = |deed: &&str| deed.len() <= DEED_MAX_BYTES && !deed.contains('\n');
+            let Some(deed) = deed.filter(is_one) else {
                 continue;
             };
             if before.is_none_or(|before| !before.is_alphanumeric())
@@ -260,6 +261,7 @@ mod tests {
             "run `npm test` and call `submit_plan`",
             "rerun `a%%b`",
             "run `a%%b",
+            "run `a%%b\n`",
             "call `submit_plan {broken%%}`",
         ] {
             assert_eq!(orders_in(text), [], "{text}");

@@ -118,11 +118,14 @@ const FONT: [[u8; 5]; 95] = [
     [0x02, 0x01, 0x02, 0x04, 0x02],
 ];
 
+/// What is drawn for a letter that the font does not have, and read as none.
+const NO_LETTER: [u8; 5] = [0x7f; 5];
+
 /// Draws lines of printable ASCII as a PNG, dark on light.
 ///
 /// # Panics
 ///
-/// Where a line has other letters, or too many.
+/// Where a line has too many letters.
 #[must_use]
 pub fn draw(lines: &[&str]) -> Vec<u8> {
     let letters = lines.iter().map(|line| line.len()).max().unwrap_or(0);
@@ -134,9 +137,8 @@ pub fn draw(lines: &[&str]) -> Vec<u8> {
     let mut dots = vec![PAPER; width * height];
     for (row, line) in lines.iter().enumerate() {
         for (column, letter) in line.bytes().enumerate() {
-            let glyph = FONT
-                .get(usize::from(letter).wrapping_sub(32))
-                .expect("a letter that the font has");
+            let known = FONT.get(usize::from(letter).wrapping_sub(32));
+            let glyph = known.unwrap_or(&NO_LETTER);
             for (x, bits) in glyph.iter().enumerate() {
                 for y in (0..8).filter(|y| bits & (1 << y) != 0) {
                     dots[(row * CELL.1 + y) * width + column * CELL.0 + x] = INK;
@@ -176,16 +178,18 @@ fn png(width: usize, dots: &[u8]) -> Vec<u8> {
     let size = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).to_be_bytes();
     let height = dots.len().checked_div(width).unwrap_or(0);
     let header = [&size(width)[..], &size(height), &[8, 0, 0, 0, 0]].concat();
-    let mut packer = ZlibEncoder::new(Vec::new(), Compression::default());
+    let mut squeezed = ZlibEncoder::new(Vec::new(), Compression::default());
     for line in dots.chunks(width.max(1)) {
         // Writing into memory cannot fail.
-        let _ = packer.write_all(&[0]).and_then(|()| packer.write_all(line));
+        let _ = squeezed
+            .write_all(&[0])
+            .and_then(|()| squeezed.write_all(line));
     }
-    let packed = packer.finish().unwrap_or_default();
+    let lines = squeezed.finish().unwrap_or_default();
     let mut file = SIGNATURE.to_vec();
     for (name, content) in [
         (b"IHDR", &header),
-        (b"IDAT", &packed),
+        (b"IDAT", &lines),
         (b"IEND", &Vec::new()),
     ] {
         let mut sum = Crc::new();
@@ -202,7 +206,7 @@ fn png(width: usize, dots: &[u8]) -> Vec<u8> {
 /// Width and dots of a PNG of the one kind that is written here.
 fn grey_dots(png: &[u8]) -> Option<(usize, Vec<u8>)> {
     let mut rest = png.strip_prefix(&SIGNATURE)?;
-    let (mut width, mut packed) = (0, Vec::new());
+    let (mut width, mut parts) = (0, Vec::new());
     while let Some((head, after)) = rest.split_at_checked(8) {
         let length = usize::try_from(u32::from_be_bytes(head[..4].try_into().ok()?)).ok()?;
         let (content, after) = after.split_at_checked(length)?;
@@ -211,18 +215,18 @@ fn grey_dots(png: &[u8]) -> Option<(usize, Vec<u8>)> {
                 width = usize::try_from(u32::from_be_bytes(content[..4].try_into().ok()?)).ok()?;
             }
             b"IHDR" => return None,
-            b"IDAT" => packed.extend_from_slice(content),
+            b"IDAT" => parts.extend_from_slice(content),
             _ => {}
         }
         rest = after.get(4..)?;
     }
-    let mut lines = Vec::new();
-    let unpacked = ZlibDecoder::new(&packed[..]);
+    let mut unfiltered = Vec::new();
+    let unpacked = ZlibDecoder::new(&parts[..]);
     unpacked
         .take(UNPACKED_MAX_BYTES)
-        .read_to_end(&mut lines)
+        .read_to_end(&mut unfiltered)
         .ok()?;
-    let lines = lines.chunks_exact(width.checked_add(1)?);
+    let lines = unfiltered.chunks_exact(width.checked_add(1)?);
     let is_plain = |line: &[u8]| line[0] == 0;
     let mut dots = Vec::new();
     for line in lines {
