@@ -179,25 +179,27 @@ fn show_config(path: &std::path::Path, reference: bool) -> anyhow::Result<ExitCo
 
 async fn serve(config: Config, redactor: Redactor) -> anyhow::Result<()> {
     log::start(&config, &redactor);
-    let stop = CancellationToken::new();
+    // First of all: who is asked to end while it starts ends as it does later.
+    let stop = on_signal().context("signals cannot be heard")?;
     let app = App::build_with(config, Clock::default(), redactor).await?;
-    let on_signal = stop.clone();
-    tokio::spawn(async move {
-        signal().await;
-        on_signal.cancel();
-    });
     app.run(stop).await
 }
 
-async fn signal() {
+/// Is cancelled when the process is asked to end.
+fn on_signal() -> std::io::Result<CancellationToken> {
     use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stop = CancellationToken::new();
+    let on_signal = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        on_signal.cancel();
+    });
+    Ok(stop)
 }
 
 async fn task(config: &Config, verb: TaskVerb) -> anyhow::Result<()> {

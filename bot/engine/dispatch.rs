@@ -20,7 +20,6 @@ use crate::{
         event::{Event, Happened, ReactionMeaning},
         incoming::{Author, Incoming},
         message::Message,
-        task::Surroundings,
     },
     github, linear, slack,
     store::{
@@ -307,7 +306,7 @@ impl Dispatch {
                 mentioned,
                 place,
             } => {
-                let author = self.person(&by).await?;
+                let author = self.surfaces.person(&by).await?;
                 let said = Said {
                     line: Line {
                         files,
@@ -324,7 +323,7 @@ impl Dispatch {
                 by,
                 place,
             } => {
-                let by = self.person(&by).await?;
+                let by = self.surfaces.person(&by).await?;
                 let said = self.delegated(&conversation, reference, by).await?;
                 self.said(delivery, conversation, said, &place, now).await
             }
@@ -338,7 +337,7 @@ impl Dispatch {
                 let Some(stored) = self.store.task_of(&conversation).await? else {
                     return Ok(nothing(delivery));
                 };
-                let (by, road) = (self.person(&by).await?, Road::Signal);
+                let (by, road) = (self.surfaces.person(&by).await?, Road::Signal);
                 let event = Event::CancelAsked { by, road };
                 self.handled(delivery, stored, event, now).await
             }
@@ -350,7 +349,7 @@ impl Dispatch {
                 let Some(stored) = self.pressed_task(delivery, &conversation).await? else {
                     return Ok(nothing(delivery));
                 };
-                let by = self.person(&by).await?;
+                let by = self.surfaces.person(&by).await?;
                 self.pressed(delivery, stored, by, press, now).await
             }
             Incoming::Asked {
@@ -369,7 +368,7 @@ impl Dispatch {
         by: &Author,
         text: &str,
     ) -> Result<Transition, Later> {
-        let person = self.person(by).await?;
+        let person = self.surfaces.person(by).await?;
         let (command, _) = command::parse(text);
         let message = match command {
             Command::List | Command::Status => self.list(&person).await?,
@@ -394,7 +393,7 @@ impl Dispatch {
             .slot
             .strip_prefix("plan-")
             .and_then(|number| number.parse().ok());
-        let by = self.person(by).await?;
+        let by = self.surfaces.person(by).await?;
         // The bot marks with the same emojis; its own are never meant.
         if by.standing == Standing::Bot {
             return Ok(nothing(delivery));
@@ -484,24 +483,5 @@ impl Dispatch {
             effects,
             audit,
         })
-    }
-
-    async fn surroundings(&self) -> Result<Surroundings, StoreError> {
-        let (taken, waiting) = self.store.slots().await?;
-        let free = taken < i64::from(self.config.limits.parallel_tasks) && waiting == 0;
-        let ahead = if free {
-            0
-        } else {
-            u32::try_from(waiting + 1).unwrap_or(u32::MAX)
-        };
-        Ok(Surroundings {
-            policy: self.config.policy.clone(),
-            ahead,
-            network: None,
-        })
-    }
-
-    async fn person(&self, author: &Author) -> Result<Person, SurfaceError> {
-        self.surfaces.person(author).await
     }
 }

@@ -58,4 +58,14 @@ tests() {
   fi
 }
 
+# attacks: every row of the attack suite; the table of those that were held stays in the log.
+attacks() {
+  cd "$root" || return
+  if ! cargo test --quiet --workspace --test attack -- run >"$log_dir/attacks.log" 2>&1; then
+    grep -E -A1 '^(SUCCEEDED|NOT MADE|FOUND|error|the suite)' "$log_dir/attacks.log" >&2 || tail -n 25 "$log_dir/attacks.log" >&2
+    fail "an attack was not held; the whole table is in $log_dir/attacks.log"
+  fi
+  tail -n 2 "$log_dir/attacks.log"
+}
+
 tests_summary() { grep -E '^ *Summary \[|^test result: ' "$log_dir/tests.log"; }

@@ -110,6 +110,21 @@ impl Outcome {
         Self::of(Verdict::NotMade, why)
     }
 
+    /// Whether it is worth a second try: it shows nothing, and a busy machine may have been why.
+    pub fn is_not_made(&self) -> bool {
+        self.verdict == Verdict::NotMade
+    }
+
+    /// The outcome of a second try, which says why there was one.
+    #[must_use]
+    pub fn after(self, first: &Self) -> Self {
+        let evidence = format!(
+            "{} (at the second try; the first: {})",
+            self.evidence, first.evidence
+        );
+        Self { evidence, ..self }
+    }
+
     fn of(verdict: Verdict, evidence: impl Into<String>) -> Self {
         Self {
             verdict,

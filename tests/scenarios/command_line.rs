@@ -207,6 +207,12 @@ async fn a_policy_that_is_not_the_newest_is_named_until_it_is_mended() {
             tokio::time::sleep(LOOK_EVERY).await;
         }
     };
+    // The engine is asked for the first time while the doors are open already.
+    let begun = std::time::Instant::now();
+    while stage.get("/readyz").await.0 != 200 {
+        assert!(begun.elapsed() < PATIENCE, "it is never ready");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
     assert_eq!(is_noted().await, None);
     let before = stage.context.way_out.book.document();
 

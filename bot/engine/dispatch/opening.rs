@@ -13,7 +13,7 @@ use crate::{
         message::{Message, TaskLine},
         plan::Terms,
         policy::Act,
-        task::{Opening, Task},
+        task::{Opening, Surroundings, Task},
     },
     links, slack,
     store::{
@@ -244,5 +244,21 @@ impl Dispatch {
             })
             .collect();
         Ok(Message::TaskList { tasks })
+    }
+
+    /// What the world is like around a task that decides now.
+    pub(super) async fn surroundings(&self) -> Result<Surroundings, StoreError> {
+        let (taken, waiting) = self.store.slots().await?;
+        let free = taken < i64::from(self.config.limits.parallel_tasks) && waiting == 0;
+        let ahead = if free {
+            0
+        } else {
+            u32::try_from(waiting + 1).unwrap_or(u32::MAX)
+        };
+        Ok(Surroundings {
+            policy: self.config.policy.clone(),
+            ahead,
+            network: None,
+        })
     }
 }

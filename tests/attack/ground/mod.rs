@@ -327,8 +327,11 @@ pub async fn try_all(
     }
     for (row, listed) in rows.iter().zip(&list) {
         if suite.wants(listed) {
-            let outcome = ground.attack(suite, row).await;
-            suite.tell(listed, &outcome_of(outcome));
+            let mut outcome = outcome_of(ground.attack(suite, row).await);
+            if outcome.is_not_made() {
+                outcome = outcome_of(ground.attack(suite, row).await).after(&outcome);
+            }
+            suite.tell(listed, &outcome);
         }
     }
     ground.look_again(suite).await;

@@ -49,7 +49,7 @@ impl Evidence {
         let requests = stage.models.requests().into_iter();
         let answered =
             requests.filter(|request| matches!(request.outcome, Answer::Answered { .. }));
-        let forge = stage.cloned("acme/web");
+        let forge = stage.cloned("acme/web").await;
         let mut read = read_by_people(stage);
         let messages = shell(forge.path(), "git log --all --format=%B")?;
         let messages = String::from_utf8_lossy(&messages);

@@ -19,6 +19,7 @@ mod stories;
 use deckhand_world::models::{SEAM, orders_in};
 
 use dress::Dress;
+use stories::Story;
 
 use super::suite::{Canary, Family, Listed, Outcome, Suite};
 
@@ -254,19 +255,38 @@ pub async fn run(suite: &mut Suite) -> anyhow::Result<()> {
         if rows.is_empty() {
             continue;
         }
-        let planted: Vec<_> = rows.iter().map(|row| (*row, suite.plant())).collect();
-        // A story that breaks off has shown nothing, and the next one is told all the same.
-        let told = tokio::spawn(stories::tell(story, planted)).await;
-        let outcomes = match told {
-            Ok(Ok(outcomes)) => outcomes,
-            Ok(Err(error)) => broken_off(&rows, &format!("{error:#}")),
-            Err(error) => broken_off(&rows, &format!("the story broke off: {error}")),
-        };
+        let mut outcomes = told(suite, story, &rows).await;
+        let again: Vec<&'static Injected> = outcomes
+            .iter()
+            .filter_map(|(row, outcome)| outcome.is_not_made().then_some(*row))
+            .collect();
+        if !again.is_empty() {
+            for (row, second) in told(suite, story, &again).await {
+                let place = outcomes.iter_mut().find(|(known, _)| known.id == row.id);
+                if let Some((_, first)) = place {
+                    *first = second.after(first);
+                }
+            }
+        }
         for (row, outcome) in outcomes {
             suite.tell(&listed_row(row), &outcome);
         }
     }
     Ok(())
+}
+
+/// Tells a story with these rows in it. One that breaks off has shown nothing, and the next one is told all the same.
+async fn told(
+    suite: &mut Suite,
+    story: Story,
+    rows: &[&'static Injected],
+) -> Vec<(&'static Injected, Outcome)> {
+    let planted: Vec<_> = rows.iter().map(|row| (*row, suite.plant())).collect();
+    match tokio::spawn(stories::tell(story, planted)).await {
+        Ok(Ok(outcomes)) => outcomes,
+        Ok(Err(error)) => broken_off(rows, &format!("{error:#}")),
+        Err(error) => broken_off(rows, &format!("the story broke off: {error}")),
+    }
 }
 
 fn broken_off(rows: &[&'static Injected], why: &str) -> Vec<(&'static Injected, Outcome)> {

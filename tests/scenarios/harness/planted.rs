@@ -196,12 +196,12 @@ impl Stage {
         for pull_request in self.pull_requests() {
             search.look("the pull request", format!("{pull_request:?}").as_bytes());
         }
-        self.search_repository(search, "acme/web");
+        self.search_repository(search, "acme/web").await;
     }
 
     /// Looks at every object and every name of a repository of the forge.
-    fn search_repository(&self, search: &mut Search, name: &str) {
-        let folder = self.cloned(name);
+    async fn search_repository(&self, search: &mut Search, name: &str) {
+        let folder = self.cloned(name).await;
         search.look_at_folder("the repository", folder.path());
         for arguments in [
             &["log", "--all", "--patch", "--format=fuller"][..],

@@ -22,19 +22,15 @@ impl Stage {
 
 impl Stage {
     /// A copy of everything that a repository of the world has, without the settings of git.
-    pub fn cloned(&self, name: &str) -> tempfile::TempDir {
+    pub async fn cloned(&self, name: &str) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         let url = self.github.git_url(name).replacen(
             "http://",
             &format!("http://ana:{GITHUB_TOKEN}@"),
             1,
         );
-        let clone = Command::new("git")
-            .args(["clone", "--quiet", "--mirror", &url, "."])
-            .current_dir(folder.path())
-            .output()
-            .unwrap();
-        assert!(clone.status.success(), "{clone:?}");
+        // The forge answers from this process: whoever waits for it must not hold one of its threads.
+        run(folder.path(), format!("git clone -q --mirror '{url}' .")).await;
         // They hold the token that it was made with.
         std::fs::write(folder.path().join("config"), "[core]\n\tbare = true\n").unwrap();
         folder
