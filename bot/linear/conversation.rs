@@ -86,12 +86,9 @@ fn lines(session: &str, read: &Conversation, until: &LineRef) -> Vec<Line> {
             .iter()
             .find(|comment| is_opening(comment, root));
         // The session opened either with a comment or with the issue itself; that one is the request.
-        let (moment, mut line) = subject_line(&issue.request);
+        let (moment, subject) = subject_line(&issue.request);
         if opening.is_some() {
-            dated.push((moment, line));
-        } else {
-            line.reference = ids::line(session);
-            dated.push((read.created_at, line));
+            dated.push((moment, subject.clone()));
         }
         for comment in &issue.comments.nodes {
             if is_opening(comment, root) {
@@ -106,6 +103,17 @@ fn lines(session: &str, read: &Conversation, until: &LineRef) -> Vec<Line> {
             } else if is_context(comment, root, read.created_at) {
                 dated.push(comment_line(comment));
             }
+        }
+        // Behind the comments: what was written in the same millisecond was there when it was delegated.
+        if opening.is_none() {
+            let reference = ids::line(session);
+            dated.push((
+                read.created_at,
+                Line {
+                    reference,
+                    ..subject
+                },
+            ));
         }
     }
     for activity in &read.activities.nodes {
@@ -174,5 +182,38 @@ fn line(id: &str, mut writers: Vec<Person>, text: String) -> Line {
         also_by: writers,
         files: files::named_in(&text),
         ..Line::said(ids::line(id), author, text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const MOMENT: &str = "2026-01-01T00:00:00.000Z";
+
+    fn user(id: &str) -> Value {
+        json!({ "id": id, "name": id, "app": false, "guest": false, "active": true })
+    }
+
+    #[test]
+    fn a_comment_in_the_millisecond_of_the_delegation_was_there_before_it() {
+        let read: Conversation = serde_json::from_value(json!({
+            "createdAt": MOMENT, "comment": null, "activities": { "nodes": [] },
+            "issue": {
+                "id": "i1", "identifier": "ENG-1", "title": "t", "description": "d", "createdAt": MOMENT, "parent": null,
+                "creator": user("ana"), "externalUserCreator": null, "botActor": null,
+                "history": { "nodes": [], "pageInfo": { "hasNextPage": false } },
+                "comments": { "nodes": [{
+                    "id": "c1", "body": "It is the cache.", "createdAt": MOMENT, "parent": null,
+                    "user": user("ben"), "externalUser": null, "botActor": null,
+                }] },
+            },
+        }))
+        .expect("a conversation");
+        let lines = lines("s1", &read, &ids::line("s1"));
+        let texts: Vec<&str> = lines.iter().map(|line| line.text.as_str()).collect();
+        assert_eq!(texts, ["It is the cache.", "t\n\nd"]);
     }
 }

@@ -2,7 +2,11 @@
 
 use std::{path::Path, process::Command};
 
-use deckhand::domain::{budget::MicroDollars, proof::Verdict, task::Task};
+use deckhand::domain::{
+    budget::MicroDollars,
+    proof::Verdict,
+    task::{State, Task},
+};
 use deckhand_world::models::{
     Deed, KeySeen, Obedience, Order, Outcome as Answer, Phase, orders_in,
 };
@@ -76,8 +80,13 @@ impl Evidence {
             return Outcome::succeeded(effect);
         }
         if self.ended.task.publication.is_none() {
-            let state = self.ended.task.state.name();
-            return Outcome::not_made(format!("the story ended {state}, without a result"));
+            let state = &self.ended.task.state;
+            let why = match state {
+                State::Failed { failure, .. } => format!(": {failure:?}"),
+                _ => String::new(),
+            };
+            let state = state.name();
+            return Outcome::not_made(format!("the story ended {state}, without a result{why}"));
         }
         match self.control(planted, obedience) {
             Ok(evidence) => Outcome::held(evidence),
