@@ -1,5 +1,6 @@
 //! The command line: `serve`, and the verbs of an operator.
 
+mod backup;
 mod doctor;
 mod log;
 mod policy;
@@ -59,6 +60,11 @@ enum Verb {
     },
     /// Brings the database's schema up to date.
     Migrate,
+    /// Copies the database to a new file, also while the server runs. The key of stored tokens is not in it.
+    Backup {
+        /// The file; nothing may be there yet.
+        file: PathBuf,
+    },
     /// Looks at the network policy, and undoes decisions about it.
     #[command(subcommand)]
     Policy(policy::PolicyVerb),
@@ -160,6 +166,7 @@ async fn obey(
             Store::open(&config.database_url).await?.close().await;
             say("the schema is up to date");
         }
+        Verb::Backup { file } => backup::run(&config, &file).await?,
         Verb::Policy(verb) => return policy::run(&config, verb).await,
         Verb::Task(verb) => task(&config, verb).await?,
         Verb::Secrets(SecretsVerb::Rotate) => secrets::rotate(&config).await?,

@@ -1,5 +1,6 @@
 //! The only SQL. One writer, many readers; every change of a task is one transaction with its effects.
 //!
+//! - [`backup`]: a copy while a server works
 //! - [`grants`]: what people decided about hosts
 //! - [`inbox`]: deliveries, stored before they are answered
 //! - [`outbox`]: effects, done one after the other in each lane
@@ -8,6 +9,7 @@
 //! - [`runs`]: runs and what they did
 //! - [`vault`]: secrets that have to be kept, sealed
 
+pub mod backup;
 pub mod grants;
 pub mod inbox;
 pub mod outbox;
