@@ -1,6 +1,7 @@
 //! The command line: `serve`, and the verbs of an operator.
 
 mod backup;
+mod deletion;
 mod doctor;
 mod log;
 mod policy;
@@ -68,7 +69,7 @@ enum Verb {
     /// Looks at the network policy, and undoes decisions about it.
     #[command(subcommand)]
     Policy(policy::PolicyVerb),
-    /// Looks at tasks and ends them.
+    /// Looks at tasks, ends them and deletes them.
     #[command(subcommand)]
     Task(TaskVerb),
     /// Looks after stored tokens and the keys that they are sealed with.
@@ -95,6 +96,11 @@ enum TaskVerb {
     },
     /// Ends a task. The server does it; this only asks.
     Cancel {
+        /// The task.
+        id: String,
+    },
+    /// Deletes all of a task that is over: its words, logs, pictures, commits, containers and volumes.
+    Delete {
         /// The task.
         id: String,
     },
@@ -168,6 +174,9 @@ async fn obey(
         }
         Verb::Backup { file } => backup::run(&config, &file).await?,
         Verb::Policy(verb) => return policy::run(&config, verb).await,
+        Verb::Task(TaskVerb::Delete { id }) => {
+            deletion::run(&config, &TaskId(id), &operator()).await?;
+        }
         Verb::Task(verb) => task(&config, verb).await?,
         Verb::Secrets(SecretsVerb::Rotate) => secrets::rotate(&config).await?,
         Verb::Secrets(SecretsVerb::NewKey) => say(fresh_key()?.expose_secret()),
@@ -209,6 +218,11 @@ fn on_signal() -> std::io::Result<CancellationToken> {
     Ok(stop)
 }
 
+/// Who types, as the system names them.
+fn operator() -> String {
+    std::env::var("USER").unwrap_or_else(|_| "an operator".to_owned())
+}
+
 async fn task(config: &Config, verb: TaskVerb) -> anyhow::Result<()> {
     let store = Store::open_beside(&config.database_url).await?;
     match verb {
@@ -237,7 +251,7 @@ async fn task(config: &Config, verb: TaskVerb) -> anyhow::Result<()> {
                 .task(&TaskId(id))
                 .await?
                 .context("there is no such task")?;
-            let by = std::env::var("USER").unwrap_or_else(|_| "an operator".to_owned());
+            let by = operator();
             let body = serde_json::to_value(Order::Cancel {
                 task: stored.task.id.clone(),
                 by,
@@ -252,6 +266,8 @@ async fn task(config: &Config, verb: TaskVerb) -> anyhow::Result<()> {
             store.accept(&delivery, Clock::default().now()).await?;
             say("asked; the server ends it within a second");
         }
+        // It opens more than the database.
+        TaskVerb::Delete { .. } => {}
     }
     store.close().await;
     Ok(())

@@ -3,6 +3,7 @@
 mod credentials;
 mod keys;
 mod repository;
+mod retention;
 mod settings;
 mod values;
 
@@ -20,6 +21,7 @@ use values::Values;
 pub use credentials::{CredentialForm, CredentialSetting};
 pub use keys::{EncryptionKey, EncryptionKeys, KeyError, KeyId, fresh_key};
 pub use repository::{McpSetting, RepositoryConfig};
+pub use retention::Retention;
 pub use settings::{Exposure, SETTINGS, Setting};
 
 use crate::{
@@ -76,6 +78,8 @@ pub struct Config {
     pub sandbox: SandboxConfig,
     /// Ceilings.
     pub limits: Limits,
+    /// How long what is over is kept.
+    pub retention: Retention,
     /// Who may do what.
     pub policy: Policy,
     /// What the egress proxy adds for rules of the network policy, by the name that rules give it.
@@ -292,6 +296,7 @@ impl Config {
             image_prefix: values.text("DECKHAND_IMAGE_PREFIX").to_owned(),
             sandbox: SandboxConfig::from_values(&values)?,
             limits: limits(&values)?,
+            retention: Retention::from_values(&values)?,
             policy: Policy {
                 people: values
                     .list("DECKHAND_PEOPLE")

@@ -321,6 +321,30 @@ pub const SETTINGS: &[Setting] = &[
         "How long a plan or question waits for a person before the task expires, in days.",
     ),
     open(
+        "DECKHAND_KEEP_LOGS_DAYS",
+        "retention.logs_days",
+        "90",
+        "How long the logs of a task are kept after its end, in days; `0` for ever.",
+    ),
+    open(
+        "DECKHAND_KEEP_ARTIFACTS_DAYS",
+        "retention.artifacts_days",
+        "90",
+        "How long the pictures of a task are kept after its end, in days; `0` for ever.",
+    ),
+    open(
+        "DECKHAND_KEEP_SNAPSHOTS_DAYS",
+        "retention.snapshots_days",
+        "30",
+        "How long the work tree, the session and the unpushed commits of a failed task are kept for another try, in days; `0` for ever. Those of tasks that ended otherwise go at once.",
+    ),
+    open(
+        "DECKHAND_KEEP_DELIVERIES_DAYS",
+        "retention.deliveries_days",
+        "90",
+        "How long handled deliveries and effects are kept, in days, at least 7, because platforms send again what they think was lost; `0` for ever.",
+    ),
+    open(
         "DECKHAND_PEOPLE",
         "policy.people",
         "",

@@ -4,10 +4,12 @@
 //! - [`deliver`]: one effect, one act
 //! - [`gather`], [`runs`], [`prove`], [`publish`]: the acts that take long
 //! - [`reaper`]: what must not be left behind or wait for ever
+//! - [`deletion`], [`retention`]: what goes for good, when somebody says so or after its time
 //! - [`surfaces`], [`roster`]: which platform, which agent
 //! - [`tokens`]: where tokens of platforms are kept
 
 pub mod artifacts;
+pub mod deletion;
 pub mod deliver;
 pub mod dispatch;
 pub mod gather;
@@ -16,6 +18,7 @@ pub mod policy_book;
 pub mod prove;
 pub mod publish;
 pub mod reaper;
+pub mod retention;
 pub mod roster;
 pub mod runs;
 pub mod surfaces;

@@ -6,14 +6,14 @@ use deckhand_executors::sandbox::Condition;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{Context, Fault, dispatch::work_delivery};
+use super::{Context, Fault, dispatch::work_delivery, retention::Sweeps};
 use crate::domain::{TaskId, event::Event, task::State};
 
 /// How often it looks.
 const EVERY: Duration = Duration::from_secs(30);
 
 /// The label that names the task of a container or volume.
-const TASK_LABEL: &str = "deckhand.task";
+pub(super) const TASK_LABEL: &str = "deckhand.task";
 /// How long a task that is over may take to clear up behind itself, in milliseconds.
 const RELEASED_WITHIN_MS: i64 = 10 * 60 * 1_000;
 /// How the task's name is read from the name of what it left in a folder.
@@ -26,9 +26,13 @@ const FOLDERS: [(&str, TaskOf); 2] = [
 
 /// Looks every half minute, until `stop`.
 pub async fn run(context: Context, stop: CancellationToken) {
+    let mut sweeps = Sweeps::default();
     loop {
         if let Err(fault) = step(&context).await {
             warn!(?fault, "the reaper could not do its round");
+        }
+        if let Err(fault) = sweeps.step(&context).await {
+            warn!(?fault, "what was kept long enough could not be removed");
         }
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
@@ -113,7 +117,8 @@ async fn remove_folders(context: &Context) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Whether nothing of a task is needed any more. A task that failed can be tried again, and goes on with what is there.
+/// Whether nothing of a task is needed any more. A task that failed can be tried again, and goes on with what is there, as
+/// long as that is kept.
 async fn is_done_with(context: &Context, task: &TaskId) -> Result<bool, Fault> {
     let Some(stored) = context.store.task(task).await? else {
         return Ok(true);
@@ -123,9 +128,15 @@ async fn is_done_with(context: &Context, task: &TaskId) -> Result<bool, Fault> {
         .clock
         .now()
         .milliseconds_since(stored.task.changed_at);
-    let can_go_on = !state.is_over() || matches!(state, State::Failed { .. });
+    if !state.is_over() {
+        return Ok(false);
+    }
+    if matches!(state, State::Failed { .. }) {
+        let kept = context.config.retention.snapshots;
+        return Ok(kept.is_some_and(|kept| i128::from(ended) > kept.as_millis().cast_signed()));
+    }
     // The task's own release comes first; this is for what it missed.
-    Ok(!can_go_on && ended > RELEASED_WITHIN_MS)
+    Ok(ended > RELEASED_WITHIN_MS)
 }
 
 /// Decisions that nobody takes.

@@ -1,6 +1,7 @@
 //! The only SQL. One writer, many readers; every change of a task is one transaction with its effects.
 //!
 //! - [`backup`]: a copy while a server works
+//! - [`deletion`]: what goes for good
 //! - [`grants`]: what people decided about hosts
 //! - [`inbox`]: deliveries, stored before they are answered
 //! - [`outbox`]: effects, done one after the other in each lane
@@ -10,6 +11,7 @@
 //! - [`vault`]: secrets that have to be kept, sealed
 
 pub mod backup;
+pub mod deletion;
 pub mod grants;
 pub mod inbox;
 pub mod outbox;

@@ -24,6 +24,7 @@ mod deliveries;
 mod exits;
 mod following;
 mod held;
+mod keeping;
 mod leftovers;
 mod linear;
 mod main_job;
