@@ -480,7 +480,7 @@ pub fn reference() -> String {
     }
     text.push_str(credentials::REFERENCE);
     text.push_str(
-        "\n## Repositories\n\nEach `[[repository]]` in `deckhand.toml` has `name` (`owner/name`), and where wanted `url` (`https`, `http`, `ssh` or `file`, for remotes without a forge), `setup` (a command that makes a fresh checkout usable) `places` (channels or teams whose tasks mean this repository) and `mcp` (MCP servers that its agents are told of, as `{ name = \"tracker\", url = \"https://host/mcp\" }`; a rule of the network policy has to let them through, and may name their credential).\n",
+        "\n## Repositories\n\nEach `[[repository]]` in `deckhand.toml` has `name` (`owner/name`), and where wanted `url` (`https`, `http`, `ssh` or `file`, for remotes without a forge), `setup` (a command that makes a fresh checkout usable), `places` (channels or teams whose tasks mean this repository) and `mcp` (MCP servers that its agents are told of, as `{ name = \"tracker\", url = \"https://host/mcp\" }`; a rule of the network policy has to let them through, and may name their credential).\n",
     );
     text
 }
