@@ -1,5 +1,5 @@
 //! Everything that is asked of Linear: the operations, with what they take and give. Each stands in its own file, so that
-//! it can be held against Linear's schema.
+//! it can be held against Linear's schema; fragments that several have stand in one beside them.
 //!
 //! A field that is absent is never sent: an explicit null clears it at Linear.
 
@@ -18,8 +18,14 @@ pub(super) struct Operation {
 }
 
 macro_rules! operations {
-    ($($name:ident: $file:literal, $what:literal;)*) => {
-        $(pub(super) const $name: Operation = Operation { what: $what, text: include_str!(concat!("operations/", $file, ".graphql")) };)*
+    ($($name:ident: $file:literal $(with $fragments:literal)?, $what:literal;)*) => {
+        $(pub(super) const $name: Operation = Operation {
+            what: $what,
+            text: concat!(
+                include_str!(concat!("operations/", $file, ".graphql")),
+                $("\n", include_str!(concat!("operations/", $fragments, ".graphql")))?
+            ),
+        };)*
     };
 }
 
@@ -33,8 +39,8 @@ operations! {
     SAID: "said", "looking for what was said in Linear";
     SHOW: "show", "showing plan and links in Linear";
     UPLOAD: "upload", "announcing a picture to Linear";
-    SUBJECT: "subject", "reading who wrote an issue in Linear";
-    CONVERSATION: "conversation", "reading a conversation in Linear";
+    SUBJECT: "subject" with "request", "reading who wrote an issue in Linear";
+    CONVERSATION: "conversation" with "request", "reading a conversation in Linear";
 }
 
 /// The variable of most queries.

@@ -14,6 +14,27 @@ macro_rules! python {
     };
 }
 
+/// A script for Python that makes system calls by their numbers, on Intel's machines and on ARM's.
+macro_rules! calls {
+    ($body:literal) => {
+        concat!(
+            "exec python3 - <<'PYTHON'",
+            r#"
+import ctypes, os, platform, struct
+libc = ctypes.CDLL(None, use_errno=True)
+arm = platform.machine() == "aarch64"
+def call(what, intel, on_arm, *arguments):
+    result = libc.syscall(on_arm if arm else intel, *arguments)
+    if result >= 0:
+        print("got", what)
+    return ctypes.get_errno()
+"#,
+            $body,
+            "\nPYTHON"
+        )
+    };
+}
+
 mod files;
 mod kernel;
 

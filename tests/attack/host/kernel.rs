@@ -109,17 +109,8 @@ print("tried:", seen)"#
     Inside {
         id: "host-keyring",
         tries: "Put a secret into the kernel's keyring, which no container has of its own, and list what is there.",
-        script: python!(
-            r#"
-import ctypes, os, platform, struct
-libc = ctypes.CDLL(None, use_errno=True)
-arm = platform.machine() == "aarch64"
-def call(what, intel, on_arm, *arguments):
-    result = libc.syscall(on_arm if arm else intel, *arguments)
-    if result >= 0:
-        print("got", what)
-    return ctypes.get_errno()
-print("tried:", call("a key", 248, 217, b"user", b"deckhand", b"x", 1, -3), call("the keyring", 250, 219, 0, -3, 1))"#
+        script: calls!(
+            r#"print("tried:", call("a key", 248, 217, b"user", b"deckhand", b"x", 1, -3), call("the keyring", 250, 219, 0, -3, 1))"#
         ),
         control: Control::Privileged,
         ..Inside::GOT
@@ -154,17 +145,8 @@ echo tried: $(readlink /proc/self/ns/user)"#,
     Inside {
         id: "host-bpf",
         tries: "Load programs and maps into the kernel.",
-        script: python!(
+        script: calls!(
             r#"
-import ctypes, os, platform, struct
-libc = ctypes.CDLL(None, use_errno=True)
-arm = platform.machine() == "aarch64"
-def call(what, intel, on_arm, *arguments):
-    result = libc.syscall(on_arm if arm else intel, *arguments)
-    if result >= 0:
-        print("got", what)
-    return ctypes.get_errno()
-
 attributes = ctypes.create_string_buffer(struct.pack("IIII", 2, 4, 4, 1) + bytes(112))
 print("tried:", call("a map", 321, 280, 0, attributes, 128))"#
         ),
@@ -174,17 +156,8 @@ print("tried:", call("a map", 321, 280, 0, attributes, 128))"#
     Inside {
         id: "host-kernel-doors",
         tries: "Open the kernel's doors that made most of the escapes: userfaultfd, io_uring, performance events, watching the file system.",
-        script: python!(
+        script: calls!(
             r#"
-import ctypes, os, platform, struct
-libc = ctypes.CDLL(None, use_errno=True)
-arm = platform.machine() == "aarch64"
-def call(what, intel, on_arm, *arguments):
-    result = libc.syscall(on_arm if arm else intel, *arguments)
-    if result >= 0:
-        print("got", what)
-    return ctypes.get_errno()
-
 attributes = ctypes.create_string_buffer(struct.pack("IIQ", 1, 112, 0) + bytes(96))
 errors = [
     call("userfaultfd", 323, 282, 0x80000), call("io_uring", 425, 425, 8, ctypes.create_string_buffer(256)),
