@@ -67,7 +67,7 @@ pub const SETTINGS: &[Setting] = &[
         "DECKHAND_DATABASE_URL",
         "database_url",
         "",
-        "`sqlite:PATH`. Default: `deckhand.sqlite` in the data folder.",
+        "`sqlite:PATH`, or `postgres://USER:PASSWORD@HOST/NAME` for a PostgreSQL server of version 15 or newer. Default: `deckhand.sqlite` in the data folder.",
     ),
     open(
         "DECKHAND_DATA_DIR",

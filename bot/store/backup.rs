@@ -9,7 +9,10 @@ use std::{
 
 use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
 
-use super::{BUSY_TIMEOUT, StoreError};
+use super::{
+    StoreError,
+    database::{BUSY_TIMEOUT, is_server},
+};
 
 /// Why there is no backup. Where there is none, no half of one is left.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +28,12 @@ pub enum BackupError {
         /// Why.
         reason: std::io::Error,
     },
+    /// A server's database is copied by its own tool.
+    #[error(
+        "the database is on a PostgreSQL server, which has a tool of its own for this: run `pg_dump --format=custom --file={} NAME`, with the server's name and password in PGHOST, PGUSER and PGPASSFILE; `pg_restore` puts it back",
+        .0.display()
+    )]
+    Server(PathBuf),
     /// The database cannot be read, or its copy not be written.
     #[error("the database cannot be copied: {0}")]
     Database(#[from] sqlx::Error),
@@ -35,6 +44,9 @@ pub enum BackupError {
 
 /// Copies the database at `address` to `path`, as it is at one moment. A server may work on it meanwhile.
 pub async fn back_up(address: &str, path: &Path) -> Result<(), BackupError> {
+    if is_server(address) {
+        return Err(BackupError::Server(path.to_owned()));
+    }
     if path.symlink_metadata().is_ok() {
         return Err(BackupError::Exists(path.to_owned()));
     }
@@ -144,6 +156,17 @@ mod tests {
         );
         restored.close().await;
         store.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_servers_database_is_left_to_the_servers_tool() {
+        let address = "postgres://deckhand:canary-password@db/deckhand";
+        let error = back_up(address, Path::new("/backups/one"))
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("pg_dump") && error.contains("--file=/backups/one"));
+        assert!(!error.contains("canary"), "{error}");
     }
 
     #[tokio::test]

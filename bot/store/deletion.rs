@@ -1,8 +1,10 @@
 //! What goes for good: all of one task, and what has been kept long enough. What is freed is written over with zeros.
 
-use sqlx::{Row, Sqlite, Transaction};
-
-use super::{Store, StoreError, fresh_id};
+use super::{
+    Store, StoreError,
+    database::{Unit, query},
+    dialect, fresh_id,
+};
 use crate::domain::{TaskId, Timestamp, task::Task};
 
 /// What the audit log calls the deletion of a task.
@@ -41,9 +43,9 @@ impl Store {
         now: Timestamp,
     ) -> Result<Deleted, StoreError> {
         let mut transaction = self.begin().await?;
-        let row = sqlx::query("SELECT document FROM tasks WHERE id = $1")
+        let row = dialect::task_to_itself()
             .bind(&id.0)
-            .fetch_optional(&mut *transaction)
+            .fetch_optional(&mut transaction)
             .await?;
         let Some(row) = row else {
             return deleted_before(&mut transaction, id).await;
@@ -57,24 +59,28 @@ impl Store {
             return Ok(Deleted::Busy);
         }
         remove_rows(&mut transaction, &task).await?;
-        sqlx::query("INSERT INTO audit (id, task, at_ms, person, act, detail) VALUES ($1, $2, $3, $4, $5, '')")
+        query("INSERT INTO audit (id, task, at_ms, person, act, detail) VALUES ($1, $2, $3, $4, $5, '')")
             .bind(fresh_id())
             .bind(&id.0)
             .bind(now.0)
             .bind(by)
             .bind(DELETE_ACT)
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await?;
         transaction.commit().await?;
         Ok(Deleted::Now)
     }
 
-    /// Empties the write-ahead log, which holds what pages were before; says whether nobody stood in the way.
+    /// Empties the write-ahead log of SQLite, which holds what pages were before; says whether nobody stood in the way.
+    /// PostgreSQL keeps its own log, and what of it is archived, by its own settings.
     pub async fn empty_log(&self) -> Result<bool, StoreError> {
-        let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
-            .fetch_one(&self.write)
+        if !self.database.is_file() {
+            return Ok(true);
+        }
+        let row = query("PRAGMA wal_checkpoint(TRUNCATE)")
+            .fetch_one(self.database.writing())
             .await?;
-        Ok(row.try_get::<i64, _>(0)? == 0)
+        Ok(row.try_get::<i64>("busy")? == 0)
     }
 
     /// Removes deliveries and effects that were over before this moment; says how many there were.
@@ -113,27 +119,24 @@ impl Store {
     ) -> Result<u64, StoreError> {
         let mut removed = 0;
         loop {
-            let done = sqlx::query(statement)
+            let done = query(statement)
                 .bind(before.0)
                 .bind(BATCH_ROWS)
-                .execute(&self.write)
+                .execute(self.database.writing())
                 .await?;
-            if done.rows_affected() == 0 {
+            if done == 0 {
                 return Ok(removed);
             }
-            removed += done.rows_affected();
+            removed += done;
         }
     }
 }
 
-async fn deleted_before(
-    transaction: &mut Transaction<'static, Sqlite>,
-    id: &TaskId,
-) -> Result<Deleted, StoreError> {
-    let row = sqlx::query("SELECT person FROM audit WHERE task = $1 AND act = $2 LIMIT 1")
+async fn deleted_before(transaction: &mut Unit, id: &TaskId) -> Result<Deleted, StoreError> {
+    let row = query("SELECT person FROM audit WHERE task = $1 AND act = $2 LIMIT 1")
         .bind(&id.0)
         .bind(DELETE_ACT)
-        .fetch_optional(&mut **transaction)
+        .fetch_optional(&mut *transaction)
         .await?;
     let Some(row) = row else {
         return Ok(Deleted::Unknown);
@@ -143,26 +146,20 @@ async fn deleted_before(
 }
 
 /// Whether anything of the task, or anything said where it lived, has still to be dealt with.
-async fn waits(
-    transaction: &mut Transaction<'static, Sqlite>,
-    task: &Task,
-) -> Result<bool, StoreError> {
-    let row = sqlx::query(
+async fn waits(transaction: &mut Unit, task: &Task) -> Result<bool, StoreError> {
+    let row = query(
         "SELECT (SELECT count(*) FROM outbox WHERE task = $1 AND state IN ('ready', 'leased'))
               + (SELECT count(*) FROM inbox WHERE state = 'waiting' AND (conversation IN ($1, $2) OR body LIKE $3)) AS open",
     )
     .bind(&task.id.0)
     .bind(&task.conversation.0)
     .bind(format!("%{}%", task.id))
-    .fetch_one(&mut **transaction)
+    .fetch_one(&mut *transaction)
     .await?;
-    Ok(row.try_get::<i64, _>("open")? > 0)
+    Ok(row.try_get::<i64>("open")? > 0)
 }
 
-async fn remove_rows(
-    transaction: &mut Transaction<'static, Sqlite>,
-    task: &Task,
-) -> Result<(), StoreError> {
+async fn remove_rows(transaction: &mut Unit, task: &Task) -> Result<(), StoreError> {
     for statement in [
         "DELETE FROM run_log WHERE task = $1",
         "DELETE FROM runs WHERE task = $1",
@@ -172,25 +169,25 @@ async fn remove_rows(
         "DELETE FROM tasks WHERE id = $1",
         "UPDATE audit SET detail = '' WHERE task = $1",
     ] {
-        sqlx::query(statement)
+        query(statement)
             .bind(&task.id.0)
-            .execute(&mut **transaction)
+            .execute(&mut *transaction)
             .await?;
     }
     // Whispers and answers in the same conversation that were of no task.
-    sqlx::query("DELETE FROM outbox WHERE task = '' AND conversation = $1 AND state NOT IN ('ready', 'leased')")
+    query("DELETE FROM outbox WHERE task = '' AND conversation = $1 AND state NOT IN ('ready', 'leased')")
         .bind(&task.conversation.0)
-        .execute(&mut **transaction)
+        .execute(&mut *transaction)
         .await?;
     // A forge's delivery names the task in its branch, and has the pull request's words in it.
-    sqlx::query(
+    query(
         "UPDATE inbox SET body = 'null', error = NULL
          WHERE state <> 'waiting' AND (conversation IN ($1, $2) OR body LIKE $3)",
     )
     .bind(&task.id.0)
     .bind(&task.conversation.0)
     .bind(format!("%{}%", task.id))
-    .execute(&mut **transaction)
+    .execute(&mut *transaction)
     .await?;
     Ok(())
 }
@@ -210,14 +207,14 @@ mod tests {
     const LINES: usize = 600;
 
     async fn task(store: &Store, id: &str, state: &str, changed: i64) {
-        sqlx::query(
+        query(
             "INSERT INTO tasks (id, conversation, requester, state, slot, version, document, opened_ms, changed_ms, queued_ms)
              VALUES ($1, $1, 'p:ana', $2, 'none', 1, '{}', 0, $3, 0)",
         )
         .bind(id)
         .bind(state)
         .bind(changed)
-        .execute(&store.write)
+        .execute(store.database.writing())
         .await
         .unwrap();
     }

@@ -1,8 +1,10 @@
 //! What people decided about hosts: for one task, or for a repository.
 
-use sqlx::{Row, sqlite::SqliteRow};
-
-use super::{Store, StoreError, moment};
+use super::{
+    Store, StoreError,
+    database::{Row, query},
+    moment,
+};
 use crate::domain::{
     TaskId, Timestamp,
     network::{NetworkGrant, Verdict},
@@ -45,14 +47,14 @@ impl Store {
         };
         let mut transaction = self.begin().await?;
         if scope.is_empty() {
-            sqlx::query("DELETE FROM network_grants WHERE repository = $1 AND host = $2 AND port = $3 AND task <> ''")
+            query("DELETE FROM network_grants WHERE repository = $1 AND host = $2 AND port = $3 AND task <> ''")
                 .bind(&repository)
                 .bind(&host)
                 .bind(i64::from(grant.port))
-                .execute(&mut *transaction)
+                .execute(&mut transaction)
                 .await?;
         }
-        sqlx::query(
+        query(
             "INSERT INTO network_grants (repository, task, host, port, verdict, person, road, decided_in, at_ms)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
              ON CONFLICT (repository, task, host, port) DO UPDATE SET
@@ -69,7 +71,7 @@ impl Store {
         .bind(format!("{:?}", grant.decision.road).to_lowercase())
         .bind(&task.0)
         .bind(grant.decision.at.0)
-        .execute(&mut *transaction)
+        .execute(&mut transaction)
         .await?;
         transaction.commit().await?;
         Ok(())
@@ -81,14 +83,14 @@ impl Store {
         repository: &RepositoryName,
         task: Option<&TaskId>,
     ) -> Result<Vec<StoredGrant>, StoreError> {
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT host, port, verdict, person, decided_in, at_ms FROM network_grants
              WHERE repository = $1 AND task IN ('', $2) ORDER BY verdict = 'never' DESC, at_ms DESC LIMIT $3",
         )
         .bind(repository.0.to_lowercase())
         .bind(task.map_or("", |task| task.0.as_str()))
         .bind(GRANTS_MAX)
-        .fetch_all(&self.read)
+        .fetch_all(self.database.reading())
         .await?;
         rows.iter().map(stored_grant).collect()
     }
@@ -99,20 +101,20 @@ impl Store {
         repository: &RepositoryName,
         host: &str,
     ) -> Result<u64, StoreError> {
-        let done = sqlx::query("DELETE FROM network_grants WHERE repository = $1 AND host = $2")
+        let done = query("DELETE FROM network_grants WHERE repository = $1 AND host = $2")
             .bind(repository.0.to_lowercase())
             .bind(host.to_lowercase())
-            .execute(&self.write)
+            .execute(self.database.writing())
             .await?;
-        Ok(done.rows_affected())
+        Ok(done)
     }
 }
 
-fn stored_grant(row: &SqliteRow) -> Result<StoredGrant, StoreError> {
+fn stored_grant(row: &Row) -> Result<StoredGrant, StoreError> {
     let verdict: String = row.try_get("verdict")?;
     Ok(StoredGrant {
         host: row.try_get("host")?,
-        port: u16::try_from(row.try_get::<i64, _>("port")?).unwrap_or_default(),
+        port: u16::try_from(row.try_get::<i64>("port")?).unwrap_or_default(),
         // The column allows no other word; the one that opens nothing stands for what cannot be.
         verdict: Verdict::named(&verdict).unwrap_or(Verdict::Never),
         person: row.try_get("person")?,

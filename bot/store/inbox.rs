@@ -1,9 +1,8 @@
 //! Deliveries: everything that comes in, stored before it is answered. A repeat is a no-op.
 
 use serde_json::Value;
-use sqlx::Row;
 
-use super::{Store, StoreError, fresh_id, moment};
+use super::{Store, StoreError, database::query, fresh_id, moment};
 use crate::domain::Timestamp;
 
 /// Where a delivery came from.
@@ -94,7 +93,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Accepted, StoreError> {
         let body = serde_json::to_string(&delivery.body)?;
-        let done = sqlx::query(
+        let done = query(
             "INSERT INTO inbox (id, source, delivery_key, conversation, body, state, attempts, due_ms, received_ms)
              VALUES ($1, $2, $3, $4, $5, 'waiting', 0, $6, $6) ON CONFLICT (source, delivery_key) DO NOTHING",
         )
@@ -104,9 +103,9 @@ impl Store {
         .bind(&delivery.conversation)
         .bind(body)
         .bind(now.0)
-        .execute(&self.write)
+        .execute(self.database.writing())
         .await?;
-        Ok(if done.rows_affected() == 1 {
+        Ok(if done == 1 {
             Accepted::Stored
         } else {
             Accepted::Repeated
@@ -115,17 +114,17 @@ impl Store {
 
     /// The oldest delivery that is due and has no older one waiting in its conversation.
     pub async fn next_delivery(&self, now: Timestamp) -> Result<Option<Delivery>, StoreError> {
-        let row = sqlx::query(
+        let row = query(
             "SELECT id, source, conversation, body, attempts, received_ms FROM inbox AS i
              WHERE state = 'waiting' AND due_ms <= $1
                AND NOT EXISTS (SELECT 1 FROM inbox AS e WHERE e.state = 'waiting' AND e.conversation = i.conversation AND e.id < i.id)
              ORDER BY id LIMIT 1",
         )
         .bind(now.0)
-        .fetch_optional(&self.read)
+        .fetch_optional(self.database.reading())
         .await?;
         let Some(row) = row else { return Ok(None) };
-        let Some(source) = Source::named(row.try_get::<&str, _>("source")?) else {
+        let Some(source) = Source::named(row.try_get::<&str>("source")?) else {
             return Ok(None);
         };
         Ok(Some(Delivery {
@@ -145,11 +144,11 @@ impl Store {
         until: Timestamp,
         error: &str,
     ) -> Result<(), StoreError> {
-        sqlx::query("UPDATE inbox SET attempts = attempts + 1, due_ms = $2, error = $3 WHERE id = $1 AND state = 'waiting'")
+        query("UPDATE inbox SET attempts = attempts + 1, due_ms = $2, error = $3 WHERE id = $1 AND state = 'waiting'")
             .bind(id)
             .bind(until.0)
             .bind(error)
-            .execute(&self.write)
+            .execute(self.database.writing())
             .await?;
         Ok(())
     }
@@ -162,22 +161,22 @@ impl Store {
         error: &str,
         remains: &Value,
     ) -> Result<(), StoreError> {
-        sqlx::query("UPDATE inbox SET state = 'dead', handled_ms = $2, error = $3, body = $4 WHERE id = $1 AND state = 'waiting'")
+        query("UPDATE inbox SET state = 'dead', handled_ms = $2, error = $3, body = $4 WHERE id = $1 AND state = 'waiting'")
             .bind(id)
             .bind(now.0)
             .bind(error)
             .bind(remains.to_string())
-            .execute(&self.write)
+            .execute(self.database.writing())
             .await?;
         Ok(())
     }
 
     /// How many deliveries wait, and since when the oldest does.
     pub async fn inbox_depth(&self) -> Result<(i64, Option<Timestamp>), StoreError> {
-        let row = sqlx::query("SELECT count(*) AS depth, min(received_ms) AS oldest FROM inbox WHERE state = 'waiting'").fetch_one(&self.read).await?;
+        let row = query("SELECT count(*) AS depth, min(received_ms) AS oldest FROM inbox WHERE state = 'waiting'").fetch_one(self.database.reading()).await?;
         Ok((
             row.try_get("depth")?,
-            row.try_get::<Option<i64>, _>("oldest")?.map(moment),
+            row.try_get::<Option<i64>>("oldest")?.map(moment),
         ))
     }
 }

@@ -11,7 +11,9 @@
 //! - [`vault`]: secrets that have to be kept, sealed
 
 pub mod backup;
+mod database;
 pub mod deletion;
+mod dialect;
 pub mod grants;
 pub mod inbox;
 pub mod outbox;
@@ -20,26 +22,13 @@ pub mod runs;
 pub mod tasks;
 pub mod vault;
 
-use std::{str::FromStr, time::Duration};
-
-use sqlx::{
-    SqlitePool,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
-};
-
 use crate::domain::Timestamp;
-
-/// The most readers at once.
-const READERS_MAX: u32 = 4;
-/// How long a statement waits for a lock that another process holds.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+use database::{Database, Unit, query};
 
 /// The database.
 #[derive(Debug, Clone)]
 pub struct Store {
-    read: SqlitePool,
-    /// One connection: SQLite has one writer, and a second one only waits.
-    write: SqlitePool,
+    database: Database,
 }
 
 /// Why the database did not do what it was asked.
@@ -51,6 +40,11 @@ pub enum StoreError {
     /// The database refused.
     #[error("the database refused")]
     Database(#[from] sqlx::Error),
+    /// A newer program has worked with it.
+    #[error(
+        "the database was last used by a newer Deckhand (its schema has step {0}, which this one does not know); start that one, or go back to a backup"
+    )]
+    Newer(i64),
     /// The schema cannot be brought up to date.
     #[error("the schema cannot be brought up to date")]
     Migration(#[from] sqlx::migrate::MigrateError),
@@ -65,37 +59,22 @@ pub enum StoreError {
 impl Store {
     /// Opens the database, makes it where it is missing, and brings its schema up to date.
     ///
-    /// `sqlite:PATH` and `sqlite::memory:` are understood.
+    /// `sqlite:PATH`, `sqlite::memory:` and `postgres://…` are understood.
     ///
-    /// The one process that works calls this: what an earlier one had begun is open again.
+    /// Who works calls this. A file has one such process: what an earlier one had begun is open again.
     pub async fn open(address: &str) -> Result<Self, StoreError> {
         let store = Self::open_beside(address).await?;
-        store.take_back_leases().await?;
+        if store.database.is_file() {
+            store.take_back_leases().await?;
+        }
         Ok(store)
     }
 
     /// The same beside a process that works: nothing that it has in hand is touched.
     pub async fn open_beside(address: &str) -> Result<Self, StoreError> {
-        let options = SqliteConnectOptions::from_str(address)
-            .map_err(|error| StoreError::Address(error.to_string()))?
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            // Full: what was answered to a platform has to survive a power cut.
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(BUSY_TIMEOUT)
-            // What is written over is gone from the file too: people paste secrets.
-            .pragma("secure_delete", "ON")
-            .foreign_keys(true);
-        let write = SqlitePoolOptions::new()
-            .max_connections(1)
-            .connect_with(options.clone())
-            .await?;
-        sqlx::migrate!().run(&write).await?;
-        let read = SqlitePoolOptions::new()
-            .max_connections(READERS_MAX)
-            .connect_with(options.read_only(true))
-            .await?;
-        Ok(Self { read, write })
+        Ok(Self {
+            database: Database::open(address).await?,
+        })
     }
 
     /// Whether the database takes a write now.
@@ -103,8 +82,8 @@ impl Store {
         let Ok(mut transaction) = self.begin().await else {
             return false;
         };
-        let wrote = sqlx::query("UPDATE outbox SET attempts = attempts WHERE id = ''")
-            .execute(&mut *transaction)
+        let wrote = query("UPDATE outbox SET attempts = attempts WHERE id = ''")
+            .execute(&mut transaction)
             .await
             .is_ok();
         transaction.rollback().await.is_ok() && wrote
@@ -112,13 +91,11 @@ impl Store {
 
     /// Writes everything out and closes.
     pub async fn close(&self) {
-        self.read.close().await;
-        self.write.close().await;
+        self.database.close().await;
     }
 
-    async fn begin(&self) -> Result<sqlx::Transaction<'static, sqlx::Sqlite>, StoreError> {
-        // IMMEDIATE: a deferred transaction that reads first cannot be upgraded when somebody wrote in between.
-        Ok(self.write.begin_with("BEGIN IMMEDIATE").await?)
+    async fn begin(&self) -> Result<Unit, StoreError> {
+        self.database.begin().await
     }
 }
 
@@ -131,3 +108,6 @@ pub fn fresh_id() -> String {
 fn moment(milliseconds: i64) -> Timestamp {
     Timestamp(milliseconds)
 }
+
+#[cfg(test)]
+mod tests;

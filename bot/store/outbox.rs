@@ -1,8 +1,6 @@
 //! Effects: everything that has to be done, one after the other in each lane.
 
-use sqlx::Row;
-
-use super::{Store, StoreError, moment};
+use super::{Store, StoreError, database::query, moment};
 use crate::domain::{TaskId, Timestamp, conversation::ConversationId, effect::Effect};
 
 /// An effect that was taken out to be done.
@@ -25,7 +23,7 @@ pub struct Claimed {
 impl Store {
     /// Takes the oldest effect that is due and has no older one open in its lane.
     pub async fn claim_effect(&self, now: Timestamp) -> Result<Option<Claimed>, StoreError> {
-        let row = sqlx::query(
+        let row = query(
             "UPDATE outbox SET state = 'leased', attempts = attempts + 1 WHERE id = (
                  SELECT id FROM outbox AS o WHERE state = 'ready' AND due_ms <= $1
                    AND NOT EXISTS (SELECT 1 FROM outbox AS e WHERE e.lane = o.lane AND e.state IN ('ready', 'leased') AND e.id < o.id)
@@ -33,7 +31,7 @@ impl Store {
              RETURNING id, task, conversation, effect, attempts, created_ms",
         )
         .bind(now.0)
-        .fetch_optional(&self.write)
+        .fetch_optional(self.database.writing())
         .await?;
         let Some(row) = row else { return Ok(None) };
         let task: String = row.try_get("task")?;
@@ -69,12 +67,12 @@ impl Store {
         now: Timestamp,
         error: Option<&str>,
     ) -> Result<(), StoreError> {
-        sqlx::query("UPDATE outbox SET state = $2, done_ms = $3, error = $4 WHERE id = $1 AND state = 'leased'")
+        query("UPDATE outbox SET state = $2, done_ms = $3, error = $4 WHERE id = $1 AND state = 'leased'")
             .bind(id)
             .bind(state)
             .bind(now.0)
             .bind(error)
-            .execute(&self.write)
+            .execute(self.database.writing())
             .await?;
         Ok(())
     }
@@ -86,36 +84,36 @@ impl Store {
         until: Timestamp,
         error: &str,
     ) -> Result<(), StoreError> {
-        sqlx::query("UPDATE outbox SET state = 'ready', due_ms = $2, error = $3 WHERE id = $1 AND state = 'leased'")
+        query("UPDATE outbox SET state = 'ready', due_ms = $2, error = $3 WHERE id = $1 AND state = 'leased'")
             .bind(id)
             .bind(until.0)
             .bind(error)
-            .execute(&self.write)
+            .execute(self.database.writing())
             .await?;
         Ok(())
     }
 
     /// How many effects are open, and since when the oldest is.
     pub async fn outbox_depth(&self) -> Result<(i64, Option<Timestamp>), StoreError> {
-        let row = sqlx::query("SELECT count(*) AS depth, min(created_ms) AS oldest FROM outbox WHERE state IN ('ready', 'leased')").fetch_one(&self.read).await?;
+        let row = query("SELECT count(*) AS depth, min(created_ms) AS oldest FROM outbox WHERE state IN ('ready', 'leased')").fetch_one(self.database.reading()).await?;
         Ok((
             row.try_get("depth")?,
-            row.try_get::<Option<i64>, _>("oldest")?.map(moment),
+            row.try_get::<Option<i64>>("oldest")?.map(moment),
         ))
     }
 
     /// When the next effect that waits for its time is due.
     pub async fn next_effect_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        let row = sqlx::query("SELECT min(due_ms) AS due FROM outbox WHERE state = 'ready'")
-            .fetch_one(&self.read)
+        let row = query("SELECT min(due_ms) AS due FROM outbox WHERE state = 'ready'")
+            .fetch_one(self.database.reading())
             .await?;
-        Ok(row.try_get::<Option<i64>, _>("due")?.map(moment))
+        Ok(row.try_get::<Option<i64>>("due")?.map(moment))
     }
 
     /// This process is the only one, so what an earlier one had begun is open again.
     pub(super) async fn take_back_leases(&self) -> Result<(), StoreError> {
-        sqlx::query("UPDATE outbox SET state = 'ready' WHERE state = 'leased'")
-            .execute(&self.write)
+        query("UPDATE outbox SET state = 'ready' WHERE state = 'leased'")
+            .execute(self.database.writing())
             .await?;
         Ok(())
     }

@@ -1,8 +1,6 @@
 //! Where on a surface each thing stands, so that it can be edited, marked and recognised.
 
-use sqlx::Row;
-
-use super::{Store, StoreError};
+use super::{Store, StoreError, database::query};
 use crate::domain::{
     TaskId,
     conversation::{ConversationId, LineRef},
@@ -25,7 +23,7 @@ pub struct Post {
 impl Store {
     /// Remembers where something stands.
     pub async fn remember_post(&self, post: &Post, reference: &LineRef) -> Result<(), StoreError> {
-        sqlx::query(
+        query(
             "INSERT INTO posts (conversation, slot, task, reference) VALUES ($1, $2, $3, $4)
              ON CONFLICT (conversation, slot) DO UPDATE SET reference = excluded.reference",
         )
@@ -33,17 +31,17 @@ impl Store {
         .bind(keyed(post))
         .bind(&post.task.0)
         .bind(&reference.0)
-        .execute(&self.write)
+        .execute(self.database.writing())
         .await?;
         Ok(())
     }
 
     /// Where something stands, if it does.
     pub async fn find_post(&self, post: &Post) -> Result<Option<LineRef>, StoreError> {
-        let row = sqlx::query("SELECT reference FROM posts WHERE conversation = $1 AND slot = $2")
+        let row = query("SELECT reference FROM posts WHERE conversation = $1 AND slot = $2")
             .bind(&post.conversation.0)
             .bind(keyed(post))
-            .fetch_optional(&self.read)
+            .fetch_optional(self.database.reading())
             .await?;
         row.map(|row| Ok(LineRef(row.try_get("reference")?)))
             .transpose()
@@ -51,9 +49,9 @@ impl Store {
 
     /// What stands there, if it is ours or a request to us.
     pub async fn post_at(&self, reference: &LineRef) -> Result<Option<Post>, StoreError> {
-        let row = sqlx::query("SELECT conversation, slot, task FROM posts WHERE reference = $1")
+        let row = query("SELECT conversation, slot, task FROM posts WHERE reference = $1")
             .bind(&reference.0)
-            .fetch_optional(&self.read)
+            .fetch_optional(self.database.reading())
             .await?;
         let Some(row) = row else { return Ok(None) };
         let task = TaskId(row.try_get("task")?);

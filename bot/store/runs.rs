@@ -1,9 +1,12 @@
 //! Runs: which sandbox belongs to which run, how far its protocol was read, and what it did.
 
 use serde_json::Value;
-use sqlx::Row;
 
-use super::{Store, StoreError, fresh_id, moment};
+use super::{
+    Store, StoreError,
+    database::{Row, query},
+    fresh_id, moment,
+};
 use crate::domain::{RunNumber, TaskId, Timestamp};
 
 /// A run as it is stored.
@@ -74,7 +77,7 @@ pub struct LogLine {
 impl Store {
     /// Remembers a run before its sandbox is started. A repeat changes nothing.
     pub async fn open_run(&self, run: &StoredRun) -> Result<(), StoreError> {
-        sqlx::query(
+        query(
             "INSERT INTO runs (task, number, kind, agent, sandbox, state, started_ms) VALUES ($1, $2, $3, $4, $5, 'live', $6)
              ON CONFLICT (task, number) DO NOTHING",
         )
@@ -84,7 +87,7 @@ impl Store {
         .bind(&run.agent)
         .bind(&run.sandbox)
         .bind(run.started.0)
-        .execute(&self.write)
+        .execute(self.database.writing())
         .await?;
         Ok(())
     }
@@ -96,11 +99,11 @@ impl Store {
         number: RunNumber,
         resume: &Value,
     ) -> Result<(), StoreError> {
-        sqlx::query("UPDATE runs SET resume = $3 WHERE task = $1 AND number = $2")
+        query("UPDATE runs SET resume = $3 WHERE task = $1 AND number = $2")
             .bind(&task.0)
             .bind(i64::from(number.0))
             .bind(resume.to_string())
-            .execute(&self.write)
+            .execute(self.database.writing())
             .await?;
         Ok(())
     }
@@ -112,28 +115,28 @@ impl Store {
         number: RunNumber,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        sqlx::query("UPDATE runs SET state = 'ended', ended_ms = $3 WHERE task = $1 AND number = $2 AND state = 'live'")
+        query("UPDATE runs SET state = 'ended', ended_ms = $3 WHERE task = $1 AND number = $2 AND state = 'live'")
             .bind(&task.0)
             .bind(i64::from(number.0))
             .bind(now.0)
-            .execute(&self.write)
+            .execute(self.database.writing())
             .await?;
         Ok(())
     }
 
     /// Every run that was live when it was last heard of.
     pub async fn live_runs(&self) -> Result<Vec<StoredRun>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM runs WHERE state = 'live'")
-            .fetch_all(&self.read)
+        let rows = query("SELECT * FROM runs WHERE state = 'live'")
+            .fetch_all(self.database.reading())
             .await?;
         rows.iter().map(stored_run).collect()
     }
 
     /// The runs of one task.
     pub async fn runs_of(&self, task: &TaskId) -> Result<Vec<StoredRun>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM runs WHERE task = $1 ORDER BY number")
+        let rows = query("SELECT * FROM runs WHERE task = $1 ORDER BY number")
             .bind(&task.0)
-            .fetch_all(&self.read)
+            .fetch_all(self.database.reading())
             .await?;
         rows.iter().map(stored_run).collect()
     }
@@ -147,14 +150,14 @@ impl Store {
         body: &Value,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO run_log (id, task, run, at_ms, kind, body) VALUES ($1, $2, $3, $4, $5, $6)")
+        query("INSERT INTO run_log (id, task, run, at_ms, kind, body) VALUES ($1, $2, $3, $4, $5, $6)")
             .bind(fresh_id())
             .bind(&task.0)
             .bind(i64::from(run.0))
             .bind(now.0)
             .bind(kind.name())
             .bind(body.to_string())
-            .execute(&self.write)
+            .execute(self.database.writing())
             .await?;
         Ok(())
     }
@@ -166,11 +169,11 @@ impl Store {
         after: &str,
         limit: u32,
     ) -> Result<Vec<LogLine>, StoreError> {
-        let rows = sqlx::query("SELECT id, run, at_ms, kind, body FROM run_log WHERE task = $1 AND id > $2 ORDER BY id LIMIT $3")
+        let rows = query("SELECT id, run, at_ms, kind, body FROM run_log WHERE task = $1 AND id > $2 ORDER BY id LIMIT $3")
             .bind(&task.0)
             .bind(after)
             .bind(i64::from(limit))
-            .fetch_all(&self.read)
+            .fetch_all(self.database.reading())
             .await?;
         rows.iter()
             .map(|row| {
@@ -186,7 +189,7 @@ impl Store {
     }
 }
 
-fn stored_run(row: &sqlx::sqlite::SqliteRow) -> Result<StoredRun, StoreError> {
+fn stored_run(row: &Row) -> Result<StoredRun, StoreError> {
     Ok(StoredRun {
         task: TaskId(row.try_get("task")?),
         number: run_number(row.try_get("number")?),
@@ -194,11 +197,11 @@ fn stored_run(row: &sqlx::sqlite::SqliteRow) -> Result<StoredRun, StoreError> {
         agent: row.try_get("agent")?,
         sandbox: row.try_get("sandbox")?,
         resume: row
-            .try_get::<Option<String>, _>("resume")?
+            .try_get::<Option<String>>("resume")?
             .map(|text| serde_json::from_str(&text))
             .transpose()?,
         started: moment(row.try_get("started_ms")?),
-        ended: row.try_get::<Option<i64>, _>("ended_ms")?.map(moment),
+        ended: row.try_get::<Option<i64>>("ended_ms")?.map(moment),
     })
 }
 

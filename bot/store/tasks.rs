@@ -1,9 +1,13 @@
 //! Tasks, and the one transaction that moves them.
 
 use serde_json::Value;
-use sqlx::{Row, Sqlite, Transaction, sqlite::SqliteRow};
 
-use super::{Store, StoreError, fresh_id, posts::REQUEST_SLOT};
+use super::{
+    Store, StoreError,
+    database::{Row, Unit, query},
+    dialect, fresh_id,
+    posts::REQUEST_SLOT,
+};
 use crate::domain::{
     TaskId, Timestamp,
     conversation::{ConversationId, LineRef, PersonId},
@@ -49,9 +53,9 @@ pub struct Transition {
 impl Store {
     /// Reads one task.
     pub async fn task(&self, id: &TaskId) -> Result<Option<Stored>, StoreError> {
-        let row = sqlx::query("SELECT document, version FROM tasks WHERE id = $1")
+        let row = query("SELECT document, version FROM tasks WHERE id = $1")
             .bind(&id.0)
-            .fetch_optional(&self.read)
+            .fetch_optional(self.database.reading())
             .await?;
         row.as_ref().map(stored).transpose()
     }
@@ -61,9 +65,9 @@ impl Store {
         &self,
         conversation: &ConversationId,
     ) -> Result<Option<Stored>, StoreError> {
-        let row = sqlx::query("SELECT document, version FROM tasks WHERE conversation = $1 ORDER BY opened_ms DESC, id DESC LIMIT 1")
+        let row = query("SELECT document, version FROM tasks WHERE conversation = $1 ORDER BY opened_ms DESC, id DESC LIMIT 1")
             .bind(&conversation.0)
-            .fetch_optional(&self.read)
+            .fetch_optional(self.database.reading())
             .await?;
         row.as_ref().map(stored).transpose()
     }
@@ -73,9 +77,9 @@ impl Store {
         &self,
         conversation: &ConversationId,
     ) -> Result<bool, StoreError> {
-        let row = sqlx::query("SELECT 1 FROM tasks WHERE conversation = $1 LIMIT 1")
+        let row = query("SELECT 1 FROM tasks WHERE conversation = $1 LIMIT 1")
             .bind(&conversation.0)
-            .fetch_optional(&self.read)
+            .fetch_optional(self.database.reading())
             .await?;
         Ok(row.is_some())
     }
@@ -86,10 +90,10 @@ impl Store {
         requester: Option<&PersonId>,
         limit: u32,
     ) -> Result<Vec<Task>, StoreError> {
-        let rows = sqlx::query("SELECT document, version FROM tasks WHERE ($1 = '' OR requester = $1) ORDER BY opened_ms DESC, id DESC LIMIT $2")
+        let rows = query("SELECT document, version FROM tasks WHERE ($1 = '' OR requester = $1) ORDER BY opened_ms DESC, id DESC LIMIT $2")
             .bind(requester.map_or("", |person| person.0.as_str()))
             .bind(i64::from(limit))
-            .fetch_all(&self.read)
+            .fetch_all(self.database.reading())
             .await?;
         rows.iter()
             .map(|row| stored(row).map(|stored| stored.task))
@@ -98,9 +102,9 @@ impl Store {
 
     /// Every task in one of these states.
     pub async fn tasks_in(&self, state: &str) -> Result<Vec<Stored>, StoreError> {
-        let rows = sqlx::query("SELECT document, version FROM tasks WHERE state = $1")
+        let rows = query("SELECT document, version FROM tasks WHERE state = $1")
             .bind(state)
-            .fetch_all(&self.read)
+            .fetch_all(self.database.reading())
             .await?;
         rows.iter().map(stored).collect()
     }
@@ -119,8 +123,8 @@ impl Store {
 
     /// How many tasks of each state there are.
     pub async fn tasks_by_state(&self) -> Result<Vec<(String, i64)>, StoreError> {
-        let rows = sqlx::query("SELECT state, count(*) AS number FROM tasks GROUP BY state")
-            .fetch_all(&self.read)
+        let rows = query("SELECT state, count(*) AS number FROM tasks GROUP BY state")
+            .fetch_all(self.database.reading())
             .await?;
         rows.iter()
             .map(|row| Ok((row.try_get("state")?, row.try_get("number")?)))
@@ -129,11 +133,11 @@ impl Store {
 
     /// How many tasks use the machine or were promised to, and how many wait.
     pub async fn slots(&self) -> Result<(i64, i64), StoreError> {
-        let row = sqlx::query(
+        let row = query(
             "SELECT (SELECT count(*) FROM tasks WHERE slot <> 'none') AS taken,
                     (SELECT count(*) FROM tasks WHERE state = 'queued' AND slot = 'none') AS waiting",
         )
-        .fetch_one(&self.read)
+        .fetch_one(self.database.reading())
         .await?;
         Ok((row.try_get("taken")?, row.try_get("waiting")?))
     }
@@ -144,15 +148,23 @@ impl Store {
         limit: u32,
         now: Timestamp,
     ) -> Result<Option<TaskId>, StoreError> {
+        // Mostly nobody waits, and then nothing has to be locked to know it.
+        let (taken, waiting) = self.slots().await?;
+        if waiting == 0 || taken >= i64::from(limit) {
+            return Ok(None);
+        }
         let mut transaction = self.begin().await?;
-        let row = sqlx::query(
+        if let Some(turn) = dialect::slots_to_itself(&self.database) {
+            turn.execute(&mut transaction).await?;
+        }
+        let row = query(
             "UPDATE tasks SET slot = 'granted' WHERE id = (
                  SELECT id FROM tasks WHERE state = 'queued' AND slot = 'none' ORDER BY queued_ms, id LIMIT 1)
                AND (SELECT count(*) FROM tasks WHERE slot <> 'none') < $1
              RETURNING id, version, conversation",
         )
         .bind(i64::from(limit))
-        .fetch_optional(&mut *transaction)
+        .fetch_optional(&mut transaction)
         .await?;
         let Some(row) = row else { return Ok(None) };
         let (id, version, conversation): (String, i64, String) = (
@@ -160,7 +172,7 @@ impl Store {
             row.try_get("version")?,
             row.try_get("conversation")?,
         );
-        sqlx::query(
+        query(
             "INSERT INTO inbox (id, source, delivery_key, conversation, body, state, attempts, due_ms, received_ms)
              VALUES ($1, 'work', $2, $3, $4, 'waiting', 0, $5, $5) ON CONFLICT (source, delivery_key) DO NOTHING",
         )
@@ -169,7 +181,7 @@ impl Store {
         .bind(conversation)
         .bind(serde_json::json!({"task": id, "event": {"event": "slot_granted"}}).to_string())
         .bind(now.0)
-        .execute(&mut *transaction)
+        .execute(&mut transaction)
         .await?;
         transaction.commit().await?;
         Ok(Some(TaskId(id)))
@@ -177,10 +189,10 @@ impl Store {
 
     /// How the queue stands before each waiting task: its identifier and how many go first.
     pub async fn queue(&self) -> Result<Vec<TaskId>, StoreError> {
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT id FROM tasks WHERE state = 'queued' AND slot = 'none' ORDER BY queued_ms, id",
         )
-        .fetch_all(&self.read)
+        .fetch_all(self.database.reading())
         .await?;
         rows.iter()
             .map(|row| Ok(TaskId(row.try_get("id")?)))
@@ -196,13 +208,13 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
-        let done = sqlx::query("UPDATE inbox SET state = 'done', handled_ms = $2, error = NULL, body = $3 WHERE id = $1 AND state = 'waiting'")
+        let done = query("UPDATE inbox SET state = 'done', handled_ms = $2, error = NULL, body = $3 WHERE id = $1 AND state = 'waiting'")
             .bind(&transition.delivery)
             .bind(now.0)
             .bind(remains.to_string())
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await?;
-        if done.rows_affected() != 1 {
+        if done != 1 {
             return Err(StoreError::Conflict);
         }
         if let Some(stored) = &transition.task {
@@ -223,14 +235,14 @@ impl Store {
             .await?;
         }
         for entry in &transition.audit {
-            sqlx::query("INSERT INTO audit (id, task, at_ms, person, act, detail) VALUES ($1, $2, $3, $4, $5, $6)")
+            query("INSERT INTO audit (id, task, at_ms, person, act, detail) VALUES ($1, $2, $3, $4, $5, $6)")
                 .bind(fresh_id())
                 .bind(task.as_ref().map_or("", |task| task.0.as_str()))
                 .bind(now.0)
                 .bind(&entry.person)
                 .bind(&entry.act)
                 .bind(&entry.detail)
-                .execute(&mut *transaction)
+                .execute(&mut transaction)
                 .await?;
         }
         transaction.commit().await?;
@@ -243,9 +255,9 @@ impl Store {
         task: &TaskId,
     ) -> Result<Vec<(Timestamp, AuditEntry)>, StoreError> {
         let rows =
-            sqlx::query("SELECT at_ms, person, act, detail FROM audit WHERE task = $1 ORDER BY id")
+            query("SELECT at_ms, person, act, detail FROM audit WHERE task = $1 ORDER BY id")
                 .bind(&task.0)
-                .fetch_all(&self.read)
+                .fetch_all(self.database.reading())
                 .await?;
         rows.iter()
             .map(|row| {
@@ -260,18 +272,14 @@ impl Store {
     }
 }
 
-fn stored(row: &SqliteRow) -> Result<Stored, StoreError> {
+fn stored(row: &Row) -> Result<Stored, StoreError> {
     Ok(Stored {
         task: serde_json::from_str(row.try_get("document")?)?,
         version: row.try_get("version")?,
     })
 }
 
-async fn save(
-    transaction: &mut Transaction<'static, Sqlite>,
-    stored: &Stored,
-    now: Timestamp,
-) -> Result<(), StoreError> {
+async fn save(transaction: &mut Unit, stored: &Stored, now: Timestamp) -> Result<(), StoreError> {
     let task = &stored.task;
     let document = serde_json::to_string(task)?;
     let slot = if task.state.holds_slot() {
@@ -280,7 +288,7 @@ async fn save(
         "none"
     };
     if stored.version == 0 {
-        sqlx::query(
+        query(
             "INSERT INTO tasks (id, conversation, requester, state, slot, version, document, opened_ms, changed_ms, queued_ms)
              VALUES ($1, $2, $3, $4, $5, 1, $6, $7, $8, $9)",
         )
@@ -293,7 +301,7 @@ async fn save(
         .bind(task.opened_at.0)
         .bind(task.changed_at.0)
         .bind(now.0)
-        .execute(&mut **transaction)
+        .execute(&mut *transaction)
         .await?;
         remember_request(
             transaction,
@@ -305,7 +313,7 @@ async fn save(
         return Ok(());
     }
     // A promise of the machine stays while the task is still queued; it is taken up by the event that follows it.
-    let done = sqlx::query(
+    let done = query(
         "UPDATE tasks SET state = $3, document = $4, version = version + 1, changed_ms = $5,
                 slot = CASE WHEN $3 = 'queued' AND state = 'queued' THEN slot ELSE $6 END,
                 queued_ms = CASE WHEN $3 = 'queued' AND state <> 'queued' THEN $7 ELSE queued_ms END
@@ -318,9 +326,9 @@ async fn save(
     .bind(task.changed_at.0)
     .bind(slot)
     .bind(now.0)
-    .execute(&mut **transaction)
+    .execute(&mut *transaction)
     .await?;
-    if done.rows_affected() != 1 {
+    if done != 1 {
         return Err(StoreError::Conflict);
     }
     if matches!(
@@ -336,37 +344,37 @@ async fn save(
 }
 
 async fn remember_request(
-    transaction: &mut Transaction<'static, Sqlite>,
+    transaction: &mut Unit,
     conversation: &ConversationId,
     task: &TaskId,
     reference: &LineRef,
 ) -> Result<(), StoreError> {
-    sqlx::query("INSERT INTO posts (conversation, slot, task, reference) VALUES ($1, $2, $3, $4) ON CONFLICT (conversation, slot) DO NOTHING")
+    query("INSERT INTO posts (conversation, slot, task, reference) VALUES ($1, $2, $3, $4) ON CONFLICT (conversation, slot) DO NOTHING")
         .bind(&conversation.0)
         .bind(format!("{task}:{REQUEST_SLOT}"))
         .bind(&task.0)
         .bind(&reference.0)
-        .execute(&mut **transaction)
+        .execute(&mut *transaction)
         .await?;
     Ok(())
 }
 
 /// A cancelled task says and does nothing more but what follows from the cancel itself.
 async fn drop_everything_open(
-    transaction: &mut Transaction<'static, Sqlite>,
+    transaction: &mut Unit,
     task: &TaskId,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    sqlx::query("UPDATE outbox SET state = 'dropped', done_ms = $2, error = 'cancelled' WHERE task = $1 AND state = 'ready'")
+    query("UPDATE outbox SET state = 'dropped', done_ms = $2, error = 'cancelled' WHERE task = $1 AND state = 'ready'")
         .bind(&task.0)
         .bind(now.0)
-        .execute(&mut **transaction)
+        .execute(&mut *transaction)
         .await?;
     Ok(())
 }
 
 async fn append(
-    transaction: &mut Transaction<'static, Sqlite>,
+    transaction: &mut Unit,
     task: Option<&TaskId>,
     conversation: &ConversationId,
     effect: &Effect,
@@ -387,17 +395,17 @@ async fn append(
     {
         // The newest status wins; an older one that nobody has seen yet is not worth a message. Where the older one
         // was tried, it may stand on the surface all the same, so the newer one has to look before it is said.
-        let row = sqlx::query("SELECT coalesce(max(attempts), 0) AS attempts FROM outbox WHERE lane = $1 AND slot = $2 AND state IN ('ready', 'dropped')")
+        let row = query("SELECT coalesce(max(attempts), 0) AS attempts FROM outbox WHERE lane = $1 AND slot = $2 AND state IN ('ready', 'dropped')")
             .bind(&lane)
             .bind(&slot)
-            .fetch_one(&mut **transaction)
+            .fetch_one(&mut *transaction)
             .await?;
         attempts = row.try_get("attempts")?;
-        sqlx::query("UPDATE outbox SET state = 'dropped', done_ms = $3, error = 'a newer status took its place' WHERE lane = $1 AND slot = $2 AND state = 'ready'")
+        query("UPDATE outbox SET state = 'dropped', done_ms = $3, error = 'a newer status took its place' WHERE lane = $1 AND slot = $2 AND state = 'ready'")
             .bind(&lane)
             .bind(&slot)
             .bind(now.0)
-            .execute(&mut **transaction)
+            .execute(&mut *transaction)
             .await?;
     }
     // A form opens now or never; it waits for nothing.
@@ -406,7 +414,7 @@ async fn append(
     } else {
         lane
     };
-    sqlx::query(
+    query(
         "INSERT INTO outbox (id, task, conversation, lane, slot, effect, state, attempts, due_ms, created_ms)
          VALUES ($1, $2, $3, $4, $5, $6, 'ready', $8, $7, $7)",
     )
@@ -418,7 +426,7 @@ async fn append(
     .bind(serde_json::to_string(effect)?)
     .bind(now.0)
     .bind(attempts)
-    .execute(&mut **transaction)
+    .execute(&mut *transaction)
     .await?;
     Ok(())
 }

@@ -11,9 +11,12 @@ use ring::{
     rand::{SecureRandom as _, SystemRandom},
 };
 use secrecy::{ExposeSecret as _, SecretString};
-use sqlx::Row;
 
-use super::{Store, StoreError, moment};
+use super::{
+    Store, StoreError,
+    database::{Row, query},
+    moment,
+};
 use crate::{
     config::{EncryptionKey, EncryptionKeys, KeyId},
     domain::Timestamp,
@@ -113,7 +116,7 @@ impl Vault {
     ) -> Result<(), VaultError> {
         let key = self.keys.newest();
         let sealed = seal(key, name, secret)?;
-        sqlx::query(
+        query(
             "INSERT INTO secrets (name, key_id, sealed, ends_ms, changed_ms) VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (name) DO UPDATE SET key_id = excluded.key_id, sealed = excluded.sealed, ends_ms = excluded.ends_ms, changed_ms = excluded.changed_ms",
         )
@@ -122,16 +125,16 @@ impl Vault {
         .bind(sealed)
         .bind(ends.0)
         .bind(now.0)
-        .execute(&self.store.write)
+        .execute(self.store.database.writing())
         .await?;
         Ok(())
     }
 
     /// Opens the secret of this name, where there is one.
     pub async fn get(&self, name: &str) -> Result<Option<Kept>, VaultError> {
-        let row = sqlx::query("SELECT name, key_id, sealed, ends_ms FROM secrets WHERE name = $1")
+        let row = query("SELECT name, key_id, sealed, ends_ms FROM secrets WHERE name = $1")
             .bind(name)
-            .fetch_optional(&self.store.read)
+            .fetch_optional(self.store.database.reading())
             .await?;
         let Some(row) = row else { return Ok(None) };
         let row = read(&row)?;
@@ -143,9 +146,9 @@ impl Vault {
 
     /// Forgets the secret of this name.
     pub async fn remove(&self, name: &str) -> Result<(), VaultError> {
-        sqlx::query("DELETE FROM secrets WHERE name = $1")
+        query("DELETE FROM secrets WHERE name = $1")
             .bind(name)
-            .execute(&self.store.write)
+            .execute(self.store.database.writing())
             .await?;
         Ok(())
     }
@@ -175,15 +178,15 @@ impl Vault {
                 }
             };
             // A server may have put another secret there meanwhile; that one stays.
-            let done = sqlx::query("UPDATE secrets SET key_id = $2, sealed = $3, changed_ms = $4 WHERE name = $1 AND sealed = $5")
+            let done = query("UPDATE secrets SET key_id = $2, sealed = $3, changed_ms = $4 WHERE name = $1 AND sealed = $5")
                 .bind(&row.name)
                 .bind(&newest.id().0)
                 .bind(sealed)
                 .bind(now.0)
                 .bind(&row.text)
-                .execute(&self.store.write)
+                .execute(self.store.database.writing())
                 .await?;
-            rotated.sealed_anew += done.rows_affected();
+            rotated.sealed_anew += done;
         }
         trouble.map_or(Ok(rotated), Err)
     }
@@ -198,8 +201,8 @@ impl Vault {
     }
 
     async fn rows(&self) -> Result<Vec<Sealed>, VaultError> {
-        let rows = sqlx::query("SELECT name, key_id, sealed, ends_ms FROM secrets ORDER BY name")
-            .fetch_all(&self.store.read)
+        let rows = query("SELECT name, key_id, sealed, ends_ms FROM secrets ORDER BY name")
+            .fetch_all(self.store.database.reading())
             .await?;
         Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
     }
@@ -217,7 +220,7 @@ impl Vault {
     }
 }
 
-fn read(row: &sqlx::sqlite::SqliteRow) -> Result<Sealed, sqlx::Error> {
+fn read(row: &Row) -> Result<Sealed, sqlx::Error> {
     Ok(Sealed {
         name: row.try_get("name")?,
         key: KeyId(row.try_get("key_id")?),
@@ -399,8 +402,8 @@ mod tests {
             .put("yours", &"another-secret".into(), ENDS, NOW)
             .await
             .expect("stored");
-        sqlx::query("UPDATE secrets SET sealed = (SELECT sealed FROM secrets WHERE name = 'mine') WHERE name = 'yours'")
-            .execute(&store.write)
+        query("UPDATE secrets SET sealed = (SELECT sealed FROM secrets WHERE name = 'mine') WHERE name = 'yours'")
+            .execute(store.database.writing())
             .await
             .expect("changed");
         assert!(matches!(

@@ -4,6 +4,7 @@
 //! - [`github`]: REST in front of real bare repositories over smart HTTP
 //! - [`linear`]: GraphQL executed against the real schema where it is present
 //! - [`models`]: model providers that stream scripted turns in their own wire formats
+//! - [`postgres`]: a database server of one's own
 
 #![cfg_attr(
     test,
@@ -18,4 +19,5 @@
 pub mod github;
 pub mod linear;
 pub mod models;
+pub mod postgres;
 pub mod slack;

@@ -1,0 +1,314 @@
+//! What the store promises, on both databases.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod trouble;
+
+use serde_json::{Value, json};
+
+use super::{
+    Store, StoreError,
+    database::query,
+    fresh_id,
+    inbox::{Accepted, NewDelivery, Source},
+    posts::Post,
+    runs::{LogKind, StoredRun},
+    tasks::{AuditEntry, Transition},
+    vault::Vault,
+};
+use crate::{
+    config::EncryptionKeys,
+    domain::{
+        RunNumber, TaskId, Timestamp,
+        conversation::{ConversationId, LineRef, Person, PersonId, Road, Standing},
+        effect::{Effect, Mark},
+        network::{NetworkDecision, NetworkGrant, Verdict},
+        specification::RepositoryName,
+    },
+};
+
+const NOW: Timestamp = Timestamp(1_000);
+
+/// A store with its address; what it lies in goes with it.
+struct Opened {
+    store: Store,
+    address: String,
+    _folder: Option<tempfile::TempDir>,
+}
+
+/// A fresh store on each of the two databases.
+async fn each_database() -> [Opened; 2] {
+    let folder = tempfile::tempdir().unwrap();
+    let file = format!("sqlite:{}", folder.path().join("db").display());
+    let server = deckhand_world::postgres::fresh_database().await.unwrap();
+    [opened(file, Some(folder)).await, opened(server, None).await]
+}
+
+async fn opened(address: String, folder: Option<tempfile::TempDir>) -> Opened {
+    Opened {
+        store: Store::open(&address).await.unwrap(),
+        address,
+        _folder: folder,
+    }
+}
+
+fn delivery(key: &str, conversation: &str) -> NewDelivery {
+    NewDelivery {
+        source: Source::Slack,
+        key: key.to_owned(),
+        conversation: conversation.to_owned(),
+        body: json!({ "text": key }),
+    }
+}
+
+fn transition(delivery: &super::inbox::Delivery, effects: Vec<Effect>) -> Transition {
+    Transition {
+        delivery: delivery.id.clone(),
+        conversation: ConversationId(delivery.conversation.clone()),
+        task: None,
+        effects,
+        audit: vec![AuditEntry {
+            person: "p:ana".into(),
+            act: "said".into(),
+            detail: "words".into(),
+        }],
+    }
+}
+
+async fn insert_task(store: &Store, id: &str, state: &str, changed: i64) {
+    query(
+        "INSERT INTO tasks (id, conversation, requester, state, slot, version, document, opened_ms, changed_ms, queued_ms)
+         VALUES ($1, $2, 'p:ana', $3, 'none', 1, '{}', 0, $4, $4)",
+    )
+    .bind(id)
+    .bind(format!("c:{id}"))
+    .bind(state)
+    .bind(changed)
+    .execute(store.database.writing())
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn a_delivery_is_stored_once_and_waits_for_the_older_one_of_its_conversation() {
+    for Opened { store, _folder, .. } in each_database().await {
+        for (key, conversation, expected) in [
+            ("1", "a", Accepted::Stored),
+            ("1", "a", Accepted::Repeated),
+            ("2", "a", Accepted::Stored),
+            ("3", "b", Accepted::Stored),
+        ] {
+            let accepted = store.accept(&delivery(key, conversation), NOW).await;
+            assert_eq!(accepted.unwrap(), expected, "{key}");
+        }
+        assert_eq!(store.inbox_depth().await.unwrap(), (3, Some(NOW)));
+        let first = store.next_delivery(NOW).await.unwrap().unwrap();
+        assert_eq!(first.body, json!({ "text": "1" }));
+        let later = Timestamp(2_000);
+        store
+            .postpone_delivery(&first.id, later, "not now")
+            .await
+            .unwrap();
+        // The one behind it waits with it; another conversation does not.
+        let other = store.next_delivery(NOW).await.unwrap().unwrap();
+        assert_eq!(other.body, json!({ "text": "3" }));
+        let done = transition(&other, Vec::new());
+        store.commit(&done, &Value::Null, NOW).await.unwrap();
+        let again = store.commit(&done, &Value::Null, NOW).await.unwrap_err();
+        assert!(matches!(again, StoreError::Conflict), "{again}");
+        assert_eq!(store.next_delivery(NOW).await.unwrap(), None);
+        let first = store.next_delivery(later).await.unwrap().unwrap();
+        assert_eq!((first.attempts, first.received), (1, NOW));
+        let left = json!("left");
+        let buried = store.bury_delivery(&first.id, later, "why", &left).await;
+        buried.unwrap();
+        let second = store.next_delivery(later).await.unwrap().unwrap();
+        assert_eq!(second.body, json!({ "text": "2" }));
+        assert_eq!(store.inbox_depth().await.unwrap().0, 1);
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn effects_are_done_one_after_the_other_in_their_lane() {
+    for Opened { store, _folder, .. } in each_database().await {
+        store.accept(&delivery("1", "a"), NOW).await.unwrap();
+        let first = store.next_delivery(NOW).await.unwrap().unwrap();
+        let marks = [Mark::Accepted, Mark::Working].map(|mark| Effect::Mark { mark });
+        let done = transition(&first, marks.to_vec());
+        store.commit(&done, &Value::Null, NOW).await.unwrap();
+        assert_eq!(store.outbox_depth().await.unwrap(), (2, Some(NOW)));
+        let claimed = store.claim_effect(NOW).await.unwrap().unwrap();
+        assert_eq!((&claimed.effect, claimed.attempts), (&marks[0], 1));
+        assert_eq!(claimed.task, None);
+        assert_eq!(store.claim_effect(NOW).await.unwrap(), None);
+        let later = Timestamp(2_000);
+        store
+            .postpone_effect(&claimed.id, later, "not now")
+            .await
+            .unwrap();
+        assert_eq!(store.claim_effect(NOW).await.unwrap(), None);
+        assert_eq!(store.next_effect_due().await.unwrap(), Some(NOW));
+        let claimed = store.claim_effect(later).await.unwrap().unwrap();
+        assert_eq!((&claimed.effect, claimed.attempts), (&marks[0], 2));
+        store.effect_done(&claimed.id, later).await.unwrap();
+        let claimed = store.claim_effect(later).await.unwrap().unwrap();
+        assert_eq!(claimed.effect, marks[1]);
+        store.bury_effect(&claimed.id, later, "why").await.unwrap();
+        assert_eq!(store.outbox_depth().await.unwrap(), (0, None));
+        assert_eq!(store.forget_handled(later).await.unwrap(), 1);
+        assert_eq!(store.forget_handled(Timestamp(3_000)).await.unwrap(), 2);
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn the_machine_is_promised_to_no_more_tasks_than_it_takes() {
+    for Opened { store, _folder, .. } in each_database().await {
+        for number in 0..12 {
+            insert_task(&store, &format!("t{number:02}"), "queued", number).await;
+        }
+        let asked = (0..24).map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { store.grant_slot(3, NOW).await.unwrap() })
+        });
+        let mut granted = Vec::new();
+        for asked in asked.collect::<Vec<_>>() {
+            granted.extend(asked.await.unwrap().map(|task| task.0));
+        }
+        granted.sort();
+        assert_eq!(granted, ["t00", "t01", "t02"]);
+        assert_eq!(store.slots().await.unwrap(), (3, 9));
+        assert_eq!(store.queue().await.unwrap().len(), 9);
+        assert_eq!(store.inbox_depth().await.unwrap().0, 3);
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn posts_runs_and_logs_are_read_as_they_were_written() {
+    for Opened { store, _folder, .. } in each_database().await {
+        let task = TaskId("k3f9qx".into());
+        let post = Post {
+            conversation: ConversationId("c:1".into()),
+            slot: "plan-1".into(),
+            task: task.clone(),
+        };
+        for reference in ["first", "second"] {
+            let reference = LineRef(reference.into());
+            store.remember_post(&post, &reference).await.unwrap();
+            let found = store.find_post(&post).await.unwrap();
+            assert_eq!(found.as_ref(), Some(&reference));
+            assert_eq!(store.post_at(&reference).await.unwrap(), Some(post.clone()));
+        }
+        let run = StoredRun {
+            task: task.clone(),
+            number: RunNumber(1),
+            kind: "work".into(),
+            agent: "goose".into(),
+            sandbox: "s".into(),
+            resume: None,
+            started: NOW,
+            ended: None,
+        };
+        for _ in 0..2 {
+            store.open_run(&run).await.unwrap();
+        }
+        assert_eq!(store.live_runs().await.unwrap(), [run.clone()]);
+        let resume = json!({ "at": 7 });
+        store.mark_run(&task, run.number, &resume).await.unwrap();
+        store.close_run(&task, run.number, NOW).await.unwrap();
+        let ended = StoredRun {
+            resume: Some(resume),
+            ended: Some(NOW),
+            ..run.clone()
+        };
+        assert_eq!(store.runs_of(&task).await.unwrap(), [ended]);
+        assert_eq!(store.live_runs().await.unwrap(), []);
+        for line in ["one", "two", "three"] {
+            let (run, line) = (run.number, json!(line));
+            let line = store.log_run(&task, run, LogKind::Text, &line, NOW).await;
+            line.unwrap();
+        }
+        let lines = store.log_after(&task, "", 2).await.unwrap();
+        assert_eq!(lines.len(), 2);
+        let rest = store.log_after(&task, &lines[1].id, 2).await.unwrap();
+        assert_eq!(rest[0].body, json!("three"));
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn decisions_and_secrets_are_kept_and_replaced() {
+    for Opened { store, _folder, .. } in each_database().await {
+        let (task, name) = (TaskId("one".into()), RepositoryName("acme/web".into()));
+        let decided = [
+            (Verdict::Once, 1),
+            (Verdict::Never, 3),
+            (Verdict::Repository, 2),
+        ];
+        for (verdict, at) in decided {
+            let grant = NetworkGrant {
+                repository: name.clone(),
+                host: "a.example".into(),
+                port: 443,
+                decision: NetworkDecision {
+                    verdict,
+                    by: Person {
+                        id: PersonId("p:ana".into()),
+                        name: "ana".into(),
+                        standing: Standing::Member,
+                    },
+                    road: Road::Button,
+                    at: Timestamp(at),
+                },
+            };
+            store.remember_grant(&task, &grant).await.unwrap();
+        }
+        let grants = store.grants(&name, Some(&task)).await.unwrap();
+        assert_eq!(grants.len(), 1);
+        assert_eq!(
+            (grants[0].verdict, grants[0].at),
+            (Verdict::Never, Timestamp(3))
+        );
+        assert_eq!(store.forget_grants(&name, "a.example").await.unwrap(), 1);
+
+        let keys = |text: &str| EncryptionKeys::read(text).unwrap();
+        let (old, new) = ("AQEB".repeat(10) + "AQE=", "AgIC".repeat(10) + "AgI=");
+        let vault = Vault::new(store.clone(), keys(&old));
+        for secret in ["first", "second"] {
+            let put = vault.put("linear", &secret.into(), NOW, NOW).await;
+            put.unwrap();
+        }
+        let vault = Vault::new(store.clone(), keys(&format!("{new},{old}")));
+        assert_eq!(vault.rotate(NOW).await.unwrap().sealed_anew, 1);
+        let kept = vault.get("linear").await.unwrap().unwrap();
+        assert_eq!(secrecy::ExposeSecret::expose_secret(&kept.secret), "second");
+        vault.remove("linear").await.unwrap();
+        assert_eq!(vault.check().await.unwrap().0, 0);
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn old_logs_of_ended_tasks_go_and_others_stay() {
+    for Opened { store, _folder, .. } in each_database().await {
+        insert_task(&store, "old", "failed", 10).await;
+        insert_task(&store, "young", "completed", 20).await;
+        for task in ["old", "young"] {
+            let task = TaskId(task.into());
+            let (run, line) = (RunNumber(1), json!("x"));
+            let log = store.log_run(&task, run, LogKind::Host, &line, NOW).await;
+            log.unwrap();
+        }
+        assert_eq!(store.forget_logs(Timestamp(20)).await.unwrap(), 1);
+        assert!(store.empty_log().await.unwrap());
+        let left = store.log_after(&TaskId("young".into()), "", 9).await;
+        assert_eq!(left.unwrap().len(), 1);
+        let states = store.tasks_by_state().await.unwrap();
+        assert_eq!(states.len(), 2);
+        let deleted = store.delete_task(&TaskId("none".into()), "ana", NOW).await;
+        assert_eq!(deleted.unwrap(), super::deletion::Deleted::Unknown);
+        store.close().await;
+    }
+}

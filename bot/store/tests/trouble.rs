@@ -1,0 +1,98 @@
+//! What must not go wrong: callers that go away, bytes that a database does not take, a schema of tomorrow.
+
+use super::*;
+
+#[tokio::test]
+async fn a_caller_that_goes_away_leaves_nothing_half_done_behind() {
+    const CALLERS: usize = 300;
+    for Opened {
+        store,
+        address,
+        _folder,
+    } in each_database().await
+    {
+        for number in 0..CALLERS {
+            let begun = {
+                let store = store.clone();
+                tokio::spawn(async move { store.begin().await.map(drop) })
+            };
+            // Each goes away at another point of its beginning.
+            for _ in 0..number % 7 {
+                tokio::task::yield_now().await;
+            }
+            begun.abort();
+            let key = number.to_string();
+            store.accept(&delivery(&key, &key), NOW).await.unwrap();
+        }
+        // Somebody else sees what was answered for; it would see nothing of a transaction that was left open.
+        let other = Store::open_beside(&address).await.unwrap();
+        let (depth, _) = other.inbox_depth().await.unwrap();
+        assert_eq!(usize::try_from(depth).unwrap(), CALLERS, "{address}");
+        other.close().await;
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_zero_byte_is_stored_where_the_database_takes_it_and_marked_where_it_does_not() {
+    for Opened { store, _folder, .. } in each_database().await {
+        let zero = NewDelivery {
+            body: json!({ "text": "a\0b" }),
+            ..delivery("key\0", "c\0")
+        };
+        let accepted = store.accept(&zero, NOW).await.unwrap();
+        assert_eq!(accepted, Accepted::Stored);
+        let accepted = store.accept(&zero, NOW).await.unwrap();
+        assert_eq!(accepted, Accepted::Repeated);
+        let read = store.next_delivery(NOW).await.unwrap().unwrap();
+        // The body is JSON, in which it is written out.
+        assert_eq!(read.body, zero.body);
+        let later = store.postpone_delivery(&read.id, NOW, "said \0");
+        later.await.unwrap();
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_schema_of_a_newer_program_is_refused_with_a_sentence() {
+    for Opened {
+        store,
+        address,
+        _folder,
+    } in each_database().await
+    {
+        query(
+            "INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time)
+             SELECT 9999, description, installed_on, success, checksum, execution_time FROM _sqlx_migrations WHERE version = 1",
+        )
+        .execute(store.database.writing())
+        .await
+        .unwrap();
+        store.close().await;
+        let error = Store::open(&address).await.unwrap_err();
+        assert!(matches!(error, StoreError::Newer(9999)), "{error}");
+        assert!(error.to_string().contains("a newer Deckhand"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_address_of_a_database_is_told_without_its_password() {
+    let address = "postgres://deckhand:canary-password@[::bad/deckhand";
+    let error = Store::open(address).await.unwrap_err();
+    let told = format!("{error} {error:?}");
+    assert!(!told.contains("canary"), "{told}");
+}
+
+#[tokio::test]
+async fn two_that_begin_at_once_bring_the_schema_up_to_date_once() {
+    let address = deckhand_world::postgres::fresh_database().await.unwrap();
+    let (one, two) = tokio::join!(Store::open(&address), Store::open(&address));
+    assert!(one.unwrap().is_writable().await);
+    assert!(two.unwrap().is_writable().await);
+}
+
+#[tokio::test]
+async fn identifiers_sort_by_the_time_they_were_made() {
+    let ids: Vec<String> = (0..1_000).map(|_| fresh_id()).collect();
+    assert!(ids.is_sorted());
+}
