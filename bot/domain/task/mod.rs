@@ -13,9 +13,7 @@ mod state;
 mod work;
 
 #[cfg(test)]
-mod walk;
-#[cfg(test)]
-mod whose_words;
+mod tests;
 
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,5 @@
 //! Tests of whose words a task takes as instructions, and what it says of that.
 
-use super::{Opening, Surroundings, Task};
 use crate::domain::{
     CommitId, TaskId, Timestamp,
     budget::{Ceilings, MicroDollars},
@@ -10,6 +9,7 @@ use crate::domain::{
     plan::Terms,
     policy::Policy,
     specification::{RepositoryName, Workplace},
+    task::{Opening, Surroundings, Task},
 };
 
 fn person(name: &str, standing: Standing) -> Person {
