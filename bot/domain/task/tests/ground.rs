@@ -15,7 +15,7 @@ use crate::domain::{
     policy::Policy,
     proof::{CheckOutcome, CheckResult, Proof},
     specification::{RepositoryName, Requirement, SpecificationDraft, Workplace},
-    task::{Opening, State, Surroundings, Task},
+    task::{FINISH, Opening, State, Surroundings, Task},
 };
 
 pub(super) fn person(name: &str, standing: Standing) -> Person {
@@ -57,6 +57,7 @@ pub(super) fn opened() -> (Task, Vec<Effect>) {
         ceilings: Ceilings {
             spend: MicroDollars(10_000_000),
             run_ms: 60_000,
+            work_ms: 60_000,
             rework_rounds: 1,
         },
     };
@@ -68,6 +69,7 @@ pub(super) fn around() -> Surroundings {
         policy: Policy::default(),
         ahead: 0,
         network: None,
+        work_ms: None,
     }
 }
 
@@ -203,6 +205,11 @@ pub(super) fn possible(task: &Task) -> Vec<Event> {
             text: "Leave out".into(),
         },
         Event::Answered {
+            by: ana(),
+            question: task.questions,
+            text: FINISH.into(),
+        },
+        Event::Answered {
             by: person("eve", Standing::Guest),
             question: task.questions,
             text: "Include".into(),
@@ -232,7 +239,15 @@ pub(super) fn possible(task: &Task) -> Vec<Event> {
             effect: "publishing".into(),
             reason: "down".into(),
         },
-        Event::WaitedTooLong,
+        Event::TimeLow,
+        Event::TimeUp,
+        Event::Unanswered {
+            since: task.changed_at,
+            left_ms: 1,
+        },
+        Event::WaitedTooLong {
+            since: Some(task.changed_at),
+        },
     ];
     for run in [task.last_run, RunNumber(task.last_run.0.saturating_sub(1))] {
         let ended = |ending: Ending| Event::RunEnded {
@@ -244,11 +259,28 @@ pub(super) fn possible(task: &Task) -> Vec<Event> {
             files: vec![],
             notices: vec![],
         };
+        let commit_of_run = commit.clone();
         let held = held_change();
         events.push(ended(Ending {
             change: Change::Held { held },
             ..Ending::default()
         }));
+        if run == task.last_run {
+            events.extend([
+                ended(Ending {
+                    change: commit_of_run.clone(),
+                    failure: Some(RunFailure::OutOfWorkTime),
+                    ..Ending::default()
+                }),
+                ended(Ending {
+                    change: Change::Held {
+                        held: held_change(),
+                    },
+                    failure: Some(RunFailure::OutOfWorkTime),
+                    ..Ending::default()
+                }),
+            ]);
+        }
         events.extend([
             Event::RunStarted { run },
             ended(Ending {
@@ -309,6 +341,25 @@ pub(super) fn possible(task: &Task) -> Vec<Event> {
 pub(super) fn happened(event: Event) -> Happened {
     Happened {
         at: Timestamp(1),
+        event,
+    }
+}
+
+/// The same so late that every ceiling of time is near or passed. What comes then comes early again: clocks are set back.
+pub(super) fn happened_late(event: Event, task: &Task) -> Happened {
+    let left = task.work_left_ms(Timestamp(1));
+    let works = matches!(
+        task.state,
+        State::Planning { .. } | State::Preparing { .. } | State::Running { .. }
+    );
+    let late = match event {
+        _ if !works => 0,
+        Event::TimeLow => left - 1,
+        Event::TimeUp => left.saturating_add(1_000_000),
+        _ => 0,
+    };
+    Happened {
+        at: Timestamp(1_i64.saturating_add(late.max(0))),
         event,
     }
 }

@@ -2,6 +2,7 @@
 
 mod ground;
 mod stories;
+mod times;
 mod walk;
 mod whose_words;
 mod world;

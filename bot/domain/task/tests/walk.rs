@@ -12,7 +12,7 @@ use crate::domain::{
     effect::{Effect, Slot},
     event::{Change, Ending, Event},
     network,
-    task::{State, Task},
+    task::{State, Task, WorkTime},
 };
 
 /// How long the sequences are.
@@ -29,7 +29,7 @@ fn walk(begin: (Task, World), depth_max: usize) -> HashSet<(String, World)> {
             for event in possible(&task) {
                 let (after, beside) = step(&task, &world, &event);
                 let key = (
-                    serde_json::to_string(&after).expect("a task can be stored"),
+                    serde_json::to_string(&plain(&after)).expect("a task can be stored"),
                     beside.clone(),
                 );
                 if seen.insert(key) && depth < depth_max {
@@ -42,9 +42,21 @@ fn walk(begin: (Task, World), depth_max: usize) -> HashSet<(String, World)> {
     seen
 }
 
+/// The task without what makes it no other one: at which moment its time was used up, and how many notes were said.
+fn plain(task: &Task) -> Task {
+    let mut plain = task.clone();
+    plain.time = WorkTime {
+        worked_ms: i64::from(task.is_out_of_time()),
+        is_told: task.time.is_told,
+        ..WorkTime::default()
+    };
+    plain.notes = 0;
+    plain
+}
+
 fn step(task: &Task, world: &World, event: &Event) -> (Task, World) {
     let (mut after, mut beside) = (task.clone(), world.clone());
-    let effects = after.handle(&happened(event.clone()), &around());
+    let effects = after.handle(&happened_late(event.clone(), task), &around());
     beside.see(task, event, &after, &effects);
     (after, beside)
 }
@@ -122,6 +134,7 @@ fn refusals_change_nothing_but_the_network(stored: &str) {
         assert_eq!(grant.decision.verdict, network::Verdict::Once);
     }
     task.network = before.network.clone();
+    task.time = before.time.clone();
     assert_eq!(task, before);
 }
 
