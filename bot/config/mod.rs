@@ -2,6 +2,7 @@
 
 mod credentials;
 mod keys;
+mod limits;
 mod repository;
 mod retention;
 mod settings;
@@ -11,7 +12,6 @@ use std::{
     collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use secrecy::SecretString;
@@ -20,17 +20,13 @@ use values::Values;
 
 pub use credentials::{CredentialForm, CredentialSetting};
 pub use keys::{EncryptionKey, EncryptionKeys, KeyError, KeyId, fresh_key};
+pub use limits::Limits;
 pub use repository::{McpSetting, RepositoryConfig};
 pub use retention::Retention;
 pub use settings::{Exposure, SETTINGS, Setting};
 
 use crate::{
-    domain::{
-        budget::{Ceilings, MicroDollars},
-        conversation::PersonId,
-        policy::Policy,
-        specification::RepositoryName,
-    },
+    domain::{conversation::PersonId, policy::Policy, specification::RepositoryName},
     redact::Address,
 };
 
@@ -194,21 +190,6 @@ impl SandboxConfig {
     }
 }
 
-/// Ceilings.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Tasks that use the machine at once.
-    pub parallel_tasks: u32,
-    /// Of one task.
-    pub task: Ceilings,
-    /// The longest silence of an agent.
-    pub silence: Duration,
-    /// The longest time of one check.
-    pub check: Duration,
-    /// How long a decision is waited for.
-    pub wait: Duration,
-}
-
 /// Why the settings cannot be used. Values are never part of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
@@ -295,7 +276,7 @@ impl Config {
             model: values.given("DECKHAND_MODEL"),
             image_prefix: values.text("DECKHAND_IMAGE_PREFIX").to_owned(),
             sandbox: SandboxConfig::from_values(&values)?,
-            limits: limits(&values)?,
+            limits: limits::read(&values)?,
             retention: Retention::from_values(&values)?,
             policy: Policy {
                 people: values
@@ -357,6 +338,17 @@ impl Config {
         .map_err(|error| Values::problem("DECKHAND_ENCRYPTION_KEYS", &error.to_string()))
     }
 
+    /// How long a task of a repository may work before it asks, in milliseconds.
+    #[must_use]
+    pub fn work_ms(&self, name: &RepositoryName) -> i64 {
+        let own = self
+            .repository(name)
+            .and_then(|repository| repository.task_minutes);
+        own.map_or(self.limits.task.work_ms, |minutes| {
+            i64::from(minutes.get()) * 60_000
+        })
+    }
+
     /// The settings of a repository, where it has some.
     #[must_use]
     pub fn repository(&self, name: &RepositoryName) -> Option<&RepositoryConfig> {
@@ -410,30 +402,6 @@ impl Config {
     }
 }
 
-/// The ceilings among the settings.
-fn limits(values: &Values) -> Result<Limits, ConfigError> {
-    let minutes = |name| {
-        values
-            .parse::<u64>(name)
-            .map(|minutes| Duration::from_secs(minutes.clamp(1, 100_000) * 60))
-    };
-    Ok(Limits {
-        parallel_tasks: values
-            .parse::<u32>("DECKHAND_PARALLEL_TASKS")?
-            .clamp(1, 1000),
-        task: Ceilings {
-            spend: MicroDollars::from_dollars(values.parse("DECKHAND_SPEND_DOLLARS")?),
-            run_ms: i64::try_from(minutes("DECKHAND_RUN_MINUTES")?.as_millis()).unwrap_or(i64::MAX),
-            rework_rounds: values.parse("DECKHAND_REWORK_ROUNDS")?,
-        },
-        silence: minutes("DECKHAND_SILENCE_MINUTES")?,
-        check: minutes("DECKHAND_CHECK_MINUTES")?,
-        wait: Duration::from_secs(
-            values.parse::<u64>("DECKHAND_WAIT_DAYS")?.clamp(1, 3650) * 86_400,
-        ),
-    })
-}
-
 /// Prints every setting with its value in force, secrets masked.
 pub fn describe(
     variables: &BTreeMap<String, String>,
@@ -480,13 +448,15 @@ pub fn reference() -> String {
     }
     text.push_str(credentials::REFERENCE);
     text.push_str(
-        "\n## Repositories\n\nEach `[[repository]]` in `deckhand.toml` has `name` (`owner/name`), and where wanted `url` (`https`, `http`, `ssh` or `file`, for remotes without a forge), `setup` (a command that makes a fresh checkout usable), `places` (channels or teams whose tasks mean this repository) and `mcp` (MCP servers that its agents are told of, as `{ name = \"tracker\", url = \"https://host/mcp\" }`; a rule of the network policy has to let them through, and may name their credential).\n",
+        "\n## Repositories\n\nEach `[[repository]]` in `deckhand.toml` has `name` (`owner/name`), and where wanted `url` (`https`, `http`, `ssh` or `file`, for remotes without a forge), `setup` (a command that makes a fresh checkout usable), `places` (channels or teams whose tasks mean this repository), `task_minutes` (how long a task of it works before it asks whether to go on) and `mcp` (MCP servers that its agents are told of, as `{ name = \"tracker\", url = \"https://host/mcp\" }`; a rule of the network policy has to let them through, and may name their credential).\n",
     );
     text
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn load(variables: &[(&str, &str)], text: &str) -> Result<Config, ConfigError> {
@@ -503,6 +473,22 @@ mod tests {
         assert_eq!(config.public_url, "http://127.0.0.1:8080");
         assert_eq!(config.limits.parallel_tasks, 3);
         assert!(config.slack.is_none() && config.linear.is_none());
+    }
+
+    #[test]
+    fn a_repository_may_have_its_own_working_time() {
+        let text = "[limits]\ntask_minutes = 30\nremind_hours = 0\n[[repository]]\nname = \"acme/web\"\ntask_minutes = 90\n";
+        let config = load(&[], text).expect("settings");
+        let work_ms = |name: &str| config.work_ms(&RepositoryName(name.to_owned()));
+        assert_eq!(
+            (work_ms("acme/web"), work_ms("acme/api")),
+            (5_400_000, 1_800_000)
+        );
+        assert_eq!(config.limits.remind, None);
+        let usual = load(&[], "").expect("settings");
+        assert_eq!(usual.limits.remind, Some(Duration::from_hours(24)));
+        let none = text.replace("90", "0");
+        assert!(load(&[], &none).is_err(), "no time at all is none");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Settings of one repository, `[[repository]]` in the file, and the MCP servers that its agents are told of.
 
+use std::num::NonZeroU32;
+
 use serde::Deserialize;
 
 use super::Address;
@@ -27,6 +29,9 @@ pub struct RepositoryConfig {
     /// Channels or teams whose tasks mean this repository where they name none.
     #[serde(default)]
     pub places: Vec<String>,
+    /// How long a task of it may work before it asks, in minutes, where that is not the usual time.
+    #[serde(default)]
+    pub task_minutes: Option<NonZeroU32>,
     /// MCP servers that its agents are told of.
     #[serde(default)]
     pub mcp: Vec<McpSetting>,

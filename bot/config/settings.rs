@@ -287,8 +287,14 @@ pub const SETTINGS: &[Setting] = &[
     open(
         "DECKHAND_RUN_MINUTES",
         "limits.run_minutes",
-        "60",
-        "Longest time of one run, in minutes.",
+        "240",
+        "Longest time of one run, in minutes. A run that takes longer fails.",
+    ),
+    open(
+        "DECKHAND_TASK_MINUTES",
+        "limits.task_minutes",
+        "240",
+        "Longest time that a task works before it asks whether to go on, in minutes; its runs and checks count, the time in which it waits for people or for its turn does not. At four fifths the thread is told. A repository may have another one.",
     ),
     open(
         "DECKHAND_SILENCE_MINUTES",
@@ -319,6 +325,12 @@ pub const SETTINGS: &[Setting] = &[
         "limits.wait_days",
         "14",
         "How long a plan or question waits for a person before the task expires, in days.",
+    ),
+    open(
+        "DECKHAND_REMIND_HOURS",
+        "limits.remind_hours",
+        "24",
+        "After how many hours of waiting the person is reminded of a plan or question, once; 0 for never.",
     ),
     open(
         "DECKHAND_KEEP_LOGS_DAYS",

@@ -78,8 +78,16 @@ pub struct Ceilings {
     pub spend: MicroDollars,
     /// The longest that one run may take, in milliseconds.
     pub run_ms: i64,
+    /// The longest that the task may work before people are asked, all runs together, in milliseconds.
+    #[serde(default = "for_ever")]
+    pub work_ms: i64,
     /// How often a result that is not met goes back to the agent.
     pub rework_rounds: u8,
+}
+
+/// The ceiling of tasks that were opened before there was one, in milliseconds.
+const fn for_ever() -> i64 {
+    i64::MAX
 }
 
 #[cfg(test)]

@@ -198,8 +198,23 @@ pub enum Event {
         /// The last error, for people.
         reason: String,
     },
+    /// The time that the task may work comes to its end.
+    TimeLow,
+    /// The time that the task may work is over, and its run did not end by itself.
+    TimeUp,
+    /// Nobody has decided for some time.
+    Unanswered {
+        /// Since when it is waited.
+        since: Timestamp,
+        /// How long it will go on waiting, in milliseconds.
+        left_ms: i64,
+    },
     /// Nobody decided for too long.
-    WaitedTooLong,
+    WaitedTooLong {
+        /// Since when it was waited; none in what an earlier version stored.
+        #[serde(default)]
+        since: Option<Timestamp>,
+    },
 }
 
 /// What one run had spent.
@@ -366,6 +381,8 @@ pub enum RunFailure {
     },
     /// The ceiling of time was reached.
     OutOfTime,
+    /// The time that its task may work was used up.
+    OutOfWorkTime,
     /// It said nothing for too long.
     Silent,
     /// The ceiling of spend was reached.

@@ -13,6 +13,7 @@ use super::{
     policy::{Act, Refusal},
     proof::{ChangedFile, CheckResult, Judged, Picture, Weakening},
     specification::{RepositoryName, SpecificationDraft, Workplace},
+    waiting::{Asked, Made, Reminder, TimeNote},
 };
 
 /// Everything that is ever said.
@@ -49,8 +50,19 @@ pub enum Message {
         /// Who did it.
         by: String,
     },
+    /// The time that a task may work comes to its end.
+    TimeLow(TimeNote),
+    /// Somebody is still waited for.
+    Reminder(Reminder),
     /// Nobody decided for too long.
-    Expired,
+    Expired {
+        /// What nobody decided on; none in what an earlier version stored.
+        #[serde(default)]
+        asked: Option<Asked>,
+        /// The branch on the remote that stays, where something was pushed before.
+        #[serde(default)]
+        pushed_branch: Option<String>,
+    },
     /// An act was refused.
     NotAllowed {
         /// What was wanted.
@@ -270,6 +282,13 @@ pub enum QuestionText {
         /// The change, and why.
         held: Box<HeldChange>,
     },
+    /// The time that the task may work was used up.
+    Time {
+        /// How long it may work before it asks, in milliseconds.
+        ceiling_ms: i64,
+        /// What there is of its work.
+        made: Made,
+    },
     /// The ceiling of spend was reached.
     Budget {
         /// What was spent.
@@ -313,6 +332,17 @@ pub struct QuestionCard {
     pub asks: Person,
     /// What was answered and by whom, once it was.
     pub answered: Option<(Person, String)>,
+    /// Whether the task ended before an answer.
+    #[serde(default)]
+    pub is_closed: bool,
+}
+
+impl QuestionCard {
+    /// Whether an answer is waited for.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.answered.is_none() && !self.is_closed
+    }
 }
 
 /// A result as it is shown.

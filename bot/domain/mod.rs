@@ -28,6 +28,7 @@ pub mod policy;
 pub mod proof;
 pub mod specification;
 pub mod task;
+pub mod waiting;
 
 use serde::{Deserialize, Serialize};
 

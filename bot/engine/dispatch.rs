@@ -470,6 +470,7 @@ impl Dispatch {
         let entry = audit_of(&stored.task, &event);
         let mut around = self.surroundings().await?;
         around.network = self.network_of(&stored.task, &event).await?;
+        around.work_ms = self.work_ms_of(&event);
         let effects = stored.task.handle(&Happened { at: now, event }, &around);
         let audit = entry
             .map(|entry| with_outcome(entry, &effects))

@@ -3,7 +3,7 @@
 //! - [`dispatch`]: one delivery, one transition
 //! - [`deliver`]: one effect, one act
 //! - [`gather`], [`runs`], [`prove`], [`publish`]: the acts that take long
-//! - [`reaper`]: what must not be left behind or wait for ever
+//! - [`reaper`], [`timers`]: what must not be left behind or wait for ever
 //! - [`deletion`], [`retention`]: what goes for good, when somebody says so or after its time
 //! - [`surfaces`], [`roster`]: which platform, which agent
 //! - [`tokens`]: where tokens of platforms are kept
@@ -22,6 +22,7 @@ pub mod retention;
 pub mod roster;
 pub mod runs;
 pub mod surfaces;
+pub mod timers;
 pub mod tokens;
 pub mod way_out;
 

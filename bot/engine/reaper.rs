@@ -1,4 +1,4 @@
-//! What must not be left behind or wait for ever: sandboxes without a live task, decisions that nobody takes.
+//! What must not be left behind or wait for ever: sandboxes without a live task, and what time alone brings.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use deckhand_executors::sandbox::Condition;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{Context, Fault, dispatch::work_delivery, retention::Sweeps};
-use crate::domain::{TaskId, event::Event, task::State};
+use super::{Context, Fault, retention::Sweeps, timers};
+use crate::domain::{TaskId, task::State};
 
 /// How often it looks.
 const EVERY: Duration = Duration::from_secs(30);
@@ -46,7 +46,7 @@ pub async fn step(context: &Context) -> Result<(), Fault> {
     remove_sandboxes(context).await?;
     remove_volumes(context).await?;
     remove_folders(context).await?;
-    end_waits(context).await
+    timers::step(context).await
 }
 
 /// Sandboxes whose task does not use the machine. What belongs to no task at all, as a trial of the walls does, goes when
@@ -137,24 +137,4 @@ async fn is_done_with(context: &Context, task: &TaskId) -> Result<bool, Fault> {
     }
     // The task's own release comes first; this is for what it missed.
     Ok(ended > RELEASED_WITHIN_MS)
-}
-
-/// Decisions that nobody takes.
-async fn end_waits(context: &Context) -> Result<(), Fault> {
-    let longest = i64::try_from(context.config.limits.wait.as_millis()).unwrap_or(i64::MAX);
-    for state in ["awaiting_approval", "awaiting_input"] {
-        for stored in context.store.tasks_in(state).await? {
-            let waited = context
-                .clock
-                .now()
-                .milliseconds_since(stored.task.changed_at);
-            if waited > longest {
-                let key = format!("waited:{}:{}", stored.task.id, stored.version);
-                context
-                    .accept(work_delivery(&stored.task, key, Event::WaitedTooLong))
-                    .await?;
-            }
-        }
-    }
-    Ok(())
 }

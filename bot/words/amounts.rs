@@ -17,6 +17,20 @@ pub fn duration(milliseconds: i64) -> String {
     }
 }
 
+/// A duration in milliseconds in the unit that fits it, for times in which nobody counts minutes: `3 days`, `1 day`,
+/// `5 hours`.
+#[must_use]
+pub fn long_duration(milliseconds: i64) -> String {
+    let hours = (milliseconds.max(0) + 1_800_000) / 3_600_000;
+    let whole =
+        |number: i64, one, many| count(usize::try_from(number).unwrap_or(usize::MAX), one, many);
+    match hours {
+        0 => duration(milliseconds),
+        1..48 => whole(hours, "hour", "hours"),
+        _ => whole((hours + 12) / 24, "day", "days"),
+    }
+}
+
 /// What was spent; unknown is said, never shown as zero.
 #[must_use]
 pub fn spent(usage: Usage) -> String {
@@ -123,6 +137,16 @@ mod tests {
         check(120_000, "2 min");
         check(3_900_000, "1 h 5 min");
         check(7_200_000, "2 h");
+    }
+
+    #[test]
+    fn long_durations_are_said_in_one_unit() {
+        let check = |minutes: i64, expected| assert_eq!(long_duration(minutes * 60_000), expected);
+        check(5, "5 min");
+        check(60, "1 hour");
+        check(90, "2 hours");
+        check(24 * 60, "24 hours");
+        check(13 * 24 * 60 - 1, "13 days");
     }
 
     #[test]

@@ -65,6 +65,7 @@ impl<'a> FailureView<'a> {
             | RunFailure::TooMuchOutput
             | RunFailure::OutOfDisk { .. }
             | RunFailure::OutOfTime
+            | RunFailure::OutOfWorkTime
             | RunFailure::Silent
             | RunFailure::OutOfBudget
             | RunFailure::NothingHandedOver

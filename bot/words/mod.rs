@@ -17,6 +17,7 @@ mod pull_request;
 mod question;
 mod result;
 pub mod tame;
+mod waiting;
 
 #[cfg(test)]
 mod tests;
@@ -110,7 +111,12 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
             by,
         }
         .render(),
-        Message::Expired => notes::ExpiredView.render(),
+        Message::TimeLow(note) => waiting::TimeLowView { note }.render(),
+        Message::Reminder(reminder) => waiting::ReminderView::new(reminder, links)?.render(),
+        Message::Expired {
+            asked,
+            pushed_branch,
+        } => waiting::ExpiredView::new(asked.as_ref(), pushed_branch.as_deref(), links)?.render(),
         Message::NotAllowed { act, refusal } => notes::NotAllowedView {
             act: *act,
             refusal: *refusal,
@@ -137,7 +143,8 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
 fn mentions(message: &Message) -> Option<PersonId> {
     match message {
         Message::PlanCard(card) if card.decision == Decision::Open => Some(card.asks.id.clone()),
-        Message::Question(card) if card.answered.is_none() => Some(card.asks.id.clone()),
+        Message::Question(card) if card.is_open() => Some(card.asks.id.clone()),
+        Message::Reminder(reminder) => Some(reminder.asks.id.clone()),
         Message::Network(card) if card.is_open() => Some(card.asks.id.clone()),
         Message::Result(card) => Some(card.asks.id.clone()),
         Message::Failed(card) => Some(card.asks.id.clone()),
@@ -149,7 +156,8 @@ fn mentions(message: &Message) -> Option<PersonId> {
         | Message::Progress(_)
         | Message::Canceled { .. }
         | Message::PullRequestEnded { .. }
-        | Message::Expired
+        | Message::TimeLow(_)
+        | Message::Expired { .. }
         | Message::NotAllowed { .. }
         | Message::StaleApproval { .. }
         | Message::NothingToDo { .. }
@@ -176,7 +184,9 @@ fn controls(message: &Message, links: &Links) -> Vec<Control> {
         Message::Failed(card) => failure::controls(card, open()),
         Message::Canceled { .. }
         | Message::PullRequestEnded { .. }
-        | Message::Expired
+        | Message::TimeLow(_)
+        | Message::Reminder(_)
+        | Message::Expired { .. }
         | Message::NetworkSettled { .. }
         | Message::NetworkUnknown { .. }
         | Message::NotAllowed { .. }
@@ -195,15 +205,17 @@ fn kind(message: &Message) -> WordsKind {
     match message {
         Message::Progress(progress) => progress::kind(progress),
         Message::PlanCard(card) if card.decision == Decision::Open => WordsKind::Decision,
-        Message::Question(card) if card.answered.is_none() => WordsKind::Decision,
+        Message::Question(card) if card.is_open() => WordsKind::Decision,
         Message::Network(card) if card.is_open() => WordsKind::Decision,
         Message::Result(card) => WordsKind::Ending { well: card.whole },
-        Message::Failed(_) | Message::Expired | Message::Canceled { .. } => {
+        Message::Failed(_) | Message::Expired { .. } | Message::Canceled { .. } => {
             WordsKind::Ending { well: false }
         }
         Message::PullRequestEnded { merged, .. } => WordsKind::Ending { well: *merged },
         Message::PlanCard(_)
         | Message::Question(_)
+        | Message::TimeLow(_)
+        | Message::Reminder(_)
         | Message::Network(_)
         | Message::NetworkSettled { .. }
         | Message::NetworkUnknown { .. }

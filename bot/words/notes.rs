@@ -31,11 +31,6 @@ pub(super) struct PullRequestEndedView<'a> {
     pub(super) by: &'a str,
 }
 
-/// `expired.md`.
-#[derive(Template)]
-#[template(path = "messages/expired.md")]
-pub(super) struct ExpiredView;
-
 /// `not_allowed.md`.
 #[derive(Template)]
 #[template(path = "messages/not_allowed.md")]

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::{
-    amounts::{Cut, Room, spent},
+    amounts::{Cut, Room, count, duration, spent},
     tame::filters,
 };
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
         event::WorkplaceProblem,
         held::{Hold, HoldReason},
         message::{QuestionCard, QuestionText},
+        waiting::Made,
     },
     surface::Control,
 };
@@ -46,6 +47,31 @@ impl<'a> QuestionView<'a> {
         } else {
             words
         }
+    }
+
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "a template passes references"
+    )]
+    fn time_words(&self, milliseconds: &i64) -> String {
+        duration(*milliseconds)
+    }
+
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "a template passes references"
+    )]
+    fn changed_words(&self, files: &usize) -> String {
+        count(*files, "changed file", "changed files")
+    }
+
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "a template passes references"
+    )]
+    fn held_words(&self, files: &usize) -> String {
+        let verb = if *files == 1 { "has" } else { "have" };
+        format!("{} {verb}", count(*files, "changed file", "changed files"))
     }
 
     /// How many files, as the subject of a sentence with its verb.
@@ -106,7 +132,7 @@ impl<'a> QuestionView<'a> {
 
 /// The offered answers, until one was given.
 pub(super) fn controls(card: &QuestionCard) -> Vec<Control> {
-    if card.answered.is_some() {
+    if !card.is_open() {
         return Vec::new();
     }
     card.choices

@@ -36,3 +36,4 @@ mod restart;
 mod secrets;
 mod steering;
 mod talking;
+mod waiting;

@@ -1,6 +1,8 @@
 //! What people answer: to questions, and about the repository.
 
-use super::{Next, QuestionKind, State, Surroundings, Task, holding::HeldReply};
+use super::{
+    Next, Question, QuestionKind, State, Surroundings, Task, holding::HeldReply, time::GoOn,
+};
 use crate::domain::{
     Timestamp,
     command::{self, UnknownOption},
@@ -39,6 +41,7 @@ impl Task {
                 ],
                 QuestionKind::Check
                 | QuestionKind::Agent { .. }
+                | QuestionKind::Time { .. }
                 | QuestionKind::Budget { .. }
                 | QuestionKind::Held { .. } => {
                     return vec![self.nothing_to_do(by, "change the repository")];
@@ -106,10 +109,16 @@ impl Task {
             };
             return self.held_answered(&reply, around);
         }
-        let mut effects = vec![self.say_question(&question, Some((by.clone(), text.to_owned())))];
+        let shown = self.say_question(&question, Some((by.clone(), text.to_owned())));
+        if let QuestionKind::Time { .. } | QuestionKind::Budget { .. } = &question.kind {
+            let next = self.answered_about_more(&question, (by, text, road), around);
+            return self.closed_by(vec![shown], next, number);
+        }
+        let mut effects = vec![shown];
         match &question.kind {
-            // It was answered above.
-            QuestionKind::Held { .. } => {}
+            // They were answered above.
+            QuestionKind::Held { .. } | QuestionKind::Time { .. } | QuestionKind::Budget { .. } => {
+            }
             QuestionKind::Workplace { problem } => {
                 if let Err(hint) = self.take_workplace_answer(problem, text) {
                     let written = text.to_owned();
@@ -132,17 +141,51 @@ impl Task {
                 let assignment = self.go_on_with(question, by, text);
                 effects.extend(self.resume_with(assignment, around));
             }
-            QuestionKind::Budget { assignment } => {
-                if matches!(text.to_lowercase().as_str(), "stop" | "no" | "cancel") {
-                    effects.extend(self.cancel_asked(by, Road::Sentence, around));
-                    return effects;
-                }
-                let spent = self.usage.cost.unwrap_or(self.ceilings.spend);
-                self.ceilings.spend = spent.plus(self.terms.budget);
-                effects.extend(self.resume_with(assignment.clone(), around));
-            }
         }
         effects
+    }
+
+    /// Whether a task may go on that has used up its time or its money.
+    fn answered_about_more(
+        &mut self,
+        question: &Question,
+        (by, text, road): (&Person, &str, Road),
+        around: &Surroundings,
+    ) -> Vec<Effect> {
+        let answer = GoOn::read(text);
+        match &question.kind {
+            QuestionKind::Time { .. } | QuestionKind::Budget { .. } if answer == GoOn::Stop => {
+                self.cancel(by, road, around)
+            }
+            QuestionKind::Time { run, change, .. } if answer == GoOn::Finish => {
+                self.finish((*run, change), by, around)
+            }
+            QuestionKind::Time { assignment, .. } => {
+                let assignment = self.with_words(assignment.clone(), by, text);
+                self.go_on(assignment, around)
+            }
+            QuestionKind::Budget { assignment } => {
+                let assignment = self.with_words(assignment.clone(), by, text);
+                let spent = self.usage.cost.unwrap_or(self.ceilings.spend);
+                self.ceilings.spend = spent.plus(self.terms.budget);
+                self.resume_with(assignment, around)
+            }
+            QuestionKind::Workplace { .. }
+            | QuestionKind::Check
+            | QuestionKind::Agent { .. }
+            | QuestionKind::Held { .. } => Vec::new(),
+        }
+    }
+
+    /// What follows of an answer, behind the question's card that shows it; the card stays open where it was refused.
+    fn closed_by(&self, mut card: Vec<Effect>, next: Vec<Effect>, number: u32) -> Vec<Effect> {
+        let is_open =
+            matches!(&self.state, State::AwaitingInput { question } if question.number == number);
+        if is_open {
+            return next;
+        }
+        card.extend(next);
+        card
     }
 
     /// How an answer goes back to the agent: to its session, or into the plan where nothing is approved yet.

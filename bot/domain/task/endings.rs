@@ -5,7 +5,7 @@ use crate::domain::{
     RunNumber,
     effect::{Assignment, Effect, Mark, Slot},
     event::{Publication, PublishProblem},
-    message::{Decision, FailureText, Message, Phase},
+    message::{FailureText, Message, Phase},
     proof::{CheckOutcome, Proof, judge},
 };
 
@@ -24,10 +24,12 @@ impl Task {
         };
         let judged = judge(specification, self.report.as_ref(), proof);
         self.proof = Some(proof.clone());
-        if !self.waiting.is_empty() {
+        // Without time left it is published as it is; what waits asks for more behind it.
+        let may_go_on = !self.is_out_of_time();
+        if !self.waiting.is_empty() && may_go_on {
             return self.take_next_turn();
         }
-        if proof.refutes(&judged) && self.rework_rounds < self.ceilings.rework_rounds {
+        if proof.refutes(&judged) && may_go_on && self.rework_rounds < self.ceilings.rework_rounds {
             self.rework_rounds += 1;
             let failed = proof
                 .checks
@@ -162,14 +164,12 @@ impl Task {
         if std::mem::replace(confirmed, true) {
             return Vec::new();
         }
+        let (by, road) = (by.clone(), *road);
         let message = Message::Canceled {
-            by: by.clone(),
-            road: *road,
+            by,
+            road,
             confirmed: engine_confirmed,
-            pushed_branch: self
-                .publication
-                .as_ref()
-                .map(|publication| publication.branch.clone()),
+            pushed_branch: self.pushed_branch(),
         };
         vec![
             self.say_progress(Phase::Over {
@@ -201,22 +201,6 @@ impl Task {
             effect: effect.to_owned(),
             reason: reason.to_owned(),
         }));
-        effects
-    }
-
-    pub(super) fn waited_too_long(&mut self) -> Vec<Effect> {
-        let mut effects = match self.state {
-            State::AwaitingApproval { .. } => self.say_plan(Decision::Withdrawn),
-            State::AwaitingInput { .. } => Vec::new(),
-            _ => return Vec::new(),
-        };
-        self.state = State::Expired;
-        effects.push(self.say_progress(Phase::Over {
-            how: "expired".to_owned(),
-        }));
-        effects.push(self.note(Message::Expired));
-        effects.push(Effect::Mark { mark: Mark::Gaps });
-        effects.push(Effect::Release);
         effects
     }
 }

@@ -35,6 +35,7 @@ impl Task {
             QuestionKind::Workplace { .. }
             | QuestionKind::Check
             | QuestionKind::Agent { .. }
+            | QuestionKind::Time { .. }
             | QuestionKind::Budget { .. } => false,
         };
         !matches!(&self.state, State::AwaitingInput { question } if is_open(question))
@@ -46,13 +47,21 @@ impl Task {
     }
 
     pub(super) fn ask_about(&mut self, run: RunNumber, held: &HeldChange) -> Vec<Effect> {
-        self.was_held.push(held.commit.clone());
-        self.was_held.extend(held.rest.clone());
+        self.hold(held);
         let kind = QuestionKind::Held {
             run,
             held: Box::new(held.clone()),
         };
         self.ask(kind, held.choices())
+    }
+
+    /// From now on it leaves by a stored decision alone.
+    pub(super) fn hold(&mut self, held: &HeldChange) {
+        for commit in [&held.commit].into_iter().chain(&held.rest) {
+            if !self.was_held.contains(commit) {
+                self.was_held.push(commit.clone());
+            }
+        }
     }
 
     pub(super) fn held_answered(
@@ -68,7 +77,7 @@ impl Task {
             },
             HeldAnswer::Include | HeldAnswer::Unclear => self.hint_choices(reply),
             HeldAnswer::Cancel => {
-                let mut effects = self.cancel_asked(reply.by, reply.road, around);
+                let mut effects = self.cancel(reply.by, reply.road, around);
                 if matches!(self.state, State::Canceled { .. }) {
                     effects.insert(0, self.say_answered(reply));
                 }
@@ -165,7 +174,7 @@ impl Task {
         effects
     }
 
-    fn prove_next(
+    pub(super) fn prove_next(
         &mut self,
         run: RunNumber,
         commit: &CommitId,

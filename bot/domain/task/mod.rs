@@ -10,16 +10,18 @@ mod network;
 mod people;
 mod show;
 mod state;
+mod time;
+mod waits;
 mod work;
 
 #[cfg(test)]
-mod walk;
-#[cfg(test)]
-mod whose_words;
+mod tests;
 
 use serde::{Deserialize, Serialize};
 
 pub use state::{Next, Question, QuestionKind, State};
+pub use time::{FINISH, WorkTime};
+pub use waits::Patience;
 
 use super::{
     CommitId, RunNumber, TaskId, Timestamp,
@@ -49,6 +51,8 @@ pub struct Surroundings {
     pub ahead: u32,
     /// The network policy of the task's repository as it is now; none while that is not known.
     pub network: Option<NetworkTerms>,
+    /// How long a task of its repository may work, in milliseconds; none while that is not known.
+    pub work_ms: Option<i64>,
 }
 
 /// One piece of work asked for in one conversation.
@@ -125,6 +129,12 @@ pub struct Task {
     pub network: TaskNetwork,
     /// Whether replies without a mention are left alone.
     pub muted: bool,
+    /// How long it has worked.
+    #[serde(default)]
+    pub time: WorkTime,
+    /// The beginning of the wait that people were reminded of.
+    #[serde(default)]
+    pub reminded: Option<Timestamp>,
     /// When the state last changed.
     pub changed_at: Timestamp,
     /// How it stands.
@@ -193,6 +203,8 @@ impl Task {
             notes: 0,
             network: TaskNetwork::default(),
             muted: false,
+            time: WorkTime::default(),
+            reminded: None,
             changed_at: at,
             state: State::Queued {
                 next: Next::Specify,
@@ -217,7 +229,9 @@ impl Task {
     pub fn handle(&mut self, happened: &Happened, surroundings: &Surroundings) -> Vec<Effect> {
         let before = self.state.name();
         self.count(&happened.event);
+        self.count_time(happened.at);
         let effects = self.react(happened, surroundings);
+        self.count_time(happened.at);
         if self.state.name() != before {
             self.changed_at = happened.at;
         }
@@ -269,10 +283,7 @@ impl Task {
             Event::Gathered { context, workplace } => self.gathered(context, workplace, around),
             Event::RunStarted { run } if self.is_live(*run) => self.run_started(*run),
             Event::RunEnded { run, ending } if self.is_live(*run) => {
-                if matches!(self.state, State::Planning { .. }) {
-                    self.take_network(around);
-                }
-                self.run_ended(*run, ending)
+                self.run_ended(*run, ending, around)
             }
             Event::Proved { run, proof } if self.is_live(*run) => self.proved(*run, proof),
             Event::ProofFailed { run, reason } if self.is_live(*run) => self.proof_failed(reason),
@@ -291,7 +302,10 @@ impl Task {
             Event::PullRequestEnded { merged, by } => self.pull_request_ended(*merged, by),
             Event::Stopped { confirmed, .. } => self.stopped(*confirmed),
             Event::EffectGivenUp { effect, reason } => self.effect_given_up(effect, reason),
-            Event::WaitedTooLong => self.waited_too_long(),
+            Event::TimeLow
+            | Event::TimeUp
+            | Event::Unanswered { .. }
+            | Event::WaitedTooLong { .. } => self.time_told(happened),
         }
     }
 

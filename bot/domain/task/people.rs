@@ -430,6 +430,16 @@ impl Task {
         road: Road,
         around: &Surroundings,
     ) -> Vec<Effect> {
+        let closed = self.close_card();
+        let mut effects = self.cancel(by, road, around);
+        if effects.first() == Some(&Effect::StopAll) {
+            effects.extend(closed);
+        }
+        effects
+    }
+
+    /// The same where what was asked is answered by it.
+    pub(super) fn cancel(&mut self, by: &Person, road: Road, around: &Surroundings) -> Vec<Effect> {
         if self.state.is_over() && !matches!(self.state, State::Failed { .. }) {
             return vec![self.nothing_to_do(by, "cancel")];
         }
@@ -445,17 +455,13 @@ impl Task {
                 },
             )];
         }
-        let mut effects = vec![Effect::StopAll];
-        if matches!(self.state, State::AwaitingApproval { .. }) {
-            effects.extend(self.say_plan(Decision::Withdrawn));
-        }
         self.waiting.clear();
         self.state = State::Canceled {
             by: by.clone(),
             road,
             confirmed: false,
         };
-        effects
+        vec![Effect::StopAll]
     }
 
     pub(super) fn retry_asked(&mut self, by: &Person, around: &Surroundings) -> Vec<Effect> {

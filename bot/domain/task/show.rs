@@ -168,16 +168,34 @@ impl Task {
         question: &Question,
         answered: Option<(Person, String)>,
     ) -> Effect {
-        let card = QuestionCard {
-            number: question.number,
-            text: question.kind.text(self.usage, self.ceilings.spend),
-            choices: question.choices.clone(),
-            asks: self.request.author.clone(),
-            answered,
-        };
         Effect::Say {
             slot: Slot::Question(question.number),
-            message: Box::new(Message::Question(card)),
+            message: Box::new(Message::Question(QuestionCard {
+                answered,
+                ..self.question_card(question)
+            })),
+        }
+    }
+
+    /// The question without its answers, because the task ended.
+    pub(super) fn say_question_closed(&self, question: &Question) -> Effect {
+        Effect::Say {
+            slot: Slot::Question(question.number),
+            message: Box::new(Message::Question(QuestionCard {
+                is_closed: true,
+                ..self.question_card(question)
+            })),
+        }
+    }
+
+    pub(super) fn question_card(&self, question: &Question) -> QuestionCard {
+        QuestionCard {
+            number: question.number,
+            text: question.kind.text(self.usage, &self.ceilings),
+            choices: question.choices.clone(),
+            asks: self.request.author.clone(),
+            answered: None,
+            is_closed: false,
         }
     }
 

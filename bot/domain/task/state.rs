@@ -4,10 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{
     CommitId, RunNumber,
+    budget::{Ceilings, Usage},
     conversation::{Person, Road},
     effect::Assignment,
+    event::Change,
     held::HeldChange,
     message::{FailureText, QuestionText},
+    waiting::Made,
 };
 
 /// What a queued task does when it gets its turn.
@@ -71,6 +74,15 @@ pub enum QuestionKind {
         /// The change, and why it was held back.
         held: Box<HeldChange>,
     },
+    /// Whether to work longer.
+    Time {
+        /// What to go on with.
+        assignment: Assignment,
+        /// The run that was stopped.
+        run: RunNumber,
+        /// What it had changed.
+        change: Box<Change>,
+    },
     /// Whether to spend more.
     Budget {
         /// What to go on with.
@@ -81,11 +93,7 @@ pub enum QuestionKind {
 impl QuestionKind {
     /// The question as it is shown.
     #[must_use]
-    pub fn text(
-        &self,
-        usage: crate::domain::budget::Usage,
-        ceiling: crate::domain::budget::MicroDollars,
-    ) -> QuestionText {
+    pub fn text(&self, usage: Usage, ceilings: &Ceilings) -> QuestionText {
         match self {
             Self::Workplace { problem } => QuestionText::Workplace {
                 problem: problem.clone(),
@@ -95,11 +103,32 @@ impl QuestionKind {
                 question: question.clone(),
             },
             Self::Held { held, .. } => QuestionText::Held { held: held.clone() },
+            Self::Time {
+                assignment, change, ..
+            } => QuestionText::Time {
+                ceiling_ms: ceilings.work_ms,
+                made: made(assignment, change),
+            },
             Self::Budget { .. } => QuestionText::Budget {
                 spent: usage,
-                ceiling,
+                ceiling: ceilings.spend,
             },
         }
+    }
+}
+
+/// What there is of a work that was stopped, and is to go on with this.
+fn made(assignment: &Assignment, change: &Change) -> Made {
+    match change {
+        Change::None if !assignment.changes_files() => Made::Plan,
+        Change::None => Made::Nothing,
+        Change::Commit { files, .. } => Made::Change { files: files.len() },
+        Change::Held { held } => Made::Held {
+            files: held.holds.len(),
+        },
+        Change::Refused { reason } => Made::Refused {
+            reason: reason.clone(),
+        },
     }
 }
 

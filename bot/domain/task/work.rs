@@ -29,6 +29,9 @@ impl Task {
                 vec![Effect::Gather, self.say_progress(Phase::Reading)]
             }
             Next::Run { assignment } if self.is_over_ceiling() => self.ask_for_more(assignment),
+            Next::Run { assignment } if self.is_out_of_time() => {
+                self.ask_for_time(self.last_run, assignment, &Change::None)
+            }
             Next::Run {
                 assignment: Assignment::Work,
             } => {
@@ -91,6 +94,9 @@ impl Task {
             return Vec::new();
         }
         self.take_context(context, around);
+        if let Some(work_ms) = around.work_ms {
+            self.ceilings.work_ms = work_ms;
+        }
         match workplace {
             Ok(workplace) => {
                 self.workplace = Some(workplace.clone());
@@ -172,11 +178,19 @@ impl Task {
         ]
     }
 
-    pub(super) fn run_ended(&mut self, run: RunNumber, ending: &Ending) -> Vec<Effect> {
+    pub(super) fn run_ended(
+        &mut self,
+        run: RunNumber,
+        ending: &Ending,
+        around: &Surroundings,
+    ) -> Vec<Effect> {
         self.run_ms = self.run_ms.saturating_add(ending.elapsed_ms);
         self.model = ending.model.clone().or_else(|| self.model.take());
         match self.state {
-            State::Planning { .. } => self.planning_ended(ending),
+            State::Planning { .. } => {
+                self.take_network(around);
+                self.planning_ended(ending)
+            }
             State::Preparing { .. } | State::Running { .. } => {
                 self.session = ending.session.clone().or_else(|| self.session.take());
                 self.work_ended(run, ending)
@@ -189,6 +203,10 @@ impl Task {
         if ending.failure == Some(RunFailure::OutOfBudget) {
             let assignment = self.plan_again();
             return self.ask_for_more(assignment);
+        }
+        if ending.failure == Some(RunFailure::OutOfWorkTime) {
+            let assignment = self.plan_again();
+            return self.ask_for_time(self.last_run, assignment, &Change::None);
         }
         if let Some(failure) = &ending.failure {
             return self.run_failed(failure, ending);
@@ -277,6 +295,11 @@ impl Task {
         if ending.failure == Some(RunFailure::OutOfBudget) {
             let assignment = self.work_again();
             return self.ask_for_more(assignment);
+        }
+        if ending.failure == Some(RunFailure::OutOfWorkTime) {
+            self.report = ending.report.clone().or_else(|| self.report.take());
+            let assignment = self.work_again();
+            return self.ask_for_time(run, assignment, &ending.change);
         }
         if let Some(failure) = &ending.failure {
             return self.run_failed(failure, ending);

@@ -168,7 +168,10 @@ pub(super) fn audit_of(task: &Task, event: &Event) -> Option<AuditEntry> {
         | Event::PullRequestEnded { .. }
         | Event::Stopped { .. }
         | Event::EffectGivenUp { .. }
-        | Event::WaitedTooLong => None,
+        | Event::TimeLow
+        | Event::TimeUp
+        | Event::Unanswered { .. }
+        | Event::WaitedTooLong { .. } => None,
     }
 }
 
@@ -211,6 +214,19 @@ fn network_audit_of(task: &Task, event: &Event) -> Option<AuditEntry> {
 }
 
 impl Dispatch {
+    /// How long the task may work, where its repository has just become known.
+    pub(super) fn work_ms_of(&self, event: &Event) -> Option<i64> {
+        if let Event::Gathered {
+            workplace: Ok(workplace),
+            ..
+        } = event
+        {
+            Some(self.config.work_ms(&workplace.repository))
+        } else {
+            None
+        }
+    }
+
     /// The network policy as it is now, where the task is about to show it or to begin work under it.
     pub(super) async fn network_of(
         &self,

@@ -259,6 +259,7 @@ impl Dispatch {
             policy: self.config.policy.clone(),
             ahead,
             network: None,
+            work_ms: None,
         })
     }
 }

@@ -15,7 +15,7 @@ use deckhand_executors::{
 };
 
 use super::{
-    Context, Fault,
+    Context, Fault, leftovers,
     ways::{self, Purpose},
 };
 use crate::{
@@ -350,6 +350,20 @@ pub fn for_agent(
     );
     spec.environment.extend(egress.variables(Phase::Work));
     spec.environment.extend(launch.environment.clone());
+    spec
+}
+
+/// The sandbox that work is taken out of after its run was ended: the work tree, and nothing of the agent's own.
+#[must_use]
+pub fn for_leftovers(context: &Context, task: &Task, run: RunNumber, mirror: &Path) -> SandboxSpec {
+    let home = MountSource::Volume(home_volume(&task.id));
+    let mut mounts = mounts(&task.id, mirror, Access::ReadWrite);
+    mounts.retain(|mount| mount.source != home);
+    let name = leftovers::name(&task.id);
+    let command = ["/opt/deckhand/shim", "run", "--", "sleep", "infinity"];
+    let command = command.map(str::to_owned).to_vec();
+    let mut spec = specification(context, task, run, name, command, mounts);
+    "/work".clone_into(&mut spec.working_directory);
     spec
 }
 

@@ -190,13 +190,19 @@ async fn end(
         {
             warn!(task = %task.id, %error, "a run that could not be interrupted is not confirmed to be gone");
         }
-    } else if ending.failure.is_none()
-        && ending.question.is_none()
-        && prepared.assignment.changes_files()
-    {
+    } else if is_kept(&ending) && prepared.assignment.changes_files() {
         ending.change = take_out::take_out(context, task, run, prepared.started, &ending).await;
     }
     ending
+}
+
+/// Whether a run's work is taken out: where its turn is over, and where its time is.
+fn is_kept(ending: &Ending) -> bool {
+    match ending.failure {
+        None => ending.question.is_none(),
+        Some(RunFailure::OutOfWorkTime) => true,
+        Some(_) => false,
+    }
 }
 
 /// Whether a run goes on after what was heard.
@@ -378,6 +384,9 @@ impl Watcher<'_> {
             .milliseconds_since(prepared.started);
         if elapsed > self.task.ceilings.run_ms {
             return Some(RunFailure::OutOfTime);
+        }
+        if self.task.work_left_ms(self.context.clock.now()) <= 0 {
+            return Some(RunFailure::OutOfWorkTime);
         }
         let silent = self.context.clock.now().milliseconds_since(self.heard);
         if u128::try_from(silent)

@@ -12,6 +12,7 @@ use crate::{
         policy::{Act, Refusal},
         proof::{CheckOutcome, Weakening},
         specification::{RepositoryName, Requirement, Workplace},
+        waiting::{Asked, Made, Reminder, TimeNote},
     },
     words::{FALLBACK_MAX_CHARS, MESSAGE_MAX_CHARS, PLAN_TEXT_MAX_CHARS, plan_text},
 };
@@ -173,13 +174,30 @@ fn questions() -> Vec<Message> {
             QuestionText::Held {
                 held: Box::new(everything_held()),
             },
-        ]);
+        ])
+        .chain(
+            [
+                Made::Plan,
+                Made::Nothing,
+                Made::Change { files: 1 },
+                Made::Held { files: 2 },
+                Made::Refused {
+                    reason: NASTY.repeat(50),
+                },
+            ]
+            .map(|made| QuestionText::Time {
+                ceiling_ms: 1,
+                made,
+            }),
+        );
     texts
         .flat_map(|text| {
             let open = question(text, &[NASTY]);
             let mut answered = open.clone();
             answered.answered = Some((person(NASTY), NASTY.repeat(50)));
-            [Message::Question(open), Message::Question(answered)]
+            let mut closed = open.clone();
+            closed.is_closed = true;
+            [open, answered, closed].map(Message::Question)
         })
         .collect()
 }
@@ -306,7 +324,10 @@ fn notes() -> Vec<Message> {
             merged: false,
             by: NASTY.into(),
         },
-        Message::Expired,
+        Message::Expired {
+            asked: None,
+            pushed_branch: None,
+        },
         Message::StaleApproval {
             seen: 1,
             current: Some(2),
@@ -340,6 +361,37 @@ fn notes() -> Vec<Message> {
             reason: NASTY.into(),
         },
     ];
+    let asked = [
+        Asked::Plan {
+            revision: 2,
+            title: NASTY.repeat(50),
+        },
+        Asked::Question(Box::new(question(
+            QuestionText::Agent {
+                question: NASTY.repeat(500),
+            },
+            &[NASTY, NASTY],
+        ))),
+    ];
+    notes.extend(asked.into_iter().flat_map(|asked| {
+        let reminder = Reminder {
+            asked: asked.clone(),
+            left_ms: 1,
+            asks: person(NASTY),
+        };
+        let expired = Message::Expired {
+            asked: Some(asked),
+            pushed_branch: Some(NASTY.into()),
+        };
+        [Message::Reminder(reminder), expired]
+    }));
+    notes.extend([true, false].map(|plans| {
+        Message::TimeLow(TimeNote {
+            left_ms: 1,
+            ceiling_ms: 1,
+            plans,
+        })
+    }));
     for act in [
         Act::Start,
         Act::Steer,
@@ -448,7 +500,10 @@ fn the_bot_itself_is_calm() {
     for message in [
         Message::Help,
         Message::NothingAsked,
-        Message::Expired,
+        Message::Expired {
+            asked: None,
+            pushed_branch: None,
+        },
         Message::PlanCard(Box::new(plan_card())),
         Message::Result(Box::new(result_card(&proof()))),
     ] {

@@ -10,6 +10,7 @@ mod network;
 mod prompts;
 mod published;
 pub(crate) mod samples;
+mod waiting;
 
 use super::{Links, render};
 use crate::{domain::message::Message, surface::Words};

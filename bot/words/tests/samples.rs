@@ -125,6 +125,7 @@ pub(crate) fn task() -> Task {
         ceilings: Ceilings {
             spend: MicroDollars::from_dollars(5.0),
             run_ms: 3_600_000,
+            work_ms: 14_400_000,
             rework_rounds: 2,
         },
     };
@@ -135,6 +136,7 @@ pub(crate) fn task() -> Task {
             policy: Policy::default(),
             ahead: 0,
             network: None,
+            work_ms: None,
         },
     )
     .0;
@@ -269,6 +271,7 @@ pub(crate) fn question(text: QuestionText, choices: &[&str]) -> QuestionCard {
         choices: choices.iter().map(|choice| (*choice).to_owned()).collect(),
         asks: person("ana"),
         answered: None,
+        is_closed: false,
     }
 }
 

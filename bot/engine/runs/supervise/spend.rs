@@ -66,6 +66,7 @@ mod tests {
     const CEILINGS: Ceilings = Ceilings {
         spend: MicroDollars(5_000),
         run_ms: 0,
+        work_ms: 0,
         rework_rounds: 0,
     };
 

@@ -8,7 +8,7 @@ use deckhand_executors::{
 use crate::{
     domain::{
         CommitId, RunNumber, Timestamp,
-        event::{Change, Ending},
+        event::{Change, Ending, RunFailure},
         held::{HOLDS_MAX, HeldChange, Hold, HoldReason},
         task::Task,
     },
@@ -16,7 +16,7 @@ use crate::{
         Context, gather,
         holds::{self, Ground},
         prove::changed_file,
-        runs::sandbox,
+        runs::{leftovers, sandbox},
     },
     words::{self, CommitExtra},
 };
@@ -30,6 +30,15 @@ const AUTHOR: &str = "Deckhand";
 /// Its address: one that can never belong to anybody.
 const AUTHOR_EMAIL: &str = "deckhand@deckhand.invalid";
 
+/// Where the work of a run is.
+#[derive(Clone, Copy)]
+enum Source {
+    /// In its sandbox, whose agent has ended its turn.
+    Run,
+    /// In its volume: the agent was at work when its time was over.
+    Volume,
+}
+
 /// Takes the work of a run out. What may not leave is a reason, not an error: the person decides.
 pub(super) async fn take_out(
     context: &Context,
@@ -38,7 +47,13 @@ pub(super) async fn take_out(
     started: Timestamp,
     ending: &Ending,
 ) -> Change {
-    match attempt(context, task, run, started, ending).await {
+    let ended_outside = ending.failure == Some(RunFailure::OutOfWorkTime);
+    let from = if ended_outside {
+        Source::Volume
+    } else {
+        Source::Run
+    };
+    match attempt(context, task, (run, from), started, ending).await {
         Ok(change) => change,
         Err(reason) => Change::Refused { reason },
     }
@@ -47,7 +62,7 @@ pub(super) async fn take_out(
 async fn attempt(
     context: &Context,
     task: &Task,
-    run: RunNumber,
+    (run, from): (RunNumber, Source),
     started: Timestamp,
     ending: &Ending,
 ) -> Result<Change, String> {
@@ -62,7 +77,13 @@ async fn attempt(
         .map_err(|error| error.to_string())?;
     let name = sandbox::run_name(&task.id, run);
     let errand = ground.errand(context);
-    let taken = match broker::take_out(&*context.executor, &name, &quarantine, &errand).await {
+    let taken = match from {
+        Source::Run => broker::take_out(&*context.executor, &name, &quarantine, &errand).await,
+        Source::Volume => {
+            leftovers::take_out(context, task, run, (&mirror, &quarantine, &ground)).await
+        }
+    };
+    let taken = match taken {
         Ok(taken) => taken,
         Err(BrokerError::NothingChanged) => return Ok(Change::None),
         Err(error) => return Err(error.to_string()),

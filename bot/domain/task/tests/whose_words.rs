@@ -1,6 +1,5 @@
 //! Tests of whose words a task takes as instructions, and what it says of that.
 
-use super::{Opening, Surroundings, Task};
 use crate::domain::{
     CommitId, TaskId, Timestamp,
     budget::{Ceilings, MicroDollars},
@@ -10,6 +9,7 @@ use crate::domain::{
     plan::Terms,
     policy::Policy,
     specification::{RepositoryName, Workplace},
+    task::{Opening, Surroundings, Task},
 };
 
 fn person(name: &str, standing: Standing) -> Person {
@@ -51,6 +51,7 @@ fn around(people: &[&str]) -> Surroundings {
         },
         ahead: 0,
         network: None,
+        work_ms: None,
     }
 }
 
@@ -70,6 +71,7 @@ fn gathered(subject: Option<Line>, context: Vec<Line>, around: &Surroundings) ->
         ceilings: Ceilings {
             spend: MicroDollars(10_000_000),
             run_ms: 1,
+            work_ms: 1_000_000,
             rework_rounds: 0,
         },
     };

@@ -1,0 +1,48 @@
+//! What time alone brings: reminders, ends of waits, ceilings of working time. Asked of each task by what it stored, so
+//! that nothing is lost with a process; a round may be made at any moment.
+
+use std::time::Duration;
+
+use super::{Context, Fault, dispatch::work_delivery};
+use crate::domain::{event::Event, task::Patience};
+
+/// The states in which time brings something.
+const TIMED: [&str; 5] = [
+    "awaiting_approval",
+    "awaiting_input",
+    "planning",
+    "preparing",
+    "running",
+];
+
+/// One round: every task is told what is due, once.
+pub async fn step(context: &Context) -> Result<(), Fault> {
+    let limits = &context.config.limits;
+    let milliseconds = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+    let patience = Patience {
+        remind_ms: limits.remind.map(milliseconds),
+        end_ms: milliseconds(limits.wait),
+    };
+    for state in TIMED {
+        for stored in context.store.tasks_in(state).await? {
+            let Some(event) = stored.task.due(context.clock.now(), &patience) else {
+                continue;
+            };
+            // The version: what was told to a task that has changed since is told again, if it is still due.
+            let key = format!("{}:{}:{}", name(&event), stored.task.id, stored.version);
+            context
+                .accept(work_delivery(&stored.task, key, event))
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+const fn name(event: &Event) -> &'static str {
+    match event {
+        Event::TimeLow => "time-low",
+        Event::TimeUp => "time-up",
+        Event::Unanswered { .. } => "unanswered",
+        _ => "waited",
+    }
+}
