@@ -26,8 +26,8 @@ use crate::{
     },
 };
 
-/// How long storing may take until the platform is asked to come again. Slack and Linear wait for 3 and 5 seconds, GitHub for 10.
-const STORED_WITHIN: Duration = Duration::from_secs(5);
+/// How long storing may take until the platform is asked to come again; below the three seconds that Slack waits.
+const STORED_WITHIN: Duration = Duration::from_millis(2_500);
 
 /// Slack's Events API.
 pub async fn slack_event(State(web): State<Web>, request: Request) -> Response {

@@ -37,6 +37,7 @@ pub const PACE_PER_SECOND: u32 = 83;
 
 /// What is measured of the doors, and how often.
 #[derive(Args)]
+#[group(id = "intake")]
 pub struct Options {
     /// intake: how many rounds of every app with every number of connections.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
