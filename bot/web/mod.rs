@@ -4,6 +4,7 @@ mod artifacts;
 pub mod doors;
 pub mod health;
 pub mod pages;
+pub mod server;
 
 use std::{sync::Arc, time::Duration};
 

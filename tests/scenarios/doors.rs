@@ -10,7 +10,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::harness::{Beside, Props, SIGNING_SECRET, Stage};
+use crate::harness::{Beside, PATIENCE, Props, SIGNING_SECRET, Stage};
 
 /// One byte more than a door reads.
 const TOO_LARGE: usize = (5 << 20) + 1;
@@ -126,6 +126,21 @@ async fn a_body_that_does_not_come_to_its_end_is_given_up() {
     let beginning = "POST /slack/events HTTP/1.1\r\nhost: d\r\ncontent-length: 100\r\n\r\n{";
     assert_eq!(answer_to(&stage, beginning).await, 408);
     assert!(counted(&stage, "slack", "slow").await > before);
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_asks_for_nothing_is_closed() {
+    let stage = Stage::open().await;
+    let mut connection = connect(&stage).await;
+    connection
+        .write_all(b"POST /slack/events HTTP/1.1\r\nhost: d\r\n")
+        .await
+        .unwrap();
+    // The head never ends. Whatever is said to it, the connection has to end.
+    let mut told = Vec::new();
+    let ended = tokio::time::timeout(PATIENCE, connection.read_to_end(&mut told));
+    ended.await.expect("it stays open").unwrap();
     stage.close().await;
 }
 
