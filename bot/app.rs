@@ -171,12 +171,7 @@ impl App {
             redactor: context.redactor.clone(),
         };
         info!(address = %listener.local_addr()?, "the doors are open");
-        let closing = stop.clone();
-        let server = tokio::spawn(async move {
-            axum::serve(listener, web::router(web))
-                .with_graceful_shutdown(async move { closing.cancelled().await })
-                .await
-        });
+        let server = tokio::spawn(web::server::serve(listener, web::router(web), stop.clone()));
         stop.cancelled().await;
         health.drain();
         let ended = tokio::time::timeout(SHUTDOWN_WITHIN, async {

@@ -19,7 +19,9 @@ pub enum SignatureError {
     Wrong,
     /// The signature is good, and the signed time is missing or not now. Told apart, because an honest repeat an hour
     /// later would look like this.
-    #[error("the signature is good, but its time is not now")]
+    #[error(
+        "the signature is good, but its time is not now; where this is so for every request, this machine's clock or Linear's is wrong"
+    )]
     Stale,
 }
 

@@ -1,29 +1,42 @@
 //! Where platforms knock: verify, store, and only then answer.
 
+mod outcome;
+mod reading;
+
+use std::time::Duration;
+
 use axum::{
     body::Bytes,
-    extract::State,
+    extract::{Request, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
+use serde::de::IgnoredAny;
 use serde_json::Value;
-use tracing::warn;
 
+use self::outcome::Outcome;
 use super::Web;
 use crate::{
     github, linear,
     redact::Sought,
     slack,
-    store::inbox::{Accepted, NewDelivery, Source},
+    store::{
+        StoreError,
+        inbox::{Accepted, NewDelivery, Source},
+    },
 };
 
+/// How long storing may take until the platform is asked to come again; below the three seconds that Slack waits.
+const STORED_WITHIN: Duration = Duration::from_millis(2_500);
+
 /// Slack's Events API.
-pub async fn slack_event(State(web): State<Web>, headers: HeaderMap, body: Bytes) -> Response {
-    if let Err(refusal) = verify_slack(&web, &headers, &body) {
-        return refusal;
-    }
+pub async fn slack_event(State(web): State<Web>, request: Request) -> Response {
+    let body = match slack_body(&web, request).await {
+        Ok(body) => body,
+        Err(refusal) => return refusal,
+    };
     let Ok(payload) = serde_json::from_slice::<Value>(&body) else {
-        return StatusCode::BAD_REQUEST.into_response();
+        return Outcome::Malformed.answer(Source::Slack);
     };
     if let Some(challenge) = slack::challenge(&payload) {
         return challenge.to_owned().into_response();
@@ -32,184 +45,179 @@ pub async fn slack_event(State(web): State<Web>, headers: HeaderMap, body: Bytes
 }
 
 /// Slack's interactions and commands, which come as forms.
-pub async fn slack_form(State(web): State<Web>, headers: HeaderMap, body: Bytes) -> Response {
-    if let Err(refusal) = verify_slack(&web, &headers, &body) {
-        return refusal;
-    }
+pub async fn slack_form(State(web): State<Web>, request: Request) -> Response {
+    let body = match slack_body(&web, request).await {
+        Ok(body) => body,
+        Err(refusal) => return refusal,
+    };
     match slack::form_to_value(&body) {
         Some(payload) => store_slack(&web, payload).await,
-        None => StatusCode::BAD_REQUEST.into_response(),
+        None => Outcome::Malformed.answer(Source::Slack),
     }
 }
 
-#[expect(clippy::result_large_err, reason = "the refusal is what is answered")]
-fn verify_slack(web: &Web, headers: &HeaderMap, body: &[u8]) -> Result<(), Response> {
+/// The body of a request that Slack has signed.
+async fn slack_body(web: &Web, request: Request) -> Result<Bytes, Response> {
     let Some(config) = &web.config.slack else {
         return Err(StatusCode::NOT_FOUND.into_response());
     };
-    let (timestamp, signature) = (
-        header(headers, "x-slack-request-timestamp"),
-        header(headers, "x-slack-signature"),
-    );
-    slack::signature::verify(
+    let refused = |outcome: Outcome| outcome.answer(Source::Slack);
+    let (headers, body) = reading::read(request).await.map_err(refused)?;
+    let verified = slack::signature::verify(
         &config.signing_secret,
-        timestamp,
-        signature,
-        body,
+        header(&headers, "x-slack-request-timestamp"),
+        header(&headers, "x-slack-signature"),
+        &body,
         web.clock.now(),
-    )
-    .map_err(|error| {
-        refused("slack", &error.to_string());
-        StatusCode::UNAUTHORIZED.into_response()
+    );
+    match verified {
+        Ok(()) => Ok(body),
+        Err(error @ slack::signature::SignatureError::OutOfTime { .. }) => {
+            Err(refused(Outcome::Stale(error.to_string())))
+        }
+        Err(error) => Err(refused(Outcome::Unsigned(error.to_string()))),
+    }
+}
+
+/// Stores a payload of Slack where it is something for us. The answer is a success where Slack is done with it.
+async fn store_slack(web: &Web, payload: Value) -> Response {
+    let Some(accepted) = slack::accept(&payload) else {
+        return Outcome::Unknown.answer(Source::Slack);
+    };
+    // Most of what is said in a channel is none of our business; it is not even stored.
+    let conversation = match slack_lane(web, &accepted).await {
+        Ok(Some(conversation)) => conversation,
+        Ok(None) => return Outcome::Unknown.answer(Source::Slack),
+        Err(error) => return Outcome::Unstored(error.into()).answer(Source::Slack),
+    };
+    let delivery = NewDelivery {
+        source: Source::Slack,
+        key: accepted.key,
+        conversation,
+        body: payload,
+    };
+    store(web, delivery).await
+}
+
+/// The conversation in whose order a payload of Slack stands; none where it is nothing for us.
+async fn slack_lane(web: &Web, accepted: &slack::Accepted) -> Result<Option<String>, StoreError> {
+    let named = accepted.conversation_hint.as_ref();
+    Ok(match (accepted.relevance, named, &accepted.reaction_on) {
+        (slack::Relevance::Certain, Some(conversation), _) => Some(conversation.0.clone()),
+        (slack::Relevance::Certain, None, _) => Some(accepted.key.clone()),
+        (slack::Relevance::IfConversationKnown, Some(conversation), _) => {
+            let is_known = web.store.knows_conversation(conversation).await?;
+            is_known.then(|| conversation.0.clone())
+        }
+        (slack::Relevance::IfLineKnown, _, Some(line)) => {
+            let post = web.store.post_at(line).await?;
+            post.map(|post| post.conversation.0)
+        }
+        (slack::Relevance::IfConversationKnown, None, _)
+        | (slack::Relevance::IfLineKnown, _, None) => None,
     })
 }
 
-async fn store_slack(web: &Web, payload: Value) -> Response {
-    let Some(accepted) = slack::accept(&payload) else {
-        return StatusCode::OK.into_response();
-    };
-    // Most of what is said in a channel is none of our business; it is not even stored.
-    let is_ours = match accepted.relevance {
-        slack::Relevance::Certain => Ok(true),
-        slack::Relevance::IfConversationKnown => match &accepted.conversation_hint {
-            Some(conversation) => web.store.knows_conversation(conversation).await,
-            None => Ok(false),
-        },
-        slack::Relevance::IfLineKnown => match &accepted.reaction_on {
-            Some(line) => web.store.post_at(line).await.map(|post| post.is_some()),
-            None => Ok(false),
-        },
-    };
-    match is_ours {
-        Ok(true) => {}
-        Ok(false) => return StatusCode::OK.into_response(),
-        Err(error) => return not_stored("slack", &error),
-    }
-    let lane = match (&accepted.conversation_hint, &accepted.reaction_on) {
-        (Some(conversation), _) => conversation.0.clone(),
-        (None, Some(line)) => match web.store.post_at(line).await {
-            Ok(post) => post.map_or_else(|| line.0.clone(), |post| post.conversation.0),
-            Err(error) => return not_stored("slack", &error),
-        },
-        (None, None) => accepted.key.clone(),
-    };
-    store(
-        web,
-        NewDelivery {
-            source: Source::Slack,
-            key: accepted.key,
-            conversation: lane,
-            body: payload,
-        },
-    )
-    .await
-}
-
 /// Linear's webhooks.
-pub async fn linear_webhook(State(web): State<Web>, headers: HeaderMap, body: Bytes) -> Response {
+pub async fn linear_webhook(State(web): State<Web>, request: Request) -> Response {
     let Some(config) = &web.config.linear else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    if let Err(error) = linear::verify(
-        &config.webhook_secret,
-        header(&headers, "linear-signature"),
-        &body,
-        web.clock.now(),
-    ) {
-        refused("linear", &error.to_string());
-        return StatusCode::UNAUTHORIZED.into_response();
+    let (headers, body) = match reading::read(request).await {
+        Ok(read) => read,
+        Err(outcome) => return outcome.answer(Source::Linear),
+    };
+    let signature = header(&headers, "linear-signature");
+    let verified = linear::verify(&config.webhook_secret, signature, &body, web.clock.now());
+    match verified {
+        Ok(()) => {}
+        // The signed time stands in the body, so what is no JSON has none.
+        Err(linear::SignatureError::Stale)
+            if serde_json::from_slice::<IgnoredAny>(&body).is_err() =>
+        {
+            return Outcome::Malformed.answer(Source::Linear);
+        }
+        Err(error @ linear::SignatureError::Stale) => {
+            return Outcome::Stale(error.to_string()).answer(Source::Linear);
+        }
+        Err(error @ linear::SignatureError::Wrong) => {
+            return Outcome::Unsigned(error.to_string()).answer(Source::Linear);
+        }
     }
     let Ok(payload) = serde_json::from_slice::<Value>(&body) else {
-        return StatusCode::BAD_REQUEST.into_response();
+        return Outcome::Malformed.answer(Source::Linear);
     };
     let Some(accepted) = linear::accept(&payload, header(&headers, "linear-delivery")) else {
-        return StatusCode::OK.into_response();
+        return Outcome::Unknown.answer(Source::Linear);
     };
-    store(
-        &web,
-        NewDelivery {
-            source: Source::Linear,
-            key: accepted.key,
-            conversation: accepted.conversation.0,
-            body: payload,
-        },
-    )
-    .await
+    let delivery = NewDelivery {
+        source: Source::Linear,
+        key: accepted.key,
+        conversation: accepted.conversation.0,
+        body: payload,
+    };
+    store(&web, delivery).await
 }
 
 /// GitHub's webhooks.
-pub async fn github_webhook(State(web): State<Web>, headers: HeaderMap, body: Bytes) -> Response {
+pub async fn github_webhook(State(web): State<Web>, request: Request) -> Response {
     let Some(secret) = &web.config.github.webhook_secret else {
         return StatusCode::NOT_FOUND.into_response();
     };
+    let (headers, body) = match reading::read(request).await {
+        Ok(read) => read,
+        Err(outcome) => return outcome.answer(Source::Github),
+    };
     if !github::verify(secret, header(&headers, "x-hub-signature-256"), &body) {
-        refused("github", "the signature does not fit");
-        return StatusCode::UNAUTHORIZED.into_response();
+        let reason = "the signature does not fit".to_owned();
+        return Outcome::Unsigned(reason).answer(Source::Github);
     }
     let Ok(payload) = serde_json::from_slice::<Value>(&body) else {
-        return StatusCode::BAD_REQUEST.into_response();
+        return Outcome::Malformed.answer(Source::Github);
     };
     let (event, delivery) = (
         header(&headers, "x-github-event"),
         header(&headers, "x-github-delivery"),
     );
     let Some((key, slim)) = github::accept(event, delivery, &payload) else {
-        return StatusCode::OK.into_response();
+        return Outcome::Unknown.answer(Source::Github);
     };
-    let lane = match github::read(&slim) {
+    let conversation = match github::read(&slim) {
         Some(ended) => match web.store.task_of_branch(&ended.branch).await {
             Ok(Some(stored)) => stored.task.conversation.0,
-            Ok(None) => return StatusCode::OK.into_response(),
-            Err(error) => return not_stored("github", &error),
+            Ok(None) => return Outcome::Unknown.answer(Source::Github),
+            Err(error) => return Outcome::Unstored(error.into()).answer(Source::Github),
         },
         None => key.clone(),
     };
-    store(
-        &web,
-        NewDelivery {
-            source: Source::Github,
-            key,
-            conversation: lane,
-            body: slim,
-        },
-    )
-    .await
+    let delivery = NewDelivery {
+        source: Source::Github,
+        key,
+        conversation,
+        body: slim,
+    };
+    store(&web, delivery).await
 }
 
+/// Stores a delivery. The answer is a success where it is on the disk.
 async fn store(web: &Web, mut delivery: NewDelivery) -> Response {
     // The signature was checked on the body as it came; what is kept has no secret that this process holds, so that one
     // that somebody pastes is in no row, no prompt and no sandbox.
     web.redactor.redact_value(&mut delivery.body, Sought::Held);
-    let source = delivery.source.name();
-    match web.store.accept(&delivery, web.clock.now()).await {
-        Ok(accepted) => {
-            let result = match accepted {
-                Accepted::Stored => "stored",
-                Accepted::Repeated => "repeated",
-            };
-            metrics::counter!("deckhand_deliveries_total", "source" => source, "result" => result)
-                .increment(1);
+    let storing = web.store.accept(&delivery, web.clock.now());
+    let outcome = match tokio::time::timeout(STORED_WITHIN, storing).await {
+        Ok(Ok(accepted)) => {
             web.wake.inbox();
-            StatusCode::OK.into_response()
+            match accepted {
+                Accepted::Stored => Outcome::Stored,
+                Accepted::Repeated => Outcome::Repeated,
+            }
         }
-        Err(error) => not_stored(source, &error),
-    }
-}
-
-/// The platform tries again later; nothing is acknowledged that is not on the disk.
-fn not_stored(source: &'static str, error: &crate::store::StoreError) -> Response {
-    tracing::error!(
-        source,
-        error = error as &dyn std::error::Error,
-        "a delivery could not be stored"
-    );
-    StatusCode::SERVICE_UNAVAILABLE.into_response()
-}
-
-fn refused(source: &'static str, reason: &str) {
-    warn!(source, reason, "a request was refused at the door");
-    metrics::counter!("deckhand_deliveries_total", "source" => source, "result" => "refused")
-        .increment(1);
+        Ok(Err(error)) => Outcome::Unstored(error.into()),
+        // It may be stored all the same; then the platform's next try is a repeat.
+        Err(elapsed) => Outcome::Unstored(elapsed.into()),
+    };
+    outcome.answer(delivery.source)
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {

@@ -4,6 +4,7 @@ mod artifacts;
 pub mod doors;
 pub mod health;
 pub mod pages;
+pub mod server;
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,9 +18,9 @@ use tower_http::{limit::RequestBodyLimitLayer, timeout::TimeoutLayer};
 
 use crate::{clock::Clock, config::Config, redact::Redactor, store::Store, wake::Wake};
 
-/// The largest body that a door reads, in bytes. Linear's own verifier takes 5 MiB; Slack's and GitHub's events are far smaller.
-const BODY_MAX_BYTES: usize = 5 << 20;
-/// How long a request may take, its body included. Platforms give up after 3 to 10 seconds.
+/// The largest body that a page reads, in bytes; none needs any.
+const BODY_MAX_BYTES: usize = 64 << 10;
+/// How long a page may take.
 const REQUEST_MAX: Duration = Duration::from_secs(10);
 
 /// What doors and pages need.
@@ -45,12 +46,14 @@ pub struct Web {
 pub fn router(web: Web) -> Router {
     // The live log stays open, so it stands outside the time limit.
     let open = Router::new().route("/tasks/{id}/events", get(pages::events));
-    let bounded = Router::new()
+    // Doors have limits of their own, because they count what they refuse.
+    let doors = Router::new()
         .route("/slack/events", post(doors::slack_event))
         .route("/slack/interactions", post(doors::slack_form))
         .route("/slack/commands", post(doors::slack_form))
         .route("/linear/webhooks", post(doors::linear_webhook))
-        .route("/github/webhooks", post(doors::github_webhook))
+        .route("/github/webhooks", post(doors::github_webhook));
+    let bounded = Router::new()
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
@@ -61,7 +64,7 @@ pub fn router(web: Web) -> Router {
             REQUEST_MAX,
         ));
     open.merge(bounded)
-        .layer(axum::extract::DefaultBodyLimit::disable())
         .layer(RequestBodyLimitLayer::new(BODY_MAX_BYTES))
+        .merge(doors)
         .with_state(web)
 }

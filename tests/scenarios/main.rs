@@ -21,6 +21,7 @@ mod cancel_anywhere;
 mod ceilings;
 mod command_line;
 mod deliveries;
+mod doors;
 mod exits;
 mod following;
 mod held;

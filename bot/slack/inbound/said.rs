@@ -48,7 +48,8 @@ impl<'a> Said<'a> {
     }
 
     pub(super) fn accepted(&self, payload: &Value) -> Option<Accepted> {
-        let mentioned = own_users(payload).any(|own| self.means(own));
+        // Whom Slack says that a mention is for needs no list of the bot's own users, which may be missing.
+        let mentioned = self.is_addressed() || own_users(payload).any(|own| self.means(own));
         let relevance = match (mentioned, self.is_reply()) {
             (true, _) => Relevance::Certain,
             (false, true) => Relevance::IfConversationKnown,
@@ -81,9 +82,12 @@ impl<'a> Said<'a> {
 
     /// Whether the bot is meant without doubt. In a direct message, every word is for it.
     fn means(&self, bot_user: &str) -> bool {
-        text_of(self.event, "type") == "app_mention"
-            || self.is_direct()
-            || text::mentions(text_of(self.event, "text"), bot_user)
+        self.is_addressed() || text::mentions(text_of(self.event, "text"), bot_user)
+    }
+
+    /// Whether the event itself says that the bot is meant.
+    fn is_addressed(&self) -> bool {
+        text_of(self.event, "type") == "app_mention" || self.is_direct()
     }
 
     fn is_direct(&self) -> bool {

@@ -51,6 +51,13 @@ fn a_mention_that_arrives_twice_is_one_delivery() {
 }
 
 #[test]
+fn a_mention_is_heard_where_slack_does_not_say_who_the_bot_is() {
+    let mut mention = message(json!({ "type": "app_mention", "text": "<@U0BOT> fix it" }));
+    mention["authorizations"].take();
+    assert_eq!(relevance(&mention), Some(Relevance::Certain));
+}
+
+#[test]
 fn chatter_programs_and_edits_are_not_even_stored() {
     assert_eq!(accept(&message(json!({}))), None, "two people talk");
     for nothing in [

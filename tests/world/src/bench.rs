@@ -1,8 +1,9 @@
-//! What Deckhand costs, beside the bare cost of the same thing: with a model that takes no time to think, and of sandboxes
-//! alone.
+//! What Deckhand costs, beside the bare cost of the same thing: with a model that takes no time to think, of sandboxes
+//! alone, and of the doors beside other frameworks'.
 
 mod bare;
 mod crowd;
+mod intake;
 mod latency;
 mod line;
 mod memory;
@@ -34,6 +35,8 @@ pub struct Options {
     tasks: usize,
     #[command(flatten)]
     sandbox: sandbox::Options,
+    #[command(flatten)]
+    intake: intake::Options,
 }
 
 /// What can be measured.
@@ -43,6 +46,8 @@ enum What {
     Main,
     /// A sandbox until its agent is ready, its work tree, and its requests, each beside the bare thing.
     Sandbox,
+    /// Slack's events, stored and acknowledged, beside Bolt apps that store nothing.
+    Intake,
 }
 
 /// Measures, prints a table, and one JSON object as the last line. A missed bar is told, and is no error.
@@ -50,6 +55,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     match options.what {
         What::Main => main(&options).await,
         What::Sandbox => sandbox::run(&options.sandbox).await,
+        What::Intake => intake::run(&options.intake).await,
     }
 }
 

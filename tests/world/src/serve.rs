@@ -18,7 +18,7 @@ pub const REPOSITORY: &str = "acme/web";
 /// What it begins with.
 pub const REPOSITORY_FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/web");
 /// What the stand-ins take for secrets: they guard nothing.
-const SIGNING_SECRET: &str = "world-signing-secret";
+pub const SIGNING_SECRET: &str = "world-signing-secret";
 const BOT_TOKEN: &str = "xoxb-world";
 const GITHUB_TOKEN: &str = "ghp_world";
 const LINEAR_CLIENT: &str = "world-client";

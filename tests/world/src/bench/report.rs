@@ -235,10 +235,11 @@ pub fn round(figure: f64) -> f64 {
     (figure * 100.0).round() / 100.0
 }
 
+/// Megabytes of so many bytes.
 #[expect(
     clippy::cast_precision_loss,
     reason = "memory of one process is far below what a float counts exactly"
 )]
-fn megabytes(bytes: u64) -> f64 {
+pub fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }

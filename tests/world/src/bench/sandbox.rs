@@ -23,6 +23,7 @@ use crate::demo::unless_interrupted;
 
 /// What is measured of sandboxes, and how often.
 #[derive(Args)]
+#[group(id = "sandbox")]
 pub struct Options {
     /// sandbox: how many pairs of starts and of clones.
     #[arg(long, default_value_t = 10)]

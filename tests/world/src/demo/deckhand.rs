@@ -1,6 +1,6 @@
 //! Deckhand itself as a child process, with a data folder of its own and nothing of this process's environment.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -74,20 +74,7 @@ impl Deckhand {
         let instance = format!("world-{}-{}", std::process::id(), start.port);
         let address = format!("127.0.0.1:{}", start.port);
         let variables = variables(start, &address, folder.path(), &instance);
-        let log = std::fs::File::create(folder.path().join("deckhand.log"))?;
-        let child = Command::new(&program)
-            .arg("serve")
-            .current_dir(folder.path())
-            .env_clear()
-            .envs(variables.clone())
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            // A Ctrl-C in the terminal is for this process alone, which then ends the other one.
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| format!("starting {}", program.display()))?;
+        let child = serve(&program, folder.path(), &variables)?;
         let mut deckhand = Self {
             child: Mutex::new(child),
             program,
@@ -130,6 +117,39 @@ impl Deckhand {
         self.child.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Kills it as a power cut does, and starts it again over the same data.
+    pub async fn kill_and_start(&mut self) -> anyhow::Result<()> {
+        let folder = self.folder.path();
+        let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
+        child.kill().await?;
+        *child = serve(&self.program, folder, &self.variables)?;
+        self.until_ready().await
+    }
+
+    /// The address of its doors.
+    pub fn address(&self) -> anyhow::Result<SocketAddr> {
+        let address = self.address.trim_start_matches("http://");
+        Ok(address.parse()?)
+    }
+
+    /// The number of its process.
+    pub fn process(&self) -> anyhow::Result<u32> {
+        self.child().id().context("Deckhand has ended")
+    }
+
+    /// How many deliveries it has counted whose labels have these values.
+    pub async fn counted(&self, labels: &[&str]) -> anyhow::Result<u64> {
+        let address = format!("{}/metrics", self.address);
+        let told = reqwest::get(address).await?.error_for_status()?;
+        let told = told.text().await?;
+        let fits = |line: &&str| {
+            let is_value = |label: &&str| line.contains(&format!("=\"{label}\""));
+            line.starts_with("deckhand_deliveries_total{") && labels.iter().all(is_value)
+        };
+        let value = |line: &str| line.rsplit(' ').next()?.parse::<u64>().ok();
+        Ok(told.lines().filter(fits).filter_map(value).sum())
+    }
+
     /// The name of the installation, by which its containers are found.
     #[must_use]
     pub fn instance(&self) -> &str {
@@ -164,14 +184,7 @@ impl Deckhand {
 
     /// The resident memory of the process, in bytes.
     pub fn resident_bytes(&self) -> anyhow::Result<u64> {
-        let id = self.child().id().context("Deckhand has ended")?;
-        let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .context("the system does not say how much memory Deckhand uses")?;
-        let kib: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
-        Ok(kib * 1024)
+        memory_of(self.process()?, "VmRSS:")
     }
 
     /// The identifiers of its newest tasks, the newest first.
@@ -244,6 +257,38 @@ impl Deckhand {
         leftovers::remove(&instance).await;
         drop(folder);
     }
+}
+
+/// A figure of a process's memory, as the system names it, in bytes.
+pub fn memory_of(process: u32, figure: &str) -> anyhow::Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(figure))
+        .context("the system does not say how much memory the process uses")?;
+    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
+    Ok(kib * 1024)
+}
+
+/// Starts the server; what it says goes behind what its log has.
+fn serve(program: &Path, folder: &Path, variables: &[(String, String)]) -> anyhow::Result<Child> {
+    let log = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(folder.join("deckhand.log"))?;
+    Command::new(program)
+        .arg("serve")
+        .current_dir(folder)
+        .env_clear()
+        .envs(variables.iter().cloned())
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        // A Ctrl-C in the terminal is for this process alone, which then ends the other one.
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .with_context(|| format!("starting {}", program.display()))
 }
 
 fn program() -> anyhow::Result<PathBuf> {

@@ -1,0 +1,72 @@
+//! What became of a request at a door: its status, its word in the log, and its count.
+
+use axum::{
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use tracing::{error, warn};
+
+use crate::store::inbox::Source;
+
+/// What became of a request.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// It is on the disk now.
+    Stored,
+    /// It was there before.
+    Repeated,
+    /// It is signed and can be read, and it is nothing that this bot acts on. It is not kept.
+    Unknown,
+    /// It has no signature, or one that does not fit.
+    Unsigned(String),
+    /// It is signed, at a time that is not now: sent again by a stranger, or one of the clocks is wrong.
+    Stale(String),
+    /// It is larger than anything that a platform sends.
+    Oversized,
+    /// It did not come whole in time.
+    Slow,
+    /// It is signed and cannot be read, or it broke off.
+    Malformed,
+    /// The database did not take it.
+    Unstored(anyhow::Error),
+}
+
+impl Outcome {
+    /// Counts it, logs what is not in order, and answers.
+    ///
+    /// Only what is stored, or is nothing to be stored, is a success: whatever else it is, the platform may send it again.
+    pub(super) fn answer(self, source: Source) -> Response {
+        let source = source.name();
+        let (result, status) = self.told();
+        metrics::counter!("deckhand_deliveries_total", "source" => source, "result" => result)
+            .increment(1);
+        match &self {
+            Self::Stored | Self::Repeated | Self::Unknown => {}
+            Self::Unsigned(reason) | Self::Stale(reason) => {
+                warn!(source, reason, "a request was refused at the door");
+            }
+            Self::Oversized | Self::Slow | Self::Malformed => {
+                warn!(source, reason = result, "a request was refused at the door");
+            }
+            Self::Unstored(error) => {
+                let error: &dyn std::error::Error = error.as_ref();
+                error!(source, error, "a delivery could not be stored");
+            }
+        }
+        status.into_response()
+    }
+
+    const fn told(&self) -> (&'static str, StatusCode) {
+        match self {
+            Self::Stored => ("stored", StatusCode::OK),
+            Self::Repeated => ("repeated", StatusCode::OK),
+            Self::Unknown => ("unknown", StatusCode::OK),
+            Self::Unsigned(_) => ("unsigned", StatusCode::UNAUTHORIZED),
+            Self::Stale(_) => ("stale", StatusCode::UNAUTHORIZED),
+            Self::Oversized => ("oversized", StatusCode::PAYLOAD_TOO_LARGE),
+            Self::Slow => ("slow", StatusCode::REQUEST_TIMEOUT),
+            Self::Malformed => ("malformed", StatusCode::BAD_REQUEST),
+            Self::Unstored(_) => ("unstored", StatusCode::SERVICE_UNAVAILABLE),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What it costs to acknowledge Slack's events: Deckhand, which stores each one first, beside the two Bolt frameworks, whose
+//! apps verify, acknowledge and keep nothing.
+//!
+//! Everybody gets the same signed events over connections that are kept, in turns. Whoever is not measured is stopped, so that
+//! work that is left over falls into its owner's time. Deckhand's dispatcher works all the while. At the end Deckhand is killed
+//! and started again over the same data, and every event that it acknowledged is sent once more: it has to know each of them.
+
+mod apps;
+mod disk;
+mod events;
+mod load;
+mod report;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::ensure;
+use clap::Args;
+
+use self::apps::{App, Running};
+use self::events::Events;
+use self::load::Answers;
+use self::report::{Figures, Report};
+use super::place::Place;
+use crate::demo::unless_interrupted;
+
+/// How many connections are kept at once, in turns.
+pub const CONNECTIONS: [usize; 3] = [1, 16, 64];
+/// The connections of everything that is not measured by their number.
+const SOME_CONNECTIONS: usize = 16;
+/// How long each app is warmed up.
+const WARM_UP: Duration = Duration::from_secs(1);
+/// Ten times the rate at which Slack stops sending events of a workspace: 30,000 an hour. Source: Slack's guide of the Events API.
+pub const PACE_PER_SECOND: u32 = 83;
+
+/// What is measured of the doors, and how often.
+#[derive(Args)]
+#[group(id = "intake")]
+pub struct Options {
+    /// intake: how many rounds of every app with every number of connections.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    intake_rounds: u32,
+    /// intake: how many seconds each of them takes.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    seconds: u32,
+    /// intake: where `script/bench` has installed the two Bolt apps.
+    #[arg(long, default_value = ".deckhand/bolt")]
+    bolt: PathBuf,
+    /// intake: Deckhand without the two beside it.
+    #[arg(long)]
+    alone: bool,
+}
+
+impl Options {
+    fn each(&self) -> Duration {
+        Duration::from_secs(self.seconds.into())
+    }
+}
+
+/// Measures, and prints what came of it. An acknowledged event that is not there afterwards is an error.
+pub async fn run(options: &Options) -> anyhow::Result<()> {
+    let load = super::report::load()?;
+    let mut place = Place::open(&[]).await?;
+    let measured = unless_interrupted(measure(&mut place, options, load)).await;
+    let report = place.close(measured).await?;
+    report.print()?;
+    ensure!(
+        report.missing == 0,
+        "{} of {} acknowledged events were not stored",
+        report.missing,
+        report.acknowledged
+    );
+    Ok(())
+}
+
+async fn measure(place: &mut Place, options: &Options, load: f64) -> anyhow::Result<Report> {
+    let sync = disk::sync(place.deckhand.data_folder())?;
+    let deckhand = Running::deckhand(&place.deckhand)?;
+    let mut apps = vec![deckhand];
+    if !options.alone {
+        apps.push(Running::bolt(App::BoltJs, &options.bolt)?);
+        apps.push(Running::bolt(App::BoltPython, &options.bolt)?);
+    }
+    let events = Arc::new(Events::new());
+    let mut acknowledged = Vec::new();
+    for app in &apps {
+        app.until_it_answers(&events).await?;
+        let answers = load::press(app.address, &events, SOME_CONNECTIONS, WARM_UP).await?;
+        keep(app, &answers, &mut acknowledged);
+        app.stop().await?;
+    }
+    let mut figures: BTreeMap<(usize, App), Figures> = BTreeMap::new();
+    for round in 0..options.intake_rounds as usize {
+        for connections in CONNECTIONS {
+            for turn in 0..apps.len() {
+                // Nobody always follows the same one.
+                let app = &apps[(turn + round) % apps.len()];
+                app.go_on().await?;
+                let answers =
+                    load::press(app.address, &events, connections, options.each()).await?;
+                keep(app, &answers, &mut acknowledged);
+                let peak = app.peak_bytes()?;
+                app.stop().await?;
+                figures
+                    .entry((connections, app.app))
+                    .or_default()
+                    .add(answers, peak);
+            }
+        }
+    }
+    let ours = &apps[0];
+    ours.go_on().await?;
+    let paced = load::pace(ours.address, &events, PACE_PER_SECOND, options.each()).await?;
+    keep(ours, &paced, &mut acknowledged);
+    let handled = place.deckhand.counted(&["slack", "done"]).await?;
+    let count = acknowledged.len();
+    let missing = missing(place, &events, acknowledged).await?;
+    Ok(Report {
+        load,
+        rounds: options.intake_rounds,
+        each: options.each(),
+        sync,
+        figures,
+        paced,
+        acknowledged: count,
+        handled,
+        missing,
+    })
+}
+
+/// Remembers what Deckhand acknowledged.
+fn keep(app: &Running, answers: &Answers, acknowledged: &mut Vec<u64>) {
+    if app.app == App::Deckhand {
+        acknowledged.extend(&answers.acknowledged);
+    }
+}
+
+/// Kills Deckhand, starts it again, and sends everything once more: how many of the events it does not know.
+async fn missing(
+    place: &mut Place,
+    events: &Arc<Events>,
+    acknowledged: Vec<u64>,
+) -> anyhow::Result<u64> {
+    place.deckhand.kill_and_start().await?;
+    let address = Running::deckhand(&place.deckhand)?.address;
+    let count = acknowledged.len() as u64;
+    let again = load::again(address, events, acknowledged, SOME_CONNECTIONS).await?;
+    ensure!(
+        again.refused == 0,
+        "{} of {count} events were not acknowledged when they came again",
+        again.refused
+    );
+    let known = place.deckhand.counted(&["slack", "repeated"]).await?;
+    Ok(count.saturating_sub(known))
+}

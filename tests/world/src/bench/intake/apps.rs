@@ -1,0 +1,148 @@
+//! Who is measured: Deckhand and the two Bolt apps, each a process of its own.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use tokio::process::{Child, Command};
+
+use super::events::Events;
+use super::load;
+use crate::demo::deckhand::{Deckhand, memory_of};
+use crate::serve::SIGNING_SECRET;
+
+/// How long an app may take until it acknowledges its first event.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
+/// The pause between two tries.
+const TRY_EVERY: Duration = Duration::from_millis(100);
+
+/// An app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum App {
+    /// Deckhand, which stores.
+    Deckhand,
+    /// `@slack/bolt`, on Node.js.
+    BoltJs,
+    /// `slack-bolt`, on uvicorn with uvloop and httptools.
+    BoltPython,
+}
+
+impl App {
+    /// Its name in the table.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Deckhand => "Deckhand, stored on the disk",
+            Self::BoltJs => "Bolt for JavaScript, not stored",
+            Self::BoltPython => "Bolt for Python, not stored",
+        }
+    }
+
+    /// Its name in the object.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Deckhand => "deckhand",
+            Self::BoltJs => "bolt_js",
+            Self::BoltPython => "bolt_python",
+        }
+    }
+}
+
+/// One that runs.
+pub struct Running {
+    /// Which.
+    pub app: App,
+    /// Where it listens.
+    pub address: SocketAddr,
+    process: u32,
+    /// Ends with this; Deckhand is ended by its owner.
+    _child: Option<Child>,
+}
+
+impl Running {
+    /// Deckhand, which runs already.
+    pub fn deckhand(deckhand: &Deckhand) -> anyhow::Result<Self> {
+        Ok(Self {
+            app: App::Deckhand,
+            address: deckhand.address()?,
+            process: deckhand.process()?,
+            _child: None,
+        })
+    }
+
+    /// Starts a Bolt app.
+    pub fn bolt(app: App, folder: &Path) -> anyhow::Result<Self> {
+        let folder = std::path::absolute(folder)?;
+        let (program, script) = match app {
+            App::BoltPython => (folder.join("venv/bin/python"), "app.py"),
+            App::BoltJs | App::Deckhand => ("node".into(), "app.js"),
+        };
+        ensure!(
+            folder.join(script).is_file(),
+            "there is no Bolt app in {}; `script/bench intake` installs it",
+            folder.display()
+        );
+        let port = Deckhand::free_port()?;
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let child = Command::new(&program)
+            .arg(script)
+            .current_dir(&folder)
+            .env_clear()
+            .env("PATH", path)
+            .env("NODE_ENV", "production")
+            .env("PORT", port.to_string())
+            .env("SLACK_SIGNING_SECRET", SIGNING_SECRET)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("starting {}", program.display()))?;
+        Ok(Self {
+            app,
+            address: ([127, 0, 0, 1], port).into(),
+            process: child.id().context("the app has ended")?,
+            _child: Some(child),
+        })
+    }
+
+    /// Waits until it acknowledges an event.
+    pub async fn until_it_answers(&self, events: &Events) -> anyhow::Result<()> {
+        let deadline = Instant::now() + ANSWERS_WITHIN;
+        loop {
+            match load::once(self.address, events).await {
+                Ok(()) => return Ok(()),
+                Err(error) if Instant::now() >= deadline => {
+                    return Err(error.context(format!("{} does not answer", self.app.name())));
+                }
+                Err(_) => tokio::time::sleep(TRY_EVERY).await,
+            }
+        }
+    }
+
+    /// The most memory that it was resident with, in bytes.
+    pub fn peak_bytes(&self) -> anyhow::Result<u64> {
+        memory_of(self.process, "VmHWM:")
+    }
+
+    /// Stops its process where it is.
+    pub async fn stop(&self) -> anyhow::Result<()> {
+        self.signal("-STOP").await
+    }
+
+    /// Lets it go on.
+    pub async fn go_on(&self) -> anyhow::Result<()> {
+        self.signal("-CONT").await
+    }
+
+    async fn signal(&self, signal: &str) -> anyhow::Result<()> {
+        let process = self.process.to_string();
+        let status = Command::new("kill")
+            .args([signal, &process])
+            .status()
+            .await?;
+        ensure!(status.success(), "{} has ended", self.app.name());
+        Ok(())
+    }
+}
