@@ -278,6 +278,39 @@ fn bytes_pass_both_ways_and_so_do_ends() {
 }
 
 #[test]
+fn large_bodies_pass_whole_both_ways_at_once_and_small_ones_after_them() {
+    let folder = Folder::new();
+    let listener = UnixListener::bind(folder.socket()).unwrap();
+    let (_shim, address) = proxy(&folder.socket());
+    let client = connect(&address);
+    let (mut host, _) = listener.accept().unwrap();
+    introduced(&mut host);
+    // More than sockets and pipes hold, in pieces by which a byte in the wrong place is seen.
+    let body: Vec<u8> = (0..8_000_000u32).map(|n| (n % 251) as u8).collect();
+    let came = |from: &mut dyn std::io::Read| {
+        let mut bytes = vec![0; body.len()];
+        from.read_exact(&mut bytes).unwrap();
+        assert!(bytes == body);
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| (&client).write_all(&body).unwrap());
+        scope.spawn(|| (&host).write_all(&body).unwrap());
+        scope.spawn(|| came(&mut &client));
+        came(&mut &host);
+    });
+    (&client).write_all(b"question").unwrap();
+    client.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut question = String::new();
+    host.read_to_string(&mut question).unwrap();
+    assert_eq!(question, "question");
+    host.write_all(b"answer").unwrap();
+    drop(host);
+    let mut answer = String::new();
+    (&client).read_to_string(&mut answer).unwrap();
+    assert_eq!(answer, "answer");
+}
+
+#[test]
 fn a_missing_socket_is_told_in_http() {
     let folder = Folder::new();
     let (_shim, address) = proxy(&folder.socket());

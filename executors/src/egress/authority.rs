@@ -23,7 +23,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject as _},
 };
 
-use super::EgressError;
+use super::{EgressError, ciphers::provider};
 
 /// The authority's own certificate, in the folder that the sandbox sees.
 pub const AUTHORITY_NAME: &str = "authority.pem";
@@ -159,14 +159,15 @@ impl Authority {
             .map_err(unusable)?;
         let chain = vec![certificate.der().clone(), self.certificate.clone()];
         let key = PrivatePkcs8KeyDer::from(self.host_key.serialize_der());
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
+        let mut config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(unusable)?
             .with_no_client_auth()
             .with_single_cert(chain, PrivateKeyDer::Pkcs8(key))
             .map_err(unusable)?;
         config.alpn_protocols = vec![PROTOCOL.to_vec()];
+        // Both ends are on this machine.
+        config.ignore_client_order = true;
         Ok(config)
     }
 }

@@ -29,6 +29,7 @@ use super::{
     EgressError,
     authority::{Authority, list_of},
     batch::Batched,
+    ciphers::provider,
     credential::Credential,
     dial::{CONNECT_TIME, dial},
     form,
@@ -48,7 +49,10 @@ use super::{
 /// How long a client may take to agree on TLS.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// Bytes that one read takes from a host: TLS's library asks for 4 KiB at a time.
-const READ_BYTES: usize = 64 * 1024;
+const READ_BYTES: usize = 256 * 1024;
+/// Bytes that wait to be taken by a client, so that a large body is handed on in large pieces: waking it costs more than
+/// copying.
+const WRITE_BYTES: usize = 256 * 1024;
 
 /// What inspection takes, beside the policy.
 #[derive(Debug)]
@@ -86,8 +90,7 @@ impl Trust {
         let mut store = RootCertStore::empty();
         // Lists hold old certificates that no library reads any more; the others count.
         store.add_parsable_certificates(roots);
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
+        let mut config = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(|error| EgressError::Certificates(io::Error::other(error)))?
             .with_root_certificates(store)
@@ -142,7 +145,9 @@ pub async fn converse(
             return;
         }
     };
-    let accepted = TlsAcceptor::from(config).accept(replay(hello.bytes, client));
+    let accepted = TlsAcceptor::from(config).accept_with(replay(hello.bytes, client), |session| {
+        session.set_buffer_limit(Some(WRITE_BYTES));
+    });
     let Ok(Ok(stream)) = timeout(HANDSHAKE_TIME, accepted).await else {
         // Mostly a program that has its own list of authorities and does not trust the run's.
         entry.fail();

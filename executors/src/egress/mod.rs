@@ -10,6 +10,7 @@
 mod authority;
 mod base_address;
 mod batch;
+mod ciphers;
 mod credential;
 mod dial;
 mod driven;

@@ -13,6 +13,7 @@ use hyper::{
     Method, Request, Response, Uri, body::Incoming, server::conn::http1, service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::net::sockopt;
 use tokio::{
     net::{UnixListener, UnixStream},
     sync::Semaphore,
@@ -39,6 +40,8 @@ const MAX_CONNECTIONS: usize = 256;
 /// How long a client may take for the head of a request, and how long an unused connection is kept: longer than clients
 /// keep theirs (90 s), so that none is closed in the moment of its next use.
 pub const HEAD_TIME: Duration = Duration::from_mins(5);
+/// Bytes that may wait to be taken by a sandbox; the kernel gives as many as it gives to anybody.
+const WAITING_BYTES: usize = 1024 * 1024;
 /// The pause where no connection can be accepted, as for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Where the shim listens inside. A client that does not know that loopback needs no proxy asks for it through one.
@@ -225,6 +228,8 @@ async fn serve(
                     sleep(ACCEPT_PAUSE).await;
                     continue;
                 };
+                // A large body is handed on in larger pieces, where that is to be had.
+                let _ = sockopt::set_socket_send_buffer_size(&stream, WAITING_BYTES);
                 let (service, epoch, closed) =
                     (Arc::clone(&service), service.gate.epoch(), closed.clone());
                 tokio::spawn(async move {

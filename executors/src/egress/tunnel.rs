@@ -30,7 +30,7 @@ pub const MAX_TUNNELS: usize = 256;
 /// What may leave through one tunnel, in bytes: requests for packages are small.
 const MAX_UP_BYTES: u64 = 64 * 1024 * 1024;
 /// Bytes that one read moves: a tunnel has two such buffers.
-const CHUNK_BYTES: usize = 64 * 1024;
+const CHUNK_BYTES: usize = 256 * 1024;
 
 /// Where a tunnel leads.
 #[derive(Debug)]

@@ -11,7 +11,10 @@
 
 use memchr::memchr2;
 
-use super::scan::{Scalar, Scanner};
+use super::{
+    scan::{Scalar, Scanner},
+    shape::Shape,
+};
 use crate::agent::Tokens;
 
 /// More than this is no count of tokens of one call.
@@ -98,6 +101,19 @@ enum Line {
     Other,
 }
 
+/// What is noted of an event while it is read, so that one like it need not be.
+#[derive(Debug, Clone, Copy, Default)]
+struct Notes {
+    /// Where it begins in the present piece; none where it began in an earlier one.
+    begin: Option<usize>,
+    /// Where its last text that the model wrote begins and ends in the present piece.
+    words: Option<(usize, usize)>,
+    /// Bytes of text that the model wrote.
+    written: u64,
+    /// Lines of data.
+    lines: u64,
+}
+
 /// Reads an answer in pieces of any size.
 #[derive(Debug, Clone)]
 pub struct AnswerReader {
@@ -106,6 +122,10 @@ pub struct AnswerReader {
     scanner: Scanner,
     line: Line,
     was_return: bool,
+    /// Whether nothing of an event has been read yet.
+    is_between: bool,
+    notes: Notes,
+    shape: Shape,
     model: Option<String>,
     counts: Counts,
     events: u64,
@@ -129,6 +149,9 @@ impl AnswerReader {
             scanner: Scanner::default(),
             line: Line::Field(0),
             was_return: false,
+            is_between: true,
+            notes: Notes::default(),
+            shape: Shape::default(),
             model: None,
             counts: Counts::default(),
             events: 0,
@@ -141,7 +164,7 @@ impl AnswerReader {
     pub fn read(&mut self, piece: &[u8]) {
         self.bytes = self.bytes.saturating_add(piece.len() as u64);
         match self.form {
-            Form::Json => self.scan(piece),
+            Form::Json => self.scan(piece, 0),
             Form::Events => self.read_events(piece),
             Form::Unreadable => {}
         }
@@ -170,14 +193,27 @@ impl AnswerReader {
 
     fn read_events(&mut self, piece: &[u8]) {
         const DATA: &[u8] = b"data:";
+        self.notes.begin = None;
         let mut rest = piece;
         while let Some(&byte) = rest.first() {
+            let is_second_half = byte == b'\n' && self.was_return;
+            if self.is_between && !is_second_half {
+                rest = self.pass_alike(rest);
+                if rest.is_empty() {
+                    break;
+                }
+                self.is_between = false;
+                self.notes = Notes {
+                    begin: Some(piece.len() - rest.len()),
+                    ..Notes::default()
+                };
+                continue;
+            }
             if matches!(byte, b'\n' | b'\r') {
-                let is_second_half = byte == b'\n' && self.was_return;
                 self.was_return = byte == b'\r';
                 rest = &rest[1..];
                 if !is_second_half {
-                    self.end_line();
+                    self.end_line(&piece[..piece.len() - rest.len()]);
                 }
                 continue;
             }
@@ -188,6 +224,7 @@ impl AnswerReader {
                     self.line = match DATA.get(count) {
                         Some(expected) if *expected == byte && count + 1 == DATA.len() => {
                             self.events = self.events.saturating_add(1);
+                            self.notes.lines += 1;
                             Line::Data
                         }
                         Some(expected) if *expected == byte => Line::Field(count + 1),
@@ -198,7 +235,7 @@ impl AnswerReader {
                     let end = memchr2(b'\n', b'\r', rest);
                     let (line, after) = rest.split_at(end.unwrap_or(rest.len()));
                     if self.line == Line::Data {
-                        self.scan(line);
+                        self.scan(line, piece.len() - rest.len());
                     }
                     rest = after;
                 }
@@ -206,25 +243,64 @@ impl AnswerReader {
         }
     }
 
-    fn end_line(&mut self) {
+    /// Passes over the events that are like the last one; answers with the rest.
+    fn pass_alike<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let mut rest = bytes;
+        while let Some(alike) = self.shape.recognise(rest) {
+            self.was_return = false;
+            self.events = self.events.saturating_add(alike.lines);
+            self.written_bytes = self.written_bytes.saturating_add(alike.written);
+            rest = rest.get(alike.length..).unwrap_or_default();
+        }
+        rest
+    }
+
+    /// A line has ended, and with it what was read of the present piece.
+    fn end_line(&mut self, read: &[u8]) {
         match self.line {
             // An empty line ends an event.
-            Line::Field(0) => self.scanner.reset(),
+            Line::Field(0) => {
+                self.scanner.reset();
+                self.is_between = true;
+                let Notes {
+                    begin,
+                    words,
+                    written,
+                    lines,
+                } = self.notes;
+                match (begin, words) {
+                    (Some(begin), Some((from, to))) => {
+                        let event = read.get(begin..).unwrap_or_default();
+                        self.shape
+                            .learn(event, (from - begin, to - begin), written, lines);
+                    }
+                    _ => self.shape.forget(),
+                }
+            }
             Line::Field(_) | Line::Data | Line::Other => self.line = Line::Field(0),
         }
     }
 
-    fn scan(&mut self, bytes: &[u8]) {
+    /// Reads JSON; `place` is where it begins in the present piece.
+    fn scan(&mut self, bytes: &[u8], place: usize) {
         let (wire, counts, model) = (self.wire, &mut self.counts, &mut self.model);
-        let written = &mut self.written_bytes;
-        self.scanner.feed(bytes, |way, scalar| match scalar {
+        let (all_written, notes) = (&mut self.written_bytes, &mut self.notes);
+        self.scanner.feed(bytes, |way, scalar, end| match scalar {
             Scalar::Number(count) if count <= MAX_COUNT => counts.take(wire, way, count),
             Scalar::Number(_) => {}
             Scalar::Text(text, length) => {
-                if way.split('.').any(|name| WRITTEN.contains(&name)) {
-                    *written = written.saturating_add(length);
-                }
                 let names_model = way == "model" || way == model_of(wire);
+                if way.split('.').any(|name| WRITTEN.contains(&name)) {
+                    *all_written = all_written.saturating_add(length);
+                    notes.written = notes.written.saturating_add(length);
+                    let begin = usize::try_from(length)
+                        .ok()
+                        .and_then(|length| end.checked_sub(length));
+                    // One that began in an earlier piece is in no place of this one.
+                    notes.words = begin
+                        .filter(|_| !names_model)
+                        .map(|begin| (place + begin, place + end));
+                }
                 if let Some(name) = text.filter(|name| names_model && !name.is_empty())
                     && name.len() <= MAX_MODEL_BYTES
                 {

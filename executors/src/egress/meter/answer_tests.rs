@@ -136,6 +136,61 @@ fn the_pieces_in_which_an_answer_comes_do_not_matter() {
     }
 }
 
+/// What an event of a stream may look like, and what breaks it.
+const EVENT_PARTS: [&str; 14] = [
+    "event: content_block_delta\n",
+    "data: {\"delta\":{\"text\":\"one\"}}\n\n",
+    "data: {\"delta\":{\"text\":\"two \\\"2\\\" \"}}\n\n",
+    "data: {\"delta\":{\"text\":\"\"}}\n\n",
+    "data: {\"delta\":{\"text\":\"three\"},\"usage\":{\"input_tokens\":7,\"output_tokens\":9}}\n\n",
+    "data: {\"delta\":{\"text\":\"four\"},\"usage\":{\"input_tokens\":8,\"output_tokens\":9}}\n\n",
+    "data: {\"model\":\"a\",\"text\":\"five\"}\n\n",
+    "data: {\"model\":\"b\",\"text\":\"five\"}\n\n",
+    "data: {\"text\":\"six\ndata: seven\"}\n\n",
+    "data: {\"text\":\"eight\"}\r\n\r\n",
+    "data: {\"text\":\"nine\"}\r\r",
+    "data: {\"input\":{\"model\":\"c\",\"text\":\"ten\"}}\n\n",
+    "data: {\"text\":\"broken\n\n",
+    "\n",
+];
+
+#[test]
+fn what_is_read_at_a_glance_says_what_is_read_byte_by_byte() {
+    let mut dice = Dice(0x2545_f491_4f6c_dd1d);
+    for round in 0..3_000 {
+        let mut text = String::new();
+        for _ in 0..=dice.roll(12) {
+            let part = EVENT_PARTS[dice.roll(EVENT_PARTS.len())];
+            text.push_str(&part.repeat(1 + dice.roll(3)));
+        }
+        let wire = [Wire::Anthropic, Wire::Responses, Wire::Chat, Wire::Gemini][round % 4];
+        let said = |pieces: &[&[u8]]| {
+            let mut reader = AnswerReader::new(wire, EVENTS, "");
+            for piece in pieces {
+                reader.read(piece);
+            }
+            let sums = (reader.events, reader.written_bytes, reader.counts);
+            (sums, reader.reading())
+        };
+        let single: Vec<&[u8]> = text.as_bytes().chunks(1).collect();
+        let slowly = said(&single);
+        assert_eq!(said(&[text.as_bytes()]), slowly, "{text:?}");
+        let (begin, end) = text.as_bytes().split_at(dice.roll(text.len()));
+        assert_eq!(said(&[begin, end]), slowly, "{text:?}");
+    }
+}
+
+#[test]
+fn events_that_differ_in_their_words_are_read_at_a_glance() {
+    let event = |words: &str| format!("data: {{\"delta\":{{\"text\":\"{words}\"}}}}\n\n");
+    let mut reader = AnswerReader::new(Wire::Chat, EVENTS, "");
+    reader.read(event("one").as_bytes());
+    let next = [event("two"), event("three")].concat();
+    assert_eq!(reader.pass_alike(next.as_bytes()), b"");
+    let other = event("four\",\"usage\":{\"prompt_tokens\":1},\"b\":\"");
+    assert_eq!(reader.pass_alike(other.as_bytes()), other.as_bytes());
+}
+
 #[test]
 fn an_answer_that_breaks_off_never_says_more_than_the_whole_one() {
     for (wire, kind, text, ..) in answers() {

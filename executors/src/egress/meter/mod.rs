@@ -8,13 +8,14 @@
 //! each call under way.
 //!
 //! In reading order: [`endpoint`] (what may be asked), [`asked`] (what a request asks for, read by [`json`]),
-//! [`answer`] (what an answer says, read by [`scan`]), and here the sums.
+//! [`answer`] (what an answer says, read by [`scan`], and at a glance by [`shape`]), and here the sums.
 
 pub mod answer;
 pub mod asked;
 pub mod endpoint;
 mod json;
 mod scan;
+mod shape;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},

@@ -92,8 +92,9 @@ impl Scanner {
         self.held.clear();
     }
 
-    /// Takes the next bytes; `found` gets each value with the names on the way to it, joined by dots.
-    pub fn feed(&mut self, bytes: &[u8], mut found: impl FnMut(&str, Scalar<'_>)) {
+    /// Takes the next bytes; `found` gets each value with the names on the way to it, joined by dots, and the place in
+    /// `bytes` where it ends: of its closing quote, or of what stands behind its word.
+    pub fn feed(&mut self, bytes: &[u8], mut found: impl FnMut(&str, Scalar<'_>, usize)) {
         let mut rest = bytes;
         while let Some((&byte, after)) = rest.split_first() {
             if let State::Text {
@@ -111,6 +112,8 @@ impl Scanner {
                     continue;
                 }
             }
+            let place = bytes.len() - rest.len();
+            let mut found = |way: &str, scalar: Scalar<'_>| found(way, scalar, place);
             rest = after;
             match self.state {
                 State::Lost => return,
@@ -266,7 +269,9 @@ mod tests {
     fn scanned(pieces: &[&[u8]]) -> Vec<String> {
         let (mut scanner, mut found) = (Scanner::default(), Vec::new());
         for piece in pieces {
-            scanner.feed(piece, |way, scalar| found.push(format!("{way}={scalar:?}")));
+            scanner.feed(piece, |way, scalar, _| {
+                found.push(format!("{way}={scalar:?}"));
+            });
         }
         found
     }
@@ -312,11 +317,11 @@ mod tests {
     #[test]
     fn nothing_grows_with_what_passes() {
         let mut scanner = Scanner::default();
-        scanner.feed(&vec![b'['; 1_000_000], |_, _| {});
+        scanner.feed(&vec![b'['; 1_000_000], |_, _, _| {});
         assert_eq!(scanner.levels.len(), MAX_DEPTH);
         scanner.reset();
-        scanner.feed(b"{\"", |_, _| {});
-        scanner.feed(&vec![b'x'; 1_000_000], |_, _| {});
+        scanner.feed(b"{\"", |_, _, _| {});
+        scanner.feed(&vec![b'x'; 1_000_000], |_, _, _| {});
         assert!(scanner.held.len() <= MAX_TEXT_BYTES);
         for nonsense in ["}}]]", "{:,:}", "\"", "{\"a\" \"b\" 1", "[,,1,]"] {
             scanned(&[nonsense.as_bytes()]);
