@@ -6,6 +6,7 @@ mod doctor;
 mod log;
 mod policy;
 mod secrets;
+mod work;
 
 use doctor::Depth;
 use std::{path::PathBuf, process::ExitCode};
@@ -19,7 +20,7 @@ use crate::{
     app::App,
     clock::Clock,
     config::{self, Config, fresh_key},
-    domain::TaskId,
+    domain::{TaskId, task::State},
     engine::dispatch::Order,
     links,
     redact::Redactor,
@@ -99,6 +100,13 @@ enum TaskVerb {
         /// The task.
         id: String,
     },
+    /// Writes what was kept of a cancelled task's work into a git bundle.
+    Work {
+        /// The task.
+        id: String,
+        /// The file; nothing may be there yet.
+        file: PathBuf,
+    },
     /// Deletes all of a task that is over: its words, logs, pictures, commits, containers and volumes.
     Delete {
         /// The task.
@@ -177,6 +185,7 @@ async fn obey(
         Verb::Task(TaskVerb::Delete { id }) => {
             deletion::run(&config, &TaskId(id), &operator()).await?;
         }
+        Verb::Task(TaskVerb::Work { id, file }) => work::run(&config, &TaskId(id), &file).await?,
         Verb::Task(verb) => task(&config, verb).await?,
         Verb::Secrets(SecretsVerb::Rotate) => secrets::rotate(&config).await?,
         Verb::Secrets(SecretsVerb::NewKey) => say(fresh_key()?.expose_secret()),
@@ -251,6 +260,16 @@ async fn task(config: &Config, verb: TaskVerb) -> anyhow::Result<()> {
                 .task(&TaskId(id))
                 .await?
                 .context("there is no such task")?;
+            let state = &stored.task.state;
+            if state.is_over() && !matches!(state, State::Failed { .. }) {
+                say(&format!(
+                    "the task {} {}, so there is nothing to cancel",
+                    stored.task.id,
+                    state.in_words()
+                ));
+                store.close().await;
+                return Ok(());
+            }
             let by = operator();
             let body = serde_json::to_value(Order::Cancel {
                 task: stored.task.id.clone(),
@@ -267,7 +286,7 @@ async fn task(config: &Config, verb: TaskVerb) -> anyhow::Result<()> {
             say("asked; the server ends it within a second");
         }
         // It opens more than the database.
-        TaskVerb::Delete { .. } => {}
+        TaskVerb::Delete { .. } | TaskVerb::Work { .. } => {}
     }
     store.close().await;
     Ok(())

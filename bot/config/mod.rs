@@ -22,11 +22,11 @@ pub use credentials::{CredentialForm, CredentialSetting};
 pub use keys::{EncryptionKey, EncryptionKeys, KeyError, KeyId, fresh_key};
 pub use limits::Limits;
 pub use repository::{McpSetting, RepositoryConfig};
-pub use retention::Retention;
+pub use retention::{CanceledWork, Retention};
 pub use settings::{Exposure, SETTINGS, Setting};
 
 use crate::{
-    domain::{conversation::PersonId, policy::Policy, specification::RepositoryName},
+    domain::{TaskId, conversation::PersonId, policy::Policy, specification::RepositoryName},
     redact::Address,
 };
 
@@ -347,6 +347,12 @@ impl Config {
         own.map_or(self.limits.task.work_ms, |minutes| {
             i64::from(minutes.get()) * 60_000
         })
+    }
+
+    /// The folder of a task's quarantined commits.
+    #[must_use]
+    pub fn quarantine_path(&self, task: &TaskId) -> PathBuf {
+        self.data_dir.join("quarantine").join(format!("{task}.git"))
     }
 
     /// The settings of a repository, where it has some.

@@ -345,10 +345,16 @@ pub const SETTINGS: &[Setting] = &[
         "How long the pictures of a task are kept after its end, in days; `0` for ever.",
     ),
     open(
+        "DECKHAND_CANCELED_WORK",
+        "retention.canceled_work",
+        "keep",
+        "What becomes of the work of a task that is cancelled: `keep` keeps it on the server as long as snapshots, on a branch of its own, and `deckhand task work` hands it out; `drop` removes it with its sandbox.",
+    ),
+    open(
         "DECKHAND_KEEP_SNAPSHOTS_DAYS",
         "retention.snapshots_days",
         "30",
-        "How long the work tree, the session and the unpushed commits of a failed task are kept for another try, in days; `0` for ever. Those of tasks that ended otherwise go at once.",
+        "How long the work tree, the session and the unpushed commits of a failed task are kept for another try, in days, and the kept work of a cancelled one; `0` for ever. Everything else of a task that is over goes at once.",
     ),
     open(
         "DECKHAND_KEEP_DELIVERIES_DAYS",

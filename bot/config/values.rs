@@ -214,6 +214,7 @@ impl Values {
 fn kind_of<T>() -> &'static str {
     match std::any::type_name::<T>() {
         "bool" => "`true` or `false`",
+        name if name.ends_with("CanceledWork") => "`keep` or `drop`",
         name if name.contains("SocketAddr") => "an address with a port, such as 127.0.0.1:8080",
         _ => "a number",
     }

@@ -8,6 +8,7 @@ use super::{
     command::{Command, Options},
     conversation::{Line, LineRef, Person, Road},
     held::HeldChange,
+    kept::Kept,
     network::{RefusedHost, Verdict},
     plan::Plan,
     proof::{ChangedFile, Proof, Report},
@@ -190,6 +191,9 @@ pub enum Event {
         /// What the runs had spent that were cut off.
         #[serde(default)]
         spent: Vec<RunSpend>,
+        /// What became of the work.
+        #[serde(default)]
+        kept: Kept,
     },
     /// An effect was given up after its last attempt.
     EffectGivenUp {

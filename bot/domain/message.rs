@@ -8,6 +8,7 @@ use super::{
     conversation::{Person, Road},
     event::{BaseStanding, Publication, PublishProblem, RunFailure, WorkplaceProblem},
     held::HeldChange,
+    kept::Kept,
     network::{NetworkDecision, NetworkEntry},
     plan::{ListDifference, Plan},
     policy::{Act, Refusal},
@@ -42,6 +43,9 @@ pub enum Message {
         confirmed: bool,
         /// The branch on the remote that stays, where something was pushed before.
         pushed_branch: Option<String>,
+        /// What became of the work that was not pushed.
+        #[serde(default)]
+        kept: Kept,
     },
     /// The pull request was merged or closed.
     PullRequestEnded {

@@ -11,6 +11,7 @@
 //! - [`network`]: what a sandbox may reach, was refused, and was allowed by people
 //! - [`incoming`]: what a surface understood of a delivery
 //! - [`event`] and [`effect`]: everything that can happen, everything that can be done about it
+//! - [`kept`] and [`waiting`]: what becomes of cancelled work, what is said where time runs out
 //! - [`message`]: everything that is ever said, as data
 //! - [`task`]: the machine that turns events into effects
 
@@ -21,6 +22,7 @@ pub mod effect;
 pub mod event;
 pub mod held;
 pub mod incoming;
+pub mod kept;
 pub mod message;
 pub mod network;
 pub mod plan;

@@ -9,11 +9,11 @@ use std::{
 };
 
 use futures::future::BoxFuture;
-use tokio::{sync::Semaphore, task::JoinSet};
+use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::{Context, Fault, dispatch::work_delivery, pause_before_try, runs};
+use super::{Context, Fault, dispatch::work_delivery, keep, pause_before_try, runs};
 use crate::{
     clock::Clock,
     domain::{
@@ -21,6 +21,7 @@ use crate::{
         conversation::ConversationId,
         effect::{Effect, FormRequest, Lane, Mark, Slot},
         event::Event,
+        kept::Kept,
         message::{Decision, Message},
         network::NetworkGrant,
         task::{State, Task},
@@ -409,6 +410,7 @@ impl Deliver {
 
     async fn stop_all(&self, claimed: &Claimed) -> Result<(), Fault> {
         let id = self.owner(claimed)?;
+        let until = Instant::now() + STOP_WITHIN;
         if let Some(token) = self
             .in_hand
             .lock()
@@ -418,16 +420,25 @@ impl Deliver {
             token.cancel();
         }
         let stopped =
-            tokio::time::timeout(STOP_WITHIN, self.context.runs.stop(&self.context, id)).await;
+            tokio::time::timeout_at(until, self.context.runs.stop(&self.context, id)).await;
         let confirmed = matches!(stopped, Ok(Ok(())));
         let Some(stored) = self.context.store.task(id).await? else {
             return Ok(());
         };
         let spent = runs::spent(&self.context, &stored.task).await?;
+        let kept = match stored.task.state {
+            State::Canceled { .. } => keep::by(&self.context, &stored.task, until).await,
+            // It goes on with what lies in its volume.
+            _ => Kept::Nothing,
+        };
         self.tell(
             &stored.task,
             format!("stopped:{}", claimed.id),
-            Event::Stopped { confirmed, spent },
+            Event::Stopped {
+                confirmed,
+                spent,
+                kept,
+            },
         )
         .await
     }

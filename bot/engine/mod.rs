@@ -4,6 +4,7 @@
 //! - [`deliver`]: one effect, one act
 //! - [`gather`], [`runs`], [`prove`], [`publish`]: the acts that take long
 //! - [`reaper`], [`timers`]: what must not be left behind or wait for ever
+//! - [`keep`]: what was done of a task that is cancelled
 //! - [`deletion`], [`retention`]: what goes for good, when somebody says so or after its time
 //! - [`surfaces`], [`roster`]: which platform, which agent
 //! - [`tokens`]: where tokens of platforms are kept
@@ -14,6 +15,7 @@ pub mod deliver;
 pub mod dispatch;
 pub mod gather;
 pub mod holds;
+pub mod keep;
 pub mod policy_book;
 pub mod prove;
 pub mod publish;
@@ -98,10 +100,7 @@ impl Context {
     /// The folder of a task's quarantined commits.
     #[must_use]
     pub fn quarantine_path(&self, task: &TaskId) -> PathBuf {
-        self.config
-            .data_dir
-            .join("quarantine")
-            .join(format!("{task}.git"))
+        self.config.quarantine_path(task)
     }
 }
 

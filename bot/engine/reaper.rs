@@ -7,7 +7,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{Context, Fault, retention::Sweeps, timers};
-use crate::domain::{TaskId, task::State};
+use crate::{
+    domain::{TaskId, kept::Kept, task::State},
+    store::tasks::Stored,
+};
 
 /// How often it looks.
 const EVERY: Duration = Duration::from_secs(30);
@@ -16,12 +19,14 @@ const EVERY: Duration = Duration::from_secs(30);
 pub(super) const TASK_LABEL: &str = "deckhand.task";
 /// How long a task that is over may take to clear up behind itself, in milliseconds.
 const RELEASED_WITHIN_MS: i64 = 10 * 60 * 1_000;
+/// The folder of quarantined commits.
+const COMMITS: &str = "quarantine";
 /// How the task's name is read from the name of what it left in a folder.
 type TaskOf = fn(&str) -> Option<&str>;
 /// The folders in the data folder with something of each task.
 const FOLDERS: [(&str, TaskOf); 2] = [
     ("s", |name| name.rsplit_once('-').map(|(task, _)| task)),
-    ("quarantine", |name| name.strip_suffix(".git")),
+    (COMMITS, |name| name.strip_suffix(".git")),
 ];
 
 /// Looks every half minute, until `stop`.
@@ -96,7 +101,9 @@ async fn remove_folders(context: &Context) -> Result<(), Fault> {
         while let Some(entry) = entries.next_entry().await.map_err(Fault::transient)? {
             let name = entry.file_name().to_string_lossy().into_owned();
             let Some(task) = task_of(&name) else { continue };
-            if !is_done_with(context, &TaskId(task.to_owned())).await? {
+            let task = TaskId(task.to_owned());
+            let is_kept = folder == COMMITS && has_kept_work(context, &task).await?;
+            if is_kept || !is_done_with(context, &task).await? {
                 continue;
             }
             info!(
@@ -115,6 +122,17 @@ async fn remove_folders(context: &Context) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+/// Whether the work of a cancelled task lies in its quarantine and its time is not over.
+async fn has_kept_work(context: &Context, task: &TaskId) -> Result<bool, Fault> {
+    let Some(Stored { task, .. }) = context.store.task(task).await? else {
+        return Ok(false);
+    };
+    let ended = context.clock.now().milliseconds_since(task.changed_at);
+    let kept = context.config.retention.snapshots;
+    let is_in_time = kept.is_none_or(|kept| i128::from(ended) <= kept.as_millis().cast_signed());
+    Ok(is_in_time && matches!(task.kept, Kept::Branch { .. }))
 }
 
 /// Whether nothing of a task is needed any more. A task that failed can be tried again, and goes on with what is there, as

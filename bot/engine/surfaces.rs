@@ -11,7 +11,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 use crate::{
     domain::{
-        TaskId,
+        TaskId, Timestamp,
         conversation::{ConversationId, FileRef, Line, LineRef, Person, PersonId, Standing},
         effect::Mark,
         incoming::Author,
@@ -143,6 +143,22 @@ impl Surfaces {
                 linear
                     .say(conversation, slot, standing, words, attempt)
                     .await
+            }
+        }
+    }
+
+    /// Says a status again where a surface would take long silence for a stop.
+    pub async fn keep_fresh(
+        &self,
+        conversation: &ConversationId,
+        words: &Words,
+        now: Timestamp,
+    ) -> Result<(), SurfaceError> {
+        match self.surface(&conversation.0)? {
+            Surface::Slack(_) => Ok(()),
+            Surface::Linear(linear) => {
+                let words = &self.clean_words(words);
+                linear.keep_fresh(conversation, words, now).await
             }
         }
     }

@@ -3,8 +3,15 @@
 
 use std::time::Duration;
 
+use tracing::debug;
+
 use super::{Context, Fault, dispatch::work_delivery};
-use crate::domain::{event::Event, task::Patience};
+use crate::{
+    domain::{event::Event, message::Message, task::Patience},
+    links,
+    store::tasks::Stored,
+    words,
+};
 
 /// The states in which time brings something.
 const TIMED: [&str; 5] = [
@@ -13,6 +20,17 @@ const TIMED: [&str; 5] = [
     "planning",
     "preparing",
     "running",
+];
+
+/// The states in which work goes on, or will by itself.
+const AT_WORK: [&str; 7] = [
+    "queued",
+    "specifying",
+    "planning",
+    "preparing",
+    "running",
+    "verifying",
+    "publishing",
 ];
 
 /// One round: every task is told what is due, once.
@@ -33,6 +51,26 @@ pub async fn step(context: &Context) -> Result<(), Fault> {
             context
                 .accept(work_delivery(&stored.task, key, event))
                 .await?;
+        }
+    }
+    keep_fresh(context).await
+}
+
+/// Shows people that work goes on, where their surface would take long silence for a stop. What is not shown is shown in
+/// the next round.
+async fn keep_fresh(context: &Context) -> Result<(), Fault> {
+    for state in AT_WORK {
+        for Stored { task, .. } in context.store.tasks_in(state).await? {
+            let links = words::Links {
+                task_url: links::task_url(&context.config, &task.id),
+            };
+            let message = Message::Progress(task.progress_now());
+            let words = words::render(&message, &links).map_err(Fault::of_words)?;
+            let now = context.clock.now();
+            let shown = context.surfaces.keep_fresh(&task.conversation, &words, now);
+            if let Err(error) = shown.await {
+                debug!(task = %task.id, %error, "a session was not kept fresh");
+            }
         }
     }
     Ok(())

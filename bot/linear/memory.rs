@@ -9,12 +9,16 @@ use std::{
 use tokio::sync::Mutex;
 
 use super::operations::{Link, PlanStep, Status};
-use crate::surface::Words;
+use crate::{domain::Timestamp, surface::Words};
 
 /// The most sessions that are remembered; above it, those that nobody speaks in at the moment are forgotten.
 const SESSIONS_MAX: usize = 1_000;
 /// How long a thought stands before the next one that says the same with newer figures.
 const FIGURES_EVERY: Duration = Duration::from_secs(10);
+
+/// How long a session may stand without an activity while work goes on, in milliseconds. Linear calls it stale after half
+/// an hour; less than half of that leaves room for a process that is started again and has forgotten.
+const QUIET_MAX_MS: i64 = 12 * 60 * 1_000;
 
 /// How a session stands, by what was said last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +50,10 @@ pub(super) struct Memory {
     /// None until Linear was asked which links there are.
     pub(super) links: Option<Vec<Link>>,
     thought: Option<(Words, Instant)>,
+    /// How many activities were made.
+    activities: u64,
+    /// How many there were when it was looked last, and since when.
+    looked: Option<(u64, Timestamp)>,
 }
 
 impl Memory {
@@ -61,14 +69,34 @@ impl Memory {
         last.markdown != words.markdown && said_at.elapsed() >= FIGURES_EVERY
     }
 
+    /// Whether nothing was said for so long that the session would be taken for stale before long.
+    pub(super) fn is_quiet(&mut self, now: Timestamp) -> bool {
+        match self.looked {
+            Some((activities, since)) if activities == self.activities => {
+                now.milliseconds_since(since) >= QUIET_MAX_MS
+            }
+            Some(_) | None => {
+                self.looked = Some((self.activities, now));
+                false
+            }
+        }
+    }
+
+    /// The status that was said last, where nothing else was said since.
+    pub(super) fn last_status(&self) -> Option<&Words> {
+        self.thought.as_ref().map(|(words, _)| words)
+    }
+
     /// Remembers the thought that stands now; the next activity replaces it.
     pub(super) fn thinks(&mut self, words: &Words) {
+        self.activities += 1;
         self.thought = Some((words.clone(), Instant::now()));
         self.posture = Some(Posture::Working);
     }
 
     /// Remembers that something else stands now.
     pub(super) fn stands(&mut self, posture: Posture) {
+        self.activities += 1;
         self.thought = None;
         self.posture = Some(posture);
     }

@@ -15,7 +15,10 @@ use super::{
     show,
 };
 use crate::{
-    domain::conversation::{ConversationId, LineRef, PersonId},
+    domain::{
+        Timestamp,
+        conversation::{ConversationId, LineRef, PersonId},
+    },
     surface::{Attempt, Control, PictureFile, Step, StepStanding, SurfaceError, Words, WordsKind},
     words::PICTURES,
 };
@@ -141,6 +144,26 @@ impl Linear {
         )
         .await?;
         memory.stands(Posture::Resting);
+        Ok(())
+    }
+
+    /// Says a status again in a session in which work goes on and nothing was said for long, so that it is not taken for
+    /// stale; `words` where none is remembered.
+    pub async fn keep_fresh(
+        &self,
+        conversation: &ConversationId,
+        words: &Words,
+        now: Timestamp,
+    ) -> Result<(), SurfaceError> {
+        let session = ids::session_of(conversation)?;
+        let memory = self.memories.of(session).await;
+        let mut memory = memory.lock().await;
+        if !memory.is_quiet(now) || !self.takes_status(session, &mut memory).await? {
+            return Ok(());
+        }
+        let words = memory.last_status().unwrap_or(words).clone();
+        self.think(session, &words).await?;
+        memory.thinks(&words);
         Ok(())
     }
 

@@ -99,11 +99,13 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
             road,
             confirmed,
             pushed_branch,
+            kept,
         } => notes::CanceledView {
             by,
             road: *road,
             confirmed: *confirmed,
             pushed_branch: pushed_branch.as_deref(),
+            kept,
         }
         .render(),
         Message::PullRequestEnded { merged, by } => notes::PullRequestEndedView {

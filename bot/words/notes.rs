@@ -7,8 +7,10 @@ use super::{
     tame::filters,
 };
 use crate::domain::{
+    TaskId,
     command::UnknownOption,
     conversation::{Person, Road},
+    kept::{Kept, branch_of},
     message::TaskLine,
     policy::{Act, Refusal},
 };
@@ -21,6 +23,19 @@ pub(super) struct CanceledView<'a> {
     pub(super) road: Road,
     pub(super) confirmed: bool,
     pub(super) pushed_branch: Option<&'a str>,
+    pub(super) kept: &'a Kept,
+}
+
+#[expect(clippy::unused_self, reason = "a template calls methods of its view")]
+impl CanceledView<'_> {
+    fn branch(&self, task: &TaskId) -> String {
+        branch_of(task)
+    }
+
+    /// What hands the kept work out.
+    fn command(&self, task: &TaskId) -> String {
+        format!("deckhand task work {task} {task}.bundle")
+    }
 }
 
 /// `pull_request_ended.md`.

@@ -188,7 +188,11 @@ async fn hanging(stage: &Stage) -> deckhand_world::slack::Thread {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_takes_too_long_ends_in_a_sentence() {
-    let mut stage = Stage::open().await;
+    let mut stage = Stage::open_with(Props {
+        settings: vec![("DECKHAND_RUN_MINUTES", "60".to_owned())],
+        ..Props::default()
+    })
+    .await;
     let thread = hanging(&stage).await;
     stage.clock.advance(Duration::from_mins(61));
     stage.wait_for_state(&thread, "failed").await;

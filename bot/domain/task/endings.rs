@@ -5,6 +5,7 @@ use crate::domain::{
     RunNumber,
     effect::{Assignment, Effect, Mark, Slot},
     event::{Publication, PublishProblem},
+    kept::Kept,
     message::{FailureText, Message, Phase},
     proof::{CheckOutcome, Proof, judge},
 };
@@ -152,7 +153,7 @@ impl Task {
         ]
     }
 
-    pub(super) fn stopped(&mut self, engine_confirmed: bool) -> Vec<Effect> {
+    pub(super) fn stopped(&mut self, engine_confirmed: bool, kept: &Kept) -> Vec<Effect> {
         let State::Canceled {
             by,
             road,
@@ -170,7 +171,9 @@ impl Task {
             road,
             confirmed: engine_confirmed,
             pushed_branch: self.pushed_branch(),
+            kept: kept.clone(),
         };
+        self.kept = kept.clone();
         vec![
             self.say_progress(Phase::Over {
                 how: "cancelled".to_owned(),

@@ -31,6 +31,7 @@ use super::{
     effect::{Assignment, Effect, Slot},
     event::{Event, Happened, Publication},
     held::HeldDecision,
+    kept::Kept,
     message::Message,
     network::{NetworkTerms, TaskNetwork},
     plan::{Approval, Fingerprint, PlanRevision, Terms},
@@ -129,6 +130,9 @@ pub struct Task {
     pub network: TaskNetwork,
     /// Whether replies without a mention are left alone.
     pub muted: bool,
+    /// What became of its work when it was cancelled.
+    #[serde(default)]
+    pub kept: Kept,
     /// How long it has worked.
     #[serde(default)]
     pub time: WorkTime,
@@ -203,6 +207,7 @@ impl Task {
             notes: 0,
             network: TaskNetwork::default(),
             muted: false,
+            kept: Kept::default(),
             time: WorkTime::default(),
             reminded: None,
             changed_at: at,
@@ -300,7 +305,9 @@ impl Task {
             | Event::Published { .. }
             | Event::PublishRefused { .. } => Vec::new(),
             Event::PullRequestEnded { merged, by } => self.pull_request_ended(*merged, by),
-            Event::Stopped { confirmed, .. } => self.stopped(*confirmed),
+            Event::Stopped {
+                confirmed, kept, ..
+            } => self.stopped(*confirmed, kept),
             Event::EffectGivenUp { effect, reason } => self.effect_given_up(effect, reason),
             Event::TimeLow
             | Event::TimeUp

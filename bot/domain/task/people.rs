@@ -441,6 +441,10 @@ impl Task {
     /// The same where what was asked is answered by it.
     pub(super) fn cancel(&mut self, by: &Person, road: Road, around: &Surroundings) -> Vec<Effect> {
         if self.state.is_over() && !matches!(self.state, State::Failed { .. }) {
+            // The command line has said so itself, and nobody in the conversation has asked.
+            if road == Road::CommandLine {
+                return Vec::new();
+            }
             return vec![self.nothing_to_do(by, "cancel")];
         }
         if let Err(refusal) = around

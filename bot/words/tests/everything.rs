@@ -8,6 +8,7 @@ use crate::{
         conversation::Road,
         event::{BaseStanding, DiskWall, PublishProblem, RunFailure, WorkplaceProblem},
         held::{HeldChange, Hold, HoldReason},
+        kept::Kept,
         message::{Decision, FailureText, Live, Message, Phase, Progress, QuestionText, TaskLine},
         policy::{Act, Refusal},
         proof::{CheckOutcome, Weakening},
@@ -319,6 +320,7 @@ fn notes() -> Vec<Message> {
             road: Road::Signal,
             confirmed: false,
             pushed_branch: Some(NASTY.into()),
+            kept: Kept::Lost,
         },
         Message::PullRequestEnded {
             merged: false,

@@ -3,9 +3,11 @@
 use super::{samples::*, words};
 use crate::{
     domain::{
+        CommitId, TaskId,
         budget::Usage,
         conversation::Road,
         event::{BaseStanding, DiskWall, PublishProblem, RunFailure, WorkplaceProblem},
+        kept::Kept,
         message::{Decision, FailureText, Live, Message, Phase, Progress, QuestionText},
         plan,
         proof::{CheckOutcome, Weakening},
@@ -519,6 +521,7 @@ fn a_cancel_says_what_is_certain_and_what_is_not_yet() {
         road: Road::Reaction,
         confirmed,
         pushed_branch: Some("deckhand/x".into()),
+        kept: Kept::Nothing,
     };
     assert_eq!(
         words(&canceled(true)).markdown,
@@ -529,4 +532,32 @@ fn a_cancel_says_what_is_certain_and_what_is_not_yet() {
             .markdown
             .contains("has not confirmed yet")
     );
+}
+
+#[test]
+fn a_cancel_says_what_becomes_of_the_work() {
+    let canceled = |kept| {
+        let message = Message::Canceled {
+            by: person("ana"),
+            road: Road::Button,
+            confirmed: true,
+            pushed_branch: None,
+            kept,
+        };
+        let markdown = words(&message).markdown;
+        let (_, rest) = markdown.split_once("\n\n").unwrap_or_default();
+        rest.to_owned()
+    };
+    let branch = |days| Kept::Branch {
+        task: TaskId("k7f3".into()),
+        commit: CommitId("c1".into()),
+        days,
+    };
+    insta::assert_snapshot!(canceled(branch(Some(30))), @"What it had done until then is kept on the server for 30 days, on the branch `deckhand/canceled/k7f3`. Whoever runs Deckhand can hand it out: `deckhand task work k7f3 k7f3.bundle`.");
+    assert!(
+        canceled(branch(None)).starts_with("What it had done until then is kept on the server, on")
+    );
+    insta::assert_snapshot!(canceled(Kept::Dropped), @"What it had done until then goes with its sandbox; this installation keeps no cancelled work.");
+    insta::assert_snapshot!(canceled(Kept::Lost), @"What it had done until then could not be taken out of its sandbox, and goes with it.");
+    assert_eq!(canceled(Kept::Nothing), "");
 }

@@ -7,6 +7,7 @@ mod contents;
 mod error;
 mod findings;
 mod held;
+mod kept;
 mod names;
 mod push;
 mod quarantine;

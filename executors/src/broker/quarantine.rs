@@ -67,6 +67,10 @@ impl Quarantine {
         Ok(Self { path })
     }
 
+    pub(super) const fn at(path: PathBuf) -> Self {
+        Self { path }
+    }
+
     /// The absolute path, on the host and in the proof's sandbox.
     #[must_use]
     pub fn path(&self) -> &Path {

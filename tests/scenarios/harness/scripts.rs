@@ -93,3 +93,9 @@ pub fn leaking() -> Script {
     let line = format!("const fallbackToken = '{}';", leaked_token());
     with_extra("leaking", &format!("echo \"{line}\" >> lib/users.js"))
 }
+
+/// Changes a file of the plan, says so with `/tmp/halfway`, and is then at work until somebody makes `/tmp/go`.
+pub fn long_work() -> Script {
+    let command = "echo '// begun' >> lib/users.js; touch /tmp/halfway; until [ -e /tmp/go ]; do sleep 0.1; done";
+    without_pages().first(Phase::Work, [Turn::shell(command)])
+}

@@ -11,6 +11,7 @@ use crate::domain::{
         ReactionMeaning, RunFailure, WorkplaceProblem,
     },
     held::{HeldChange, Hold, HoldReason},
+    kept::Kept,
     plan::{Plan, Terms},
     policy::Policy,
     proof::{CheckOutcome, CheckResult, Proof},
@@ -234,6 +235,7 @@ pub(super) fn possible(task: &Task) -> Vec<Event> {
         Event::Stopped {
             confirmed: true,
             spent: Vec::new(),
+            kept: Kept::Nothing,
         },
         Event::EffectGivenUp {
             effect: "publishing".into(),

@@ -11,6 +11,7 @@ use crate::domain::{
         BaseStanding, Change, Ending, Event, Happened, Publication, PublishProblem, RunFailure,
         RunSpend,
     },
+    kept::Kept,
     message::Decision,
     network::{self, NetworkTerms},
     plan::{Fingerprint, PlanRevision},
@@ -271,6 +272,7 @@ fn what_a_run_spent_is_counted_once_however_its_end_is_told() {
             run: RunNumber(run),
             usage: usage(cost),
         }],
+        kept: Kept::Nothing,
     };
     let given_up = || Event::EffectGivenUp {
         effect: "starting".into(),

@@ -1,0 +1,33 @@
+//! What becomes of the work of a task that is cancelled.
+
+use serde::{Deserialize, Serialize};
+
+use super::{CommitId, TaskId};
+
+/// What became of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Kept {
+    /// There was none, or all of it stands at the remote.
+    #[default]
+    Nothing,
+    /// It lies on a branch of the task's quarantine.
+    Branch {
+        /// Whose it is.
+        task: TaskId,
+        /// Its last commit.
+        commit: CommitId,
+        /// For how many days; none for ever.
+        days: Option<u64>,
+    },
+    /// It goes with its sandbox, because this installation keeps none.
+    Dropped,
+    /// It goes with its sandbox, because it could not be taken out, or not in time.
+    Lost,
+}
+
+/// The branch on which the work of a cancelled task lies.
+#[must_use]
+pub fn branch_of(task: &TaskId) -> String {
+    format!("deckhand/canceled/{task}")
+}
