@@ -19,4 +19,6 @@ pub mod egress;
 pub mod mirror;
 pub mod proof;
 
+mod door;
+
 pub use sandbox::{Executor, ExecutorError, SandboxName, SandboxSpec};

@@ -23,11 +23,14 @@ use rmcp::{
 };
 use serde_json::Value;
 use tokio::{
-    net::{UnixListener, UnixStream},
+    io::split,
+    net::UnixListener,
     sync::{Semaphore, mpsc, oneshot},
     task::{AbortHandle, JoinSet},
     time::{Duration, timeout},
 };
+
+use crate::door::{Closer, Entrance, Guest};
 
 /// The server's name, which agents put before the names of its tools.
 pub const SERVER_NAME: &str = "deckhand";
@@ -84,6 +87,9 @@ pub enum HandoverError {
     /// A schema is no object.
     #[error("the schema of the tool {0} is no object")]
     BadSchema(String),
+    /// The machine has no thread left to close connections.
+    #[error("no thread can be begun: {0}")]
+    Thread(io::Error),
     /// The socket cannot be made.
     #[error("the socket {} cannot be made: {source}", .path.display())]
     Socket {
@@ -120,11 +126,13 @@ impl Handover {
             path: path.clone(),
             source,
         })?;
+        let closer = Closer::start().map_err(HandoverError::Thread)?;
         let server = Server {
             tools: tools.into(),
             calls,
         };
-        let serving = tokio::spawn(serve(listener, server)).abort_handle();
+        let entrance = Entrance::new(listener, &closer);
+        let serving = tokio::spawn(serve(entrance, server)).abort_handle();
         Ok(Self { path, serving })
     }
 }
@@ -157,7 +165,7 @@ fn offered(tool: ToolDescription) -> Result<Tool, HandoverError> {
 }
 
 /// Accepts until it is aborted; the connections end with it.
-async fn serve(listener: UnixListener, server: Server) {
+async fn serve(entrance: Entrance, server: Server) {
     let mut connections = JoinSet::new();
     let places = Arc::new(Semaphore::new(CONNECTION_LIMIT));
     loop {
@@ -165,13 +173,10 @@ async fn serve(listener: UnixListener, server: Server) {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
             return;
         };
-        match listener.accept().await {
-            Ok((stream, _)) => {
+        match entrance.accept(place).await {
+            Ok(guest) => {
                 let server = server.clone();
-                connections.spawn(async move {
-                    talk(stream, server).await;
-                    drop(place);
-                });
+                connections.spawn(talk(guest, server));
             }
             Err(error) => {
                 tracing::warn!(%error, "an agent's connection for its tools was not accepted");
@@ -181,8 +186,8 @@ async fn serve(listener: UnixListener, server: Server) {
     }
 }
 
-async fn talk(stream: UnixStream, server: Server) {
-    let (read, write) = stream.into_split();
+async fn talk(guest: Guest, server: Server) {
+    let (read, write) = split(guest);
     let transport = AsyncRwTransport::<RoleServer, _, _>::new(read, write)
         .with_max_line_length(MESSAGE_LIMIT_BYTES);
     match serve_server(server, transport).await {

@@ -1,16 +1,12 @@
 //! The line with which the shim introduces a connection: `DECKHAND-CLIENT <command line>`. It says who asked, in the
 //! sandbox's own words, so it is shown to people and decides nothing.
 
-use std::{io::Cursor, time::Duration};
+use std::time::Duration;
 
-use tokio::{
-    io::{AsyncReadExt as _, Chain, Join, join},
-    net::{
-        UnixStream,
-        unix::{OwnedReadHalf, OwnedWriteHalf},
-    },
-    time::timeout,
-};
+use tokio::{io::AsyncReadExt as _, time::timeout};
+
+use super::greeting::{Replayed, replay};
+use crate::door::Guest;
 
 /// How the line begins.
 const GREETING: &[u8] = b"DECKHAND-CLIENT ";
@@ -24,20 +20,19 @@ const MAX_CLIENT_CHARACTERS: usize = 300;
 const UNKNOWN: &str = "-";
 
 /// A connection after its introduction; what was read beyond the line is read again.
-pub type Introduced = Join<Chain<Cursor<Vec<u8>>, OwnedReadHalf>, OwnedWriteHalf>;
+pub type Introduced = Replayed<Guest>;
 
 /// Reads the line where there is one. A client that came to the socket without the shim needs none.
 ///
 /// Waits for the connection's first bytes for as long as it stays open: the caller bounds that. Answers with nothing
 /// where it closed, or where a line was begun and not ended within its limits.
-pub async fn introduce(stream: UnixStream) -> Option<(Option<String>, Introduced)> {
-    let (mut reader, writer) = stream.into_split();
+pub async fn introduce(mut stream: Guest) -> Option<(Option<String>, Introduced)> {
     let mut read = Vec::with_capacity(MAX_LINE_BYTES);
-    if reader.read_buf(&mut read).await.ok()? == 0 {
+    if stream.read_buf(&mut read).await.ok()? == 0 {
         return None;
     }
     let end = if may_be_line(&read) {
-        timeout(LINE_TIME, line_end(&mut reader, &mut read))
+        timeout(LINE_TIME, line_end(&mut stream, &mut read))
             .await
             .ok()??
     } else {
@@ -46,7 +41,7 @@ pub async fn introduce(stream: UnixStream) -> Option<(Option<String>, Introduced
     let client = (end > 0).then(|| read.get(GREETING.len()..end)).flatten();
     let client = client.and_then(tamed);
     read.drain(..end);
-    Some((client, join(Cursor::new(read).chain(reader), writer)))
+    Some((client, replay(read, stream)))
 }
 
 /// Whether these bytes are the line, or could become it.
@@ -56,7 +51,7 @@ fn may_be_line(read: &[u8]) -> bool {
 }
 
 /// Reads until the line has ended; 0 where it turns out to be none.
-async fn line_end(reader: &mut OwnedReadHalf, read: &mut Vec<u8>) -> Option<usize> {
+async fn line_end(stream: &mut Guest, read: &mut Vec<u8>) -> Option<usize> {
     loop {
         if !may_be_line(read) {
             return Some(0);
@@ -64,7 +59,7 @@ async fn line_end(reader: &mut OwnedReadHalf, read: &mut Vec<u8>) -> Option<usiz
         if let Some(end) = read.windows(2).position(|pair| pair == b"\r\n") {
             return Some(end + 2);
         }
-        if read.len() >= MAX_LINE_BYTES || reader.read_buf(read).await.ok()? == 0 {
+        if read.len() >= MAX_LINE_BYTES || stream.read_buf(read).await.ok()? == 0 {
             return None;
         }
     }
@@ -85,13 +80,18 @@ fn tamed(bytes: &[u8]) -> Option<String> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-    use tokio::io::AsyncWriteExt as _;
+    use std::sync::Arc;
+
+    use tokio::{io::AsyncWriteExt as _, net::UnixStream, sync::Semaphore};
 
     use super::*;
+    use crate::door::Closer;
 
     /// Sends the pieces one by one, ends, and says who was introduced and what is left to read.
     async fn hear(pieces: &[&[u8]]) -> Option<(Option<String>, Vec<u8>)> {
         let (mut shim, proxy) = UnixStream::pair().unwrap();
+        let place = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+        let proxy = Guest::new(proxy, place, &Closer::start().unwrap());
         let hearing = tokio::spawn(introduce(proxy));
         for piece in pieces {
             shim.write_all(piece).await.unwrap();

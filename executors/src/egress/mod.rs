@@ -66,6 +66,8 @@ pub use policy::{
 };
 pub use record::{EgressRecord, Refused, Rule, Verdict};
 
+use crate::door::{Closer, Entrance};
+
 use authority::Authority;
 use forward::ModelClient;
 use gate::Gate;
@@ -108,6 +110,9 @@ pub enum EgressError {
         /// What the system says.
         error: io::Error,
     },
+    /// The machine has no thread left to close connections.
+    #[error("no thread can be begun: {0}")]
+    Thread(io::Error),
     /// A base address is not usable. The sentence holds no secret.
     #[error("the base address {prefix} is not usable: {reason}")]
     BaseAddress {
@@ -169,8 +174,9 @@ impl EgressProxy {
     ///
     /// When this returns, the sockets listen and the policy is in force: a sandbox may start. Needs a tokio runtime.
     pub fn open(&self, run_dir: &Path, opening: Opening) -> Result<EgressHandle, EgressError> {
-        let listener = listen(run_dir, SOCKET_NAME)?;
-        let direct = listen(run_dir, TRANSPARENT_SOCKET_NAME)?;
+        let at_end = Closer::start().map_err(EgressError::Thread)?;
+        let listener = Entrance::new(listen(run_dir, SOCKET_NAME)?, &at_end);
+        let direct = Entrance::new(listen(run_dir, TRANSPARENT_SOCKET_NAME)?, &at_end);
         let authority = Authority::keep(run_dir)?;
         authority.publish(run_dir, self.trust.list())?;
         let variables = variables(&opening);
@@ -212,10 +218,10 @@ impl EgressProxy {
             tunnels: Arc::new(Semaphore::new(MAX_TUNNELS)),
         });
         let [keeper, direct_keeper] =
-            [(listener, Door::Proxy), (direct, Door::Transparent)].map(|(listener, door)| {
+            [(listener, Door::Proxy), (direct, Door::Transparent)].map(|(entrance, door)| {
                 let keeper = Arc::new(Keeper::default());
                 let keeping =
-                    Arc::clone(&keeper).keep(listener, door, Arc::clone(&service), closed.clone());
+                    Arc::clone(&keeper).keep(entrance, door, Arc::clone(&service), closed.clone());
                 tokio::spawn(keeping);
                 keeper
             });

@@ -13,9 +13,7 @@ use hyper::{
     Method, Request, Response, Uri, body::Incoming, server::conn::http1, service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rustix::net::sockopt;
 use tokio::{
-    net::{UnixListener, UnixStream},
     sync::Semaphore,
     time::{sleep, timeout},
 };
@@ -34,6 +32,7 @@ use super::{
     relay::Models,
     transparent, tunnel,
 };
+use crate::door::{Entrance, Guest};
 
 /// Connections of one sandbox at a time; more wait.
 const MAX_CONNECTIONS: usize = 256;
@@ -176,18 +175,18 @@ impl Keeper {
     /// those that are there go on, new ones wait in front of the socket, and nothing passes unseen.
     pub async fn keep(
         self: Arc<Self>,
-        listener: UnixListener,
+        entrance: Entrance,
         door: Door,
         service: Arc<Service>,
         closed: CancellationToken,
     ) {
-        let (listener, places) = (
-            Arc::new(listener),
+        let (entrance, places) = (
+            Arc::new(entrance),
             Arc::new(Semaphore::new(MAX_CONNECTIONS)),
         );
         loop {
             let serving = tokio::spawn(serve(
-                Arc::clone(&listener),
+                Arc::clone(&entrance),
                 door,
                 Arc::clone(&places),
                 Arc::clone(&service),
@@ -215,7 +214,7 @@ impl Keeper {
 
 /// Serves connections until `closed`.
 async fn serve(
-    listener: Arc<UnixListener>,
+    entrance: Arc<Entrance>,
     door: Door,
     places: Arc<Semaphore>,
     service: Arc<Service>,
@@ -224,16 +223,14 @@ async fn serve(
     closed
         .run_until_cancelled(async {
             while let Ok(place) = Arc::clone(&places).acquire_owned().await {
-                let Ok((stream, _)) = listener.accept().await else {
+                let Ok(stream) = entrance.accept(place).await else {
                     sleep(ACCEPT_PAUSE).await;
                     continue;
                 };
-                // A large body is handed on in larger pieces, where that is to be had.
-                let _ = sockopt::set_socket_send_buffer_size(&stream, WAITING_BYTES);
+                stream.let_wait(WAITING_BYTES);
                 let (service, epoch, closed) =
                     (Arc::clone(&service), service.gate.epoch(), closed.clone());
                 tokio::spawn(async move {
-                    let _place = place;
                     let over = epoch.over.clone();
                     tokio::select! {
                         () = converse(stream, door, service, epoch) => {}
@@ -246,7 +243,7 @@ async fn serve(
         .await;
 }
 
-async fn converse(stream: UnixStream, door: Door, service: Arc<Service>, epoch: Epoch) {
+async fn converse(stream: Guest, door: Door, service: Arc<Service>, epoch: Epoch) {
     let introduced = timeout(HEAD_TIME, introduce(stream)).await;
     let Ok(Some((client, stream))) = introduced else {
         return;
