@@ -98,15 +98,16 @@ async fn measure(place: &mut Place, options: &Options, load: f64) -> anyhow::Res
                 // Nobody always follows the same one.
                 let app = &apps[(turn + round) % apps.len()];
                 app.go_on().await?;
+                let before = app.usage()?;
                 let answers =
                     load::press(app.address, &events, connections, options.each()).await?;
                 keep(app, &answers, &mut acknowledged);
-                let peak = app.peak_bytes()?;
+                let after = app.usage()?;
                 app.stop().await?;
                 figures
                     .entry((connections, app.app))
                     .or_default()
-                    .add(answers, peak);
+                    .add(answers, (before, after));
             }
         }
     }

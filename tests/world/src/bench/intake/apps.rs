@@ -49,6 +49,17 @@ impl App {
     }
 }
 
+/// What a process has used.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Usage {
+    /// The most memory that it was resident with, in bytes; the pages of its program and libraries are in it.
+    pub peak: u64,
+    /// What it has in memory now without those, in bytes.
+    pub own: u64,
+    /// For how long it has kept processors busy.
+    pub worked: Duration,
+}
+
 /// One that runs.
 pub struct Running {
     /// Which.
@@ -121,9 +132,13 @@ impl Running {
         }
     }
 
-    /// The most memory that it was resident with, in bytes.
-    pub fn peak_bytes(&self) -> anyhow::Result<u64> {
-        memory_of(self.process, "VmHWM:")
+    /// What it has used up to now.
+    pub fn usage(&self) -> anyhow::Result<Usage> {
+        Ok(Usage {
+            peak: memory_of(self.process, "VmHWM:")?,
+            own: memory_of(self.process, "RssAnon:")?,
+            worked: worked(self.process)?,
+        })
     }
 
     /// Stops its process where it is.
@@ -145,4 +160,14 @@ impl Running {
         ensure!(status.success(), "{} has ended", self.app.name());
         Ok(())
     }
+}
+
+/// For how long a process has kept processors busy, in steps of a hundredth of a second, as Linux tells it on every machine.
+fn worked(process: u32) -> anyhow::Result<Duration> {
+    let told = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The name in parentheses may have anything in it; what comes behind is numbers. User and system are the 12th and 13th.
+    let (_, numbers) = told.rsplit_once(')').context("a process has no figures")?;
+    let steps = numbers.split_whitespace().skip(11).take(2);
+    let steps = steps.map(str::parse::<u64>).sum::<Result<u64, _>>()?;
+    Ok(Duration::from_millis(steps * 10))
 }

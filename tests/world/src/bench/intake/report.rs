@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::apps::App;
+use super::apps::{App, Usage};
 use super::load::Answers;
 use super::{CONNECTIONS, PACE_PER_SECOND};
 use crate::bench::report::{LOAD_MAX, megabytes, round, within};
@@ -25,7 +25,7 @@ const PACE_BAR: Duration = Duration::from_secs(3);
 
 /// Characters of a row's name and of a figure.
 const NAME: usize = 38;
-const FIGURE: usize = 11;
+const FIGURE: usize = 10;
 
 /// What one app did with one number of connections.
 #[derive(Default)]
@@ -35,17 +35,21 @@ pub struct Figures {
     times: Vec<Duration>,
     refused: u64,
     peak: u64,
+    own: u64,
+    worked: Duration,
 }
 
 impl Figures {
-    /// Adds a round, and the most memory that the app had by then, in bytes.
-    pub fn add(&mut self, answers: Answers, peak: u64) {
+    /// Adds a round, and what the app had used before and after it.
+    pub fn add(&mut self, answers: Answers, (before, after): (Usage, Usage)) {
         #[expect(clippy::cast_precision_loss, reason = "requests are no billions")]
         let count = answers.times.len() as f64;
         self.rates.push(count / answers.took.as_secs_f64());
         self.times.extend(answers.times);
         self.refused += answers.refused;
-        self.peak = self.peak.max(peak);
+        self.peak = self.peak.max(after.peak);
+        self.own = self.own.max(after.own);
+        self.worked += after.worked.saturating_sub(before.worked);
     }
 
     fn summary(&self) -> Summary {
@@ -59,6 +63,8 @@ impl Figures {
             longest: times.longest(),
             refused: self.refused,
             peak: megabytes(self.peak),
+            own: megabytes(self.own),
+            work: self.worked / u32::try_from(times.len()).unwrap_or(u32::MAX).max(1),
         }
     }
 }
@@ -72,6 +78,8 @@ struct Summary {
     longest: Duration,
     refused: u64,
     peak: f64,
+    own: f64,
+    work: Duration,
 }
 
 impl Summary {
@@ -79,6 +87,7 @@ impl Summary {
         json!({
             "requests_per_second": self.rate.round(), "p50_ms": fine(self.p50), "p99_ms": fine(self.p99),
             "longest_ms": fine(self.longest), "not_acknowledged": self.refused, "rss_mb": round(self.peak),
+            "own_mb": round(self.own), "work_us": round(self.work.as_secs_f64() * 1e6),
         })
     }
 }
@@ -135,13 +144,16 @@ impl Report {
             ));
         }
         lines.push(format!(
-            "\nSigned events of 2 KB, each verified and acknowledged; {} rounds of {} s in turns; ms, MB",
+            "\nSigned events of 2 KB, each verified and acknowledged; {} rounds of {} s in turns; ms, MB.
+Memory is the most that was resident, own is what of it is no page of the program; work is what an event costs the processors.",
             self.rounds,
             self.each.as_secs()
         ));
         for connections in CONNECTIONS {
             let title = format!("with {connections} connections");
-            let names = ["a second", "p50", "p99", "longest", "memory"];
+            let names = [
+                "a second", "p50", "p99", "longest", "memory", "own", "work µs",
+            ];
             lines.push(format!("\n{title:<0$}{1}", NAME + 2, row(&names)));
             for ((_, app), summary) in
                 all.range((connections, App::Deckhand)..=(connections, App::BoltPython))
@@ -152,6 +164,8 @@ impl Report {
                     format!("{:.2}", fine(summary.p99)),
                     format!("{:.1}", fine(summary.longest)),
                     format!("{:.1}", summary.peak),
+                    format!("{:.1}", summary.own),
+                    format!("{:.0}", summary.work.as_secs_f64() * 1e6),
                 ];
                 lines.push(format!("  {:<NAME$}{}", app.title(), row(&figures)));
                 if summary.refused > 0 {
@@ -223,7 +237,7 @@ impl Report {
         json!({
             "bench": "intake", "load_before": self.load, "rounds": self.rounds, "seconds": self.each.as_secs(),
             "requests_per_second": ours["requests_per_second"], "p50_ms": ours["p50_ms"], "p99_ms": ours["p99_ms"],
-            "rss_mb": ours["rss_mb"],
+            "rss_mb": ours["rss_mb"], "own_mb": ours["own_mb"], "work_us": ours["work_us"],
             "ratio_bolt_js": figure(&js, |js| js.rate), "ratio_bolt_python": figure(&python, |python| python.rate),
             "p99_ratio_bolt_js": figure(&js, |js| js.tail), "p99_ratio_bolt_python": figure(&python, |python| python.tail),
             "rss_ratio_bolt_js": figure(&js, |js| js.memory), "rss_ratio_bolt_python": figure(&python, |python| python.memory),
@@ -314,7 +328,12 @@ mod tests {
             (App::BoltPython, 50, 12, 60_000_000),
         ] {
             let entry = figures.entry((AT, app)).or_default();
-            entry.add(answers(count, each), peak);
+            let used = Usage {
+                peak,
+                own: peak / 2,
+                worked: Duration::from_millis(count),
+            };
+            entry.add(answers(count, each), (Usage::default(), used));
         }
         Report {
             load: 0.0,
@@ -347,6 +366,7 @@ mod tests {
         assert_eq!(object["rss_ratio_bolt_js"], 10.0);
         assert_eq!(object["p99_ratio_bolt_js"], 0.4);
         assert_eq!(object["connections"]["64"]["bolt_python"]["p99_ms"], 12.0);
+        assert_eq!(object["connections"]["64"]["deckhand"]["work_us"], 1_000.0);
         let held = json!({ "requests_per_second": true, "p99_ms": true, "rss_mb": true, "slack_rate": true });
         assert_eq!(object["within_bars"], held);
         assert!(!table.contains("MISSED"), "{table}");
