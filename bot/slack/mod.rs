@@ -20,7 +20,7 @@ pub mod signature;
 pub mod socket;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use inbound::{
     Accepted, Identity, Meant, Relevance, accept, challenge, form_to_value, meant, read,

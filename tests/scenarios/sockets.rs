@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use deckhand_world::slack::{Farewell, Road};
+use deckhand_world::slack::{Farewell, Outcome, Road};
 use serde_json::json;
 
 use crate::harness::{
@@ -140,17 +140,34 @@ async fn what_the_database_does_not_take_is_not_acknowledged() {
     let database = sqlx::SqlitePool::connect(&stage.context.config.database_url)
         .await
         .unwrap();
-    // Another process holds the one place of the writer.
+    // Another process holds the one place of the writer, until Slack has given up to wait for the first time.
     let held = database.begin_with("BEGIN IMMEDIATE").await.unwrap();
-    let rows = stage.rows("inbox").await;
-    let press = thread.press("ana", "Cancel").await.unwrap();
-    assert!(!press.accepted(), "{press:?}");
-    assert_eq!(stage.rows("inbox").await, rows);
-    held.rollback().await.unwrap();
+    let (press, said) = tokio::join!(
+        async {
+            let press = thread.press("ana", "Cancel").await.unwrap();
+            held.rollback().await.unwrap();
+            press
+        },
+        thread.say("ana", "stop"),
+    );
+    said.unwrap();
     database.close().await;
-    thread.say("ana", "stop").await.unwrap();
-    stage.slack.redeliver_lost().await;
+    assert!(!press.accepted(), "{press:?}");
+    let deliveries = stage.slack.deliveries();
+    let said = deliveries
+        .iter()
+        .rfind(|delivery| delivery.what == "message");
+    let outcomes: Vec<&Outcome> = said
+        .unwrap()
+        .attempts
+        .iter()
+        .map(|attempt| &attempt.outcome)
+        .collect();
+    assert_eq!(outcomes, [&Outcome::TimedOut, &Outcome::Acknowledged]);
     stage.wait_for_state(&thread, "canceled").await;
+    stage.settle().await;
+    assert_eq!(stage.rows("tasks").await, 1);
+    no_message_twice(&thread);
     stage.close().await;
 }
 

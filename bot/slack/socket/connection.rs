@@ -208,11 +208,20 @@ impl From<Reason> for Parting {
 fn broken(error: &Error) -> Parting {
     Parting::Broken(match error {
         Error::ConnectionClosed | Error::AlreadyClosed => "Slack closed it",
+        Error::Io(error) if is_of_tls(error) => "the other side cannot prove that it is Slack",
+        Error::Tls(_) => "the other side cannot prove that it is Slack",
         Error::Io(_) => "the line broke",
-        Error::Tls(_) => "there is no trust in the certificate of the other side",
         Error::Capacity(_) | Error::WriteBufferFull(_) => "a message is larger than is taken",
         Error::Protocol(_) | Error::Utf8(_) | Error::AttackAttempt => "Slack broke the protocol",
         Error::Url(_) | Error::HttpFormat(_) => "its address cannot be used",
         Error::Http(_) => "Slack did not take the ticket",
     })
+}
+
+/// Whether the encryption failed, and not the line: the library wraps the one in the other.
+fn is_of_tls(error: &std::io::Error) -> bool {
+    let inner = error.get_ref();
+    inner
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+        .is_some()
 }

@@ -146,30 +146,13 @@ async fn a_new_connection_stands_before_the_old_one_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_that_ends_soon_is_still_read() {
-    let stage = stage(world().await, 1);
-    stage.world.wait_for_sockets(1).await;
-    stage.open_door.forget_permits(Semaphore::MAX_PERMITS);
-    let world = stage.world.clone();
-    let early = json!({ "type": "events_api", "payload": {"n": 1} });
-    let posted = tokio::spawn(async move { world.post_envelope(early).await });
-    while stage.heard.lock().unwrap().is_empty() {
-        tokio::task::yield_now().await;
-    }
-    stage.world.renew_sockets(Farewell::Warning);
-    stage.open_door.add_permits(1);
-    assert!(posted.await.unwrap());
-    stage.open_door.add_permits(1_000);
-    stage.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn socket_mode_that_is_switched_off_is_left_alone() {
     let stage = stage(world().await, 2);
     stage.world.wait_for_sockets(2).await;
     stage.world.disable_socket_mode();
     // It ends by itself, without a signal.
-    stage.running.await.unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(30), stage.running).await;
+    ended.unwrap().unwrap();
     assert_eq!(stage.world.sockets_asked(), 2);
     assert_eq!(stage.state.open(), 0);
     let trouble = stage.state.trouble().unwrap();
@@ -242,15 +225,16 @@ async fn frames_that_are_none_end_at_most_their_connection() {
     }
     assert!(stage.post(json!({"n": 1})).await);
     assert_eq!(stage.world.sockets_asked(), 1);
+    let raw = |bytes: Vec<u8>| SocketFrame::Raw(bytes.into());
+    let large = json!({ "text": "a".repeat(6 << 20) }).to_string();
     let endings = [
-        ("an unknown kind of frame", vec![0x83, 0]),
-        ("text that is none", vec![0x81, 1, 0xff]),
-        ("a frame that is too large", head(6 << 20)),
-        ("a size that no machine has", head(u64::MAX >> 1)),
-        ("a frame that never ends", head(4 << 20)),
+        ("an unknown kind of frame", raw(vec![0x83, 0])),
+        ("text that is none", raw(vec![0x81, 1, 0xff])),
+        ("a message that is too large", SocketFrame::Text(large)),
+        ("a size that no machine has", raw(head(u64::MAX >> 1))),
+        ("a frame that never ends", raw(head(4 << 20))),
     ];
-    for (asked, (what, bytes)) in endings.into_iter().enumerate() {
-        let frame = SocketFrame::Raw(bytes.into());
+    for (asked, (what, frame)) in endings.into_iter().enumerate() {
         stage.world.send_through_sockets(&frame);
         stage.world.wait_for_sockets_asked(asked + 2).await;
         stage.world.wait_for_sockets(1).await;
@@ -292,6 +276,34 @@ async fn a_check_says_what_is_wrong_and_leaves_nothing_open() {
         sentence.contains("invalid_auth") && sentence.contains("SLACK_APP_TOKEN"),
         "{sentence}"
     );
+}
+
+#[tokio::test]
+async fn somebody_else_with_a_certificate_of_their_own_is_not_slack() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let own = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+    let config = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![own.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let other = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        acceptor.accept(stream).await.is_ok()
+    });
+    let url = format!("wss://localhost:{port}/link/?ticket=canary");
+    let Err(parting) = Connection::open(&url, quick()).await else {
+        panic!("a stranger was taken for Slack");
+    };
+    let sentence = parting.sentence();
+    assert!(
+        sentence.contains("cannot prove") && !sentence.contains("canary"),
+        "{sentence}"
+    );
+    assert!(!other.await.unwrap(), "nothing was said to them");
 }
 
 #[tokio::test]
