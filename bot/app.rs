@@ -28,7 +28,7 @@ use crate::{
     github::Github,
     linear::Linear,
     redact::Redactor,
-    slack::Slack,
+    slack::{Slack, SocketMode},
     store::{Store, vault::Vault},
     wake::{POLL, Wake},
     web::{self, Web, health::Health},
@@ -151,6 +151,8 @@ impl App {
             metrics,
             health,
         } = self;
+        let sockets = SocketMode::of(context.config.slack.as_ref())
+            .context("Socket Mode cannot be set up")?;
         context
             .runs
             .take_up(&context)
@@ -168,8 +170,14 @@ impl App {
             wake: context.wake.clone(),
             metrics,
             health: health.clone(),
+            sockets: sockets.as_ref().map(SocketMode::state),
             redactor: context.redactor.clone(),
         };
+        if let Some(sockets) = sockets {
+            let web = web.clone();
+            let door = move |envelope| web::socket::take(web.clone(), envelope);
+            workers.spawn(sockets.run(door, stop.clone()));
+        }
         info!(address = %listener.local_addr()?, "the doors are open");
         let server = tokio::spawn(web::server::serve(listener, web::router(web), stop.clone()));
         stop.cancelled().await;

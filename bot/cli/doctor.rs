@@ -13,7 +13,7 @@ use crate::{
     github::Github,
     linear::Linear,
     redact::{Redactor, is_looked_for},
-    slack::{self, Slack},
+    slack::{self, Slack, SocketMode},
     store::{Store, vault::Vault},
     surface::NoTokens,
 };
@@ -234,13 +234,21 @@ async fn slack(config: &Config) -> Result<String, String> {
         .copied()
         .filter(|scope| !granted.iter().any(|granted| granted == scope))
         .collect();
-    if granted.is_empty() || lacking.is_empty() {
-        return Ok(format!("{} in {}", me.user_name, me.team_name));
+    if !granted.is_empty() && !lacking.is_empty() {
+        return Err(format!(
+            "these scopes are missing: {}. Add them to the app and install it again.",
+            lacking.join(", ")
+        ));
     }
-    Err(format!(
-        "these scopes are missing: {}. Add them to the app and install it again.",
-        lacking.join(", ")
-    ))
+    let sockets = SocketMode::of(Some(settings)).map_err(|error| error.to_string())?;
+    let doors = match sockets {
+        Some(sockets) => {
+            sockets.check().await?;
+            "Socket Mode works"
+        }
+        None => "events come by HTTPS",
+    };
+    Ok(format!("{} in {}; {doors}", me.user_name, me.team_name))
 }
 
 async fn linear(config: &Config) -> Result<String, String> {

@@ -89,8 +89,12 @@ pub struct Config {
 pub struct SlackConfig {
     /// The bot token.
     pub bot_token: SecretString,
-    /// The signing secret.
-    pub signing_secret: SecretString,
+    /// The signing secret, where Slack reaches the HTTP doors. Without it they are closed.
+    pub signing_secret: Option<SecretString>,
+    /// The app-level token, where Socket Mode is on. There is this or the signing secret, or both.
+    pub app_token: Option<SecretString>,
+    /// How many connections Socket Mode keeps open.
+    pub connections: u32,
     /// Base address of the Web API.
     pub api_url: String,
 }
@@ -366,10 +370,12 @@ impl Config {
     /// Every secret that is held, for the redactor: tokens, keys, and passwords in addresses.
     #[must_use]
     pub fn secrets(&self) -> Vec<SecretString> {
-        let slack = self
-            .slack
-            .iter()
-            .flat_map(|slack| [&slack.bot_token, &slack.signing_secret]);
+        let slack = self.slack.iter().flat_map(|slack| {
+            let doors = [&slack.signing_secret, &slack.app_token];
+            [&slack.bot_token]
+                .into_iter()
+                .chain(doors.into_iter().flatten())
+        });
         let linear = self
             .linear
             .iter()
@@ -498,6 +504,29 @@ mod tests {
     }
 
     #[test]
+    fn slack_has_one_door_or_the_other_or_both() {
+        let bot = ("SLACK_BOT_TOKEN", "xoxb-1");
+        let secret = ("SLACK_SIGNING_SECRET", "secret");
+        let app = ("SLACK_APP_TOKEN", "xapp-1");
+        for (variables, http, socket) in [
+            (vec![bot, secret], true, false),
+            (vec![bot, app], false, true),
+            (vec![bot, secret, app], true, true),
+        ] {
+            let slack = load(&variables, "").expect("valid").slack.expect("on");
+            assert_eq!(
+                (slack.signing_secret.is_some(), slack.app_token.is_some()),
+                (http, socket)
+            );
+            assert_eq!(slack.connections, 2);
+        }
+        let many = [bot, app, ("SLACK_CONNECTIONS", "11")];
+        let slack = load(&many, "").expect("valid").slack.expect("on");
+        assert_eq!(slack.connections, 10, "Slack allows no more");
+        assert!(load(&[app], "").expect("valid").slack.is_none());
+    }
+
+    #[test]
     fn the_environment_wins_over_the_file() {
         let config = load(
             &[("DECKHAND_PARALLEL_TASKS", "7")],
@@ -515,6 +544,21 @@ mod tests {
         assert!(
             error.to_string().contains("SLACK_SIGNING_SECRET")
                 && !error.to_string().contains("canary")
+        );
+        let error = load(
+            &[
+                ("SLACK_BOT_TOKEN", "xoxb-canary"),
+                ("SLACK_APP_TOKEN", "xoxb-canary"),
+            ],
+            "",
+        )
+        .expect_err("a bot token opens no connection")
+        .to_string();
+        assert!(
+            error.contains("SLACK_APP_TOKEN")
+                && error.contains("xapp-")
+                && !error.contains("canary"),
+            "{error}"
         );
         let error = load(&[], "colour = 1").expect_err("unknown");
         assert_eq!(error.to_string(), "deckhand.toml: `colour` is no setting");
@@ -541,6 +585,7 @@ mod tests {
             })
             .collect();
         for (variable, value) in [
+            ("SLACK_APP_TOKEN", "xapp-canary-slack.app_token"),
             ("LINEAR_CLIENT_ID", "client"),
             ("GITHUB_APP_ID", "1"),
             (

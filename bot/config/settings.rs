@@ -111,12 +111,18 @@ pub const SETTINGS: &[Setting] = &[
     secret(
         "SLACK_SIGNING_SECRET",
         "slack.signing_secret",
-        "Checks that requests come from Slack. Needed with the bot token.",
+        "Checks that requests come from Slack, where it reaches Deckhand by HTTPS. With the bot token, this or the app token is needed.",
     ),
     secret(
         "SLACK_APP_TOKEN",
         "slack.app_token",
-        "The app-level token, `xapp-…`, for Socket Mode. Read and checked; Socket Mode comes later.",
+        "The app-level token, `xapp-…`, with the scope `connections:write`. With it, Socket Mode is on: Deckhand opens the connections, and no port has to be open to the internet.",
+    ),
+    open(
+        "SLACK_CONNECTIONS",
+        "slack.connections",
+        "2",
+        "Connections that Socket Mode keeps open, 1 to 10. Slack allows an app ten, those of all replicas together; with two, one is there while the other is renewed.",
     ),
     open(
         "SLACK_API_URL",

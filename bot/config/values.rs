@@ -141,10 +141,28 @@ impl Values {
         let Some(bot_token) = self.secret("SLACK_BOT_TOKEN") else {
             return Ok(None);
         };
-        let signing_secret = self.needed("SLACK_SIGNING_SECRET", "SLACK_BOT_TOKEN")?;
+        let (signing_secret, app_token) = (
+            self.secret("SLACK_SIGNING_SECRET"),
+            self.secret("SLACK_APP_TOKEN"),
+        );
+        if signing_secret.is_none() && app_token.is_none() {
+            return Err(Self::problem(
+                "SLACK_SIGNING_SECRET",
+                "is needed where SLACK_BOT_TOKEN is set, or SLACK_APP_TOKEN in its place",
+            ));
+        }
+        let is_app_token = |token: &SecretString| token.expose_secret().starts_with("xapp-");
+        if app_token.as_ref().is_some_and(|token| !is_app_token(token)) {
+            return Err(Self::problem(
+                "SLACK_APP_TOKEN",
+                "is no app-level token; those begin with `xapp-`",
+            ));
+        }
         Ok(Some(SlackConfig {
             bot_token,
             signing_secret,
+            app_token,
+            connections: self.parse::<u32>("SLACK_CONNECTIONS")?.clamp(1, 10),
             api_url: self.address("SLACK_API_URL"),
         }))
     }

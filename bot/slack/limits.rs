@@ -41,6 +41,10 @@ pub(super) const PAGE_MESSAGES: usize = 200;
 pub(super) const PAGES_MAX: usize = 10;
 /// Lines of a conversation that are handed on; the newest are kept.
 pub(super) const LINES_MAX: usize = 200;
+/// Bytes of one message through a socket, whole or in parts. Slack's events are far smaller; the HTTP doors take as much.
+pub(super) const ENVELOPE_MAX_BYTES: usize = 5 << 20;
+/// Messages of one socket that may be none of Slack's protocol before it is given up for another one.
+pub(super) const GARBAGE_MAX: u32 = 20;
 /// How long one call may take.
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long one file may take, either way.

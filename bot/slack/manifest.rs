@@ -73,6 +73,32 @@ mod tests {
         }
     }
 
+    /// A manifest without what is meant to differ: its head, addresses, and the choice itself.
+    fn alike(name: &str) -> Vec<String> {
+        let path = format!("{}/manifest/{name}", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(path).unwrap();
+        let differs = |line: &&str| {
+            line.starts_with('#') || line.contains("url:") || line.contains("socket_mode_enabled")
+        };
+        text.lines()
+            .filter(|line| !differs(line))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    #[test]
+    fn the_manifest_for_sockets_is_the_same_without_addresses() {
+        assert_eq!(alike("slack-socket-mode.yaml"), alike("slack.yaml"));
+        let read = |name| {
+            std::fs::read_to_string(format!("{}/manifest/{name}", env!("CARGO_MANIFEST_DIR")))
+                .unwrap()
+        };
+        assert!(read("slack.yaml").contains("socket_mode_enabled: false"));
+        let sockets = read("slack-socket-mode.yaml");
+        assert!(sockets.contains("socket_mode_enabled: true"));
+        assert!(!sockets.contains("deckhand.example.com"));
+    }
+
     #[test]
     fn the_lists_are_sorted() {
         assert!(SCOPES.is_sorted() && EVENTS.is_sorted());

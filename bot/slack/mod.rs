@@ -1,6 +1,7 @@
 //! Slack: what comes in, and everything that is done there.
 //!
-//! In reading order: [`ids`] (names), [`signature`], [`inbound`] (payloads), [`outbound`] (calls), [`manifest`].
+//! In reading order: [`ids`] (names), [`signature`], [`socket`] (connections), [`inbound`] (payloads), [`outbound`]
+//! (calls), [`manifest`].
 //! Nothing else in the project knows what Slack is.
 
 mod api;
@@ -16,11 +17,13 @@ mod marks;
 pub mod outbound;
 mod people;
 pub mod signature;
+pub mod socket;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use inbound::{
     Accepted, Identity, Meant, Relevance, accept, challenge, form_to_value, meant, read,
 };
 pub use outbound::Slack;
+pub use socket::SocketMode;

@@ -58,13 +58,14 @@ pub async fn slack_form(State(web): State<Web>, request: Request) -> Response {
 
 /// The body of a request that Slack has signed.
 async fn slack_body(web: &Web, request: Request) -> Result<Bytes, Response> {
-    let Some(config) = &web.config.slack else {
+    let slack = web.config.slack.as_ref();
+    let Some(secret) = slack.and_then(|slack| slack.signing_secret.as_ref()) else {
         return Err(StatusCode::NOT_FOUND.into_response());
     };
     let refused = |outcome: Outcome| outcome.answer(Source::Slack);
     let (headers, body) = reading::read(request).await.map_err(refused)?;
     let verified = slack::signature::verify(
-        &config.signing_secret,
+        secret,
         header(&headers, "x-slack-request-timestamp"),
         header(&headers, "x-slack-signature"),
         &body,
@@ -79,8 +80,9 @@ async fn slack_body(web: &Web, request: Request) -> Result<Bytes, Response> {
     }
 }
 
-/// Stores a payload of Slack where it is something for us. The answer is a success where Slack is done with it.
-async fn store_slack(web: &Web, payload: Value) -> Response {
+/// Stores a payload of Slack, whichever way it came, where it is something for us. The answer is a success where Slack is
+/// done with it.
+pub(super) async fn store_slack(web: &Web, payload: Value) -> Response {
     let Some(accepted) = slack::accept(&payload) else {
         return Outcome::Unknown.answer(Source::Slack);
     };
@@ -200,7 +202,7 @@ pub async fn github_webhook(State(web): State<Web>, request: Request) -> Respons
 }
 
 /// Stores a delivery. The answer is a success where it is on the disk.
-async fn store(web: &Web, mut delivery: NewDelivery) -> Response {
+pub(super) async fn store(web: &Web, mut delivery: NewDelivery) -> Response {
     // The signature was checked on the body as it came; what is kept has no secret that this process holds, so that one
     // that somebody pastes is in no row, no prompt and no sandbox.
     web.redactor.redact_value(&mut delivery.body, Sought::Held);

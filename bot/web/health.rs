@@ -50,7 +50,7 @@ pub async fn alive() -> &'static str {
     "alive\n"
 }
 
-/// `/readyz`: the database takes a write, the engine answers, and nothing is being shut down.
+/// `/readyz`: the database takes a write, the engine answers, Slack can be heard, and nothing is being shut down.
 pub async fn ready(State(web): State<Web>) -> Response {
     let mut problems = Vec::new();
     if web.health.draining.load(Ordering::Relaxed) {
@@ -61,6 +61,18 @@ pub async fn ready(State(web): State<Web>) -> Response {
     }
     if !web.store.is_writable().await {
         problems.push("the database does not take a write".to_owned());
+    }
+    let mut notes = Vec::new();
+    if let Some(sockets) = web.sockets.as_ref().filter(|sockets| sockets.open() == 0) {
+        let trouble = sockets.trouble();
+        let sentence = trouble.unwrap_or_else(|| "no connection to Slack is open".to_owned());
+        let slack = web.config.slack.as_ref();
+        // Where Slack reaches the HTTP doors as well, requests still come in.
+        if slack.is_some_and(|slack| slack.signing_secret.is_some()) {
+            notes.push(format!("Socket Mode: {sentence}\n"));
+        } else {
+            problems.push(sentence);
+        }
     }
     let oldest = web
         .store
@@ -81,14 +93,14 @@ pub async fn ready(State(web): State<Web>) -> Response {
     } else {
         problems.join("; ")
     };
-    let note = web
-        .health
-        .noted()
-        .clone()
-        .map_or_else(String::new, |trouble| {
-            format!("network policy: {trouble}; the one before is in force\n")
-        });
-    (status, format!("{first}\noldest effect: {age} s\n{note}")).into_response()
+    notes.extend(
+        web.health
+            .noted()
+            .as_ref()
+            .map(|trouble| format!("network policy: {trouble}; the one before is in force\n")),
+    );
+    let notes = notes.concat();
+    (status, format!("{first}\noldest effect: {age} s\n{notes}")).into_response()
 }
 
 /// `/metrics`: counters and gauges for Prometheus.
@@ -106,6 +118,9 @@ pub async fn metrics(State(web): State<Web>) -> Response {
             "",
             age(now, outbox_oldest),
         );
+    }
+    if let Some(sockets) = &web.sockets {
+        gauge("deckhand_slack_connections", "", sockets.open().into());
     }
     for (state, number) in web.store.tasks_by_state().await.unwrap_or_default() {
         gauge("deckhand_tasks", &state, number);

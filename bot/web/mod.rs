@@ -5,6 +5,7 @@ pub mod doors;
 pub mod health;
 pub mod pages;
 pub mod server;
+pub mod socket;
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,7 +17,10 @@ use axum::{
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower_http::{limit::RequestBodyLimitLayer, timeout::TimeoutLayer};
 
-use crate::{clock::Clock, config::Config, redact::Redactor, store::Store, wake::Wake};
+use crate::{
+    clock::Clock, config::Config, redact::Redactor, slack::socket::SocketState, store::Store,
+    wake::Wake,
+};
 
 /// The largest body that a page reads, in bytes; none needs any.
 const BODY_MAX_BYTES: usize = 64 << 10;
@@ -38,6 +42,8 @@ pub struct Web {
     pub metrics: PrometheusHandle,
     /// Whether the workers run and the engine answers.
     pub health: health::Health,
+    /// The connections of Socket Mode, where it is on.
+    pub sockets: Option<SocketState>,
     /// Takes secrets out of pages.
     pub redactor: Redactor,
 }

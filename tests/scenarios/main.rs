@@ -35,6 +35,7 @@ mod queue;
 mod repositories;
 mod restart;
 mod secrets;
+mod sockets;
 mod steering;
 mod talking;
 mod waiting;

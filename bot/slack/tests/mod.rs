@@ -4,7 +4,7 @@ mod blocks;
 mod calls;
 mod doors;
 mod payloads;
-mod recorded;
+pub(crate) mod recorded;
 
 use super::inbound::Identity;
 

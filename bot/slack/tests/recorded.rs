@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The recordings by file and name, each with the bot's user; none where they are not on this machine.
-fn recordings() -> Option<BTreeMap<String, (String, Value)>> {
+pub(crate) fn recordings() -> Option<BTreeMap<String, (String, Value)>> {
     let root = std::env::var_os("CONFORMANCE_DIR").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/conformance"),
         PathBuf::from,

@@ -21,7 +21,7 @@ use deckhand_world::{
     github::{AppOptions, Github, GithubOptions},
     linear::{Linear, LinearOptions},
     models::{Models, ModelsOptions},
-    slack::{Slack, SlackOptions, Thread},
+    slack::{APP_TOKEN, Road, Slack, SlackOptions, Thread},
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::task::JoinHandle;
@@ -88,7 +88,33 @@ pub struct Props {
     pub image: Image,
     /// Where the bot runs.
     pub bot: Bot,
+    /// How Slack reaches the bot.
+    pub doors: SlackDoors,
 }
+
+/// How Slack reaches the bot.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum SlackDoors {
+    /// By HTTP.
+    Http,
+    /// Through sockets; there is no signing secret, so the HTTP doors are closed.
+    Socket,
+    /// Both ways; Slack comes through sockets until a story says otherwise.
+    Both,
+}
+
+impl Default for SlackDoors {
+    /// By HTTP, and through sockets where `DECKHAND_TEST_SLACK` is `socket`: every story can be told so.
+    fn default() -> Self {
+        match std::env::var("DECKHAND_TEST_SLACK").as_deref() {
+            Ok("socket") => Self::Socket,
+            _ => Self::Http,
+        }
+    }
+}
+
+/// The connections that a bot keeps where nothing else is set.
+pub const SOCKETS: usize = 2;
 
 /// Where the bot runs.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -184,6 +210,13 @@ impl Stage {
             ];
             variables.extend(client.map(|(name, value)| (name.to_owned(), value.to_owned())));
             variables.insert("LINEAR_API_URL".to_owned(), linear.api_url());
+        }
+        if props.doors != SlackDoors::Http {
+            variables.insert("SLACK_APP_TOKEN".to_owned(), APP_TOKEN.to_owned());
+            slack.set_road(Road::Socket);
+        }
+        if props.doors == SlackDoors::Socket {
+            variables.remove("SLACK_SIGNING_SECRET");
         }
         for (name, value) in props.settings {
             variables.insert(name.to_owned(), value);
@@ -394,6 +427,12 @@ async fn start(
             })
         }
     };
+    if variables
+        .get("SLACK_APP_TOKEN")
+        .is_some_and(|token| token == APP_TOKEN)
+    {
+        slack.wait_for_sockets(SOCKETS).await;
+    }
     (context, running, stop, clock)
 }
 

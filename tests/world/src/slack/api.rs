@@ -23,7 +23,11 @@ use super::journal::{Call, CallEnding, keep};
 use super::limits::{CALL_BYTES, TEXT_IN_POST};
 use super::message::Audience;
 use super::methods::{self, Blame, Refusal};
+use super::socket::APP_TOKEN;
 use super::workspace::Draft;
+
+/// The method that gives out tickets for connections.
+const OPEN_CONNECTION: &str = "apps.connections.open";
 
 /// The routes that the app uses.
 pub(crate) fn routes() -> Router<Arc<Core>> {
@@ -187,6 +191,9 @@ fn play(
     arguments: &Arguments,
     token: Option<&str>,
 ) -> methods::Result<Value> {
+    if method == OPEN_CONNECTION {
+        return open_connection(core, token);
+    }
     match token {
         None => return Err(Refusal::caller("not_authed", "no token")),
         Some(token) if token != core.token.expose_secret() => {
@@ -223,6 +230,19 @@ fn play(
     })?;
     core.deliver_soon(done.parcels);
     Ok(done.body)
+}
+
+/// The one method that takes the app's token and no bot's.
+fn open_connection(core: &Core, token: Option<&str>) -> methods::Result<Value> {
+    match token {
+        None => Err(Refusal::caller("not_authed", "no token")),
+        Some(APP_TOKEN) => Ok(core.sockets.ticket()),
+        Some(token) if token == core.token.expose_secret() => Err(Refusal::caller(
+            "not_allowed_token_type",
+            "connections are opened with the app's token",
+        )),
+        Some(_) => Err(Refusal::state("invalid_auth")),
+    }
 }
 
 /// A bot needs one of the scopes that a description names.

@@ -12,6 +12,7 @@ use super::catalogue::Catalogue;
 use super::delivery::{AppUrls, Courier, Delivery, Door, FirstTry, Parcel};
 use super::fault::Weather;
 use super::journal::{Journal, keep};
+use super::socket::Sockets;
 use super::workspace::Workspace;
 
 /// How events reach the app.
@@ -26,12 +27,23 @@ pub enum DeliveryHabit {
     Reversed,
 }
 
+/// Which way Slack comes to the app.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Road {
+    /// By HTTP, to the app's doors.
+    #[default]
+    Http,
+    /// Through the connections of Socket Mode.
+    Socket,
+}
+
 /// What a scenario can set.
 #[derive(Default)]
 pub(crate) struct Settings {
     pub(crate) urls: AppUrls,
     pub(crate) scopes: BTreeSet<String>,
     pub(crate) habit: DeliveryHabit,
+    pub(crate) road: Road,
     pub(crate) weather: Weather,
 }
 
@@ -44,6 +56,7 @@ pub(crate) struct Core {
     pub(crate) catalogue: Catalogue,
     pub(crate) token: SecretString,
     courier: Arc<Courier>,
+    pub(crate) sockets: Sockets,
     version: watch::Sender<u64>,
     in_flight: watch::Sender<usize>,
 }
@@ -64,6 +77,7 @@ impl Core {
             catalogue,
             token,
             courier,
+            sockets: Sockets::new(),
             version: watch::Sender::new(0),
             in_flight: watch::Sender::new(0),
         }
@@ -183,15 +197,19 @@ impl Core {
     }
 
     async fn send_one(&self, parcel: &Parcel, first: FirstTry) -> Delivery {
-        let url = {
+        let (road, url) = {
             let settings = self.settings();
-            match parcel.door {
+            let url = match parcel.door {
                 Door::Events => settings.urls.events.clone(),
                 Door::Interactions => settings.urls.interactions.clone(),
                 Door::Commands => settings.urls.commands.clone(),
-            }
+            };
+            (settings.road, url)
         };
-        let delivery = self.courier.deliver(url.as_deref(), parcel, first).await;
+        let delivery = match road {
+            Road::Http => self.courier.deliver(url.as_deref(), parcel, first).await,
+            Road::Socket => self.deliver_by_socket(parcel, first).await,
+        };
         keep(&mut self.journal().deliveries, delivery.clone());
         delivery
     }

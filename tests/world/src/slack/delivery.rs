@@ -43,6 +43,8 @@ pub struct Attempt {
 pub enum Outcome {
     /// The app answered with this HTTP status.
     Answered(u16),
+    /// The app acknowledged it through a socket.
+    Acknowledged,
     /// It did not answer within three seconds.
     TimedOut,
     /// It could not be reached.
@@ -75,7 +77,7 @@ impl Delivery {
         matches!(
             self.attempts.last(),
             Some(Attempt {
-                outcome: Outcome::Answered(200..=299),
+                outcome: Outcome::Answered(200..=299) | Outcome::Acknowledged,
                 ..
             })
         )
@@ -93,7 +95,7 @@ pub(crate) struct Parcel {
 }
 
 /// Slack retries an event at once, after a minute and after five; nobody waits so long in a story.
-const RETRY_PAUSES: [Duration; 3] = [
+pub(crate) const RETRY_PAUSES: [Duration; 3] = [
     Duration::from_millis(20),
     Duration::from_millis(250),
     Duration::from_secs(1),

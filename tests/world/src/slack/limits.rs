@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+/// Connections of Socket Mode that one app may have.
+pub const SOCKETS: usize = 10;
 /// Blocks in one message.
 pub const BLOCKS_PER_MESSAGE: usize = 50;
 /// Blocks in one modal.

@@ -22,6 +22,7 @@ mod message;
 mod methods;
 mod page;
 mod people;
+mod socket;
 mod thread;
 mod transcript;
 mod transfer;
@@ -38,7 +39,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use self::catalogue::CatalogueSource;
-pub use self::core::DeliveryHabit;
+pub use self::core::{DeliveryHabit, Road};
 pub use self::delivery::{Attempt, Delivery, Door, Outcome, signature};
 pub use self::directory::{
     APP_ID, BOT_ID, BOT_NAME, BOT_USER, Channel, ChannelKind, Membership, OTHER_TEAM_ID, Standing,
@@ -50,6 +51,7 @@ pub use self::ids::{ChannelId, FileId, Ts, UserId, ViewId};
 pub use self::journal::{Call, CallEnding, Timing};
 pub use self::message::{Audience, Control, EditMark, Message, Presence, Reaction, Version};
 pub use self::people::{Attachment, SlashAnswer, ViewAnswer};
+pub use self::socket::{APP_TOKEN, Farewell, SocketFrame};
 pub use self::thread::{On, Thread, USUAL_PATIENCE};
 pub use self::workspace::{ThreadStatus, View, ViewState, Workspace};
 
@@ -134,6 +136,7 @@ impl Slack {
             .merge(transfer::routes())
             .merge(page::routes(ending.clone()))
             .with_state(Arc::clone(&core));
+        socket::listen(Arc::clone(&core), ending.clone()).await?;
         let until = ending.clone().cancelled_owned();
         tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, router)
@@ -186,6 +189,11 @@ impl Slack {
     /// Sets how events reach the app from now on.
     pub fn set_delivery_habit(&self, habit: DeliveryHabit) {
         self.core.settings().habit = habit;
+    }
+
+    /// Sets which way Slack comes to the app from now on.
+    pub fn set_road(&self, road: Road) {
+        self.core.settings().road = road;
     }
 
     /// Switches the limit of messages in one channel.

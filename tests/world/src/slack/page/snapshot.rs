@@ -65,6 +65,7 @@ fn trouble(core: &Core) -> Option<String> {
         .back()
         .filter(|delivery| !delivery.accepted())?;
     Some(match newest.attempts.last()?.outcome {
+        Outcome::Acknowledged => return None,
         Outcome::Answered(status) => format!(
             "Deckhand answered the last event ({}) with HTTP {status}.",
             newest.what
