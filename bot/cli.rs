@@ -3,6 +3,7 @@
 mod backup;
 mod deletion;
 mod doctor;
+mod letters;
 mod log;
 mod policy;
 mod secrets;
@@ -26,6 +27,7 @@ use crate::{
     redact::Redactor,
     store::{
         Store,
+        dead_letters::Queue,
         inbox::{NewDelivery, Source},
     },
 };
@@ -73,6 +75,12 @@ enum Verb {
     /// Looks at tasks, ends them and deletes them.
     #[command(subcommand)]
     Task(TaskVerb),
+    /// Looks at deliveries that were given up, tries them again or drops them.
+    #[command(subcommand)]
+    Inbox(letters::LetterVerb),
+    /// Looks at effects that were given up, tries them again or drops them.
+    #[command(subcommand)]
+    Outbox(letters::LetterVerb),
     /// Looks after stored tokens and the keys that they are sealed with.
     #[command(subcommand)]
     Secrets(SecretsVerb),
@@ -187,6 +195,12 @@ async fn obey(
         }
         Verb::Task(TaskVerb::Work { id, file }) => work::run(&config, &TaskId(id), &file).await?,
         Verb::Task(verb) => task(&config, verb).await?,
+        Verb::Inbox(verb) => {
+            letters::run(&config, &redactor, Queue::Inbox, verb, &operator()).await?;
+        }
+        Verb::Outbox(verb) => {
+            letters::run(&config, &redactor, Queue::Outbox, verb, &operator()).await?;
+        }
         Verb::Secrets(SecretsVerb::Rotate) => secrets::rotate(&config).await?,
         Verb::Secrets(SecretsVerb::NewKey) => say(fresh_key()?.expose_secret()),
     }

@@ -109,9 +109,17 @@ async fn database(config: &Config) -> Result<String, String> {
             .milliseconds_since(oldest)
             / 1_000
     });
+    let (deliveries, effects) = store.given_up().await.map_err(|error| error.to_string())?;
     store.close().await;
+    let given_up = if deliveries + effects > 0 {
+        format!(
+            "; {deliveries} deliveries and {effects} effects were given up: look at `deckhand inbox list` and `deckhand outbox list`"
+        )
+    } else {
+        String::new()
+    };
     Ok(format!(
-        "{inbox} deliveries and {outbox} effects wait, the oldest effect for {age} s"
+        "{inbox} deliveries and {outbox} effects wait, the oldest effect for {age} s{given_up}"
     ))
 }
 

@@ -119,6 +119,11 @@ pub enum Message {
         /// The tasks, newest first.
         tasks: Vec<TaskLine>,
     },
+    /// What somebody said or pressed was given up.
+    NotHandled {
+        /// What an operator finds it by.
+        reference: String,
+    },
     /// An effect was given up.
     GivenUp {
         /// Which, in words.

@@ -1,5 +1,6 @@
 //! One effect, one act on the world: takes the next effect of each lane, does it, and tells the task what came of it.
 
+mod giving_up;
 mod tables;
 
 use std::{
@@ -13,13 +14,17 @@ use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::{Context, Fault, dispatch::work_delivery, keep, pause_before_try, runs};
+use super::{
+    Context, Fault,
+    dispatch::{RETRY_AFTER_MAX, work_delivery},
+    keep, pause_asked_for, pause_before_try, runs,
+};
 use crate::{
     clock::Clock,
     domain::{
         TaskId,
         conversation::ConversationId,
-        effect::{Effect, FormRequest, Lane, Mark, Slot},
+        effect::{Effect, FormRequest, Mark, Slot},
         event::Event,
         kept::Kept,
         message::{Decision, Message},
@@ -28,20 +33,17 @@ use crate::{
     },
     links,
     store::{
-        StoreError,
-        outbox::Claimed,
+        outbox::{Claimed, Taken},
         posts::{Post, REQUEST_SLOT},
         tasks::Stored,
     },
     surface::{Attempt, Form},
     wake, words,
 };
-use tables::{attempts_max, in_words};
+use tables::{attempts_max, pause_max};
 
 /// The most effects that are done at once.
 const AT_ONCE_MAX: usize = 64;
-/// The longest pause between two tries.
-const PAUSE_MAX: Duration = Duration::from_mins(2);
 /// How long the end of everything may take before the cancel is confirmed without the engine.
 const STOP_WITHIN: Duration = Duration::from_secs(4);
 
@@ -74,10 +76,15 @@ impl Deliver {
                 break;
             };
             match self.context.store.claim_effect(self.clock().now()).await {
-                Ok(Some(claimed)) => {
+                Ok(Some(taken)) => {
                     let deliver = self.clone();
                     in_hand.spawn(async move {
-                        deliver.perform(claimed).await;
+                        match taken {
+                            Taken::Effect(claimed) => deliver.perform(claimed).await,
+                            Taken::Unreadable { id, task, error } => {
+                                deliver.put_aside(&id, task.as_ref(), &error).await;
+                            }
+                        }
                         deliver.context.wake.outbox();
                         drop(place);
                     });
@@ -137,9 +144,10 @@ impl Deliver {
             {
                 metrics::counter!("deckhand_effects_total", "effect" => name, "result" => "again")
                     .increment(1);
-                let pause = retry_after
-                    .unwrap_or_else(|| pause_before_try(claimed.attempts))
-                    .min(PAUSE_MAX);
+                let pause = retry_after.map_or_else(
+                    || pause_before_try(claimed.attempts, pause_max(&claimed.effect)),
+                    |asked| pause_asked_for(asked, RETRY_AFTER_MAX),
+                );
                 info!(
                     effect = name,
                     task = claimed.task.as_ref().map(|task| task.0.as_str()),
@@ -171,34 +179,6 @@ impl Deliver {
                 "the end of an effect could not be stored"
             );
         }
-    }
-
-    async fn give_up(&self, claimed: &Claimed, what: &str) -> Result<(), StoreError> {
-        self.context
-            .store
-            .bury_effect(&claimed.id, self.clock().now(), what)
-            .await?;
-        let Some(task) = &claimed.task else {
-            return Ok(());
-        };
-        // A message that cannot be said is the operator's to see; telling the task would only make another message.
-        if claimed.effect.lane() != Lane::Work || matches!(claimed.effect, Effect::Release) {
-            return Ok(());
-        }
-        let Some(stored) = self.context.store.task(task).await? else {
-            return Ok(());
-        };
-        let event = Event::EffectGivenUp {
-            effect: in_words(&claimed.effect).to_owned(),
-            reason: what.to_owned(),
-        };
-        self.context
-            .accept(work_delivery(
-                &stored.task,
-                format!("given-up:{}", claimed.id),
-                event,
-            ))
-            .await
     }
 
     /// Boxed: the compiler cannot see through all of it at once that it may move between threads.

@@ -1,13 +1,14 @@
 //! One delivery, one transition: takes the oldest delivery, finds its task, lets the machine decide, and stores everything at once.
 
 mod deliveries;
+mod giving_up;
 mod opening;
 mod pressing;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use serde_json::Value;
-use tracing::{info, warn};
+use serde::de::DeserializeOwned;
+use tracing::info;
 
 use super::{policy_book::PolicyBook, roster::Agents, surfaces::Surfaces};
 use crate::{
@@ -24,7 +25,7 @@ use crate::{
     github, linear, slack,
     store::{
         Store, StoreError,
-        inbox::{Delivery, Source},
+        inbox::{Delivery, Next, Source},
         posts::Post,
         tasks::{Stored, Transition},
     },
@@ -34,12 +35,10 @@ use crate::{
 
 pub use deliveries::{Order, WorkDelivery, work_delivery};
 use deliveries::{answer, audit_of, nothing, wants_a_new_task, with_outcome};
+pub(super) use giving_up::RETRY_AFTER_MAX;
+use giving_up::Trouble;
 use opening::Request;
 
-/// How often a delivery is tried before it is given up.
-const ATTEMPTS_MAX: i64 = 8;
-/// The longest pause between two tries.
-const PAUSE_MAX: Duration = Duration::from_mins(2);
 /// The most tasks that `list` shows.
 const LIST_MAX: u32 = 10;
 /// The name of the network policy in force; part of what is approved.
@@ -78,6 +77,8 @@ struct Said {
 enum Later {
     Surface(SurfaceError),
     Store(StoreError),
+    /// It never can: this program does not understand what is stored.
+    Never(String),
 }
 
 impl From<StoreError> for Later {
@@ -90,6 +91,12 @@ impl From<SurfaceError> for Later {
     fn from(error: SurfaceError) -> Self {
         Self::Surface(error)
     }
+}
+
+/// What the bot itself or the command line stored.
+fn understood<T: DeserializeOwned>(delivery: &Delivery) -> Result<T, Later> {
+    serde_json::from_value(delivery.body.clone())
+        .map_err(|error| Later::Never(format!("this Deckhand does not know this order: {error}")))
 }
 
 impl Dispatch {
@@ -118,8 +125,13 @@ impl Dispatch {
     /// Handles the oldest delivery that is due, and promises the machine to whoever waits for it.
     pub async fn step(&self) -> Result<Step, StoreError> {
         let now = self.clock.now();
-        let Some(delivery) = self.store.next_delivery(now).await? else {
-            return self.grant(now).await;
+        let delivery = match self.store.next_delivery(now).await? {
+            Some(Next::Delivery(delivery)) => delivery,
+            Some(Next::Unreadable { id, error }) => {
+                self.put_aside(&id, &error, now).await?;
+                return Ok(Step::Done);
+            }
+            None => return self.grant(now).await,
         };
         match self.transition(&delivery, now).await {
             Ok(transition) => match self
@@ -139,8 +151,19 @@ impl Dispatch {
                 }
                 Err(error) => return Err(error),
             },
+            // What is damaged costs its own conversation; a database that fails costs everybody, and is tried again.
+            Err(Later::Store(error @ StoreError::Task(..))) => {
+                self.try_later(&delivery, Trouble::Task(error), now).await?;
+            }
             Err(Later::Store(error)) => return Err(error),
-            Err(Later::Surface(error)) => self.try_later(&delivery, &error, now).await?,
+            Err(Later::Surface(error)) => {
+                self.try_later(&delivery, Trouble::Surface(error), now)
+                    .await?;
+            }
+            Err(Later::Never(reason)) => {
+                self.try_later(&delivery, Trouble::Never(reason), now)
+                    .await?;
+            }
         }
         self.grant(now).await?;
         Ok(Step::Done)
@@ -160,64 +183,10 @@ impl Dispatch {
         }
     }
 
-    async fn try_later(
-        &self,
-        delivery: &Delivery,
-        error: &SurfaceError,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let SurfaceError::Transient { retry_after, .. } = error else {
-            warn!(delivery = delivery.id, %error, "a delivery is given up");
-            metrics::counter!("deckhand_deliveries_total", "source" => delivery.source.name(), "result" => "dead").increment(1);
-            return self
-                .store
-                .bury_delivery(
-                    &delivery.id,
-                    now,
-                    &self.surfaces.clean(&error.to_string()),
-                    &self.remains(delivery),
-                )
-                .await;
-        };
-        if delivery.attempts + 1 >= ATTEMPTS_MAX {
-            warn!(delivery = delivery.id, %error, "a delivery is given up after its last try");
-            metrics::counter!("deckhand_deliveries_total", "source" => delivery.source.name(), "result" => "dead").increment(1);
-            return self
-                .store
-                .bury_delivery(
-                    &delivery.id,
-                    now,
-                    &self.surfaces.clean(&error.to_string()),
-                    &self.remains(delivery),
-                )
-                .await;
-        }
-        let pause = retry_after
-            .unwrap_or_else(|| super::pause_before_try(delivery.attempts + 1))
-            .min(PAUSE_MAX);
-        self.store
-            .postpone_delivery(
-                &delivery.id,
-                self.clock.later(pause),
-                &self.surfaces.clean(&error.to_string()),
-            )
-            .await
-    }
-
-    /// What is kept of a delivery that is over: people paste secrets that only look like some, and what they said
-    /// otherwise stands where it is needed.
-    fn remains(&self, delivery: &Delivery) -> Value {
-        let mut body = delivery.body.clone();
-        self.surfaces.clean_value(&mut body);
-        body
-    }
-
     async fn transition(&self, delivery: &Delivery, now: Timestamp) -> Result<Transition, Later> {
         match delivery.source {
             Source::Work => {
-                let Ok(work) = serde_json::from_value::<WorkDelivery>(delivery.body.clone()) else {
-                    return Ok(nothing(delivery));
-                };
+                let work: WorkDelivery = understood(delivery)?;
                 let Some(stored) = self.store.task(&work.task).await? else {
                     return Ok(nothing(delivery));
                 };
@@ -241,11 +210,10 @@ impl Dispatch {
                 },
                 None => Ok(nothing(delivery)),
             },
-            Source::CommandLine => match serde_json::from_value::<Order>(delivery.body.clone()) {
-                Ok(Order::Cancel { task, by }) => {
+            Source::CommandLine => match understood(delivery)? {
+                Order::Cancel { task, by } => {
                     self.canceled_by_operator(delivery, &task, &by, now).await
                 }
-                Err(_) => Ok(nothing(delivery)),
             },
             Source::Slack => match self.surfaces.slack_identity().await? {
                 Some(me) => {

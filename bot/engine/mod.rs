@@ -197,17 +197,30 @@ impl From<deckhand_executors::ExecutorError> for Fault {
     }
 }
 
-/// Half a second, then double each time, with a quarter of chance so that many do not come back at once.
-fn pause_before_try(attempts: i64) -> Duration {
+/// Half a second, then double each time up to `longest`, with up to a quarter on top by chance, so that many do not come
+/// back at once.
+fn pause_before_try(attempts: i64, longest: Duration) -> Duration {
     let doubled = Duration::from_millis(500)
-        * 2_u32.pow(u32::try_from(attempts.clamp(1, 12) - 1).unwrap_or(0));
-    let chance = u32::from(uuid::Uuid::new_v4().as_bytes()[0]);
-    doubled + doubled / 4 * chance / 256
+        * 2_u32.pow(u32::try_from(attempts.clamp(1, 20) - 1).unwrap_or(0));
+    let pause = doubled.min(longest);
+    pause + by_chance(pause / 4)
+}
+
+/// What a platform asked for, up to `longest`, with up to a tenth on top by chance.
+fn pause_asked_for(asked: Duration, longest: Duration) -> Duration {
+    let pause = asked.min(longest);
+    pause + by_chance(pause / 10)
+}
+
+fn by_chance(most: Duration) -> Duration {
+    most * u32::from(uuid::Uuid::new_v4().as_bytes()[0]) / 256
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Fault, Redactor};
+    use std::time::Duration;
+
+    use super::{Fault, Redactor, pause_before_try};
 
     #[test]
     fn what_failed_is_told_without_secrets() {
@@ -219,6 +232,29 @@ mod tests {
                 !told.contains("canary") && told.contains("answered [redacted]"),
                 "{told}"
             );
+        }
+    }
+
+    #[test]
+    fn pauses_grow_to_their_ceiling_and_differ_by_chance_also_there() {
+        let longest = Duration::from_mins(2);
+        for (attempts, least) in [
+            (1, 500),
+            (2, 1_000),
+            (8, 64_000),
+            (9, 120_000),
+            (40, 120_000),
+        ] {
+            let least = Duration::from_millis(least);
+            let pauses: Vec<Duration> = (0..200)
+                .map(|_| pause_before_try(attempts, longest))
+                .collect();
+            assert!(
+                pauses
+                    .iter()
+                    .all(|pause| *pause >= least && *pause <= least * 5 / 4)
+            );
+            assert!(pauses.iter().any(|pause| *pause != pauses[0]));
         }
     }
 }

@@ -8,8 +8,12 @@ use tracing::{info, warn};
 
 use super::{Context, Fault, retention::Sweeps, timers};
 use crate::{
-    domain::{TaskId, kept::Kept, task::State},
-    store::tasks::Stored,
+    domain::{
+        TaskId,
+        kept::Kept,
+        task::{State, Task},
+    },
+    store::StoreError,
 };
 
 /// How often it looks.
@@ -60,8 +64,9 @@ async fn remove_sandboxes(context: &Context) -> Result<(), Fault> {
     for sandbox in context.executor.list().await? {
         let is_used = match sandbox.labels.get(TASK_LABEL) {
             Some(id) => {
-                let stored = context.store.task(&TaskId(id.clone())).await?;
-                stored.is_some_and(|stored| stored.task.state.holds_slot())
+                let known = known(context, &TaskId(id.clone())).await?;
+                // Of a task that cannot be read nobody watches a run.
+                matches!(known, Known::Task(task) if task.state.holds_slot())
             }
             None => sandbox.condition == Condition::Running,
         };
@@ -124,9 +129,28 @@ async fn remove_folders(context: &Context) -> Result<(), Fault> {
     Ok(())
 }
 
+/// What is known of a task.
+enum Known {
+    /// All of it.
+    Task(Box<Task>),
+    /// There is none, or none any more.
+    Gone,
+    /// There is one, and it cannot be read.
+    Unreadable,
+}
+
+async fn known(context: &Context, id: &TaskId) -> Result<Known, Fault> {
+    match context.store.task(id).await {
+        Ok(Some(stored)) => Ok(Known::Task(Box::new(stored.task))),
+        Ok(None) => Ok(Known::Gone),
+        Err(StoreError::Task(..)) => Ok(Known::Unreadable),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Whether the work of a cancelled task lies in its quarantine and its time is not over.
 async fn has_kept_work(context: &Context, task: &TaskId) -> Result<bool, Fault> {
-    let Some(Stored { task, .. }) = context.store.task(task).await? else {
+    let Known::Task(task) = known(context, task).await? else {
         return Ok(false);
     };
     let ended = context.clock.now().milliseconds_since(task.changed_at);
@@ -138,14 +162,14 @@ async fn has_kept_work(context: &Context, task: &TaskId) -> Result<bool, Fault> 
 /// Whether nothing of a task is needed any more. A task that failed can be tried again, and goes on with what is there, as
 /// long as that is kept.
 async fn is_done_with(context: &Context, task: &TaskId) -> Result<bool, Fault> {
-    let Some(stored) = context.store.task(task).await? else {
-        return Ok(true);
+    let task = match known(context, task).await? {
+        Known::Task(task) => task,
+        Known::Gone => return Ok(true),
+        // Somebody may put it right; until then nothing of it goes.
+        Known::Unreadable => return Ok(false),
     };
-    let state = &stored.task.state;
-    let ended = context
-        .clock
-        .now()
-        .milliseconds_since(stored.task.changed_at);
+    let state = &task.state;
+    let ended = context.clock.now().milliseconds_since(task.changed_at);
     if !state.is_over() {
         return Ok(false);
     }

@@ -2,6 +2,7 @@
 
 use std::{str::FromStr, time::Duration};
 
+use serde::de::DeserializeOwned;
 use sqlx::{
     Decode, Encode, PgConnection, PgPool, Postgres, Row as _, Sqlite, SqliteConnection, SqlitePool,
     Transaction, Type,
@@ -309,6 +310,15 @@ where
 }
 
 impl Row {
+    /// The text of a column, or what is wrong with it where it is damaged: no UTF-8, no text at all.
+    pub(super) fn text(&self, column: &str) -> Result<Result<String, String>, sqlx::Error> {
+        match self.try_get(column) {
+            Ok(text) => Ok(Ok(text)),
+            Err(sqlx::Error::ColumnDecode { source, .. }) => Ok(Err(source.to_string())),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The value of a column.
     pub(super) fn try_get<'r, T>(&'r self, column: &str) -> Result<T, sqlx::Error>
     where
@@ -319,6 +329,15 @@ impl Row {
             Self::Postgres(row) => row.try_get(column),
         }
     }
+}
+
+/// The document in a column, or what is wrong with it where it is damaged.
+pub(super) fn document<T: DeserializeOwned>(
+    row: &Row,
+    column: &str,
+) -> Result<Result<T, String>, sqlx::Error> {
+    let text = row.text(column)?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string())))
 }
 
 impl From<&str> for Value {

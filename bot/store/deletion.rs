@@ -83,19 +83,20 @@ impl Store {
         Ok(row.try_get::<i64>("busy")? == 0)
     }
 
-    /// Removes deliveries and effects that were over before this moment; says how many there were.
+    /// Removes deliveries and effects that were over before this moment; says how many there were. What was given up stays
+    /// until an operator has looked at it.
     pub async fn forget_handled(&self, before: Timestamp) -> Result<u64, StoreError> {
         let deliveries = self
             .in_batches(
                 "DELETE FROM inbox WHERE id IN (SELECT id FROM inbox
-                     WHERE state IN ('done', 'dead') AND handled_ms < $1 LIMIT $2)",
+                     WHERE state = 'done' AND handled_ms < $1 LIMIT $2)",
                 before,
             )
             .await?;
         let effects = self
             .in_batches(
                 "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox
-                     WHERE state IN ('done', 'dropped', 'dead') AND done_ms < $1 LIMIT $2)",
+                     WHERE state IN ('done', 'dropped') AND done_ms < $1 LIMIT $2)",
                 before,
             )
             .await?;

@@ -2,7 +2,11 @@
 
 use serde_json::Value;
 
-use super::{Store, StoreError, database::query, fresh_id, moment};
+use super::{
+    Store, StoreError,
+    database::{Query, Row, document, query},
+    fresh_id, moment,
+};
 use crate::domain::Timestamp;
 
 /// Where a delivery came from.
@@ -76,6 +80,20 @@ pub struct Delivery {
     pub received: Timestamp,
 }
 
+/// The delivery whose turn it is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Next {
+    /// A delivery.
+    Delivery(Delivery),
+    /// A row that this program cannot read: it was damaged, or a newer program stored it.
+    Unreadable {
+        /// Its identifier.
+        id: String,
+        /// What is wrong with it.
+        error: String,
+    },
+}
+
 /// What became of a delivery at the door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Accepted {
@@ -92,19 +110,9 @@ impl Store {
         delivery: &NewDelivery,
         now: Timestamp,
     ) -> Result<Accepted, StoreError> {
-        let body = serde_json::to_string(&delivery.body)?;
-        let done = query(
-            "INSERT INTO inbox (id, source, delivery_key, conversation, body, state, attempts, due_ms, received_ms)
-             VALUES ($1, $2, $3, $4, $5, 'waiting', 0, $6, $6) ON CONFLICT (source, delivery_key) DO NOTHING",
-        )
-        .bind(fresh_id())
-        .bind(delivery.source.name())
-        .bind(&delivery.key)
-        .bind(&delivery.conversation)
-        .bind(body)
-        .bind(now.0)
-        .execute(self.database.writing())
-        .await?;
+        let done = insert_delivery(delivery, now)?
+            .execute(self.database.writing())
+            .await?;
         Ok(if done == 1 {
             Accepted::Stored
         } else {
@@ -113,7 +121,7 @@ impl Store {
     }
 
     /// The oldest delivery that is due and has no older one waiting in its conversation.
-    pub async fn next_delivery(&self, now: Timestamp) -> Result<Option<Delivery>, StoreError> {
+    pub async fn next_delivery(&self, now: Timestamp) -> Result<Option<Next>, StoreError> {
         let row = query(
             "SELECT id, source, conversation, body, attempts, received_ms FROM inbox AS i
              WHERE state = 'waiting' AND due_ms <= $1
@@ -123,18 +131,7 @@ impl Store {
         .bind(now.0)
         .fetch_optional(self.database.reading())
         .await?;
-        let Some(row) = row else { return Ok(None) };
-        let Some(source) = Source::named(row.try_get::<&str>("source")?) else {
-            return Ok(None);
-        };
-        Ok(Some(Delivery {
-            id: row.try_get("id")?,
-            source,
-            conversation: row.try_get("conversation")?,
-            body: serde_json::from_str(row.try_get("body")?)?,
-            attempts: row.try_get("attempts")?,
-            received: moment(row.try_get("received_ms")?),
-        }))
+        row.as_ref().map(next).transpose()
     }
 
     /// Tries a delivery again later.
@@ -153,24 +150,6 @@ impl Store {
         Ok(())
     }
 
-    /// Gives a delivery up. It stays, with its error and what `remains` of its body, for an operator to look at.
-    pub async fn bury_delivery(
-        &self,
-        id: &str,
-        now: Timestamp,
-        error: &str,
-        remains: &Value,
-    ) -> Result<(), StoreError> {
-        query("UPDATE inbox SET state = 'dead', handled_ms = $2, error = $3, body = $4 WHERE id = $1 AND state = 'waiting'")
-            .bind(id)
-            .bind(now.0)
-            .bind(error)
-            .bind(remains.to_string())
-            .execute(self.database.writing())
-            .await?;
-        Ok(())
-    }
-
     /// How many deliveries wait, and since when the oldest does.
     pub async fn inbox_depth(&self) -> Result<(i64, Option<Timestamp>), StoreError> {
         let row = query("SELECT count(*) AS depth, min(received_ms) AS oldest FROM inbox WHERE state = 'waiting'").fetch_one(self.database.reading()).await?;
@@ -181,6 +160,44 @@ impl Store {
     }
 }
 
+fn next(row: &Row) -> Result<Next, StoreError> {
+    let id: String = row.try_get("id")?;
+    let name: &str = row.try_get("source")?;
+    let Some(source) = Source::named(name) else {
+        let error = format!("this Deckhand knows no source `{name}`");
+        return Ok(Next::Unreadable { id, error });
+    };
+    let body = match document(row, "body")? {
+        Ok(body) => body,
+        Err(error) => {
+            let error = format!("the stored body is damaged: {error}");
+            return Ok(Next::Unreadable { id, error });
+        }
+    };
+    Ok(Next::Delivery(Delivery {
+        id,
+        source,
+        conversation: row.try_get("conversation")?,
+        body,
+        attempts: row.try_get("attempts")?,
+        received: moment(row.try_get("received_ms")?),
+    }))
+}
+
+/// Stores a delivery where it is not there yet.
+pub(super) fn insert_delivery(delivery: &NewDelivery, now: Timestamp) -> Result<Query, StoreError> {
+    Ok(query(
+        "INSERT INTO inbox (id, source, delivery_key, conversation, body, state, attempts, due_ms, received_ms)
+         VALUES ($1, $2, $3, $4, $5, 'waiting', 0, $6, $6) ON CONFLICT (source, delivery_key) DO NOTHING",
+    )
+    .bind(fresh_id())
+    .bind(delivery.source.name())
+    .bind(&delivery.key)
+    .bind(&delivery.conversation)
+    .bind(serde_json::to_string(&delivery.body)?)
+    .bind(now.0))
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
@@ -188,7 +205,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{domain::conversation::ConversationId, store::tasks::Transition};
+    use crate::{
+        domain::conversation::ConversationId,
+        store::{dead_letters::GivenUp, tasks::Transition},
+    };
 
     /// Long enough to have pages of the file to itself.
     fn pasted() -> String {
@@ -221,7 +241,7 @@ mod tests {
         assert!(contents(folder.path()).contains("pasted-canary"));
 
         let store = Store::open(&address).await.unwrap();
-        while let Some(delivery) = store.next_delivery(now).await.unwrap() {
+        while let Some(Next::Delivery(delivery)) = store.next_delivery(now).await.unwrap() {
             let remains = json!({ "key": delivery.body["key"], "text": "[redacted]" });
             if delivery.body["key"] == "handled" {
                 let transition = Transition {
@@ -233,8 +253,14 @@ mod tests {
                 };
                 store.commit(&transition, &remains, now).await.unwrap();
             } else {
-                let buried = store.bury_delivery(&delivery.id, now, "why", &remains);
-                buried.await.unwrap();
+                let given_up = GivenUp {
+                    id: &delivery.id,
+                    error: "why",
+                    remains: Some(&remains),
+                    news: None,
+                    unreadable: None,
+                };
+                store.give_up_delivery(&given_up, now).await.unwrap();
             }
         }
         store.close().await;

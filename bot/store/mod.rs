@@ -1,6 +1,7 @@
 //! The only SQL. One writer, many readers; every change of a task is one transaction with its effects.
 //!
 //! - [`backup`]: a copy while a server works
+//! - [`dead_letters`]: what was given up, for an operator
 //! - [`deletion`]: what goes for good
 //! - [`grants`]: what people decided about hosts
 //! - [`inbox`]: deliveries, stored before they are answered
@@ -12,6 +13,7 @@
 
 pub mod backup;
 mod database;
+pub mod dead_letters;
 pub mod deletion;
 mod dialect;
 pub mod grants;
@@ -22,7 +24,7 @@ pub mod runs;
 pub mod tasks;
 pub mod vault;
 
-use crate::domain::Timestamp;
+use crate::domain::{TaskId, Timestamp};
 use database::{Database, Unit, query};
 
 /// The database.
@@ -51,6 +53,9 @@ pub enum StoreError {
     /// A stored document cannot be read.
     #[error("a stored document cannot be read")]
     Document(#[from] serde_json::Error),
+    /// A task's document cannot be read: it was damaged, or a newer program wrote it.
+    #[error("what is stored of the task {0} cannot be read: {1}")]
+    Task(TaskId, String),
     /// Somebody else changed the task since it was read.
     #[error("the task was changed by somebody else")]
     Conflict,
@@ -61,12 +66,10 @@ impl Store {
     ///
     /// `sqlite:PATH`, `sqlite::memory:` and `postgres://…` are understood.
     ///
-    /// Who works calls this. A file has one such process: what an earlier one had begun is open again.
+    /// The one process that works calls this: what an earlier one had begun is open again.
     pub async fn open(address: &str) -> Result<Self, StoreError> {
         let store = Self::open_beside(address).await?;
-        if store.database.is_file() {
-            store.take_back_leases().await?;
-        }
+        store.take_back_leases().await?;
         Ok(store)
     }
 

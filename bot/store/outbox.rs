@@ -1,6 +1,10 @@
 //! Effects: everything that has to be done, one after the other in each lane.
 
-use super::{Store, StoreError, database::query, moment};
+use super::{
+    Store, StoreError,
+    database::{document, query},
+    moment,
+};
 use crate::domain::{TaskId, Timestamp, conversation::ConversationId, effect::Effect};
 
 /// An effect that was taken out to be done.
@@ -20,9 +24,25 @@ pub struct Claimed {
     pub created: Timestamp,
 }
 
+/// What was taken out of the outbox.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Taken {
+    /// An effect.
+    Effect(Claimed),
+    /// A row that this program cannot read: it was damaged, or a newer program stored it.
+    Unreadable {
+        /// Its identifier.
+        id: String,
+        /// The task that it belongs to.
+        task: Option<TaskId>,
+        /// What is wrong with it.
+        error: String,
+    },
+}
+
 impl Store {
     /// Takes the oldest effect that is due and has no older one open in its lane.
-    pub async fn claim_effect(&self, now: Timestamp) -> Result<Option<Claimed>, StoreError> {
+    pub async fn claim_effect(&self, now: Timestamp) -> Result<Option<Taken>, StoreError> {
         let row = query(
             "UPDATE outbox SET state = 'leased', attempts = attempts + 1 WHERE id = (
                  SELECT id FROM outbox AS o WHERE state = 'ready' AND due_ms <= $1
@@ -34,30 +54,29 @@ impl Store {
         .fetch_optional(self.database.writing())
         .await?;
         let Some(row) = row else { return Ok(None) };
+        let id: String = row.try_get("id")?;
         let task: String = row.try_get("task")?;
-        Ok(Some(Claimed {
-            id: row.try_get("id")?,
-            task: (!task.is_empty()).then_some(TaskId(task)),
+        let task = (!task.is_empty()).then_some(TaskId(task));
+        let effect = match document(&row, "effect")? {
+            Ok(effect) => effect,
+            Err(error) => {
+                let error = format!("the stored effect cannot be read: {error}");
+                return Ok(Some(Taken::Unreadable { id, task, error }));
+            }
+        };
+        Ok(Some(Taken::Effect(Claimed {
+            id,
+            task,
             conversation: ConversationId(row.try_get("conversation")?),
-            effect: serde_json::from_str(row.try_get("effect")?)?,
+            effect,
             attempts: row.try_get("attempts")?,
             created: moment(row.try_get("created_ms")?),
-        }))
+        })))
     }
 
     /// Marks an effect as done.
     pub async fn effect_done(&self, id: &str, now: Timestamp) -> Result<(), StoreError> {
         self.end_effect(id, "done", now, None).await
-    }
-
-    /// Gives an effect up. It stays, with its error, for an operator to look at.
-    pub async fn bury_effect(
-        &self,
-        id: &str,
-        now: Timestamp,
-        error: &str,
-    ) -> Result<(), StoreError> {
-        self.end_effect(id, "dead", now, Some(error)).await
     }
 
     async fn end_effect(

@@ -198,8 +198,8 @@ fn stored_run(row: &Row) -> Result<StoredRun, StoreError> {
         sandbox: row.try_get("sandbox")?,
         resume: row
             .try_get::<Option<String>>("resume")?
-            .map(|text| serde_json::from_str(&text))
-            .transpose()?,
+            // A damaged position is one from which nobody can go on: the run is told to be lost, and the others are not.
+            .map(|text| serde_json::from_str(&text).unwrap_or(Value::Null)),
         started: moment(row.try_get("started_ms")?),
         ended: row.try_get::<Option<i64>>("ended_ms")?.map(moment),
     })

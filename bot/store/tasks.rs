@@ -1,10 +1,11 @@
 //! Tasks, and the one transaction that moves them.
 
 use serde_json::Value;
+use tracing::warn;
 
 use super::{
     Store, StoreError,
-    database::{Row, Unit, query},
+    database::{Row, Unit, document, query},
     dialect, fresh_id,
     posts::REQUEST_SLOT,
 };
@@ -53,7 +54,7 @@ pub struct Transition {
 impl Store {
     /// Reads one task.
     pub async fn task(&self, id: &TaskId) -> Result<Option<Stored>, StoreError> {
-        let row = query("SELECT document, version FROM tasks WHERE id = $1")
+        let row = query("SELECT id, document, version FROM tasks WHERE id = $1")
             .bind(&id.0)
             .fetch_optional(self.database.reading())
             .await?;
@@ -65,7 +66,7 @@ impl Store {
         &self,
         conversation: &ConversationId,
     ) -> Result<Option<Stored>, StoreError> {
-        let row = query("SELECT document, version FROM tasks WHERE conversation = $1 ORDER BY opened_ms DESC, id DESC LIMIT 1")
+        let row = query("SELECT id, document, version FROM tasks WHERE conversation = $1 ORDER BY opened_ms DESC, id DESC LIMIT 1")
             .bind(&conversation.0)
             .fetch_optional(self.database.reading())
             .await?;
@@ -90,23 +91,24 @@ impl Store {
         requester: Option<&PersonId>,
         limit: u32,
     ) -> Result<Vec<Task>, StoreError> {
-        let rows = query("SELECT document, version FROM tasks WHERE ($1 = '' OR requester = $1) ORDER BY opened_ms DESC, id DESC LIMIT $2")
+        let rows = query("SELECT id, document, version FROM tasks WHERE ($1 = '' OR requester = $1) ORDER BY opened_ms DESC, id DESC LIMIT $2")
             .bind(requester.map_or("", |person| person.0.as_str()))
             .bind(i64::from(limit))
             .fetch_all(self.database.reading())
             .await?;
         rows.iter()
-            .map(|row| stored(row).map(|stored| stored.task))
+            .filter_map(readable)
+            .map(|stored| stored.map(|stored| stored.task))
             .collect()
     }
 
     /// Every task in one of these states.
     pub async fn tasks_in(&self, state: &str) -> Result<Vec<Stored>, StoreError> {
-        let rows = query("SELECT document, version FROM tasks WHERE state = $1")
+        let rows = query("SELECT id, document, version FROM tasks WHERE state = $1")
             .bind(state)
             .fetch_all(self.database.reading())
             .await?;
-        rows.iter().map(stored).collect()
+        rows.iter().filter_map(readable).collect()
     }
 
     /// The task whose work stands on this branch of this repository.
@@ -272,9 +274,30 @@ impl Store {
     }
 }
 
+/// Leaves out what cannot be read, so that one damaged task does not hide the others.
+fn readable(row: &Row) -> Option<Result<Stored, StoreError>> {
+    match stored(row) {
+        Err(error @ StoreError::Task(..)) => {
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "a task is left out"
+            );
+            None
+        }
+        other => Some(other),
+    }
+}
+
+fn unreadable(row: &Row, error: String) -> StoreError {
+    match row.try_get("id") {
+        Ok(id) => StoreError::Task(TaskId(id), error),
+        Err(error) => error.into(),
+    }
+}
+
 fn stored(row: &Row) -> Result<Stored, StoreError> {
     Ok(Stored {
-        task: serde_json::from_str(row.try_get("document")?)?,
+        task: document(row, "document")?.map_err(|error| unreadable(row, error))?,
         version: row.try_get("version")?,
     })
 }
@@ -373,7 +396,8 @@ async fn drop_everything_open(
     Ok(())
 }
 
-async fn append(
+/// Appends an effect to its lane.
+pub(super) async fn append(
     transaction: &mut Unit,
     task: Option<&TaskId>,
     conversation: &ConversationId,
@@ -387,7 +411,7 @@ async fn append(
     } else {
         String::new()
     };
-    let mut attempts = 0_i64;
+    let (mut attempts, mut due) = (0_i64, now.0);
     if let Effect::Say {
         slot: Slot::Progress(_),
         ..
@@ -395,12 +419,17 @@ async fn append(
     {
         // The newest status wins; an older one that nobody has seen yet is not worth a message. Where the older one
         // was tried, it may stand on the surface all the same, so the newer one has to look before it is said.
-        let row = query("SELECT coalesce(max(attempts), 0) AS attempts FROM outbox WHERE lane = $1 AND slot = $2 AND state IN ('ready', 'dropped')")
+        let row = query(
+            "SELECT coalesce(max(attempts), 0) AS attempts, coalesce(max(CASE WHEN state = 'ready' THEN due_ms END), 0) AS due FROM outbox
+             WHERE lane = $1 AND slot = $2 AND state IN ('ready', 'dropped')",
+        )
             .bind(&lane)
             .bind(&slot)
             .fetch_one(&mut *transaction)
             .await?;
         attempts = row.try_get("attempts")?;
+        // The surface asked for a pause, and a newer status waits as long as the older one would have.
+        due = due.max(row.try_get("due")?);
         query("UPDATE outbox SET state = 'dropped', done_ms = $3, error = 'a newer status took its place' WHERE lane = $1 AND slot = $2 AND state = 'ready'")
             .bind(&lane)
             .bind(&slot)
@@ -416,7 +445,7 @@ async fn append(
     };
     query(
         "INSERT INTO outbox (id, task, conversation, lane, slot, effect, state, attempts, due_ms, created_ms)
-         VALUES ($1, $2, $3, $4, $5, $6, 'ready', $8, $7, $7)",
+         VALUES ($1, $2, $3, $4, $5, $6, 'ready', $8, $9, $7)",
     )
     .bind(fresh_id())
     .bind(task.map_or("", |task| task.0.as_str()))
@@ -426,6 +455,7 @@ async fn append(
     .bind(serde_json::to_string(effect)?)
     .bind(now.0)
     .bind(attempts)
+    .bind(due)
     .execute(&mut *transaction)
     .await?;
     Ok(())

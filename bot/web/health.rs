@@ -14,6 +14,9 @@ use axum::{
 use super::Web;
 use crate::domain::Timestamp;
 
+/// From when on an effect that waits is called late, in seconds.
+const LATE_SECONDS: i64 = 120;
+
 /// What the workers say of themselves.
 #[derive(Debug, Clone, Default)]
 pub struct Health {
@@ -99,8 +102,18 @@ pub async fn ready(State(web): State<Web>) -> Response {
             .as_ref()
             .map(|trouble| format!("network policy: {trouble}; the one before is in force\n")),
     );
+    // A platform that is down makes effects late. That is no reason to take this process away: another one would wait too.
+    let late = if age > LATE_SECONDS { ", late" } else { "" };
+    if let Ok((deliveries, effects)) = web.store.given_up().await
+        && deliveries + effects > 0
+    {
+        notes.push(format!(
+            "given up: {deliveries} deliveries, {effects} effects; `deckhand inbox list` and `deckhand outbox list` show them\n"
+        ));
+    }
     let notes = notes.concat();
-    (status, format!("{first}\noldest effect: {age} s\n{notes}")).into_response()
+    let told = format!("{first}\noldest effect: {age} s{late}\n{notes}");
+    (status, told).into_response()
 }
 
 /// `/metrics`: counters and gauges for Prometheus.
@@ -121,6 +134,10 @@ pub async fn metrics(State(web): State<Web>) -> Response {
     }
     if let Some(sockets) = &web.sockets {
         gauge("deckhand_slack_connections", "", sockets.open().into());
+    }
+    if let Ok((deliveries, effects)) = web.store.given_up().await {
+        gauge("deckhand_inbox_given_up", "", deliveries);
+        gauge("deckhand_outbox_given_up", "", effects);
     }
     for (state, number) in web.store.tasks_by_state().await.unwrap_or_default() {
         gauge("deckhand_tasks", &state, number);

@@ -137,6 +137,7 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
         Message::Help => notes::HelpView.render(),
         Message::Unavailable { word } => notes::UnavailableView { word }.render(),
         Message::TaskList { tasks } => notes::TaskListView { tasks, room }.render(),
+        Message::NotHandled { reference } => notes::NotHandledView { reference }.render(),
         Message::GivenUp { effect, reason } => notes::GivenUpView { effect, reason }.render(),
     }
 }
@@ -168,6 +169,7 @@ fn mentions(message: &Message) -> Option<PersonId> {
         | Message::Help
         | Message::Unavailable { .. }
         | Message::TaskList { .. }
+        | Message::NotHandled { .. }
         | Message::GivenUp { .. } => None,
     }
 }
@@ -199,6 +201,7 @@ fn controls(message: &Message, links: &Links) -> Vec<Control> {
         | Message::Help
         | Message::Unavailable { .. }
         | Message::TaskList { .. }
+        | Message::NotHandled { .. }
         | Message::GivenUp { .. } => Vec::new(),
     }
 }
@@ -229,6 +232,7 @@ fn kind(message: &Message) -> WordsKind {
         | Message::Help
         | Message::Unavailable { .. }
         | Message::TaskList { .. }
+        | Message::NotHandled { .. }
         | Message::GivenUp { .. } => WordsKind::Note,
     }
 }

@@ -122,6 +122,13 @@ impl TaskListView<'_> {
     }
 }
 
+/// `not_handled.md`.
+#[derive(Template)]
+#[template(path = "messages/not_handled.md")]
+pub(super) struct NotHandledView<'a> {
+    pub(super) reference: &'a str,
+}
+
 /// `given_up.md`.
 #[derive(Template)]
 #[template(path = "messages/given_up.md")]

@@ -6,7 +6,8 @@ use deckhand::{
     domain::RunNumber,
     engine::{artifacts, reaper, retention::Sweeps},
     store::{
-        inbox::{NewDelivery, Source},
+        dead_letters::GivenUp,
+        inbox::{NewDelivery, Next, Source},
         runs::LogKind,
     },
 };
@@ -115,16 +116,18 @@ async fn a_deleted_task_is_gone_from_database_folders_and_engine() {
     let refused = delete(&id.0).await;
     let words = "is over, but something about it still waits";
     assert!(!refused.ok && refused.errors.contains(words), "{refused:?}");
-    let said = context
-        .store
-        .next_delivery(tomorrow)
-        .await
-        .unwrap()
-        .unwrap();
-    let buried = context
-        .store
-        .bury_delivery(&said.id, tomorrow, CANARY, &said.body);
-    buried.await.unwrap();
+    let Some(Next::Delivery(said)) = context.store.next_delivery(tomorrow).await.unwrap() else {
+        panic!("it does not wait");
+    };
+    let given_up = GivenUp {
+        id: &said.id,
+        error: CANARY,
+        remains: Some(&said.body),
+        news: None,
+        unreadable: None,
+    };
+    let given_up = context.store.give_up_delivery(&given_up, tomorrow);
+    given_up.await.unwrap();
     // What came meanwhile waited behind it.
     stage.settle().await;
 

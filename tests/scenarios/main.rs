@@ -20,6 +20,7 @@ mod cancel;
 mod cancel_anywhere;
 mod ceilings;
 mod command_line;
+mod dead_letters;
 mod deliveries;
 mod doors;
 mod exits;

@@ -1,16 +1,21 @@
 //! What holds for each kind of effect: how often it is tried, and how it is called where people are told of it.
 
+use std::time::Duration;
+
 use crate::domain::effect::Effect;
 
-/// How often a message is tried: over about an hour, so that a result outlives an outage of its surface.
-const TALK_ATTEMPTS_MAX: i64 = 40;
+/// How often a message is tried: with its pauses over about three days, so that a result outlives a long outage of its
+/// surface. A surface that refuses for good ends it at once.
+const TALK_ATTEMPTS_MAX: i64 = 450;
 /// How often work is tried.
 const WORK_ATTEMPTS_MAX: i64 = 5;
 /// How often an emoji or another decoration is tried.
 const DECORATION_ATTEMPTS_MAX: i64 = 4;
+/// What has to be done whatever happens, such as a cancel: as often as it takes.
+const ALWAYS: i64 = i64::MAX;
 
 /// How often an effect is tried before it is given up.
-pub(super) fn attempts_max(effect: &Effect) -> i64 {
+pub(super) const fn attempts_max(effect: &Effect) -> i64 {
     match effect {
         Effect::Mark { .. }
         | Effect::Hear { .. }
@@ -21,10 +26,57 @@ pub(super) fn attempts_max(effect: &Effect) -> i64 {
         | Effect::StartRun { .. }
         | Effect::Prove { .. }
         | Effect::Publish { .. }
+        | Effect::Release => WORK_ATTEMPTS_MAX,
+        Effect::Steer { .. } | Effect::Widen { .. } | Effect::StopAll => ALWAYS,
+    }
+}
+
+/// The longest pause between two tries, where the other side does not ask for a longer one.
+pub(super) const fn pause_max(effect: &Effect) -> Duration {
+    match effect {
+        Effect::Say { .. } | Effect::Whisper { .. } => Duration::from_mins(10),
+        // Somebody waits for it.
+        Effect::Steer { .. } | Effect::Widen { .. } | Effect::StopAll => Duration::from_secs(5),
+        Effect::Mark { .. }
+        | Effect::Hear { .. }
+        | Effect::OpenForm { .. }
+        | Effect::ShowPictures { .. }
+        | Effect::Gather
+        | Effect::StartRun { .. }
+        | Effect::Prove { .. }
+        | Effect::Publish { .. }
+        | Effect::Release => Duration::from_mins(2),
+    }
+}
+
+/// Who hears of an effect that is given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missed {
+    /// The task, which waits for it, and so the person.
+    TaskHears,
+    /// The operator, in the list of what was given up: what cannot be said cannot be said about either, a decoration is
+    /// no loss, and the reaper clears up what a release missed.
+    OperatorSees,
+}
+
+/// Who hears of it when this effect is given up.
+pub(super) const fn when_missed(effect: &Effect) -> Missed {
+    match effect {
+        Effect::Gather
+        | Effect::StartRun { .. }
+        | Effect::Prove { .. }
+        | Effect::Publish { .. }
+        // Given up where it has no task at all, which then hears nothing either.
         | Effect::Steer { .. }
         | Effect::Widen { .. }
-        | Effect::StopAll
-        | Effect::Release => WORK_ATTEMPTS_MAX,
+        | Effect::StopAll => Missed::TaskHears,
+        Effect::Say { .. }
+        | Effect::Whisper { .. }
+        | Effect::Mark { .. }
+        | Effect::Hear { .. }
+        | Effect::OpenForm { .. }
+        | Effect::ShowPictures { .. }
+        | Effect::Release => Missed::OperatorSees,
     }
 }
 

@@ -112,13 +112,18 @@ impl Runs {
     /// Takes up the runs that an earlier process of this bot had in hand.
     pub async fn take_up(&self, context: &Context) -> Result<(), StoreError> {
         for stored in context.store.live_runs().await? {
-            let Some(task) = context
-                .store
-                .task(&stored.task)
-                .await?
-                .map(|stored| stored.task)
-            else {
-                continue;
+            let task = match context.store.task(&stored.task).await {
+                Ok(Some(found)) => found.task,
+                Ok(None) => continue,
+                // One damaged task must not keep all others from their work; the reaper ends its sandbox.
+                Err(error @ StoreError::Task(..)) => {
+                    warn!(
+                        error = &error as &dyn std::error::Error,
+                        "a run is not taken up"
+                    );
+                    continue;
+                }
+                Err(error) => return Err(error),
             };
             if task.state.live_run() != Some(stored.number) {
                 context

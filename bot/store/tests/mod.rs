@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod dead_letters;
 mod trouble;
 
 use serde_json::{Value, json};
@@ -9,8 +10,10 @@ use serde_json::{Value, json};
 use super::{
     Store, StoreError,
     database::query,
+    dead_letters::GivenUp,
     fresh_id,
-    inbox::{Accepted, NewDelivery, Source},
+    inbox::{Accepted, Delivery, NewDelivery, Next, Source},
+    outbox::{Claimed, Taken},
     posts::Post,
     runs::{LogKind, StoredRun},
     tasks::{AuditEntry, Transition},
@@ -61,7 +64,7 @@ fn delivery(key: &str, conversation: &str) -> NewDelivery {
     }
 }
 
-fn transition(delivery: &super::inbox::Delivery, effects: Vec<Effect>) -> Transition {
+fn transition(delivery: &Delivery, effects: Vec<Effect>) -> Transition {
     Transition {
         delivery: delivery.id.clone(),
         conversation: ConversationId(delivery.conversation.clone()),
@@ -89,6 +92,32 @@ async fn insert_task(store: &Store, id: &str, state: &str, changed: i64) {
     .unwrap();
 }
 
+/// The delivery whose turn it is.
+async fn next(store: &Store, at: Timestamp) -> Option<Delivery> {
+    match store.next_delivery(at).await.unwrap()? {
+        Next::Delivery(delivery) => Some(delivery),
+        unreadable @ Next::Unreadable { .. } => panic!("{unreadable:?}"),
+    }
+}
+
+/// The effect whose turn it is, taken.
+async fn taken(store: &Store, at: Timestamp) -> Option<Claimed> {
+    match store.claim_effect(at).await.unwrap()? {
+        Taken::Effect(claimed) => Some(claimed),
+        unreadable @ Taken::Unreadable { .. } => panic!("{unreadable:?}"),
+    }
+}
+
+fn given_up<'a>(id: &'a str, remains: Option<&'a Value>) -> GivenUp<'a> {
+    GivenUp {
+        id,
+        error: "why",
+        remains,
+        news: None,
+        unreadable: None,
+    }
+}
+
 #[tokio::test]
 async fn a_delivery_is_stored_once_and_waits_for_the_older_one_of_its_conversation() {
     for Opened { store, _folder, .. } in each_database().await {
@@ -102,7 +131,7 @@ async fn a_delivery_is_stored_once_and_waits_for_the_older_one_of_its_conversati
             assert_eq!(accepted.unwrap(), expected, "{key}");
         }
         assert_eq!(store.inbox_depth().await.unwrap(), (3, Some(NOW)));
-        let first = store.next_delivery(NOW).await.unwrap().unwrap();
+        let first = next(&store, NOW).await.unwrap();
         assert_eq!(first.body, json!({ "text": "1" }));
         let later = Timestamp(2_000);
         store
@@ -110,19 +139,19 @@ async fn a_delivery_is_stored_once_and_waits_for_the_older_one_of_its_conversati
             .await
             .unwrap();
         // The one behind it waits with it; another conversation does not.
-        let other = store.next_delivery(NOW).await.unwrap().unwrap();
+        let other = next(&store, NOW).await.unwrap();
         assert_eq!(other.body, json!({ "text": "3" }));
         let done = transition(&other, Vec::new());
         store.commit(&done, &Value::Null, NOW).await.unwrap();
         let again = store.commit(&done, &Value::Null, NOW).await.unwrap_err();
         assert!(matches!(again, StoreError::Conflict), "{again}");
-        assert_eq!(store.next_delivery(NOW).await.unwrap(), None);
-        let first = store.next_delivery(later).await.unwrap().unwrap();
+        assert_eq!(next(&store, NOW).await, None);
+        let first = next(&store, later).await.unwrap();
         assert_eq!((first.attempts, first.received), (1, NOW));
         let left = json!("left");
-        let buried = store.bury_delivery(&first.id, later, "why", &left).await;
-        buried.unwrap();
-        let second = store.next_delivery(later).await.unwrap().unwrap();
+        let given_up = given_up(&first.id, Some(&left));
+        store.give_up_delivery(&given_up, later).await.unwrap();
+        let second = next(&store, later).await.unwrap();
         assert_eq!(second.body, json!({ "text": "2" }));
         assert_eq!(store.inbox_depth().await.unwrap().0, 1);
         store.close().await;
@@ -133,31 +162,34 @@ async fn a_delivery_is_stored_once_and_waits_for_the_older_one_of_its_conversati
 async fn effects_are_done_one_after_the_other_in_their_lane() {
     for Opened { store, _folder, .. } in each_database().await {
         store.accept(&delivery("1", "a"), NOW).await.unwrap();
-        let first = store.next_delivery(NOW).await.unwrap().unwrap();
+        let first = next(&store, NOW).await.unwrap();
         let marks = [Mark::Accepted, Mark::Working].map(|mark| Effect::Mark { mark });
         let done = transition(&first, marks.to_vec());
         store.commit(&done, &Value::Null, NOW).await.unwrap();
         assert_eq!(store.outbox_depth().await.unwrap(), (2, Some(NOW)));
-        let claimed = store.claim_effect(NOW).await.unwrap().unwrap();
+        let claimed = taken(&store, NOW).await.unwrap();
         assert_eq!((&claimed.effect, claimed.attempts), (&marks[0], 1));
         assert_eq!(claimed.task, None);
-        assert_eq!(store.claim_effect(NOW).await.unwrap(), None);
+        assert_eq!(taken(&store, NOW).await, None);
         let later = Timestamp(2_000);
         store
             .postpone_effect(&claimed.id, later, "not now")
             .await
             .unwrap();
-        assert_eq!(store.claim_effect(NOW).await.unwrap(), None);
+        assert_eq!(taken(&store, NOW).await, None);
         assert_eq!(store.next_effect_due().await.unwrap(), Some(NOW));
-        let claimed = store.claim_effect(later).await.unwrap().unwrap();
+        let claimed = taken(&store, later).await.unwrap();
         assert_eq!((&claimed.effect, claimed.attempts), (&marks[0], 2));
         store.effect_done(&claimed.id, later).await.unwrap();
-        let claimed = store.claim_effect(later).await.unwrap().unwrap();
+        let claimed = taken(&store, later).await.unwrap();
         assert_eq!(claimed.effect, marks[1]);
-        store.bury_effect(&claimed.id, later, "why").await.unwrap();
+        let given_up = store.give_up_effect(&claimed.id, "why", None, later).await;
+        given_up.unwrap();
         assert_eq!(store.outbox_depth().await.unwrap(), (0, None));
         assert_eq!(store.forget_handled(later).await.unwrap(), 1);
-        assert_eq!(store.forget_handled(Timestamp(3_000)).await.unwrap(), 2);
+        // What was given up stays for somebody to look at.
+        assert_eq!(store.forget_handled(Timestamp(3_000)).await.unwrap(), 1);
+        assert_eq!(store.given_up().await.unwrap(), (0, 1));
         store.close().await;
     }
 }
@@ -214,7 +246,7 @@ async fn posts_runs_and_logs_are_read_as_they_were_written() {
         for _ in 0..2 {
             store.open_run(&run).await.unwrap();
         }
-        assert_eq!(store.live_runs().await.unwrap(), [run.clone()]);
+        assert_eq!(store.live_runs().await.unwrap(), std::slice::from_ref(&run));
         let resume = json!({ "at": 7 });
         store.mark_run(&task, run.number, &resume).await.unwrap();
         store.close_run(&task, run.number, NOW).await.unwrap();

@@ -44,7 +44,7 @@ async fn a_zero_byte_is_stored_where_the_database_takes_it_and_marked_where_it_d
         assert_eq!(accepted, Accepted::Stored);
         let accepted = store.accept(&zero, NOW).await.unwrap();
         assert_eq!(accepted, Accepted::Repeated);
-        let read = store.next_delivery(NOW).await.unwrap().unwrap();
+        let read = next(&store, NOW).await.unwrap();
         // The body is JSON, in which it is written out.
         assert_eq!(read.body, zero.body);
         let later = store.postpone_delivery(&read.id, NOW, "said \0");

@@ -358,6 +358,9 @@ fn notes() -> Vec<Message> {
         Message::TaskList {
             tasks: vec![task; 500],
         },
+        Message::NotHandled {
+            reference: NASTY.into(),
+        },
         Message::GivenUp {
             effect: NASTY.into(),
             reason: NASTY.into(),

@@ -61,6 +61,15 @@ impl Stage {
         }
     }
 
+    /// Waits for something that is true of no task alone.
+    pub async fn eventually(&self, what: &str, is_true: impl AsyncFn() -> bool) {
+        let begun = Instant::now();
+        while !is_true().await {
+            assert!(begun.elapsed() < PATIENCE, "not {what}");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
     /// The same for a task that need not be its thread's newest.
     pub async fn wait_for_task(
         &self,
@@ -180,6 +189,19 @@ impl Stage {
             answer.status().as_u16(),
             String::from_utf8_lossy(&answer.bytes().await.unwrap()).into_owned(),
         )
+    }
+
+    /// Does to the database what a broken disk or another program would.
+    pub async fn damage(&self, statement: &str) {
+        let database = sqlx::SqlitePool::connect(&self.context.config.database_url)
+            .await
+            .unwrap();
+        // The statement is a word of the test itself.
+        sqlx::query(sqlx::AssertSqlSafe(statement.to_owned()))
+            .execute(&database)
+            .await
+            .unwrap();
+        database.close().await;
     }
 
     /// How many rows a table of the database has.

@@ -1,0 +1,91 @@
+//! Effects that are given up: put aside with the reason, and the task hears of it, in one transaction.
+
+use tracing::{error, warn};
+
+use super::{
+    Deliver,
+    tables::{Missed, in_words, when_missed},
+};
+use crate::{
+    domain::{TaskId, event::Event},
+    engine::dispatch::work_delivery,
+    store::{StoreError, inbox::NewDelivery, outbox::Claimed},
+};
+
+/// How an effect is called that this program cannot read.
+const UNREADABLE: &str = "doing something that this version does not know";
+
+impl Deliver {
+    pub(super) async fn give_up(&self, claimed: &Claimed, what: &str) -> Result<(), StoreError> {
+        let news = match (when_missed(&claimed.effect), &claimed.task) {
+            (Missed::TaskHears, Some(task)) => {
+                self.news(&claimed.id, task, in_words(&claimed.effect), what)
+                    .await?
+            }
+            (Missed::TaskHears | Missed::OperatorSees, _) => None,
+        };
+        self.bury(&claimed.id, what, news).await
+    }
+
+    /// Gives up a row that cannot be read. What it was is not known, so its task does not wait for it.
+    pub(super) async fn put_aside(&self, id: &str, task: Option<&TaskId>, what: &str) {
+        warn!(
+            effect = id,
+            task = task.map(|task| task.0.as_str()),
+            what,
+            "an effect is put aside unread"
+        );
+        metrics::counter!("deckhand_effects_total", "effect" => "unreadable", "result" => "dead")
+            .increment(1);
+        let told = async {
+            let news = match task {
+                Some(task) => self.news(id, task, UNREADABLE, what).await?,
+                None => None,
+            };
+            self.bury(id, what, news).await
+        };
+        if let Err(error) = told.await {
+            error!(
+                error = &error as &dyn std::error::Error,
+                "an effect that cannot be read could not be put aside"
+            );
+        }
+    }
+
+    async fn bury(
+        &self,
+        id: &str,
+        what: &str,
+        news: Option<NewDelivery>,
+    ) -> Result<(), StoreError> {
+        let now = self.clock().now();
+        self.context
+            .store
+            .give_up_effect(id, what, news.as_ref(), now)
+            .await?;
+        self.context.wake.inbox();
+        Ok(())
+    }
+
+    /// What the task hears; nothing where it is gone or cannot be read itself.
+    async fn news(
+        &self,
+        id: &str,
+        task: &TaskId,
+        effect: &str,
+        what: &str,
+    ) -> Result<Option<NewDelivery>, StoreError> {
+        let stored = match self.context.store.task(task).await {
+            Ok(stored) => stored,
+            Err(StoreError::Task(..)) => None,
+            Err(error) => return Err(error),
+        };
+        Ok(stored.map(|stored| {
+            let event = Event::EffectGivenUp {
+                effect: effect.to_owned(),
+                reason: self.context.redactor.redacted(what.to_owned()),
+            };
+            work_delivery(&stored.task, format!("given-up:{id}"), event)
+        }))
+    }
+}

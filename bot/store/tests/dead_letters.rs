@@ -1,0 +1,206 @@
+//! What is given up, on both databases: nothing else waits for it, and nothing of it is lost.
+
+use serde_json::json;
+
+use super::{NOW, Opened, delivery, each_database, given_up, insert_task, next, taken, transition};
+use crate::{
+    domain::{
+        TaskId, Timestamp,
+        conversation::{ConversationId, Person, PersonId, Standing},
+        effect::{Effect, Mark},
+        message::Message,
+    },
+    store::{
+        Store, StoreError,
+        database::query,
+        dead_letters::{GivenUp, Queue, Wished},
+        inbox::Next,
+        outbox::Taken,
+    },
+};
+
+async fn sql(store: &Store, text: &'static str) {
+    query(text).execute(store.database.writing()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_told_from_a_database_that_fails() {
+    for Opened { store, _folder, .. } in each_database().await {
+        for (damage, words) in [
+            (
+                "UPDATE inbox SET body = '{half' WHERE delivery_key = 'bad'",
+                "damaged",
+            ),
+            (
+                "UPDATE inbox SET source = 'pigeon' WHERE delivery_key = 'bad'",
+                "`pigeon`",
+            ),
+        ] {
+            store.accept(&delivery("bad", "a"), NOW).await.unwrap();
+            store.accept(&delivery("good", "a"), NOW).await.unwrap();
+            sql(&store, damage).await;
+            let Some(Next::Unreadable { id, error }) = store.next_delivery(NOW).await.unwrap()
+            else {
+                panic!("it was read");
+            };
+            assert!(error.contains(words), "{error}");
+            let put_aside = given_up(&id, None);
+            store.give_up_delivery(&put_aside, NOW).await.unwrap();
+            let good = next(&store, NOW).await.unwrap();
+            assert_eq!(good.body, json!({ "text": "good" }));
+            sql(&store, "DELETE FROM inbox").await;
+        }
+        store.accept(&delivery("1", "a"), NOW).await.unwrap();
+        let first = next(&store, NOW).await.unwrap();
+        let marks = [Mark::Accepted, Mark::Working].map(|mark| Effect::Mark { mark });
+        let done = transition(&first, marks.to_vec());
+        store.commit(&done, &json!(null), NOW).await.unwrap();
+        sql(
+            &store,
+            "UPDATE outbox SET effect = '{\"effect\":\"dance\"}' WHERE effect LIKE '%accepted%'",
+        )
+        .await;
+        let Some(Taken::Unreadable { id, task, error }) = store.claim_effect(NOW).await.unwrap()
+        else {
+            panic!("it was read");
+        };
+        assert_eq!(task, None);
+        assert!(error.contains("dance"), "{error}");
+        store.give_up_effect(&id, &error, None, NOW).await.unwrap();
+        assert_eq!(taken(&store, NOW).await.unwrap().effect, marks[1]);
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_task_that_cannot_be_read_is_named_and_gives_its_place_back() {
+    for Opened { store, _folder, .. } in each_database().await {
+        insert_task(&store, "broken", "queued", 1).await;
+        let id = TaskId("broken".into());
+        let error = store.task(&id).await.unwrap_err();
+        assert!(
+            matches!(&error, StoreError::Task(named, _) if *named == id),
+            "{error}"
+        );
+        assert_eq!(store.grant_slot(1, NOW).await.unwrap(), Some(id.clone()));
+        // The news of the place is a delivery, and the task cannot take it.
+        let news = next(&store, NOW).await.unwrap();
+        let put_aside = GivenUp {
+            unreadable: Some(&id),
+            ..given_up(&news.id, None)
+        };
+        store.give_up_delivery(&put_aside, NOW).await.unwrap();
+        assert_eq!(store.slots().await.unwrap(), (0, 0));
+        assert_eq!(store.grant_slot(1, NOW).await.unwrap(), None);
+        assert_eq!(store.recent_tasks(None, 9).await.unwrap(), []);
+        let states = store.tasks_by_state().await.unwrap();
+        assert_eq!(states, [("unreadable".to_owned(), 1)]);
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn giving_up_and_the_news_of_it_are_one() {
+    for Opened { store, _folder, .. } in each_database().await {
+        store.accept(&delivery("1", "a"), NOW).await.unwrap();
+        let first = next(&store, NOW).await.unwrap();
+        let whisper = Effect::Whisper {
+            to: Person {
+                id: PersonId("p:ana".into()),
+                name: "ana".into(),
+                standing: Standing::Member,
+            },
+            message: Box::new(Message::NotHandled {
+                reference: first.id.clone(),
+            }),
+        };
+        let place = ConversationId("a".into());
+        let told = GivenUp {
+            news: Some((&place, whisper.clone())),
+            ..given_up(&first.id, None)
+        };
+        store.give_up_delivery(&told, NOW).await.unwrap();
+        // A second time, after a crash that hid the first: nobody hears it twice.
+        store.give_up_delivery(&told, NOW).await.unwrap();
+        assert_eq!(store.outbox_depth().await.unwrap().0, 1);
+        let claimed = taken(&store, NOW).await.unwrap();
+        assert_eq!(claimed.effect, whisper);
+        let news = delivery("given-up", "a");
+        for _ in 0..2 {
+            let given_up = store.give_up_effect(&claimed.id, "why", Some(&news), NOW);
+            given_up.await.unwrap();
+        }
+        assert_eq!(next(&store, NOW).await.unwrap().body, news.body);
+        assert_eq!(store.given_up().await.unwrap(), (1, 1));
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn an_operator_tries_again_in_the_old_place_or_drops() {
+    for Opened { store, _folder, .. } in each_database().await {
+        store.accept(&delivery("1", "a"), NOW).await.unwrap();
+        let first = next(&store, NOW).await.unwrap();
+        let marks = [Mark::Accepted, Mark::Working].map(|mark| Effect::Mark { mark });
+        let done = transition(&first, marks.to_vec());
+        store.commit(&done, &json!(null), NOW).await.unwrap();
+        let claimed = taken(&store, NOW).await.unwrap();
+        store
+            .give_up_effect(&claimed.id, "no such channel", None, NOW)
+            .await
+            .unwrap();
+        let listed = store.letters(Queue::Outbox).await.unwrap();
+        assert_eq!(listed.len(), 1, "what was never tried is not listed");
+        assert!(listed[0].given_up && listed[0].error == "no such channel");
+        let wish = store.retry_letter(Queue::Outbox, &claimed.id, "ops", Timestamp(2_000));
+        assert_eq!(wish.await.unwrap(), Wished::Done);
+        // Before the other one of its lane, and not as if it had never been tried.
+        let again = taken(&store, Timestamp(2_000)).await.unwrap();
+        assert_eq!(
+            (again.id.as_str(), again.attempts),
+            (claimed.id.as_str(), 2)
+        );
+        assert_eq!(taken(&store, Timestamp(2_000)).await, None);
+        // In hand is not to be dropped; given up again it is, and what waited goes on.
+        let drop = async || {
+            store
+                .drop_letter(Queue::Outbox, &claimed.id, "ops", None, NOW)
+                .await
+        };
+        assert_eq!(drop().await.unwrap(), Wished::Unknown);
+        let given_up = store.give_up_effect(&claimed.id, "still not", None, NOW);
+        given_up.await.unwrap();
+        assert_eq!(drop().await.unwrap(), Wished::Done);
+        assert_eq!(drop().await.unwrap(), Wished::Unknown);
+        assert_eq!(
+            taken(&store, Timestamp(2_000)).await.unwrap().effect,
+            marks[1]
+        );
+        let audit = store.audit_of(&TaskId(String::new())).await.unwrap();
+        let acts: Vec<&str> = audit.iter().map(|(_, entry)| entry.act.as_str()).collect();
+        assert_eq!(acts, ["said", "retry effect", "drop effect"]);
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn of_a_cancelled_or_deleted_task_nothing_is_tried_again() {
+    for Opened { store, _folder, .. } in each_database().await {
+        insert_task(&store, "over", "canceled", 1).await;
+        for (id, task) in [("e1", "over"), ("e2", "gone")] {
+            query(
+                "INSERT INTO outbox (id, task, conversation, lane, slot, effect, state, attempts, due_ms, created_ms)
+                 VALUES ($1, $2, 'c', 'talk', '', '{}', 'dead', 1, 0, 0)",
+            )
+            .bind(id)
+            .bind(task)
+            .execute(store.database.writing())
+            .await
+            .unwrap();
+            let wish = store.retry_letter(Queue::Outbox, id, "ops", NOW);
+            assert_eq!(wish.await.unwrap(), Wished::TaskIsOver, "{task}");
+        }
+        assert_eq!(store.outbox_depth().await.unwrap().0, 0);
+        store.close().await;
+    }
+}
