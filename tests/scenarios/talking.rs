@@ -224,6 +224,8 @@ async fn a_form_means_the_task_whose_button_opened_it() {
     let stage = Stage::open().await;
     let thread = stage.planned(REQUEST).await;
     let first = stage.task(&thread).await;
+    // The task waits a moment before its card is there.
+    thread.wait_for_words("Your decision").await.unwrap();
     let firsts = ["Edit", "Change repository"].map(|label| thread.control(label).unwrap());
     thread.mention("ana", "new Fix the header.").await.unwrap();
     let second = stage
