@@ -291,10 +291,16 @@ pub const SETTINGS: &[Setting] = &[
         "Longest time of one run, in minutes.",
     ),
     open(
+        "DECKHAND_HEARTBEAT_SECONDS",
+        "limits.heartbeat_seconds",
+        "15",
+        "How long a run may say nothing before the container engine is asked whether it lives, in seconds, at most 20. A sandbox that is gone is noticed within this and ten seconds.",
+    ),
+    open(
         "DECKHAND_SILENCE_MINUTES",
         "limits.silence_minutes",
         "10",
-        "Longest silence of an agent before its run is given up, in minutes.",
+        "Longest silence of an agent whose sandbox lives, in minutes: at half of it the thread is told, at its end the run is ended and its work kept. The same for a container engine that does not answer.",
     ),
     open(
         "DECKHAND_SPEND_DOLLARS",

@@ -35,14 +35,12 @@ use crate::{
     surface::{Attempt, Form},
     wake, words,
 };
-use tables::{attempts_max, in_words};
+use tables::{attempts_max, in_words, pause_max};
 
 /// The most effects that are done at once.
 const AT_ONCE_MAX: usize = 64;
-/// The longest pause between two tries.
-const PAUSE_MAX: Duration = Duration::from_mins(2);
-/// How long the end of everything may take before the cancel is confirmed without the engine.
-const STOP_WITHIN: Duration = Duration::from_secs(4);
+/// How long work in hand may take to be broken off by a cancel. It ends where it waits, which is everywhere.
+const BREAK_OFF_WITHIN: Duration = Duration::from_secs(1);
 
 /// Does effects. There is one in a process; clones share everything.
 #[derive(Clone)]
@@ -50,7 +48,16 @@ pub struct Deliver {
     context: Context,
     places: Arc<Semaphore>,
     /// Work in hand, so that a cancel can end it.
-    in_hand: Arc<Mutex<HashMap<TaskId, CancellationToken>>>,
+    in_hand: Arc<Mutex<HashMap<TaskId, InHand>>>,
+}
+
+/// Work in hand.
+#[derive(Clone)]
+struct InHand {
+    /// Cancelled to break it off.
+    stop: CancellationToken,
+    /// Cancelled when nothing of it is done any more.
+    over: CancellationToken,
 }
 
 impl Deliver {
@@ -69,9 +76,11 @@ impl Deliver {
         let mut in_hand = JoinSet::new();
         while !stop.is_cancelled() {
             while in_hand.try_join_next().is_some() {}
-            let Ok(place) = Arc::clone(&self.places).acquire_owned().await else {
-                break;
+            let place = tokio::select! {
+                place = Arc::clone(&self.places).acquire_owned() => place,
+                () = stop.cancelled() => break,
             };
+            let Ok(place) = place else { break };
             match self.context.store.claim_effect(self.clock().now()).await {
                 Ok(Some(claimed)) => {
                     let deliver = self.clone();
@@ -138,7 +147,7 @@ impl Deliver {
                     .increment(1);
                 let pause = retry_after
                     .unwrap_or_else(|| pause_before_try(claimed.attempts))
-                    .min(PAUSE_MAX);
+                    .min(pause_max(&claimed.effect));
                 info!(
                     effect = name,
                     task = claimed.task.as_ref().map(|task| task.0.as_str()),
@@ -260,8 +269,12 @@ impl Deliver {
     /// Work can be ended by a cancel at any moment; what it had begun is undone by its own drop and by the reaper.
     async fn work(&self, claimed: &Claimed) -> Result<(), Fault> {
         let id = self.owner(claimed)?;
-        let token = CancellationToken::new();
-        self.register(id, &token);
+        let in_hand = InHand {
+            stop: CancellationToken::new(),
+            over: CancellationToken::new(),
+        };
+        let _over = in_hand.over.clone().drop_guard();
+        self.register(id, &in_hand);
         let Some(stored) = self.context.store.task(id).await? else {
             return Ok(());
         };
@@ -270,7 +283,7 @@ impl Deliver {
         }
         tokio::select! {
             biased;
-            () = token.cancelled() => Ok(()),
+            () = in_hand.stop.cancelled() => Ok(()),
             outcome = self.do_work(claimed, stored) => outcome,
         }
     }
@@ -409,17 +422,15 @@ impl Deliver {
 
     async fn stop_all(&self, claimed: &Claimed) -> Result<(), Fault> {
         let id = self.owner(claimed)?;
-        if let Some(token) = self
-            .in_hand
-            .lock()
-            .ok()
-            .and_then(|mut in_hand| in_hand.remove(id))
-        {
-            token.cancel();
+        // First what needs nobody's help: no call and no push of the task passes from here on.
+        self.context.way_out.revoke(id);
+        self.break_off(id).await;
+        let stopped = self.context.runs.stop(&self.context, id).await;
+        if let Err(fault) = &stopped {
+            warn!(task = %id, ?fault, "the engine has not confirmed the end of a task; the reaper goes on");
+            self.context.wake.left_over();
         }
-        let stopped =
-            tokio::time::timeout(STOP_WITHIN, self.context.runs.stop(&self.context, id)).await;
-        let confirmed = matches!(stopped, Ok(Ok(())));
+        let confirmed = stopped.is_ok();
         let Some(stored) = self.context.store.task(id).await? else {
             return Ok(());
         };
@@ -432,6 +443,19 @@ impl Deliver {
         .await
     }
 
+    /// Breaks off the work in hand: a push that is under way is ended, and its credential is given back.
+    async fn break_off(&self, task: &TaskId) {
+        let in_hand = self.in_hand.lock().ok();
+        let Some(in_hand) = in_hand.and_then(|mut in_hand| in_hand.remove(task)) else {
+            return;
+        };
+        in_hand.stop.cancel();
+        let over = tokio::time::timeout(BREAK_OFF_WITHIN, in_hand.over.cancelled()).await;
+        if over.is_err() {
+            warn!(%task, "work in hand is not broken off in time");
+        }
+    }
+
     /// Stored first: a sandbox that starts in between reads it, and one that lives is told.
     async fn widen(&self, task: &TaskId, grant: &NetworkGrant) -> Result<(), Fault> {
         self.context.store.remember_grant(task, grant).await?;
@@ -440,10 +464,10 @@ impl Deliver {
         Ok(())
     }
 
-    fn register(&self, task: &TaskId, token: &CancellationToken) {
+    fn register(&self, task: &TaskId, work: &InHand) {
         if let Ok(mut in_hand) = self.in_hand.lock() {
-            in_hand.retain(|_, token| !token.is_cancelled());
-            in_hand.insert(task.clone(), token.clone());
+            in_hand.retain(|_, work| !work.over.is_cancelled());
+            in_hand.insert(task.clone(), work.clone());
         }
     }
 

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use deckhand_executors::sandbox::Condition;
+use deckhand_executors::{SandboxName, sandbox::Condition};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{Context, Fault, dispatch::work_delivery, retention::Sweeps};
-use crate::domain::{TaskId, event::Event, task::State};
+use super::{Context, Fault, dispatch::work_delivery, pause_before_try, retention::Sweeps};
+use crate::{
+    domain::{TaskId, event::Event, task::State},
+    store::runs::StoredRun,
+};
 
 /// How often it looks.
 const EVERY: Duration = Duration::from_secs(30);
@@ -24,40 +27,50 @@ const FOLDERS: [(&str, TaskOf); 2] = [
     ("quarantine", |name| name.strip_suffix(".git")),
 ];
 
-/// Looks every half minute, until `stop`.
+/// Looks every half minute, until `stop`; sooner where something was left behind, and where a round did not work.
 pub async fn run(context: Context, stop: CancellationToken) {
     let mut sweeps = Sweeps::default();
+    let mut failed = 0;
     loop {
         if let Err(fault) = step(&context).await {
-            warn!(?fault, "the reaper could not do its round");
+            failed += 1;
+            warn!(?fault, failed, "the reaper could not do its round");
+        } else {
+            failed = 0;
         }
         if let Err(fault) = sweeps.step(&context).await {
             warn!(?fault, "what was kept long enough could not be removed");
         }
+        let pause = match failed {
+            0 => EVERY,
+            tries => pause_before_try(tries).min(EVERY),
+        };
         tokio::select! {
-            () = tokio::time::sleep(EVERY) => {}
+            () = tokio::time::sleep(pause) => {}
+            () = context.wake.wait_left_over() => {}
             () = stop.cancelled() => return,
         }
     }
 }
 
-/// One round.
+/// One round. What does not need the engine is done without it.
 pub async fn step(context: &Context) -> Result<(), Fault> {
-    remove_sandboxes(context).await?;
-    remove_volumes(context).await?;
-    remove_folders(context).await?;
-    end_waits(context).await
+    let parts = [
+        end_waits(context).await,
+        remove_folders(context).await,
+        context.runs.take_up(context).await.map_err(Fault::from),
+        remove_sandboxes(context).await,
+        remove_volumes(context).await,
+    ];
+    parts.into_iter().collect()
 }
 
-/// Sandboxes whose task does not use the machine. What belongs to no task at all, as a trial of the walls does, goes when
+/// Sandboxes whose task does not use the machine, and those of runs that are over. What belongs to no task at all, as a trial of the walls does, goes when
 /// it has ended.
 async fn remove_sandboxes(context: &Context) -> Result<(), Fault> {
     for sandbox in context.executor.list().await? {
         let is_used = match sandbox.labels.get(TASK_LABEL) {
-            Some(id) => {
-                let stored = context.store.task(&TaskId(id.clone())).await?;
-                stored.is_some_and(|stored| stored.task.state.holds_slot())
-            }
+            Some(id) => is_used(context, &TaskId(id.clone()), &sandbox.name).await?,
             None => sandbox.condition == Condition::Running,
         };
         if !is_used {
@@ -69,6 +82,18 @@ async fn remove_sandboxes(context: &Context) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+async fn is_used(context: &Context, task: &TaskId, name: &SandboxName) -> Result<bool, Fault> {
+    let Some(stored) = context.store.task(task).await? else {
+        return Ok(false);
+    };
+    if !stored.task.state.holds_slot() {
+        return Ok(false);
+    }
+    let runs = context.store.runs_of(task).await?;
+    let is_over = |run: &StoredRun| run.sandbox == name.0 && run.ended.is_some();
+    Ok(!runs.iter().any(is_over))
 }
 
 /// Volumes whose task will never need them again, also those of a start that was broken off before its container was made.

@@ -125,6 +125,9 @@ pub struct Task {
     pub network: TaskNetwork,
     /// Whether replies without a mention are left alone.
     pub muted: bool,
+    /// The name of the state in which the bot was started again last; people are told while the task is in it.
+    #[serde(default)]
+    pub taken_up_in: Option<String>,
     /// When the state last changed.
     pub changed_at: Timestamp,
     /// How it stands.
@@ -193,6 +196,7 @@ impl Task {
             notes: 0,
             network: TaskNetwork::default(),
             muted: false,
+            taken_up_in: None,
             changed_at: at,
             state: State::Queued {
                 next: Next::Specify,
@@ -291,6 +295,7 @@ impl Task {
             Event::PullRequestEnded { merged, by } => self.pull_request_ended(*merged, by),
             Event::Stopped { confirmed, .. } => self.stopped(*confirmed),
             Event::EffectGivenUp { effect, reason } => self.effect_given_up(effect, reason),
+            Event::TakenUp => self.take_up(),
             Event::WaitedTooLong => self.waited_too_long(),
         }
     }

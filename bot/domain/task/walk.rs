@@ -240,6 +240,7 @@ fn possible(task: &Task) -> Vec<Event> {
             effect: "publishing".into(),
             reason: "down".into(),
         },
+        Event::TakenUp,
         Event::WaitedTooLong,
     ];
     for run in [task.last_run, RunNumber(task.last_run.0.saturating_sub(1))] {

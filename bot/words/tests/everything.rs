@@ -87,6 +87,7 @@ fn progresses() -> Vec<Message> {
         elapsed_ms: 1,
         heartbeat_age_ms: 1,
         steps: None,
+        trouble: None,
     };
     let phases = [
         Phase::Queued { ahead: 0 },
@@ -122,6 +123,7 @@ fn progresses() -> Vec<Message> {
                 title: Some(NASTY.into()),
                 workplace: Some(workplace.clone()),
                 live: Some(live.clone()),
+                taken_up: true,
                 spent: usage(),
             })
         })
@@ -252,6 +254,7 @@ fn failures() -> Vec<Message> {
         RunFailure::OutOfBudget,
         RunFailure::NothingHandedOver,
         RunFailure::SandboxLost,
+        RunFailure::EngineLost,
         RunFailure::Other { detail: nasty() },
     ];
     let publish = [
