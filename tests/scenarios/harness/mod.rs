@@ -69,6 +69,8 @@ pub struct Stage {
     file: String,
     bot: Bot,
     stop: CancellationToken,
+    /// Cancelled to kill the program of a stage.
+    crash: CancellationToken,
     running: JoinHandle<anyhow::Result<()>>,
     folder: tempfile::TempDir,
 }
@@ -189,10 +191,11 @@ impl Stage {
             variables.insert(name.to_owned(), value);
         }
         let sweep = engine::Sweep::of(&variables["DECKHAND_INSTANCE"]);
+        let crash = CancellationToken::new();
         let (context, running, stop, clock) = start(
             &variables,
             &props.file,
-            (props.image, props.bot),
+            (props.image, props.bot, &crash),
             (&slack, &github, linear.as_ref()),
         )
         .await;
@@ -208,6 +211,7 @@ impl Stage {
             file: props.file,
             bot: props.bot,
             stop,
+            crash,
             running,
             folder,
         }
@@ -229,6 +233,17 @@ impl Stage {
         self.begin_again().await;
     }
 
+    /// Kills the program in the middle of whatever it does; `meanwhile` happens while nobody is there, and then another one
+    /// is started on the same data.
+    pub async fn crash(&mut self, meanwhile: impl AsyncFnOnce(&Self)) {
+        assert!(self.bot == Bot::Program, "only a program can be killed");
+        self.crash.cancel();
+        (&mut self.running).await.unwrap().unwrap();
+        meanwhile(self).await;
+        self.crash = CancellationToken::new();
+        self.begin_again().await;
+    }
+
     /// The same with one setting more.
     pub async fn restart_with(&mut self, variable: &str, value: &str) {
         self.variables.insert(variable.to_owned(), value.to_owned());
@@ -240,7 +255,7 @@ impl Stage {
         let (context, running, stop, clock) = start(
             &self.variables,
             &self.file,
-            (Image::Missing, self.bot),
+            (Image::Missing, self.bot, &self.crash),
             world,
         )
         .await;
@@ -338,7 +353,7 @@ type World<'a> = (&'a Slack, &'a Github, Option<&'a Linear>);
 async fn start(
     variables: &BTreeMap<String, String>,
     file: &str,
-    (image, bot): (Image, Bot),
+    (image, bot, crash): (Image, Bot, &CancellationToken),
     (slack, github, linear): World<'_>,
 ) -> (
     Context,
@@ -387,7 +402,7 @@ async fn start(
             drop(app);
             let program = program::Deckhand::with(variables.clone(), file);
             let served = program.serve(listen, &process_log(variables)).await;
-            let until = served.until(stop.clone());
+            let until = served.until(stop.clone(), crash.clone());
             tokio::spawn(async move {
                 until.await;
                 Ok(())
