@@ -76,7 +76,12 @@ impl Deliver {
                 Ok(Some(claimed)) => {
                     let deliver = self.clone();
                     in_hand.spawn(async move {
-                        deliver.perform(claimed).await;
+                        let lost = claimed.id.clone();
+                        tokio::select! {
+                            biased;
+                            () = lost.lost() => warn!(effect = %lost, "an effect is somebody else's now; it is broken off here"),
+                            () = deliver.perform(claimed) => {}
+                        }
                         deliver.context.wake.outbox();
                         drop(place);
                     });

@@ -54,7 +54,7 @@ pub enum Step {
     Idle,
 }
 
-/// Turns deliveries into transitions. There is one in a process.
+/// Turns deliveries into transitions. Several may work at once: a delivery is in one hand at a time.
 pub struct Dispatch {
     config: Arc<Config>,
     store: Store,
@@ -167,7 +167,7 @@ impl Dispatch {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let SurfaceError::Transient { retry_after, .. } = error else {
-            warn!(delivery = delivery.id, %error, "a delivery is given up");
+            warn!(delivery = %delivery.id, %error, "a delivery is given up");
             metrics::counter!("deckhand_deliveries_total", "source" => delivery.source.name(), "result" => "dead").increment(1);
             return self
                 .store
@@ -180,7 +180,7 @@ impl Dispatch {
                 .await;
         };
         if delivery.attempts + 1 >= ATTEMPTS_MAX {
-            warn!(delivery = delivery.id, %error, "a delivery is given up after its last try");
+            warn!(delivery = %delivery.id, %error, "a delivery is given up after its last try");
             metrics::counter!("deckhand_deliveries_total", "source" => delivery.source.name(), "result" => "dead").increment(1);
             return self
                 .store

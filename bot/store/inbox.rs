@@ -2,7 +2,13 @@
 
 use serde_json::Value;
 
-use super::{Store, StoreError, database::query, fresh_id, moment};
+use super::{
+    Store, StoreError,
+    database::{Query, query},
+    dialect, fresh_id,
+    leases::{Table, Ticket, lease_until},
+    moment,
+};
 use crate::domain::Timestamp;
 
 /// Where a delivery came from.
@@ -63,7 +69,7 @@ pub struct NewDelivery {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Delivery {
     /// Its identifier; later deliveries sort behind earlier ones.
-    pub id: String,
+    pub id: Ticket,
     /// Where it came from.
     pub source: Source,
     /// Its lane.
@@ -85,6 +91,35 @@ pub enum Accepted {
     Repeated,
 }
 
+impl Accepted {
+    /// What it means that a statement has stored so many rows.
+    pub(super) const fn of(rows: u64) -> Self {
+        if rows == 1 {
+            Self::Stored
+        } else {
+            Self::Repeated
+        }
+    }
+}
+
+/// Stores a delivery unless it is there.
+pub(super) fn insert_delivery(
+    id: &str,
+    delivery: &NewDelivery,
+    now: Timestamp,
+) -> Result<Query, StoreError> {
+    Ok(query(
+        "INSERT INTO inbox (id, source, delivery_key, conversation, body, state, attempts, due_ms, received_ms)
+         VALUES ($1, $2, $3, $4, $5, 'waiting', 0, $6, $6) ON CONFLICT (source, delivery_key) DO NOTHING",
+    )
+    .bind(id)
+    .bind(delivery.source.name())
+    .bind(&delivery.key)
+    .bind(&delivery.conversation)
+    .bind(serde_json::to_string(&delivery.body)?)
+    .bind(now.0))
+}
+
 impl Store {
     /// Stores a delivery. When this returns, it is on the disk.
     pub async fn accept(
@@ -92,43 +127,31 @@ impl Store {
         delivery: &NewDelivery,
         now: Timestamp,
     ) -> Result<Accepted, StoreError> {
-        let body = serde_json::to_string(&delivery.body)?;
-        let done = query(
-            "INSERT INTO inbox (id, source, delivery_key, conversation, body, state, attempts, due_ms, received_ms)
-             VALUES ($1, $2, $3, $4, $5, 'waiting', 0, $6, $6) ON CONFLICT (source, delivery_key) DO NOTHING",
-        )
-        .bind(fresh_id())
-        .bind(delivery.source.name())
-        .bind(&delivery.key)
-        .bind(&delivery.conversation)
-        .bind(body)
-        .bind(now.0)
-        .execute(self.database.writing())
-        .await?;
-        Ok(if done == 1 {
-            Accepted::Stored
-        } else {
-            Accepted::Repeated
-        })
+        if let Some(intake) = &self.intake {
+            return intake.accept(delivery, now).await;
+        }
+        let done = insert_delivery(&fresh_id(), delivery, now)?
+            .execute(self.database.writing())
+            .await?;
+        Ok(Accepted::of(done))
     }
 
-    /// The oldest delivery that is due and has no older one waiting in its conversation.
+    /// Takes the oldest delivery that is due and has no older one waiting in its conversation. It is this caller's for a lease.
     pub async fn next_delivery(&self, now: Timestamp) -> Result<Option<Delivery>, StoreError> {
-        let row = query(
-            "SELECT id, source, conversation, body, attempts, received_ms FROM inbox AS i
-             WHERE state = 'waiting' AND due_ms <= $1
-               AND NOT EXISTS (SELECT 1 FROM inbox AS e WHERE e.state = 'waiting' AND e.conversation = i.conversation AND e.id < i.id)
-             ORDER BY id LIMIT 1",
-        )
-        .bind(now.0)
-        .fetch_optional(self.database.reading())
-        .await?;
+        let row = dialect::claim_delivery()
+            .bind(now.0)
+            .bind(&*self.hands.owner)
+            .bind(lease_until(now))
+            .fetch_optional(self.database.writing())
+            .await?;
         let Some(row) = row else { return Ok(None) };
         let Some(source) = Source::named(row.try_get::<&str>("source")?) else {
             return Ok(None);
         };
         Ok(Some(Delivery {
-            id: row.try_get("id")?,
+            id: self
+                .hands
+                .take(Table::Inbox, row.try_get("id")?, row.try_get("token")?),
             source,
             conversation: row.try_get("conversation")?,
             body: serde_json::from_str(row.try_get("body")?)?,
@@ -140,14 +163,15 @@ impl Store {
     /// Tries a delivery again later.
     pub async fn postpone_delivery(
         &self,
-        id: &str,
+        id: &Ticket,
         until: Timestamp,
         error: &str,
     ) -> Result<(), StoreError> {
-        query("UPDATE inbox SET attempts = attempts + 1, due_ms = $2, error = $3 WHERE id = $1 AND state = 'waiting'")
-            .bind(id)
+        query("UPDATE inbox SET attempts = attempts + 1, due_ms = $2, error = $3, owner = '' WHERE id = $1 AND state = 'waiting' AND token = $4")
+            .bind(&id.id)
             .bind(until.0)
             .bind(error)
+            .bind(id.token)
             .execute(self.database.writing())
             .await?;
         Ok(())
@@ -156,16 +180,17 @@ impl Store {
     /// Gives a delivery up. It stays, with its error and what `remains` of its body, for an operator to look at.
     pub async fn bury_delivery(
         &self,
-        id: &str,
+        id: &Ticket,
         now: Timestamp,
         error: &str,
         remains: &Value,
     ) -> Result<(), StoreError> {
-        query("UPDATE inbox SET state = 'dead', handled_ms = $2, error = $3, body = $4 WHERE id = $1 AND state = 'waiting'")
-            .bind(id)
+        query("UPDATE inbox SET state = 'dead', handled_ms = $2, error = $3, body = $4 WHERE id = $1 AND state = 'waiting' AND token = $5")
+            .bind(&id.id)
             .bind(now.0)
             .bind(error)
             .bind(remains.to_string())
+            .bind(id.token)
             .execute(self.database.writing())
             .await?;
         Ok(())

@@ -109,9 +109,9 @@ impl Runs {
         self.end(context, task, run, ending).await
     }
 
-    /// Takes up the runs that an earlier process of this bot had in hand.
+    /// Takes up the runs that an earlier process of this bot had in hand, or another one that is gone.
     pub async fn take_up(&self, context: &Context) -> Result<(), StoreError> {
-        for stored in context.store.live_runs().await? {
+        for stored in context.store.claim_runs(context.clock.now()).await? {
             let Some(task) = context
                 .store
                 .task(&stored.task)
@@ -193,6 +193,10 @@ impl Runs {
         run: RunNumber,
         ending: Ending,
     ) -> Result<(), Fault> {
+        if context.store.run_is_elsewhere(&task.id, run).await? {
+            // Another process goes on with it; what this one believes of it is worth nothing.
+            return Ok(());
+        }
         let is_overfull = matches!(
             ending.failure,
             Some(RunFailure::OutOfDisk {
@@ -310,6 +314,27 @@ impl Runs {
             remove_sockets(context, task, &run.number.to_string()).await;
         }
         Ok(())
+    }
+
+    /// The runs that this process watches.
+    #[must_use]
+    pub fn watched(&self) -> Vec<(TaskId, RunNumber)> {
+        self.live.lock().map_or_else(
+            |_| Vec::new(),
+            |live| {
+                live.iter()
+                    .map(|(task, live)| (task.clone(), live.run))
+                    .collect()
+            },
+        )
+    }
+
+    /// Lets go of a run that another process watches by now. Its container goes on.
+    pub fn lose(&self, task: &TaskId, run: RunNumber) {
+        let Ok(live) = self.live.lock() else { return };
+        if let Some(live) = live.get(task).filter(|live| live.run == run) {
+            live.stop.cancel();
+        }
     }
 
     fn is_live(&self, task: &TaskId, run: RunNumber) -> bool {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod leases;
 mod trouble;
 
 use serde_json::{Value, json};
