@@ -178,7 +178,7 @@ async fn what_concerns_a_task_goes_to_whoever_has_it_in_hand() {
     let (one, two) = two().await;
     insert_effect(&one, "1", "t", "work").await;
     insert_effect(&one, "2", "t", "control").await;
-    insert_effect(&one, "3", "u", "control").await;
+    insert_effect(&one, "3", "u", "control of u").await;
     let work = one.claim_effect(NOW).await.unwrap().unwrap();
     let other = two.claim_effect(NOW).await.unwrap().unwrap();
     assert_eq!(
