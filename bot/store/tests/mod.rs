@@ -215,7 +215,7 @@ async fn posts_runs_and_logs_are_read_as_they_were_written() {
         for _ in 0..2 {
             store.open_run(&run).await.unwrap();
         }
-        assert_eq!(store.live_runs().await.unwrap(), [run.clone()]);
+        assert_eq!(store.live_runs().await.unwrap(), std::slice::from_ref(&run));
         let resume = json!({ "at": 7 });
         store.mark_run(&task, run.number, &resume).await.unwrap();
         store.close_run(&task, run.number, NOW).await.unwrap();
