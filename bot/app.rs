@@ -8,7 +8,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use secrecy::SecretString;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::{
     clock::Clock,
@@ -17,6 +17,7 @@ use crate::{
         Context,
         deliver::Deliver,
         dispatch::{Dispatch, Step},
+        leases,
         policy_book::PolicyBook,
         reaper,
         roster::Agents,
@@ -39,6 +40,8 @@ use crate::{
 const WORKERS_WITHIN: Duration = Duration::from_secs(6);
 /// How long the doors may take to close behind the workers.
 const DOORS_WITHIN: Duration = Duration::from_millis(500);
+/// How many conversations are dispatched at once; within one, order holds.
+const DISPATCHED_AT_ONCE: usize = 8;
 /// How often the engine is asked whether it lives.
 const ENGINE_ASKED_EVERY: Duration = Duration::from_secs(10);
 /// How long the engine may take to answer that.
@@ -167,7 +170,11 @@ impl App {
             .await
             .context("tasks of an earlier process cannot be told of the restart")?;
         let mut workers = JoinSet::new();
-        workers.spawn(dispatch(context.clone(), stop.clone()));
+        for _ in 0..DISPATCHED_AT_ONCE {
+            workers.spawn(dispatch(context.clone(), stop.clone()));
+        }
+        workers.spawn(leases::keep(context.clone(), stop.clone()));
+        workers.spawn(leases::take_over(context.clone(), stop.clone()));
         workers.spawn(Deliver::new(context.clone()).run(stop.clone()));
         workers.spawn(reaper::run(context.clone(), stop.clone()));
         workers.spawn(watch_engine(context.clone(), health.clone(), stop.clone()));
@@ -206,6 +213,12 @@ impl App {
         }
         workers.shutdown().await;
         context.runs.let_go().await;
+        if let Err(error) = context.store.release_leases().await {
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "what was in hand is free again only when its leases are over"
+            );
+        }
         doors.cancel();
         if tokio::time::timeout(DOORS_WITHIN, &mut server)
             .await

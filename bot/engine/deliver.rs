@@ -93,7 +93,14 @@ impl Deliver {
                     let deliver = self.clone();
                     in_hand.spawn(async move {
                         match taken {
-                            Taken::Effect(claimed) => deliver.perform(claimed).await,
+                            Taken::Effect(claimed) => {
+                                let lost = claimed.id.clone();
+                                tokio::select! {
+                                    biased;
+                                    () = lost.lost() => warn!(effect = %lost, "an effect is somebody else's now; it is broken off here"),
+                                    () = deliver.perform(claimed) => {}
+                                }
+                            }
                             Taken::Unreadable { id, task, error } => {
                                 deliver.put_aside(&id, task.as_ref(), &error).await;
                             }

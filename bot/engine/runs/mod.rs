@@ -194,6 +194,10 @@ impl Runs {
         run: RunNumber,
         ending: Ending,
     ) -> Result<(), Fault> {
+        if context.store.run_is_elsewhere(&task.id, run).await? {
+            // Another process goes on with it; what this one believes of it is worth nothing.
+            return Ok(());
+        }
         let is_overfull = matches!(
             ending.failure,
             Some(RunFailure::OutOfDisk {
@@ -334,6 +338,27 @@ impl Runs {
             .lock()
             .is_ok_and(|starting| starting.contains(&which));
         starts || self.is_live(task, run)
+    }
+
+    /// The runs that this process watches.
+    #[must_use]
+    pub fn watched(&self) -> Vec<(TaskId, RunNumber)> {
+        self.live.lock().map_or_else(
+            |_| Vec::new(),
+            |live| {
+                live.iter()
+                    .map(|(task, live)| (task.clone(), live.run))
+                    .collect()
+            },
+        )
+    }
+
+    /// Lets go of a run that another process watches by now. Its container goes on.
+    pub fn lose(&self, task: &TaskId, run: RunNumber) {
+        let Ok(live) = self.live.lock() else { return };
+        if let Some(live) = live.get(task).filter(|live| live.run == run) {
+            live.stop.cancel();
+        }
     }
 
     fn is_live(&self, task: &TaskId, run: RunNumber) -> bool {

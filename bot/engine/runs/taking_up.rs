@@ -23,7 +23,7 @@ impl Runs {
     /// Takes up the runs that nobody has in hand: those of an earlier process, and those whose watcher was lost. The agent
     /// is attached to in the background, because the engine may be away for a while.
     pub async fn take_up(&self, context: &Context) -> Result<(), StoreError> {
-        for stored in context.store.live_runs().await? {
+        for stored in context.store.claim_runs(context.clock.now()).await? {
             if self.is_in_hand(&stored.task, stored.number) {
                 continue;
             }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod dead_letters;
+mod leases;
 mod trouble;
 
 use serde_json::{Value, json};
