@@ -49,7 +49,7 @@ pub async fn run(context: Context, stop: CancellationToken) {
         }
         let pause = match failed {
             0 => EVERY,
-            tries => pause_before_try(tries).min(EVERY),
+            tries => pause_before_try(tries, EVERY),
         };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}

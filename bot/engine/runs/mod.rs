@@ -181,7 +181,7 @@ impl Runs {
             warn!(task = %task.id, ?fault, tries, "the end of a run could not be stored");
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(pause_before_try(tries).min(END_PAUSE_MAX)) => {}
+                () = tokio::time::sleep(pause_before_try(tries, END_PAUSE_MAX)) => {}
             }
         }
     }

@@ -14,6 +14,7 @@ use super::{
     dead_letters::GivenUp,
     fresh_id,
     inbox::{Accepted, Delivery, NewDelivery, Next, Source},
+    leases::Ticket,
     outbox::{Claimed, Taken},
     posts::Post,
     runs::{LogKind, StoredRun},
@@ -109,7 +110,7 @@ async fn taken(store: &Store, at: Timestamp) -> Option<Claimed> {
     }
 }
 
-fn given_up<'a>(id: &'a str, remains: Option<&'a Value>) -> GivenUp<'a> {
+fn given_up<'a>(id: &'a Ticket, remains: Option<&'a Value>) -> GivenUp<'a> {
     GivenUp {
         id,
         error: "why",

@@ -89,7 +89,7 @@ pub(super) async fn attach(
         tries += 1;
         tokio::select! {
             () = stop.cancelled() => return let_go(watcher, &detached).await,
-            () = tokio::time::sleep(pause_before_try(tries).min(PAUSE_MAX)) => {}
+            () = tokio::time::sleep(pause_before_try(tries, PAUSE_MAX)) => {}
         }
     }
 }
