@@ -8,7 +8,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use secrecy::SecretString;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::{
     clock::Clock,
@@ -17,10 +17,11 @@ use crate::{
         Context,
         deliver::Deliver,
         dispatch::{Dispatch, Step},
+        leases,
         policy_book::PolicyBook,
         reaper,
         roster::Agents,
-        runs::Runs,
+        runs::{Runs, tell_of_restart},
         surfaces::Surfaces,
         tokens::VaultTokens,
         way_out::WayOut,
@@ -34,10 +35,17 @@ use crate::{
     web::{self, Web, health::Health},
 };
 
-/// How long the end may take before what is in hand is left to the next start.
-const SHUTDOWN_WITHIN: Duration = Duration::from_secs(9);
+/// How long the workers may take to finish what is in hand, before it is left to the next start. With the watchers of runs
+/// and the doors behind them the end takes under ten seconds.
+const WORKERS_WITHIN: Duration = Duration::from_secs(6);
+/// How long the doors may take to close behind the workers.
+const DOORS_WITHIN: Duration = Duration::from_millis(500);
+/// How many conversations are dispatched at once; within one, order holds.
+const DISPATCHED_AT_ONCE: usize = 8;
 /// How often the engine is asked whether it lives.
 const ENGINE_ASKED_EVERY: Duration = Duration::from_secs(10);
+/// How long the engine may take to answer that.
+const ENGINE_ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
 /// The folders in the data folder of which a sandbox sees its own part: sockets, mirrors, quarantined commits.
 const LENT: [&str; 3] = ["s", "mirrors", "quarantine"];
@@ -158,8 +166,15 @@ impl App {
             .take_up(&context)
             .await
             .context("runs of an earlier process cannot be taken up")?;
+        tell_of_restart(&context)
+            .await
+            .context("tasks of an earlier process cannot be told of the restart")?;
         let mut workers = JoinSet::new();
-        workers.spawn(dispatch(context.clone(), stop.clone()));
+        for _ in 0..DISPATCHED_AT_ONCE {
+            workers.spawn(dispatch(context.clone(), stop.clone()));
+        }
+        workers.spawn(leases::keep(context.clone(), stop.clone()));
+        workers.spawn(leases::take_over(context.clone(), stop.clone()));
         workers.spawn(Deliver::new(context.clone()).run(stop.clone()));
         workers.spawn(reaper::run(context.clone(), stop.clone()));
         workers.spawn(watch_engine(context.clone(), health.clone(), stop.clone()));
@@ -179,17 +194,37 @@ impl App {
             workers.spawn(sockets.run(door, stop.clone()));
         }
         info!(address = %listener.local_addr()?, "the doors are open");
-        let server = tokio::spawn(web::server::serve(listener, web::router(web), stop.clone()));
+        // The doors stay open to the end: what comes is stored for the next start, and whoever asks hears that this one ends.
+        let doors = CancellationToken::new();
+        let mut server = tokio::spawn(web::server::serve(
+            listener,
+            web::router(web),
+            doors.clone(),
+        ));
         stop.cancelled().await;
         health.drain();
-        let ended = tokio::time::timeout(SHUTDOWN_WITHIN, async {
+        info!("no new work is taken; what is in hand is finished");
+        let ended = tokio::time::timeout(WORKERS_WITHIN, async {
             while workers.join_next().await.is_some() {}
         })
         .await;
-        context.runs.let_go().await;
-        server.abort();
         if ended.is_err() {
             info!("what is still in hand is left to the next start");
+        }
+        workers.shutdown().await;
+        context.runs.let_go().await;
+        if let Err(error) = context.store.release_leases().await {
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "what was in hand is free again only when its leases are over"
+            );
+        }
+        doors.cancel();
+        if tokio::time::timeout(DOORS_WITHIN, &mut server)
+            .await
+            .is_err()
+        {
+            server.abort();
         }
         context.store.close().await;
         Ok(())
@@ -225,8 +260,19 @@ async fn dispatch(context: Context, stop: CancellationToken) {
 }
 
 async fn watch_engine(context: Context, health: Health, stop: CancellationToken) {
+    let mut answered = true;
     while !stop.is_cancelled() {
-        health.engine(context.executor.describe().await.is_ok());
+        let answer = tokio::select! {
+            answer = tokio::time::timeout(ENGINE_ANSWERS_WITHIN, context.executor.describe()) => answer,
+            () = stop.cancelled() => return,
+        };
+        let answers = matches!(answer, Ok(Ok(_)));
+        health.engine(answers);
+        if answers && !answered {
+            // What could not be removed meanwhile is removed now.
+            context.wake.left_over();
+        }
+        answered = answers;
         health.policy(context.way_out.book.trouble());
         tokio::select! {
             () = tokio::time::sleep(ENGINE_ASKED_EVERY) => {}

@@ -7,11 +7,12 @@ use tokio::sync::Notify;
 /// How long a worker sleeps when nobody wakes it.
 pub const POLL: Duration = Duration::from_millis(500);
 
-/// Two bells: one for the inbox, one for the outbox.
+/// Three bells: for the inbox, for the outbox, and for what is left behind in the container engine.
 #[derive(Debug, Clone, Default)]
 pub struct Wake {
     inbox: Arc<Notify>,
     outbox: Arc<Notify>,
+    left_over: Arc<Notify>,
 }
 
 impl Wake {
@@ -23,6 +24,16 @@ impl Wake {
     /// An effect was stored, or one is done.
     pub fn outbox(&self) {
         self.outbox.notify_one();
+    }
+
+    /// Something was left behind in the container engine, or the engine answers again.
+    pub fn left_over(&self) {
+        self.left_over.notify_one();
+    }
+
+    /// Waits until there is something to look for in the container engine. Whoever waits has a clock of its own.
+    pub async fn wait_left_over(&self) {
+        self.left_over.notified().await;
     }
 
     /// Waits for a delivery, or for the poll.

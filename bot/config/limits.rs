@@ -12,7 +12,9 @@ pub struct Limits {
     pub parallel_tasks: u32,
     /// Of one task.
     pub task: Ceilings,
-    /// The longest silence of an agent.
+    /// How long a run may say nothing before the engine is asked whether it lives.
+    pub heartbeat: Duration,
+    /// The longest silence of an agent, and of the engine about its sandbox.
     pub silence: Duration,
     /// The longest time of one check.
     pub check: Duration,
@@ -40,6 +42,11 @@ pub(super) fn read(values: &Values) -> Result<Limits, ConfigError> {
             work_ms: milliseconds(minutes("DECKHAND_TASK_MINUTES")?),
             rework_rounds: values.parse("DECKHAND_REWORK_ROUNDS")?,
         },
+        heartbeat: Duration::from_secs(
+            values
+                .parse::<u64>("DECKHAND_HEARTBEAT_SECONDS")?
+                .clamp(1, 20),
+        ),
         silence: minutes("DECKHAND_SILENCE_MINUTES")?,
         check: minutes("DECKHAND_CHECK_MINUTES")?,
         wait: Duration::from_secs(

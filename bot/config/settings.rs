@@ -303,10 +303,16 @@ pub const SETTINGS: &[Setting] = &[
         "Longest time that a task works before it asks whether to go on, in minutes; its runs and checks count, the time in which it waits for people or for its turn does not. At four fifths the thread is told. A repository may have another one.",
     ),
     open(
+        "DECKHAND_HEARTBEAT_SECONDS",
+        "limits.heartbeat_seconds",
+        "15",
+        "How long a run may say nothing before the container engine is asked whether it lives, in seconds, at most 20. A sandbox that is gone is noticed within this and ten seconds.",
+    ),
+    open(
         "DECKHAND_SILENCE_MINUTES",
         "limits.silence_minutes",
         "10",
-        "Longest silence of an agent before its run is given up, in minutes.",
+        "Longest silence of an agent whose sandbox lives, in minutes: at half of it the thread is told, at its end the run is ended and its work kept. The same for a container engine that does not answer.",
     ),
     open(
         "DECKHAND_SPEND_DOLLARS",

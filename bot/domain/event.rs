@@ -149,6 +149,8 @@ pub enum Event {
         /// What it left.
         ending: Box<Ending>,
     },
+    /// The bot was started again and goes on with what the task was at.
+    TakenUp,
     /// The clean container has spoken.
     Proved {
         /// The run whose commit it was.
@@ -395,6 +397,8 @@ pub enum RunFailure {
     NothingHandedOver,
     /// The sandbox is gone and with it the run: the engine was restarted or cleaned.
     SandboxLost,
+    /// The container engine did not answer for too long.
+    EngineLost,
     /// Anything else, for people.
     Other {
         /// What happened.

@@ -196,6 +196,9 @@ pub struct Progress {
     pub workplace: Option<Workplace>,
     /// What the live run says; none while nothing runs.
     pub live: Option<Live>,
+    /// Whether the bot was started again in this part of the work, and took it up where it was.
+    #[serde(default)]
+    pub taken_up: bool,
     /// What was spent so far.
     pub spent: Usage,
 }
@@ -213,6 +216,25 @@ pub struct Live {
     pub heartbeat_age_ms: i64,
     /// Which of the plan's steps are done, where the agent says so: done and all.
     pub steps: Option<(u32, u32)>,
+    /// What people should know about its heartbeat; none while all is well.
+    #[serde(default)]
+    pub trouble: Option<Trouble>,
+}
+
+/// What is wrong with the heartbeat of a run that is not given up yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Trouble {
+    /// The sandbox lives, and its agent says nothing.
+    AgentSilent {
+        /// When the run is given up: so long after the agent was last heard, in milliseconds.
+        limit_ms: i64,
+    },
+    /// The container engine does not say how the sandbox is doing.
+    EngineSilent {
+        /// When the run is given up: so long after the engine last answered, in milliseconds.
+        limit_ms: i64,
+    },
 }
 
 /// What became of a plan.

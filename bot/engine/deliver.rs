@@ -44,7 +44,9 @@ use tables::{attempts_max, pause_max};
 
 /// The most effects that are done at once.
 const AT_ONCE_MAX: usize = 64;
-/// How long the end of everything may take before the cancel is confirmed without the engine.
+/// How long work in hand may take to be broken off by a cancel. It ends where it waits, which is everywhere.
+const BREAK_OFF_WITHIN: Duration = Duration::from_secs(1);
+/// How long the end of everything may take, with what is kept of the work, before the cancel is confirmed without.
 const STOP_WITHIN: Duration = Duration::from_secs(4);
 
 /// Does effects. There is one in a process; clones share everything.
@@ -53,7 +55,16 @@ pub struct Deliver {
     context: Context,
     places: Arc<Semaphore>,
     /// Work in hand, so that a cancel can end it.
-    in_hand: Arc<Mutex<HashMap<TaskId, CancellationToken>>>,
+    in_hand: Arc<Mutex<HashMap<TaskId, InHand>>>,
+}
+
+/// Work in hand.
+#[derive(Clone)]
+struct InHand {
+    /// Cancelled to break it off.
+    stop: CancellationToken,
+    /// Cancelled when nothing of it is done any more.
+    over: CancellationToken,
 }
 
 impl Deliver {
@@ -72,15 +83,24 @@ impl Deliver {
         let mut in_hand = JoinSet::new();
         while !stop.is_cancelled() {
             while in_hand.try_join_next().is_some() {}
-            let Ok(place) = Arc::clone(&self.places).acquire_owned().await else {
-                break;
+            let place = tokio::select! {
+                place = Arc::clone(&self.places).acquire_owned() => place,
+                () = stop.cancelled() => break,
             };
+            let Ok(place) = place else { break };
             match self.context.store.claim_effect(self.clock().now()).await {
                 Ok(Some(taken)) => {
                     let deliver = self.clone();
                     in_hand.spawn(async move {
                         match taken {
-                            Taken::Effect(claimed) => deliver.perform(claimed).await,
+                            Taken::Effect(claimed) => {
+                                let lost = claimed.id.clone();
+                                tokio::select! {
+                                    biased;
+                                    () = lost.lost() => warn!(effect = %lost, "an effect is somebody else's now; it is broken off here"),
+                                    () = deliver.perform(claimed) => {}
+                                }
+                            }
                             Taken::Unreadable { id, task, error } => {
                                 deliver.put_aside(&id, task.as_ref(), &error).await;
                             }
@@ -241,8 +261,12 @@ impl Deliver {
     /// Work can be ended by a cancel at any moment; what it had begun is undone by its own drop and by the reaper.
     async fn work(&self, claimed: &Claimed) -> Result<(), Fault> {
         let id = self.owner(claimed)?;
-        let token = CancellationToken::new();
-        self.register(id, &token);
+        let in_hand = InHand {
+            stop: CancellationToken::new(),
+            over: CancellationToken::new(),
+        };
+        let _over = in_hand.over.clone().drop_guard();
+        self.register(id, &in_hand);
         let Some(stored) = self.context.store.task(id).await? else {
             return Ok(());
         };
@@ -251,7 +275,7 @@ impl Deliver {
         }
         tokio::select! {
             biased;
-            () = token.cancelled() => Ok(()),
+            () = in_hand.stop.cancelled() => Ok(()),
             outcome = self.do_work(claimed, stored) => outcome,
         }
     }
@@ -391,17 +415,15 @@ impl Deliver {
     async fn stop_all(&self, claimed: &Claimed) -> Result<(), Fault> {
         let id = self.owner(claimed)?;
         let until = Instant::now() + STOP_WITHIN;
-        if let Some(token) = self
-            .in_hand
-            .lock()
-            .ok()
-            .and_then(|mut in_hand| in_hand.remove(id))
-        {
-            token.cancel();
+        // First what needs nobody's help: no call and no push of the task passes from here on.
+        self.context.way_out.revoke(id);
+        self.break_off(id).await;
+        let stopped = self.context.runs.stop(&self.context, id).await;
+        if let Err(fault) = &stopped {
+            warn!(task = %id, ?fault, "the engine has not confirmed the end of a task; the reaper goes on");
+            self.context.wake.left_over();
         }
-        let stopped =
-            tokio::time::timeout_at(until, self.context.runs.stop(&self.context, id)).await;
-        let confirmed = matches!(stopped, Ok(Ok(())));
+        let confirmed = stopped.is_ok();
         let Some(stored) = self.context.store.task(id).await? else {
             return Ok(());
         };
@@ -423,6 +445,19 @@ impl Deliver {
         .await
     }
 
+    /// Breaks off the work in hand: a push that is under way is ended, and its credential is given back.
+    async fn break_off(&self, task: &TaskId) {
+        let in_hand = self.in_hand.lock().ok();
+        let Some(in_hand) = in_hand.and_then(|mut in_hand| in_hand.remove(task)) else {
+            return;
+        };
+        in_hand.stop.cancel();
+        let over = tokio::time::timeout(BREAK_OFF_WITHIN, in_hand.over.cancelled()).await;
+        if over.is_err() {
+            warn!(%task, "work in hand is not broken off in time");
+        }
+    }
+
     /// Stored first: a sandbox that starts in between reads it, and one that lives is told.
     async fn widen(&self, task: &TaskId, grant: &NetworkGrant) -> Result<(), Fault> {
         self.context.store.remember_grant(task, grant).await?;
@@ -431,10 +466,10 @@ impl Deliver {
         Ok(())
     }
 
-    fn register(&self, task: &TaskId, token: &CancellationToken) {
+    fn register(&self, task: &TaskId, work: &InHand) {
         if let Ok(mut in_hand) = self.in_hand.lock() {
-            in_hand.retain(|_, token| !token.is_cancelled());
-            in_hand.insert(task.clone(), token.clone());
+            in_hand.retain(|_, work| !work.over.is_cancelled());
+            in_hand.insert(task.clone(), work.clone());
         }
     }
 

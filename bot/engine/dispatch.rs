@@ -53,7 +53,7 @@ pub enum Step {
     Idle,
 }
 
-/// Turns deliveries into transitions. There is one in a process.
+/// Turns deliveries into transitions. Several may work at once: a delivery is in one hand at a time.
 pub struct Dispatch {
     config: Arc<Config>,
     store: Store,

@@ -3,6 +3,7 @@
 //! - [`dispatch`]: one delivery, one transition
 //! - [`deliver`]: one effect, one act
 //! - [`gather`], [`runs`], [`prove`], [`publish`]: the acts that take long
+//! - [`leases`]: what this process has in hand, and what another one left
 //! - [`reaper`], [`timers`]: what must not be left behind or wait for ever
 //! - [`keep`]: what was done of a task that is cancelled
 //! - [`deletion`], [`retention`]: what goes for good, when somebody says so or after its time
@@ -16,6 +17,7 @@ pub mod dispatch;
 pub mod gather;
 pub mod holds;
 pub mod keep;
+pub mod leases;
 pub mod policy_book;
 pub mod prove;
 pub mod publish;

@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use deckhand_executors::sandbox::Condition;
+use deckhand_executors::{SandboxName, sandbox::Condition};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{Context, Fault, retention::Sweeps, timers};
+use super::{Context, Fault, pause_before_try, retention::Sweeps, timers};
 use crate::{
     domain::{
         TaskId,
         kept::Kept,
         task::{State, Task},
     },
-    store::StoreError,
+    store::{StoreError, runs::StoredRun},
 };
 
 /// How often it looks.
@@ -33,41 +33,50 @@ const FOLDERS: [(&str, TaskOf); 2] = [
     (COMMITS, |name| name.strip_suffix(".git")),
 ];
 
-/// Looks every half minute, until `stop`.
+/// Looks every half minute, until `stop`; sooner where something was left behind, and where a round did not work.
 pub async fn run(context: Context, stop: CancellationToken) {
     let mut sweeps = Sweeps::default();
+    let mut failed = 0;
     loop {
         if let Err(fault) = step(&context).await {
-            warn!(?fault, "the reaper could not do its round");
+            failed += 1;
+            warn!(?fault, failed, "the reaper could not do its round");
+        } else {
+            failed = 0;
         }
         if let Err(fault) = sweeps.step(&context).await {
             warn!(?fault, "what was kept long enough could not be removed");
         }
+        let pause = match failed {
+            0 => EVERY,
+            tries => pause_before_try(tries, EVERY),
+        };
         tokio::select! {
-            () = tokio::time::sleep(EVERY) => {}
+            () = tokio::time::sleep(pause) => {}
+            () = context.wake.wait_left_over() => {}
             () = stop.cancelled() => return,
         }
     }
 }
 
-/// One round.
+/// One round. What does not need the engine is done without it.
 pub async fn step(context: &Context) -> Result<(), Fault> {
-    remove_sandboxes(context).await?;
-    remove_volumes(context).await?;
-    remove_folders(context).await?;
-    timers::step(context).await
+    let parts = [
+        timers::step(context).await,
+        remove_folders(context).await,
+        context.runs.take_up(context).await.map_err(Fault::from),
+        remove_sandboxes(context).await,
+        remove_volumes(context).await,
+    ];
+    parts.into_iter().collect()
 }
 
-/// Sandboxes whose task does not use the machine. What belongs to no task at all, as a trial of the walls does, goes when
+/// Sandboxes whose task does not use the machine, and those of runs that are over. What belongs to no task at all, as a trial of the walls does, goes when
 /// it has ended.
 async fn remove_sandboxes(context: &Context) -> Result<(), Fault> {
     for sandbox in context.executor.list().await? {
         let is_used = match sandbox.labels.get(TASK_LABEL) {
-            Some(id) => {
-                let known = known(context, &TaskId(id.clone())).await?;
-                // Of a task that cannot be read nobody watches a run.
-                matches!(known, Known::Task(task) if task.state.holds_slot())
-            }
+            Some(id) => is_used(context, &TaskId(id.clone()), &sandbox.name).await?,
             None => sandbox.condition == Condition::Running,
         };
         if !is_used {
@@ -79,6 +88,19 @@ async fn remove_sandboxes(context: &Context) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+async fn is_used(context: &Context, task: &TaskId, name: &SandboxName) -> Result<bool, Fault> {
+    // Of a task that cannot be read nobody watches a run.
+    let Known::Task(known) = known(context, task).await? else {
+        return Ok(false);
+    };
+    if !known.state.holds_slot() {
+        return Ok(false);
+    }
+    let runs = context.store.runs_of(task).await?;
+    let is_over = |run: &StoredRun| run.sandbox == name.0 && run.ended.is_some();
+    Ok(!runs.iter().any(is_over))
 }
 
 /// Volumes whose task will never need them again, also those of a start that was broken off before its container was made.

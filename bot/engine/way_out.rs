@@ -93,6 +93,15 @@ impl WayOut {
         });
     }
 
+    /// Closes every way out of a task's sandboxes for good: no call of theirs passes from now on, and what is open is cut.
+    pub fn revoke(&self, task: &TaskId) {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_task = open.iter().filter(|way| way.task == *task);
+        for handle in of_task.filter_map(|way| way.handle.upgrade()) {
+            handle.revoke();
+        }
+    }
+
     /// Carries a decision to the live sandboxes that it is for; says how many there were.
     #[must_use]
     pub fn widen(&self, task: &TaskId, grant: &NetworkGrant) -> usize {

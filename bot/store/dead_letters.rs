@@ -8,6 +8,7 @@ use super::{
     database::{Query, Row, Unit, query},
     fresh_id,
     inbox::{NewDelivery, insert_delivery},
+    leases::Ticket,
     moment,
     tasks::append,
 };
@@ -67,7 +68,7 @@ pub enum Wished {
 #[derive(Debug, Clone)]
 pub struct GivenUp<'a> {
     /// Which.
-    pub id: &'a str,
+    pub id: &'a Ticket,
     /// Why.
     pub error: &'a str,
     /// What stays of its body; all of it where none is given.
@@ -88,12 +89,13 @@ impl Store {
         let mut unit = self.begin().await?;
         let buried = query(
             "UPDATE inbox SET state = 'dead', handled_ms = $2, error = $3, body = coalesce($4, body)
-             WHERE id = $1 AND state = 'waiting'",
+             WHERE id = $1 AND state = 'waiting' AND token = $5",
         )
-        .bind(given_up.id)
+        .bind(&given_up.id.id)
         .bind(now.0)
         .bind(given_up.error)
         .bind(given_up.remains.map(Value::to_string).as_deref())
+        .bind(given_up.id.token)
         .execute(&mut unit)
         .await?;
         if buried == 1 {
@@ -114,22 +116,25 @@ impl Store {
     /// Gives an effect up. It stays, with its error, and its task hears of it, or nothing of all that happens.
     pub async fn give_up_effect(
         &self,
-        id: &str,
+        id: &Ticket,
         error: &str,
         news: Option<&NewDelivery>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut unit = self.begin().await?;
-        let buried = query("UPDATE outbox SET state = 'dead', done_ms = $2, error = $3 WHERE id = $1 AND state = 'leased'")
-            .bind(id)
+        let buried = query("UPDATE outbox SET state = 'dead', done_ms = $2, error = $3 WHERE id = $1 AND state = 'leased' AND token = $4")
+            .bind(&id.id)
             .bind(now.0)
             .bind(error)
+            .bind(id.token)
             .execute(&mut unit)
             .await?;
         if buried == 1
             && let Some(news) = news
         {
-            insert_delivery(news, now)?.execute(&mut unit).await?;
+            insert_delivery(&fresh_id(), news, now)?
+                .execute(&mut unit)
+                .await?;
         }
         unit.commit().await?;
         Ok(())
@@ -184,10 +189,10 @@ impl Store {
         }
         let text = match queue {
             Queue::Inbox => {
-                "UPDATE inbox SET state = 'waiting', attempts = 0, due_ms = $2, handled_ms = NULL WHERE id = $1"
+                "UPDATE inbox SET state = 'waiting', attempts = 0, due_ms = $2, handled_ms = NULL, owner = '' WHERE id = $1"
             }
             Queue::Outbox => {
-                "UPDATE outbox SET state = 'ready', attempts = $3, due_ms = $2, done_ms = NULL WHERE id = $1"
+                "UPDATE outbox SET state = 'ready', attempts = $3, due_ms = $2, done_ms = NULL, owner = '' WHERE id = $1"
             }
         };
         let mut statement = query(text).bind(id).bind(now.0);
@@ -231,7 +236,9 @@ impl Store {
             .execute(&mut unit)
             .await?;
         if let Some(news) = news {
-            insert_delivery(news, now)?.execute(&mut unit).await?;
+            insert_delivery(&fresh_id(), news, now)?
+                .execute(&mut unit)
+                .await?;
         }
         note(&mut unit, &task, by, "drop", queue, id, now).await?;
         unit.commit().await?;

@@ -5,7 +5,9 @@ use serde_json::Value;
 use super::{
     Store, StoreError,
     database::{Query, Row, document, query},
-    fresh_id, moment,
+    dialect, fresh_id,
+    leases::{Table, Ticket, lease_until},
+    moment,
 };
 use crate::domain::Timestamp;
 
@@ -67,7 +69,7 @@ pub struct NewDelivery {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Delivery {
     /// Its identifier; later deliveries sort behind earlier ones.
-    pub id: String,
+    pub id: Ticket,
     /// Where it came from.
     pub source: Source,
     /// Its lane.
@@ -87,8 +89,8 @@ pub enum Next {
     Delivery(Delivery),
     /// A row that this program cannot read: it was damaged, or a newer program stored it.
     Unreadable {
-        /// Its identifier.
-        id: String,
+        /// The right to it.
+        id: Ticket,
         /// What is wrong with it.
         error: String,
     },
@@ -103,6 +105,35 @@ pub enum Accepted {
     Repeated,
 }
 
+impl Accepted {
+    /// What it means that a statement has stored so many rows.
+    pub(super) const fn of(rows: u64) -> Self {
+        if rows == 1 {
+            Self::Stored
+        } else {
+            Self::Repeated
+        }
+    }
+}
+
+/// Stores a delivery unless it is there.
+pub(super) fn insert_delivery(
+    id: &str,
+    delivery: &NewDelivery,
+    now: Timestamp,
+) -> Result<Query, StoreError> {
+    Ok(query(
+        "INSERT INTO inbox (id, source, delivery_key, conversation, body, state, attempts, due_ms, received_ms)
+         VALUES ($1, $2, $3, $4, $5, 'waiting', 0, $6, $6) ON CONFLICT (source, delivery_key) DO NOTHING",
+    )
+    .bind(id)
+    .bind(delivery.source.name())
+    .bind(&delivery.key)
+    .bind(&delivery.conversation)
+    .bind(serde_json::to_string(&delivery.body)?)
+    .bind(now.0))
+}
+
 impl Store {
     /// Stores a delivery. When this returns, it is on the disk.
     pub async fn accept(
@@ -110,41 +141,64 @@ impl Store {
         delivery: &NewDelivery,
         now: Timestamp,
     ) -> Result<Accepted, StoreError> {
-        let done = insert_delivery(delivery, now)?
+        if let Some(intake) = &self.intake {
+            return intake.accept(delivery, now).await;
+        }
+        let done = insert_delivery(&fresh_id(), delivery, now)?
             .execute(self.database.writing())
             .await?;
-        Ok(if done == 1 {
-            Accepted::Stored
-        } else {
-            Accepted::Repeated
-        })
+        Ok(Accepted::of(done))
     }
 
-    /// The oldest delivery that is due and has no older one waiting in its conversation.
+    /// Takes the oldest delivery that is due and has no older one waiting in its conversation. It is this caller's for a lease.
     pub async fn next_delivery(&self, now: Timestamp) -> Result<Option<Next>, StoreError> {
-        let row = query(
-            "SELECT id, source, conversation, body, attempts, received_ms FROM inbox AS i
-             WHERE state = 'waiting' AND due_ms <= $1
-               AND NOT EXISTS (SELECT 1 FROM inbox AS e WHERE e.state = 'waiting' AND e.conversation = i.conversation AND e.id < i.id)
-             ORDER BY id LIMIT 1",
-        )
-        .bind(now.0)
-        .fetch_optional(self.database.reading())
-        .await?;
-        row.as_ref().map(next).transpose()
+        let row = dialect::claim_delivery()
+            .bind(now.0)
+            .bind(&*self.hands.owner)
+            .bind(lease_until(now))
+            .fetch_optional(self.database.writing())
+            .await?;
+        row.as_ref().map(|row| self.next(row)).transpose()
+    }
+
+    fn next(&self, row: &Row) -> Result<Next, StoreError> {
+        let id = self
+            .hands
+            .take(Table::Inbox, row.try_get("id")?, row.try_get("token")?);
+        let name: &str = row.try_get("source")?;
+        let Some(source) = Source::named(name) else {
+            let error = format!("this Deckhand knows no source `{name}`");
+            return Ok(Next::Unreadable { id, error });
+        };
+        let body = match document(row, "body")? {
+            Ok(body) => body,
+            Err(error) => {
+                let error = format!("the stored body is damaged: {error}");
+                return Ok(Next::Unreadable { id, error });
+            }
+        };
+        Ok(Next::Delivery(Delivery {
+            id,
+            source,
+            conversation: row.try_get("conversation")?,
+            body,
+            attempts: row.try_get("attempts")?,
+            received: moment(row.try_get("received_ms")?),
+        }))
     }
 
     /// Tries a delivery again later.
     pub async fn postpone_delivery(
         &self,
-        id: &str,
+        id: &Ticket,
         until: Timestamp,
         error: &str,
     ) -> Result<(), StoreError> {
-        query("UPDATE inbox SET attempts = attempts + 1, due_ms = $2, error = $3 WHERE id = $1 AND state = 'waiting'")
-            .bind(id)
+        query("UPDATE inbox SET attempts = attempts + 1, due_ms = $2, error = $3, owner = '' WHERE id = $1 AND state = 'waiting' AND token = $4")
+            .bind(&id.id)
             .bind(until.0)
             .bind(error)
+            .bind(id.token)
             .execute(self.database.writing())
             .await?;
         Ok(())
@@ -158,44 +212,6 @@ impl Store {
             row.try_get::<Option<i64>>("oldest")?.map(moment),
         ))
     }
-}
-
-fn next(row: &Row) -> Result<Next, StoreError> {
-    let id: String = row.try_get("id")?;
-    let name: &str = row.try_get("source")?;
-    let Some(source) = Source::named(name) else {
-        let error = format!("this Deckhand knows no source `{name}`");
-        return Ok(Next::Unreadable { id, error });
-    };
-    let body = match document(row, "body")? {
-        Ok(body) => body,
-        Err(error) => {
-            let error = format!("the stored body is damaged: {error}");
-            return Ok(Next::Unreadable { id, error });
-        }
-    };
-    Ok(Next::Delivery(Delivery {
-        id,
-        source,
-        conversation: row.try_get("conversation")?,
-        body,
-        attempts: row.try_get("attempts")?,
-        received: moment(row.try_get("received_ms")?),
-    }))
-}
-
-/// Stores a delivery where it is not there yet.
-pub(super) fn insert_delivery(delivery: &NewDelivery, now: Timestamp) -> Result<Query, StoreError> {
-    Ok(query(
-        "INSERT INTO inbox (id, source, delivery_key, conversation, body, state, attempts, due_ms, received_ms)
-         VALUES ($1, $2, $3, $4, $5, 'waiting', 0, $6, $6) ON CONFLICT (source, delivery_key) DO NOTHING",
-    )
-    .bind(fresh_id())
-    .bind(delivery.source.name())
-    .bind(&delivery.key)
-    .bind(&delivery.conversation)
-    .bind(serde_json::to_string(&delivery.body)?)
-    .bind(now.0))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! - [`deletion`]: what goes for good
 //! - [`grants`]: what people decided about hosts
 //! - [`inbox`]: deliveries, stored before they are answered
+//! - [`leases`]: who has what in hand
 //! - [`outbox`]: effects, done one after the other in each lane
 //! - [`tasks`]: tasks, and the one transaction that moves them
 //! - [`posts`]: where on a surface each thing stands
@@ -18,6 +19,8 @@ pub mod deletion;
 mod dialect;
 pub mod grants;
 pub mod inbox;
+mod intake;
+pub mod leases;
 pub mod outbox;
 pub mod posts;
 pub mod runs;
@@ -26,11 +29,16 @@ pub mod vault;
 
 use crate::domain::{TaskId, Timestamp};
 use database::{Database, Unit, query};
+use intake::Intake;
+use leases::Hands;
 
 /// The database.
 #[derive(Debug, Clone)]
 pub struct Store {
     database: Database,
+    hands: Hands,
+    /// Deliveries of SQLite are taken in together.
+    intake: Option<Intake>,
 }
 
 /// Why the database did not do what it was asked.
@@ -66,17 +74,27 @@ impl Store {
     ///
     /// `sqlite:PATH`, `sqlite::memory:` and `postgres://…` are understood.
     ///
-    /// The one process that works calls this: what an earlier one had begun is open again.
+    /// Who works calls this. A file has one such process: what an earlier one had begun is open again. On a server it is
+    /// open when the leases of the earlier one are over.
     pub async fn open(address: &str) -> Result<Self, StoreError> {
         let store = Self::open_beside(address).await?;
-        store.take_back_leases().await?;
+        if store.database.is_file() {
+            store.take_back_leases().await?;
+        }
         Ok(store)
     }
 
     /// The same beside a process that works: nothing that it has in hand is touched.
     pub async fn open_beside(address: &str) -> Result<Self, StoreError> {
+        let database = Database::open(address).await?;
+        let intake = match &database {
+            Database::Sqlite { write, .. } => Some(Intake::start(write.clone())),
+            Database::Postgres(_) => None,
+        };
         Ok(Self {
-            database: Database::open(address).await?,
+            database,
+            hands: Hands::fresh(),
+            intake,
         })
     }
 

@@ -3,6 +3,8 @@
 use super::{
     Store, StoreError,
     database::{document, query},
+    dialect,
+    leases::{Table, Ticket, lease_until},
     moment,
 };
 use crate::domain::{TaskId, Timestamp, conversation::ConversationId, effect::Effect};
@@ -11,7 +13,7 @@ use crate::domain::{TaskId, Timestamp, conversation::ConversationId, effect::Eff
 #[derive(Debug, Clone, PartialEq)]
 pub struct Claimed {
     /// Its identifier.
-    pub id: String,
+    pub id: Ticket,
     /// The task that it belongs to; none for answers outside a task.
     pub task: Option<TaskId>,
     /// Where the task was asked for.
@@ -31,8 +33,8 @@ pub enum Taken {
     Effect(Claimed),
     /// A row that this program cannot read: it was damaged, or a newer program stored it.
     Unreadable {
-        /// Its identifier.
-        id: String,
+        /// The right to it.
+        id: Ticket,
         /// The task that it belongs to.
         task: Option<TaskId>,
         /// What is wrong with it.
@@ -41,20 +43,18 @@ pub enum Taken {
 }
 
 impl Store {
-    /// Takes the oldest effect that is due and has no older one open in its lane.
+    /// Takes the oldest effect that is due and has no older one open in its lane. It is this caller's for a lease.
     pub async fn claim_effect(&self, now: Timestamp) -> Result<Option<Taken>, StoreError> {
-        let row = query(
-            "UPDATE outbox SET state = 'leased', attempts = attempts + 1 WHERE id = (
-                 SELECT id FROM outbox AS o WHERE state = 'ready' AND due_ms <= $1
-                   AND NOT EXISTS (SELECT 1 FROM outbox AS e WHERE e.lane = o.lane AND e.state IN ('ready', 'leased') AND e.id < o.id)
-                 ORDER BY id LIMIT 1)
-             RETURNING id, task, conversation, effect, attempts, created_ms",
-        )
-        .bind(now.0)
-        .fetch_optional(self.database.writing())
-        .await?;
+        let row = dialect::claim_effect()
+            .bind(now.0)
+            .bind(&*self.hands.owner)
+            .bind(lease_until(now))
+            .fetch_optional(self.database.writing())
+            .await?;
         let Some(row) = row else { return Ok(None) };
-        let id: String = row.try_get("id")?;
+        let id = self
+            .hands
+            .take(Table::Outbox, row.try_get("id")?, row.try_get("token")?);
         let task: String = row.try_get("task")?;
         let task = (!task.is_empty()).then_some(TaskId(task));
         let effect = match document(&row, "effect")? {
@@ -75,22 +75,23 @@ impl Store {
     }
 
     /// Marks an effect as done.
-    pub async fn effect_done(&self, id: &str, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn effect_done(&self, id: &Ticket, now: Timestamp) -> Result<(), StoreError> {
         self.end_effect(id, "done", now, None).await
     }
 
     async fn end_effect(
         &self,
-        id: &str,
+        id: &Ticket,
         state: &str,
         now: Timestamp,
         error: Option<&str>,
     ) -> Result<(), StoreError> {
-        query("UPDATE outbox SET state = $2, done_ms = $3, error = $4 WHERE id = $1 AND state = 'leased'")
-            .bind(id)
+        query("UPDATE outbox SET state = $2, done_ms = $3, error = $4 WHERE id = $1 AND state = 'leased' AND token = $5")
+            .bind(&id.id)
             .bind(state)
             .bind(now.0)
             .bind(error)
+            .bind(id.token)
             .execute(self.database.writing())
             .await?;
         Ok(())
@@ -99,14 +100,15 @@ impl Store {
     /// Tries an effect again later.
     pub async fn postpone_effect(
         &self,
-        id: &str,
+        id: &Ticket,
         until: Timestamp,
         error: &str,
     ) -> Result<(), StoreError> {
-        query("UPDATE outbox SET state = 'ready', due_ms = $2, error = $3 WHERE id = $1 AND state = 'leased'")
-            .bind(id)
+        query("UPDATE outbox SET state = 'ready', due_ms = $2, error = $3 WHERE id = $1 AND state = 'leased' AND token = $4")
+            .bind(&id.id)
             .bind(until.0)
             .bind(error)
+            .bind(id.token)
             .execute(self.database.writing())
             .await?;
         Ok(())
@@ -127,13 +129,5 @@ impl Store {
             .fetch_one(self.database.reading())
             .await?;
         Ok(row.try_get::<Option<i64>>("due")?.map(moment))
-    }
-
-    /// This process is the only one, so what an earlier one had begun is open again.
-    pub(super) async fn take_back_leases(&self) -> Result<(), StoreError> {
-        query("UPDATE outbox SET state = 'ready' WHERE state = 'leased'")
-            .execute(self.database.writing())
-            .await?;
-        Ok(())
     }
 }

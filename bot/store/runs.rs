@@ -5,7 +5,9 @@ use serde_json::Value;
 use super::{
     Store, StoreError,
     database::{Row, query},
-    fresh_id, moment,
+    fresh_id,
+    leases::lease_until,
+    moment,
 };
 use crate::domain::{RunNumber, TaskId, Timestamp};
 
@@ -75,11 +77,13 @@ pub struct LogLine {
 }
 
 impl Store {
-    /// Remembers a run before its sandbox is started. A repeat changes nothing.
+    /// Remembers a run before its sandbox is started, in the hands of this process. A repeat changes nothing else.
     pub async fn open_run(&self, run: &StoredRun) -> Result<(), StoreError> {
         query(
-            "INSERT INTO runs (task, number, kind, agent, sandbox, state, started_ms) VALUES ($1, $2, $3, $4, $5, 'live', $6)
-             ON CONFLICT (task, number) DO NOTHING",
+            "INSERT INTO runs (task, number, kind, agent, sandbox, state, started_ms, owner, lease_until_ms)
+             VALUES ($1, $2, $3, $4, $5, 'live', $6, $7, $8)
+             ON CONFLICT (task, number) DO UPDATE SET owner = excluded.owner, lease_until_ms = excluded.lease_until_ms
+             WHERE runs.state = 'live'",
         )
         .bind(&run.task.0)
         .bind(i64::from(run.number.0))
@@ -87,22 +91,25 @@ impl Store {
         .bind(&run.agent)
         .bind(&run.sandbox)
         .bind(run.started.0)
+        .bind(&*self.hands.owner)
+        .bind(lease_until(run.started))
         .execute(self.database.writing())
         .await?;
         Ok(())
     }
 
-    /// Remembers how far a run's protocol was read.
+    /// Remembers how far a run's protocol was read, as long as it is in the hands of this process.
     pub async fn mark_run(
         &self,
         task: &TaskId,
         number: RunNumber,
         resume: &Value,
     ) -> Result<(), StoreError> {
-        query("UPDATE runs SET resume = $3 WHERE task = $1 AND number = $2")
+        query("UPDATE runs SET resume = $3 WHERE task = $1 AND number = $2 AND owner IN ('', $4)")
             .bind(&task.0)
             .bind(i64::from(number.0))
             .bind(resume.to_string())
+            .bind(&*self.hands.owner)
             .execute(self.database.writing())
             .await?;
         Ok(())
@@ -126,15 +133,32 @@ impl Store {
 
     /// Every run that was live when it was last heard of.
     pub async fn live_runs(&self) -> Result<Vec<StoredRun>, StoreError> {
-        let rows = query("SELECT * FROM runs WHERE state = 'live'")
+        let rows = query("SELECT task, number, kind, agent, sandbox, resume, started_ms, ended_ms FROM runs WHERE state = 'live'")
             .fetch_all(self.database.reading())
             .await?;
         rows.iter().map(stored_run).collect()
     }
 
+    /// Takes every run that lives and that nobody watches any more. One without a stored position is told, and not taken:
+    /// it is started again by its own effect.
+    pub async fn claim_runs(&self, now: Timestamp) -> Result<Vec<StoredRun>, StoreError> {
+        let rows = query(
+            "UPDATE runs SET owner = CASE WHEN resume IS NULL THEN owner ELSE $1 END,
+                    lease_until_ms = CASE WHEN resume IS NULL THEN lease_until_ms ELSE $3 END
+             WHERE state = 'live' AND owner <> $1 AND lease_until_ms <= $2
+             RETURNING task, number, kind, agent, sandbox, resume, started_ms, ended_ms",
+        )
+        .bind(&*self.hands.owner)
+        .bind(now.0)
+        .bind(lease_until(now))
+        .fetch_all(self.database.writing())
+        .await?;
+        rows.iter().map(stored_run).collect()
+    }
+
     /// The runs of one task.
     pub async fn runs_of(&self, task: &TaskId) -> Result<Vec<StoredRun>, StoreError> {
-        let rows = query("SELECT * FROM runs WHERE task = $1 ORDER BY number")
+        let rows = query("SELECT task, number, kind, agent, sandbox, resume, started_ms, ended_ms FROM runs WHERE task = $1 ORDER BY number")
             .bind(&task.0)
             .fetch_all(self.database.reading())
             .await?;

@@ -7,6 +7,7 @@ use super::{
     Store, StoreError,
     database::{Row, Unit, document, query},
     dialect, fresh_id,
+    leases::Ticket,
     posts::REQUEST_SLOT,
 };
 use crate::domain::{
@@ -40,7 +41,7 @@ pub struct AuditEntry {
 #[derive(Debug, Clone)]
 pub struct Transition {
     /// The delivery that is done with it.
-    pub delivery: String,
+    pub delivery: Ticket,
     /// The conversation that effects without a task are said in.
     pub conversation: ConversationId,
     /// The task as it is now, with the version at which it was read; version 0 for a new one.
@@ -210,10 +211,11 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
-        let done = query("UPDATE inbox SET state = 'done', handled_ms = $2, error = NULL, body = $3 WHERE id = $1 AND state = 'waiting'")
-            .bind(&transition.delivery)
+        let done = query("UPDATE inbox SET state = 'done', handled_ms = $2, error = NULL, body = $3 WHERE id = $1 AND state = 'waiting' AND token = $4")
+            .bind(&transition.delivery.id)
             .bind(now.0)
             .bind(remains.to_string())
+            .bind(transition.delivery.token)
             .execute(&mut transaction)
             .await?;
         if done != 1 {

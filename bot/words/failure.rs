@@ -69,7 +69,8 @@ impl<'a> FailureView<'a> {
             | RunFailure::Silent
             | RunFailure::OutOfBudget
             | RunFailure::NothingHandedOver
-            | RunFailure::SandboxLost => "",
+            | RunFailure::SandboxLost
+            | RunFailure::EngineLost => "",
         }
     }
 

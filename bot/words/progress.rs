@@ -7,7 +7,7 @@ use super::{
     tame::filters,
 };
 use crate::{
-    domain::message::{Live, Phase, Progress},
+    domain::message::{Live, Phase, Progress, Trouble},
     surface::{Control, Step, StepStanding, WordsKind},
 };
 
@@ -58,6 +58,15 @@ impl<'a> ProgressView<'a> {
             | Phase::Waiting
             | Phase::Over { .. } => " · ",
         }
+    }
+
+    #[expect(
+        clippy::unused_self,
+        clippy::trivially_copy_pass_by_ref,
+        reason = "a template calls it so"
+    )]
+    fn minutes(&self, milliseconds: &i64) -> String {
+        duration(*milliseconds)
     }
 
     fn how_over(&self) -> &str {

@@ -8,10 +8,16 @@ use deckhand::{
 };
 use deckhand_world::{
     github::Fault as ForgeFault,
+    models::{Phase, Turn},
     slack::{Fault, On},
 };
 
-use crate::harness::{CHANNEL, PATIENCE, Props, REQUEST, Stage, scripts};
+use crate::harness::{
+    CHANNEL, PATIENCE, Props, REQUEST, Stage,
+    asking::CANCEL_WITHIN,
+    engine::{Gate, docker},
+    scripts,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn in_line_by_a_word() {
@@ -202,6 +208,42 @@ async fn in_review_the_pull_request_stays() {
     stage.ends_without_a_trace(&thread, asked).await;
     thread.wait_for_words(&task.branch()).await.unwrap();
     assert_eq!(stage.pull_requests().len(), 1);
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_engine_hangs_it_is_confirmed_and_the_rest_goes_when_the_engine_is_back() {
+    let gate = Gate::open();
+    let stage = Stage::open_with(Props {
+        settings: vec![("DECKHAND_DOCKER_HOST", gate.address())],
+        ..Props::default()
+    })
+    .await;
+    let ask = "until [ -e /tmp/go ]; do sleep 0.1; done";
+    let script = scripts::without_pages().first(Phase::Work, [Turn::shell(ask)]);
+    stage.models.otherwise(script);
+    let thread = stage.planned(REQUEST).await;
+    thread.say("ana", "approve").await.unwrap();
+    stage.wait_for_state(&thread, "running").await;
+    wait_for_sandbox(&stage, "run-2").await;
+    let sandbox = stage.sandboxes().await.remove(0);
+    gate.close();
+    let asked = Instant::now();
+    thread.say("ana", "stop").await.unwrap();
+    thread.wait_for_words("Cancelled by").await.unwrap();
+    assert!(asked.elapsed() < CANCEL_WITHIN, "{:?}", asked.elapsed());
+    thread
+        .wait_for_words("has not confirmed yet that the sandbox is gone")
+        .await
+        .unwrap();
+    // The agent lives and asks its model; nobody lets it.
+    let calls = stage.models.request_count();
+    docker(&["exec", &sandbox, "touch", "/tmp/go"]);
+    gate.reopen();
+    stage.wait_for_no_sandbox().await;
+    stage.settle().await;
+    assert_eq!(stage.models.request_count(), calls);
+    assert!(stage.context.executor.volumes().await.unwrap().is_empty());
     stage.close().await;
 }
 

@@ -10,7 +10,8 @@ use deckhand_world::{
 use serde_json::{Value, json};
 
 use crate::harness::{
-    PATIENCE, Props, REQUEST, Stage, asking::no_message_twice, gateway::Gateway, scripts,
+    Bot, PATIENCE, Props, REQUEST, Stage, asking::no_message_twice, engine::docker,
+    gateway::Gateway, scripts,
 };
 
 /// The task has ended as if nothing had happened.
@@ -152,4 +153,107 @@ async fn what_left_by_a_rule_before_counts_afterwards() {
         .sum();
     assert!((LIMIT - ROOM..LIMIT + ROOM).contains(&left), "{left}");
     stage.close().await;
+}
+
+/// The sentence that people read where the bot was started again in the middle.
+const TAKEN_UP: &str = "has picked this up where it was";
+
+async fn with_program() -> Stage {
+    let stage = Stage::open_with(Props {
+        bot: Bot::Program,
+        ..Props::default()
+    })
+    .await;
+    stage.models.otherwise(scripts::without_pages());
+    stage
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_in_the_middle_of_the_work_it_goes_on_and_says_so_once() {
+    let mut stage = with_program().await;
+    let wait = "touch /tmp/halfway; until [ -e /tmp/go ]; do sleep 0.1; done";
+    let script = scripts::without_pages().first(Phase::Work, [Turn::shell(wait)]);
+    stage.models.otherwise(script);
+    let thread = stage.planned(REQUEST).await;
+    thread.say("ana", "approve").await.unwrap();
+    stage.wait_for_file(&thread, "/tmp/halfway").await;
+    let before = stage.sandboxes().await;
+    stage.crash(async |_| {}).await;
+    thread.wait_for_words(TAKEN_UP).await.unwrap();
+    let told = thread.bot_messages();
+    let told = told.iter().filter(|message| message.says(TAKEN_UP));
+    assert_eq!(told.count(), 1, "{}", thread.render());
+    assert_eq!(stage.sandboxes().await, before, "the sandbox is the same");
+    stage.inside(&before[0], "touch /tmp/go").await;
+    ends_as_always(stage, &thread).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_its_sandbox_is_removed_it_says_that_the_run_is_lost() {
+    let mut stage = with_program().await;
+    let script = scripts::without_pages().first(
+        Phase::Work,
+        [Turn::shell("touch /tmp/halfway; sleep 86400")],
+    );
+    stage.models.otherwise(script);
+    let thread = stage.planned(REQUEST).await;
+    thread.say("ana", "approve").await.unwrap();
+    stage.wait_for_file(&thread, "/tmp/halfway").await;
+    let sandbox = stage.sandboxes().await.remove(0);
+    stage
+        .crash(async |_| {
+            docker(&["rm", "-f", &sandbox]);
+        })
+        .await;
+    stage.wait_for_state(&thread, "failed").await;
+    thread
+        .wait_for_words("The sandbox of this run is gone")
+        .await
+        .unwrap();
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_between_push_and_pull_request_it_opens_one() {
+    let mut stage = with_program().await;
+    let thread = stage.planned(REQUEST).await;
+    stage.github.fail_next(
+        "POST /repos/*/*/pulls",
+        Fault::SecondaryLimit { retry_after: 2 },
+    );
+    thread.say("ana", "approve").await.unwrap();
+    let task = stage.wait_for_state(&thread, "publishing").await;
+    let repository = stage.github.repository("acme/web").unwrap();
+    let begun = std::time::Instant::now();
+    while repository.tip(&task.branch()).await.unwrap().is_none() {
+        assert!(begun.elapsed() < PATIENCE, "{}", thread.render());
+        tokio::time::sleep(crate::harness::LOOK_EVERY).await;
+    }
+    stage.crash(async |_| {}).await;
+    ends_as_always(stage, &thread).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asked_to_end_it_ends_in_time_and_the_run_goes_on() {
+    let mut stage = with_program().await;
+    let script = scripts::without_pages().first(
+        Phase::Work,
+        [Turn::shell(
+            "touch /tmp/halfway; until [ -e /tmp/go ]; do sleep 0.1; done",
+        )],
+    );
+    stage.models.otherwise(script);
+    let thread = stage.planned(REQUEST).await;
+    thread.say("ana", "approve").await.unwrap();
+    stage.wait_for_file(&thread, "/tmp/halfway").await;
+    let sandbox = stage.sandboxes().await.remove(0);
+    let asked = std::time::Instant::now();
+    stage.restart().await;
+    assert!(
+        asked.elapsed() < Duration::from_secs(10),
+        "the end takes under ten seconds"
+    );
+    assert!(stage.process_log().contains("no new work is taken"));
+    stage.inside(&sandbox, "touch /tmp/go").await;
+    ends_as_always(stage, &thread).await;
 }

@@ -139,6 +139,9 @@ pub struct Task {
     /// The beginning of the wait that people were reminded of.
     #[serde(default)]
     pub reminded: Option<Timestamp>,
+    /// The name of the state in which the bot was started again last; people are told while the task is in it.
+    #[serde(default)]
+    pub taken_up_in: Option<String>,
     /// When the state last changed.
     pub changed_at: Timestamp,
     /// How it stands.
@@ -210,6 +213,7 @@ impl Task {
             kept: Kept::default(),
             time: WorkTime::default(),
             reminded: None,
+            taken_up_in: None,
             changed_at: at,
             state: State::Queued {
                 next: Next::Specify,
@@ -309,6 +313,7 @@ impl Task {
                 confirmed, kept, ..
             } => self.stopped(*confirmed, kept),
             Event::EffectGivenUp { effect, reason } => self.effect_given_up(effect, reason),
+            Event::TakenUp => self.take_up(),
             Event::TimeLow
             | Event::TimeUp
             | Event::Unanswered { .. }

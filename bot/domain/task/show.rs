@@ -41,8 +41,18 @@ impl Task {
                 .map(|specification| specification.title.clone()),
             workplace: self.workplace.clone(),
             live: None,
+            taken_up: self.taken_up_in.as_deref() == Some(self.state.name()),
             spent: self.usage,
         }
+    }
+
+    /// Tells people, in the status message, why it may have been quiet. Nothing is told where nothing was going on.
+    pub(super) fn take_up(&mut self) -> Vec<Effect> {
+        if self.state.live_run().is_none() && self.state != State::Specifying {
+            return Vec::new();
+        }
+        self.taken_up_in = Some(self.state.name().to_owned());
+        vec![self.say_progress(self.phase())]
     }
 
     /// The status message of this moment, without what a live run would add.

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     domain::{TaskId, event::Event},
     engine::dispatch::work_delivery,
-    store::{StoreError, inbox::NewDelivery, outbox::Claimed},
+    store::{StoreError, inbox::NewDelivery, leases::Ticket, outbox::Claimed},
 };
 
 /// How an effect is called that this program cannot read.
@@ -28,9 +28,9 @@ impl Deliver {
     }
 
     /// Gives up a row that cannot be read. What it was is not known, so its task does not wait for it.
-    pub(super) async fn put_aside(&self, id: &str, task: Option<&TaskId>, what: &str) {
+    pub(super) async fn put_aside(&self, id: &Ticket, task: Option<&TaskId>, what: &str) {
         warn!(
-            effect = id,
+            effect = %id,
             task = task.map(|task| task.0.as_str()),
             what,
             "an effect is put aside unread"
@@ -54,7 +54,7 @@ impl Deliver {
 
     async fn bury(
         &self,
-        id: &str,
+        id: &Ticket,
         what: &str,
         news: Option<NewDelivery>,
     ) -> Result<(), StoreError> {
@@ -70,7 +70,7 @@ impl Deliver {
     /// What the task hears; nothing where it is gone or cannot be read itself.
     async fn news(
         &self,
-        id: &str,
+        id: &Ticket,
         task: &TaskId,
         effect: &str,
         what: &str,

@@ -9,6 +9,16 @@ use crate::domain::effect::Effect;
 const TALK_ATTEMPTS_MAX: i64 = 450;
 /// How often work is tried.
 const WORK_ATTEMPTS_MAX: i64 = 5;
+/// How often what a task left is cleaned up: over about an hour, so that it outlives an outage of the engine.
+const RELEASE_ATTEMPTS_MAX: i64 = 360;
+/// The longest pause between two tries of a message.
+const TALK_PAUSE_MAX: Duration = Duration::from_mins(10);
+/// The longest pause between two tries of what somebody waits for.
+const WAITED_FOR_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// The longest pause between two tries of anything else.
+const PAUSE_MAX: Duration = Duration::from_mins(2);
+/// The longest pause between two tries to clean up: what is left is to go soon after the engine is back.
+const RELEASE_PAUSE_MAX: Duration = Duration::from_secs(10);
 /// How often an emoji or another decoration is tried.
 const DECORATION_ATTEMPTS_MAX: i64 = 4;
 /// What has to be done whatever happens, such as a cancel: as often as it takes.
@@ -25,8 +35,8 @@ pub(super) const fn attempts_max(effect: &Effect) -> i64 {
         Effect::Gather
         | Effect::StartRun { .. }
         | Effect::Prove { .. }
-        | Effect::Publish { .. }
-        | Effect::Release => WORK_ATTEMPTS_MAX,
+        | Effect::Publish { .. } => WORK_ATTEMPTS_MAX,
+        Effect::Release => RELEASE_ATTEMPTS_MAX,
         Effect::Steer { .. } | Effect::Widen { .. } | Effect::StopAll => ALWAYS,
     }
 }
@@ -34,9 +44,9 @@ pub(super) const fn attempts_max(effect: &Effect) -> i64 {
 /// The longest pause between two tries, where the other side does not ask for a longer one.
 pub(super) const fn pause_max(effect: &Effect) -> Duration {
     match effect {
-        Effect::Say { .. } | Effect::Whisper { .. } => Duration::from_mins(10),
+        Effect::Say { .. } | Effect::Whisper { .. } => TALK_PAUSE_MAX,
         // Somebody waits for it.
-        Effect::Steer { .. } | Effect::Widen { .. } | Effect::StopAll => Duration::from_secs(5),
+        Effect::Steer { .. } | Effect::Widen { .. } | Effect::StopAll => WAITED_FOR_PAUSE_MAX,
         Effect::Mark { .. }
         | Effect::Hear { .. }
         | Effect::OpenForm { .. }
@@ -44,8 +54,8 @@ pub(super) const fn pause_max(effect: &Effect) -> Duration {
         | Effect::Gather
         | Effect::StartRun { .. }
         | Effect::Prove { .. }
-        | Effect::Publish { .. }
-        | Effect::Release => Duration::from_mins(2),
+        | Effect::Publish { .. } => PAUSE_MAX,
+        Effect::Release => RELEASE_PAUSE_MAX,
     }
 }
 

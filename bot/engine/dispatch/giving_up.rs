@@ -20,6 +20,7 @@ use crate::{
         StoreError,
         dead_letters::GivenUp,
         inbox::{Delivery, Source},
+        leases::Ticket,
     },
     surface::SurfaceError,
 };
@@ -86,7 +87,7 @@ impl Dispatch {
                 .postpone_delivery(&delivery.id, until, &error)
                 .await;
         }
-        warn!(delivery = delivery.id, error, "a delivery is given up");
+        warn!(delivery = %delivery.id, error, "a delivery is given up");
         self.count_dead(delivery.source.name());
         let remains = self.remains(delivery);
         let news = self.news(delivery).await;
@@ -109,11 +110,11 @@ impl Dispatch {
     /// Gives up a row that this program cannot read. All of it stays, for one that can.
     pub(super) async fn put_aside(
         &self,
-        id: &str,
+        id: &Ticket,
         error: &str,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        warn!(delivery = id, error, "a delivery is put aside unread");
+        warn!(delivery = %id, error, "a delivery is put aside unread");
         self.count_dead("unreadable");
         let given_up = GivenUp {
             id,
@@ -174,7 +175,7 @@ impl Dispatch {
         let effect = Effect::Whisper {
             to: somebody(by),
             message: Box::new(Message::NotHandled {
-                reference: delivery.id.clone(),
+                reference: delivery.id.to_string(),
             }),
         };
         Some((conversation, effect))

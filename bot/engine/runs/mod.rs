@@ -6,11 +6,12 @@
 pub mod leftovers;
 pub mod sandbox;
 pub mod supervise;
+mod taking_up;
 pub mod tools;
 pub mod ways;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -19,11 +20,12 @@ use deckhand_executors::{
     SandboxName, egress,
     sandbox::{Condition, End},
 };
+use futures::future::try_join_all;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::warn;
 
-use super::{Context, Fault, dispatch::work_delivery};
+use super::{Context, Fault, dispatch::work_delivery, pause_before_try};
 use crate::{
     domain::{
         RunNumber, TaskId,
@@ -34,13 +36,20 @@ use crate::{
     },
     store::{StoreError, runs::StoredRun},
 };
+use supervise::Hold;
+
 pub use sandbox::{image_of, labels, limits, runtime};
+pub use taking_up::tell_of_restart;
 pub use ways::{checks_reach_something, proof_network};
 
 /// The most words that may wait to steer a run.
 const STEERING_MAX: usize = 16;
 /// How long the watchers of runs may take to let go.
 const LET_GO_WITHIN: Duration = Duration::from_secs(3);
+/// How long the engine may take to end everything of a task before the cancel is confirmed without it.
+const STOP_WITHIN: Duration = Duration::from_secs(3);
+/// The longest pause between two tries to store the end of a run.
+const END_PAUSE_MAX: Duration = Duration::from_secs(10);
 /// How often it is looked whether they have.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
@@ -48,6 +57,22 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 #[derive(Clone, Default)]
 pub struct Runs {
     live: Arc<Mutex<HashMap<TaskId, Live>>>,
+    /// Runs whose start is under way.
+    starting: Arc<Mutex<HashSet<(TaskId, RunNumber)>>>,
+}
+
+/// A start that is under way, until this is dropped.
+struct Starting {
+    starting: Arc<Mutex<HashSet<(TaskId, RunNumber)>>>,
+    which: (TaskId, RunNumber),
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        if let Ok(mut starting) = self.starting.lock() {
+            starting.remove(&self.which);
+        }
+    }
 }
 
 /// A run in hand.
@@ -77,6 +102,7 @@ impl Runs {
         if self.is_live(&task.id, run) {
             return Ok(());
         }
+        let _starting = self.begin(&task.id, run);
         let now = context.clock.now();
         let kind = serde_json::to_string(assignment).map_err(Fault::permanent)?;
         let stored = StoredRun {
@@ -92,7 +118,7 @@ impl Runs {
         context.store.open_run(&stored).await?;
         let (failure, usage) = match supervise::start(context, task, run, assignment).await {
             Ok(supervise::Started::Working(prepared)) => {
-                self.watch(context, task, run, *prepared);
+                self.hold(context, task, run, Hold::Prepared(prepared));
                 return Ok(());
             }
             Ok(supervise::Started::Failed(failure, usage)) => (failure, usage),
@@ -109,58 +135,7 @@ impl Runs {
         self.end(context, task, run, ending).await
     }
 
-    /// Takes up the runs that an earlier process of this bot had in hand.
-    pub async fn take_up(&self, context: &Context) -> Result<(), StoreError> {
-        for stored in context.store.live_runs().await? {
-            let task = match context.store.task(&stored.task).await {
-                Ok(Some(found)) => found.task,
-                Ok(None) => continue,
-                // One damaged task must not keep all others from their work; the reaper ends its sandbox.
-                Err(error @ StoreError::Task(..)) => {
-                    warn!(
-                        error = &error as &dyn std::error::Error,
-                        "a run is not taken up"
-                    );
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            if task.state.live_run() != Some(stored.number) {
-                context
-                    .store
-                    .close_run(&stored.task, stored.number, context.clock.now())
-                    .await?;
-                continue;
-            }
-            // A run without a stored position is started again by its own effect, which is still open.
-            let Some(resume) = stored.resume.clone() else {
-                continue;
-            };
-            info!(task = %stored.task, run = %stored.number, "a run is taken up again");
-            let usage = supervise::usage_before(&resume);
-            let outcome = match supervise::take_up(context, &task, &stored, resume).await {
-                Ok(prepared) => {
-                    self.watch(context, &task, stored.number, prepared);
-                    Ok(())
-                }
-                Err(what) => {
-                    warn!(task = %stored.task, what, "a run could not be taken up");
-                    let ending = Ending {
-                        failure: Some(RunFailure::SandboxLost),
-                        usage,
-                        ..Ending::default()
-                    };
-                    self.end(context, &task, stored.number, ending).await
-                }
-            };
-            if let Err(fault) = outcome {
-                warn!(task = %stored.task, ?fault, "the end of a lost run could not be stored");
-            }
-        }
-        Ok(())
-    }
-
-    fn watch(&self, context: &Context, task: &Task, run: RunNumber, prepared: supervise::Prepared) {
+    fn hold(&self, context: &Context, task: &Task, run: RunNumber, hold: Hold) {
         let stop = CancellationToken::new();
         let silent = CancellationToken::new();
         let (steer, steering) = mpsc::channel(STEERING_MAX);
@@ -176,18 +151,39 @@ impl Runs {
             );
         }
         let (runs, context, task) = (self.clone(), context.clone(), task.clone());
-        // What this loop would do is stored: when it is lost, the run is taken up at the next start.
+        // What this loop would do is stored: when it is lost, the run is taken up again.
         tokio::spawn(async move {
             let _silent = silent.drop_guard();
-            let ending =
-                supervise::watch(&context, &task, run, prepared, steering, stop.clone()).await;
-            if let Some(ending) = ending
-                && let Err(fault) = runs.end(&context, &task, run, ending).await
-            {
-                warn!(task = %task.id, ?fault, "the end of a run could not be stored; it is taken up again at the next start");
+            let _forget = Forget {
+                runs: runs.clone(),
+                task: task.id.clone(),
+                run,
+            };
+            let ending = supervise::keep(&context, &task, run, hold, steering, stop.clone()).await;
+            if let Some(ending) = ending {
+                runs.end_for_sure(&context, &task, run, ending, &stop).await;
             }
-            runs.forget(&task.id, run);
         });
+    }
+
+    /// Tells the task of an end as soon as that can be stored.
+    async fn end_for_sure(
+        &self,
+        context: &Context,
+        task: &Task,
+        run: RunNumber,
+        ending: Ending,
+        stop: &CancellationToken,
+    ) {
+        let mut tries = 0;
+        while let Err(fault) = self.end(context, task, run, ending.clone()).await {
+            tries += 1;
+            warn!(task = %task.id, ?fault, tries, "the end of a run could not be stored");
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(pause_before_try(tries, END_PAUSE_MAX)) => {}
+            }
+        }
     }
 
     /// Tells the task, then clears up: a crash in between leaves a container that the reaper finds.
@@ -198,6 +194,10 @@ impl Runs {
         run: RunNumber,
         ending: Ending,
     ) -> Result<(), Fault> {
+        if context.store.run_is_elsewhere(&task.id, run).await? {
+            // Another process goes on with it; what this one believes of it is worth nothing.
+            return Ok(());
+        }
         let is_overfull = matches!(
             ending.failure,
             Some(RunFailure::OutOfDisk {
@@ -219,10 +219,15 @@ impl Runs {
             .store
             .close_run(&task.id, run, context.clock.now())
             .await?;
-        context
+        let stopped = context
             .executor
             .stop(&sandbox::run_name(&task.id, run))
-            .await?;
+            .await;
+        if let Err(error) = stopped {
+            warn!(task = %task.id, %error, "the sandbox of a run that is over is left to the reaper");
+            context.wake.left_over();
+            return Ok(());
+        }
         remove_sockets(context, &task.id, &run.to_string()).await;
         if is_overfull {
             // The next sandbox on these volumes would be killed as well; without them it begins with a fresh work tree.
@@ -258,44 +263,42 @@ impl Runs {
         }
     }
 
-    /// Ends everything of a task that runs, first in this process, then in the engine.
+    /// Takes from a task's runs what they could still do by themselves: they reach no model and no host any more, and their
+    /// watchers let go. Asks nobody, so that it holds at once.
+    fn cut_off(&self, context: &Context, task: &TaskId) -> Option<Live> {
+        context.way_out.revoke(task);
+        let live = self.live.lock().ok()?.remove(task)?;
+        live.stop.cancel();
+        Some(live)
+    }
+
+    /// Ends everything of a task that runs, first in this process, then in the engine. Fails where the engine does not
+    /// confirm it in time; nothing is said, asked or spent any more then either.
     pub async fn stop(&self, context: &Context, task: &TaskId) -> Result<(), Fault> {
-        let live = self.live.lock().ok().and_then(|mut live| live.remove(task));
-        if let Some(live) = &live {
-            live.stop.cancel();
-        }
+        let live = self.cut_off(context, task);
         let known = context.store.runs_of(task).await?;
-        let listed = context.executor.list().await?;
-        let mut names: Vec<SandboxName> = known
-            .iter()
-            .filter(|run| run.ended.is_none())
-            .map(|run| SandboxName(run.sandbox.clone()))
-            .collect();
-        for sandbox in listed {
-            if sandbox.labels.get("deckhand.task") == Some(&task.0)
-                && !names.contains(&sandbox.name)
-            {
-                names.push(sandbox.name);
-            }
-        }
-        for name in names {
-            context.executor.stop(&name).await?;
-        }
+        let in_engine = tokio::time::timeout(STOP_WITHIN, stop_sandboxes(context, task, &known));
         // A status that is on its way must not arrive after the end was confirmed.
-        if let Some(live) = live
-            && tokio::time::timeout(LET_GO_WITHIN, live.silent.cancelled())
-                .await
-                .is_err()
-        {
-            warn!(%task, "the watcher of a stopped run does not let go");
-        }
+        let silent = async {
+            let Some(live) = live else { return };
+            let waited = tokio::time::timeout(LET_GO_WITHIN, live.silent.cancelled()).await;
+            if waited.is_err() {
+                warn!(%task, "the watcher of a stopped run does not let go");
+            }
+        };
+        let (in_engine, ()) = tokio::join!(in_engine, silent);
         for run in known {
             context
                 .store
                 .close_run(task, run.number, context.clock.now())
                 .await?;
         }
-        Ok(())
+        in_engine.unwrap_or_else(|_| {
+            let seconds = STOP_WITHIN.as_secs();
+            Err(Fault::transient(format!(
+                "the container engine did not confirm the end within {seconds} s"
+            )))
+        })
     }
 
     /// Removes what an ended task left: sandboxes, volumes, sockets.
@@ -315,6 +318,47 @@ impl Runs {
             remove_sockets(context, task, &run.number.to_string()).await;
         }
         Ok(())
+    }
+
+    fn begin(&self, task: &TaskId, run: RunNumber) -> Starting {
+        let which = (task.clone(), run);
+        if let Ok(mut starting) = self.starting.lock() {
+            starting.insert(which.clone());
+        }
+        Starting {
+            starting: Arc::clone(&self.starting),
+            which,
+        }
+    }
+
+    fn is_in_hand(&self, task: &TaskId, run: RunNumber) -> bool {
+        let which = (task.clone(), run);
+        let starts = self
+            .starting
+            .lock()
+            .is_ok_and(|starting| starting.contains(&which));
+        starts || self.is_live(task, run)
+    }
+
+    /// The runs that this process watches.
+    #[must_use]
+    pub fn watched(&self) -> Vec<(TaskId, RunNumber)> {
+        self.live.lock().map_or_else(
+            |_| Vec::new(),
+            |live| {
+                live.iter()
+                    .map(|(task, live)| (task.clone(), live.run))
+                    .collect()
+            },
+        )
+    }
+
+    /// Lets go of a run that another process watches by now. Its container goes on.
+    pub fn lose(&self, task: &TaskId, run: RunNumber) {
+        let Ok(live) = self.live.lock() else { return };
+        if let Some(live) = live.get(task).filter(|live| live.run == run) {
+            live.stop.cancel();
+        }
     }
 
     fn is_live(&self, task: &TaskId, run: RunNumber) -> bool {
@@ -339,6 +383,40 @@ impl Runs {
             .map(|live| live.keys().cloned().collect())
             .unwrap_or_default()
     }
+}
+
+/// Takes a run out of hand when its keeper is gone, however it went.
+struct Forget {
+    runs: Runs,
+    task: TaskId,
+    run: RunNumber,
+}
+
+impl Drop for Forget {
+    fn drop(&mut self) {
+        self.runs.forget(&self.task, self.run);
+    }
+}
+
+/// Removes every sandbox of a task, known or found.
+async fn stop_sandboxes(
+    context: &Context,
+    task: &TaskId,
+    known: &[StoredRun],
+) -> Result<(), Fault> {
+    let mut names: Vec<SandboxName> = known
+        .iter()
+        .filter(|run| run.ended.is_none())
+        .map(|run| SandboxName(run.sandbox.clone()))
+        .collect();
+    for sandbox in context.executor.list().await? {
+        if sandbox.labels.get("deckhand.task") == Some(&task.0) && !names.contains(&sandbox.name) {
+            names.push(sandbox.name);
+        }
+    }
+    let stops = names.iter().map(|name| context.executor.stop(name));
+    try_join_all(stops).await?;
+    Ok(())
 }
 
 /// What the runs of a task had spent whose end it was not told, as far as their watchers stored it.

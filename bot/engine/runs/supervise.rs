@@ -6,22 +6,20 @@ use std::{
 };
 
 use deckhand_executors::{
-    agent::{
-        AgentEvent, AgentFailure, AgentSession, AgentSessionId, Handover, HandoverCall,
-        ResumePoint, Turn, TurnEnded,
-    },
-    egress::Spend,
+    SandboxName,
+    agent::{AgentEvent, AgentFailure, HandoverCall, Turn, TurnEnded},
+    sandbox::Condition,
 };
-use serde::{Deserialize, Serialize};
+use futures::{FutureExt as _, future::BoxFuture};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::{Context, died, sandbox, tools, ways::Way};
+use super::{Context, died, sandbox, tools};
 use crate::{
     domain::{
-        RunNumber, Timestamp,
+        RunNumber,
         effect::Assignment,
         event::{Ending, RunFailure},
         task::Task,
@@ -31,14 +29,24 @@ use crate::{
     words::{self, PromptExtra},
 };
 
+mod attach;
+mod ending;
+mod keep;
 mod progress;
+mod pulse;
 mod spend;
+mod stance;
 mod start;
 mod take_out;
 
-pub use start::{Started, start, take_up, usage_before};
+pub use keep::{Hold, keep};
+pub use stance::{Detached, Prepared};
+pub use start::{Started, open_again, start, usage_before};
 
+use ending::{end, failure_of};
 use progress::Reporter;
+use pulse::{Beat, Pulse};
+use stance::{Resume, SessionHandle, mark, resume, resume_of};
 
 /// The most text that an agent may write in one run, in bytes.
 const OUTPUT_MAX_BYTES: usize = 64 << 20;
@@ -55,160 +63,97 @@ const CALLS_MAX: usize = 16;
 /// Names of rules files that agents honour; they are named in the prompt where they are present.
 const RULES_FILES: [&str; 3] = ["AGENTS.md", "CLAUDE.md", "GEMINI.md"];
 
-/// A run that is ready to be watched.
-pub struct Prepared {
-    session: AgentSession,
-    /// The one way out; closed when this is dropped.
-    egress: Way,
-    /// The tools; withdrawn when this is dropped.
-    _handover: Handover,
-    calls: mpsc::Receiver<HandoverCall>,
-    ending: Ending,
-    assignment: Assignment,
-    started: Timestamp,
+/// What became of a watch.
+enum Watched {
+    /// The run is over.
+    Over(Box<Ending>),
+    /// The agent is not heard any more, and nothing says that its run is over.
+    CutOff(Box<Prepared>),
+    /// It was let go from outside, which whoever did so knows already.
+    LetGo,
 }
 
-/// What another process needs to take a run up; stored with the run.
-#[derive(Debug, Serialize, Deserialize)]
-struct Resume {
-    point: ResumePoint,
-    ending: Ending,
-    #[serde(default)]
-    spend: Spend,
-    /// What had left by each rule of the network policy, in bytes.
-    #[serde(default)]
-    left: BTreeMap<String, u64>,
-}
-
-/// The agent's session, and what it had cost, as the task keeps it.
-#[derive(Debug, Serialize, Deserialize)]
-struct SessionHandle {
-    id: AgentSessionId,
-    cost: deckhand_executors::agent::MicroDollars,
-}
-
-/// Watches until the run is over. None where it was stopped from outside, which the task knows already.
-pub async fn watch(
-    context: &Context,
-    task: &Task,
-    run: RunNumber,
-    mut prepared: Prepared,
-    mut steering: mpsc::Receiver<String>,
-    stop: CancellationToken,
-) -> Option<Ending> {
-    let mut watcher = Watcher {
-        context,
-        task,
-        run,
-        reporter: Reporter::new(context, task, &prepared.assignment, prepared.started),
-        text: String::new(),
-        closing: String::new(),
-        bytes: 0,
-        heard: context.clock.now(),
-        steer: None,
-        left: prepared.egress.left(),
-    };
+/// Watches until the run is over, or cannot be heard any more.
+async fn watch(
+    watcher: &mut Watcher<'_>,
+    mut prepared: Box<Prepared>,
+    steering: &mut mpsc::Receiver<String>,
+    stop: &CancellationToken,
+) -> Watched {
+    watcher.left = prepared.egress.left();
     let mut tick = tokio::time::interval(TICK);
     let mut spending = prepared.egress.spending();
+    let mut probing: BoxFuture<'_, Option<Condition>> = std::future::pending().boxed();
     let failure = loop {
-        tokio::select! {
+        let heard = tokio::select! {
             biased;
             () = stop.cancelled() => {
-                prepared.egress.revoke();
-                // Where only this process ends, the next one goes on with what was spent.
-                prepared.egress.settled().await;
-                mark(context, task, run, resume_of(&prepared)).await;
-                watcher.reporter.finish().await;
-                return None;
+                watcher.let_go(&mut prepared).await;
+                return Watched::LetGo;
             }
-            Some(words) = steering.recv() => watcher.steer(&mut prepared, words),
-            Some(call) = prepared.calls.recv() => watcher.called(&mut prepared, call).await,
-            event = prepared.session.next_event() => match watcher.heard(&mut prepared, event).await {
-                Heard::Going => {}
-                Heard::Over(failure) => break failure,
-            },
-            Ok(()) = spending.changed() => {
-                if watcher.spent(&mut prepared).await {
-                    break Some(RunFailure::OutOfBudget);
-                }
+            Some(words) = steering.recv() => {
+                watcher.steer(&mut prepared, words);
+                Heard::Going
+            }
+            Some(call) = prepared.calls.recv() => {
+                watcher.called(&mut prepared, call).await;
+                Heard::Going
+            }
+            event = prepared.session.next_event() => watcher.heard(&mut prepared, event).await,
+            Ok(()) = spending.changed() => watcher.spent(&mut prepared).await,
+            condition = &mut probing => {
+                probing = std::future::pending().boxed();
+                let now = watcher.context.clock.now();
+                watcher.pulse.answered(condition.as_ref(), now).into()
             }
             _ = tick.tick() => {
-                watcher.note_what_left(&mut prepared).await;
-                if let Some(failure) = watcher.ceiling(&prepared) {
-                    break Some(failure);
+                let now = watcher.context.clock.now();
+                if watcher.pulse.is_due(now) {
+                    watcher.pulse.ask(now);
+                    probing = probe(watcher.context, sandbox::run_name(&watcher.task.id, watcher.run));
                 }
-                if watcher.is_deaf() {
-                    break None;
-                }
+                watcher.ticked(&mut prepared).await
+            }
+        };
+        match heard {
+            Heard::Going => {}
+            Heard::Over(failure) => break failure,
+            Heard::CutOff => {
+                watcher.flush_text().await;
+                mark(
+                    watcher.context,
+                    watcher.task,
+                    watcher.run,
+                    resume_of(&prepared),
+                )
+                .await;
+                return Watched::CutOff(prepared);
             }
         }
     };
-    Some(Box::pin(end(watcher, prepared, failure)).await)
+    Watched::Over(Box::new(Box::pin(end(watcher, prepared, failure)).await))
 }
 
-/// What a run left that is over.
-async fn end(
-    mut watcher: Watcher<'_>,
-    mut prepared: Prepared,
-    failure: Option<RunFailure>,
-) -> Ending {
-    prepared.egress.revoke();
-    let spend = prepared.egress.settled().await;
-    watcher.flush_text().await;
-    if let Some(body) = spend::difference(&prepared.session.usage(), &spend) {
-        watcher.log(LogKind::Host, body).await;
-    }
-    let Watcher {
-        context,
-        task,
-        run,
-        reporter,
-        closing,
-        steer,
-        ..
-    } = watcher;
-    reporter.finish().await;
-    let mut ending = std::mem::take(&mut prepared.ending);
-    ending.usage = spend::usage_of(&spend);
-    ending.elapsed_ms = context.clock.now().milliseconds_since(prepared.started);
-    let closing = context.redactor.redact(closing.trim());
-    ending.closing_words = crate::domain::clip(&closing, CLOSING_WORDS_MAX_CHARS);
-    ending.session = session_handle(&prepared.session);
-    // An agent that is refused a call fails in its own words.
-    ending.failure = if spend.refused > 0 {
-        Some(RunFailure::OutOfBudget)
-    } else {
-        failure
-    };
-    ending.unheard = steer.map(|(words, _)| words);
-    if ending.unheard.is_some() {
-        // It must not go on beside the run that follows, in the same work tree.
-        if let Err(error) = context
-            .executor
-            .stop(&sandbox::run_name(&task.id, run))
-            .await
-        {
-            warn!(task = %task.id, %error, "a run that could not be interrupted is not confirmed to be gone");
-        }
-    } else if is_kept(&ending) && prepared.assignment.changes_files() {
-        ending.change = take_out::take_out(context, task, run, prepared.started, &ending).await;
-    }
-    ending
-}
-
-/// Whether a run's work is taken out: where its turn is over, and where its time is.
-fn is_kept(ending: &Ending) -> bool {
-    match ending.failure {
-        None => ending.question.is_none(),
-        Some(RunFailure::OutOfWorkTime) => true,
-        Some(_) => false,
-    }
+fn probe(context: &Context, name: SandboxName) -> BoxFuture<'_, Option<Condition>> {
+    async move { pulse::ask(context, &name).await }.boxed()
 }
 
 /// Whether a run goes on after what was heard.
 enum Heard {
     Going,
     Over(Option<RunFailure>),
+    /// The agent has to be attached to again.
+    CutOff,
+}
+
+impl From<Beat> for Heard {
+    fn from(beat: Beat) -> Self {
+        match beat {
+            Beat::Going => Self::Going,
+            Beat::AttachAgain => Self::CutOff,
+            Beat::Over(failure) => Self::Over(Some(failure)),
+        }
+    }
 }
 
 struct Watcher<'a> {
@@ -221,14 +166,56 @@ struct Watcher<'a> {
     /// The agent's words since its last use of a tool.
     closing: String,
     bytes: usize,
-    heard: Timestamp,
+    pulse: Pulse,
     /// Words that interrupt the turn, and since when; said as soon as it has ended.
     steer: Option<(String, Instant)>,
     /// What had left by each rule of the network policy when that was stored last, in bytes.
     left: BTreeMap<String, u64>,
 }
 
-impl Watcher<'_> {
+impl<'a> Watcher<'a> {
+    fn new(context: &'a Context, task: &'a Task, run: RunNumber, hold: &Hold) -> Self {
+        let (assignment, started, is_taken_up) = match hold {
+            Hold::Prepared(prepared) => (&prepared.assignment, prepared.started, false),
+            Hold::Detached(detached) => (&detached.assignment, detached.started, true),
+        };
+        let mut reporter = Reporter::new(context, task, assignment, started);
+        if is_taken_up {
+            reporter.taken_up();
+        }
+        Self {
+            context,
+            task,
+            run,
+            reporter,
+            text: String::new(),
+            closing: String::new(),
+            bytes: 0,
+            pulse: Pulse::new(&context.config.limits, context.clock.now()),
+            steer: None,
+            left: BTreeMap::new(),
+        }
+    }
+
+    /// Says nothing more.
+    async fn finish(self) {
+        self.reporter.finish().await;
+    }
+
+    /// Closes the way out. Where only this process ends, the next one goes on with what was spent.
+    async fn let_go(&self, prepared: &mut Prepared) {
+        prepared.egress.revoke();
+        prepared.egress.settled().await;
+        mark(self.context, self.task, self.run, resume_of(prepared)).await;
+    }
+
+    /// The agent's last words, without any secret, cut.
+    fn take_closing_words(&mut self) -> String {
+        let closing = std::mem::take(&mut self.closing);
+        let closing = self.context.redactor.redact(closing.trim());
+        crate::domain::clip(&closing, CLOSING_WORDS_MAX_CHARS)
+    }
+
     fn steer(&mut self, prepared: &mut Prepared, words: String) {
         self.steer = Some(match self.steer.take() {
             Some((earlier, since)) => (format!("{earlier}\n{words}"), since),
@@ -240,7 +227,7 @@ impl Watcher<'_> {
     }
 
     async fn called(&mut self, prepared: &mut Prepared, mut call: HandoverCall) {
-        self.heard = self.context.clock.now();
+        self.pulse.heard(self.context.clock.now());
         // Only what is held: checks are commands that will be run as they are.
         let redactor = &self.context.redactor;
         redactor.redact_value(&mut call.arguments, Sought::Held);
@@ -273,8 +260,10 @@ impl Watcher<'_> {
     }
 
     async fn heard(&mut self, prepared: &mut Prepared, event: AgentEvent) -> Heard {
-        self.heard = self.context.clock.now();
-        self.reporter.heard();
+        if !matches!(event, AgentEvent::Ended { .. }) {
+            self.pulse.heard(self.context.clock.now());
+            self.reporter.heard();
+        }
         match event {
             AgentEvent::Text(text) => {
                 self.bytes += text.len();
@@ -320,7 +309,7 @@ impl Watcher<'_> {
             AgentEvent::Ended {
                 failure,
                 errors_tail,
-            } => return Heard::Over(Some(self.process_ended(failure, errors_tail).await)),
+            } => return self.process_ended(failure, errors_tail).await,
         }
         if self.bytes > OUTPUT_MAX_BYTES {
             return Heard::Over(Some(RunFailure::TooMuchOutput));
@@ -354,56 +343,48 @@ impl Watcher<'_> {
         Heard::Over(turn.failure.map(failure_of))
     }
 
-    async fn process_ended(
-        &self,
-        failure: Option<AgentFailure>,
-        errors_tail: String,
-    ) -> RunFailure {
+    /// The end of the output is the end of the run only where the engine says so too: a connection can break off.
+    async fn process_ended(&mut self, failure: Option<AgentFailure>, errors_tail: String) -> Heard {
         if let Some(failure) = failure {
-            return failure_of(failure);
+            return Heard::Over(Some(failure_of(failure)));
         }
-        let condition = self
-            .context
-            .executor
-            .condition(&sandbox::run_name(&self.task.id, self.run))
-            .await;
-        condition.map_or_else(
-            |error| RunFailure::Other {
-                detail: error.to_string(),
-            },
-            |condition| died(&condition, errors_tail),
-        )
+        let name = sandbox::run_name(&self.task.id, self.run);
+        match pulse::ask(self.context, &name).await {
+            Some(condition @ (Condition::Ended { .. } | Condition::Absent)) => {
+                Heard::Over(Some(died(&condition, errors_tail)))
+            }
+            Some(Condition::Running) | None => self.pulse.cut_off().into(),
+        }
     }
 
-    fn ceiling(&mut self, prepared: &Prepared) -> Option<RunFailure> {
+    /// What is looked at every second.
+    async fn ticked(&mut self, prepared: &mut Prepared) -> Heard {
+        self.note_what_left(prepared).await;
+        let now = self.context.clock.now();
+        self.reporter.trouble(self.pulse.trouble(now));
         self.reporter.tick();
-        let elapsed = self
-            .context
-            .clock
-            .now()
-            .milliseconds_since(prepared.started);
-        if elapsed > self.task.ceilings.run_ms {
-            return Some(RunFailure::OutOfTime);
+        if now.milliseconds_since(prepared.started) > self.task.ceilings.run_ms {
+            return Heard::Over(Some(RunFailure::OutOfTime));
         }
-        if self.task.work_left_ms(self.context.clock.now()) <= 0 {
-            return Some(RunFailure::OutOfWorkTime);
+        if self.task.work_left_ms(now) <= 0 {
+            return Heard::Over(Some(RunFailure::OutOfWorkTime));
         }
-        let silent = self.context.clock.now().milliseconds_since(self.heard);
-        if u128::try_from(silent)
-            .is_ok_and(|silent| silent > self.context.config.limits.silence.as_millis())
-        {
-            return Some(RunFailure::Silent);
+        if self.is_deaf() {
+            return Heard::Over(None);
         }
-        None
+        self.pulse.at(now).into()
     }
 
-    /// Takes note of what was spent, for people and for another process; true where that is too much.
-    async fn spent(&mut self, prepared: &mut Prepared) -> bool {
+    /// Takes note of what was spent, for people and for another process; the run is over where that is too much.
+    async fn spent(&mut self, prepared: &mut Prepared) -> Heard {
         let spend = prepared.egress.spend();
         let usage = spend::usage_of(&spend);
         self.reporter.spent(self.task.usage.plus(usage));
         mark(self.context, self.task, self.run, resume_of(prepared)).await;
-        spend::is_over(&self.task.usage, &self.task.ceilings, &spend)
+        if spend::is_over(&self.task.usage, &self.task.ceilings, &spend) {
+            return Heard::Over(Some(RunFailure::OutOfBudget));
+        }
+        Heard::Going
     }
 
     /// Stores what has left, so that another process goes on counting there.
@@ -450,51 +431,6 @@ impl Watcher<'_> {
         let written = self.context.log_run(&self.task.id, self.run, kind, body);
         if let Err(error) = written.await {
             warn!(task = %self.task.id, error = &error as &dyn std::error::Error, "a line of a run's log is lost");
-        }
-    }
-}
-
-/// Remembers how far the run was heard, with what it handed over so far.
-async fn mark(context: &Context, task: &Task, run: RunNumber, resume: Option<Value>) {
-    let Some(resume) = resume else { return };
-    if let Err(error) = context.store.mark_run(&task.id, run, &resume).await {
-        warn!(task = %task.id, error = &error as &dyn std::error::Error, "a run's position could not be stored");
-    }
-}
-
-fn resume_of(prepared: &Prepared) -> Option<Value> {
-    serde_json::to_value(Resume {
-        point: prepared.session.resume_point(),
-        ending: prepared.ending.clone(),
-        spend: prepared.egress.spend(),
-        left: prepared.egress.left(),
-    })
-    .ok()
-}
-
-fn session_handle(session: &AgentSession) -> Option<String> {
-    let handle = SessionHandle {
-        id: session.session_id().clone(),
-        cost: session.session_cost().unwrap_or_default(),
-    };
-    serde_json::to_string(&handle).ok()
-}
-
-fn failure_of(failure: AgentFailure) -> RunFailure {
-    match failure {
-        AgentFailure::CredentialsRefused(_) => RunFailure::KeyRefused,
-        AgentFailure::OutOfCredit(_) => RunFailure::OutOfCredit,
-        AgentFailure::RateLimited(_) => RunFailure::RateLimited,
-        AgentFailure::Overloaded(_) => RunFailure::Overloaded,
-        AgentFailure::ProtocolBroken(detail) => RunFailure::Nonsense { detail },
-        AgentFailure::StartFailed {
-            reason,
-            errors_tail,
-        } => RunFailure::DidNotStart {
-            detail: format!("{reason}\n{errors_tail}"),
-        },
-        AgentFailure::SessionLost(detail) | AgentFailure::Other(detail) => {
-            RunFailure::Other { detail }
         }
     }
 }

@@ -111,7 +111,7 @@ async fn giving_up_and_the_news_of_it_are_one() {
                 standing: Standing::Member,
             },
             message: Box::new(Message::NotHandled {
-                reference: first.id.clone(),
+                reference: first.id.to_string(),
             }),
         };
         let place = ConversationId("a".into());
@@ -152,23 +152,24 @@ async fn an_operator_tries_again_in_the_old_place_or_drops() {
         let listed = store.letters(Queue::Outbox).await.unwrap();
         assert_eq!(listed.len(), 1, "what was never tried is not listed");
         assert!(listed[0].given_up && listed[0].error == "no such channel");
-        let wish = store.retry_letter(Queue::Outbox, &claimed.id, "ops", Timestamp(2_000));
+        let id = claimed.id.to_string();
+        let wish = store.retry_letter(Queue::Outbox, &id, "ops", Timestamp(2_000));
         assert_eq!(wish.await.unwrap(), Wished::Done);
         // Before the other one of its lane, and not as if it had never been tried.
         let again = taken(&store, Timestamp(2_000)).await.unwrap();
         assert_eq!(
-            (again.id.as_str(), again.attempts),
-            (claimed.id.as_str(), 2)
+            (again.id.to_string(), again.attempts),
+            (claimed.id.to_string(), 2)
         );
         assert_eq!(taken(&store, Timestamp(2_000)).await, None);
         // In hand is not to be dropped; given up again it is, and what waited goes on.
         let drop = async || {
             store
-                .drop_letter(Queue::Outbox, &claimed.id, "ops", None, NOW)
+                .drop_letter(Queue::Outbox, &claimed.id.to_string(), "ops", None, NOW)
                 .await
         };
         assert_eq!(drop().await.unwrap(), Wished::Unknown);
-        let given_up = store.give_up_effect(&claimed.id, "still not", None, NOW);
+        let given_up = store.give_up_effect(&again.id, "still not", None, NOW);
         given_up.await.unwrap();
         assert_eq!(drop().await.unwrap(), Wished::Done);
         assert_eq!(drop().await.unwrap(), Wished::Unknown);

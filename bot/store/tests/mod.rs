@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod dead_letters;
+mod leases;
 mod trouble;
 
 use serde_json::{Value, json};
@@ -13,6 +14,7 @@ use super::{
     dead_letters::GivenUp,
     fresh_id,
     inbox::{Accepted, Delivery, NewDelivery, Next, Source},
+    leases::Ticket,
     outbox::{Claimed, Taken},
     posts::Post,
     runs::{LogKind, StoredRun},
@@ -108,7 +110,7 @@ async fn taken(store: &Store, at: Timestamp) -> Option<Claimed> {
     }
 }
 
-fn given_up<'a>(id: &'a str, remains: Option<&'a Value>) -> GivenUp<'a> {
+fn given_up<'a>(id: &'a Ticket, remains: Option<&'a Value>) -> GivenUp<'a> {
     GivenUp {
         id,
         error: "why",

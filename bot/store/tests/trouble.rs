@@ -96,3 +96,58 @@ async fn identifiers_sort_by_the_time_they_were_made() {
     let ids: Vec<String> = (0..1_000).map(|_| fresh_id()).collect();
     assert!(ids.is_sorted());
 }
+
+#[tokio::test]
+async fn many_callers_at_once_each_hear_what_became_of_their_own() {
+    const KEYS: usize = 60;
+    for Opened { store, _folder, .. } in each_database().await {
+        let callers = (0..KEYS * 3).map(|number| {
+            let store = store.clone();
+            let key = (number % KEYS).to_string();
+            tokio::spawn(async move {
+                let delivery = delivery(&key, "it's \"a\" \\ conversation");
+                store.accept(&delivery, NOW).await.unwrap()
+            })
+        });
+        let mut stored = 0;
+        for caller in callers.collect::<Vec<_>>() {
+            stored += usize::from(caller.await.unwrap() == Accepted::Stored);
+        }
+        assert_eq!(stored, KEYS);
+        assert_eq!(store.inbox_depth().await.unwrap(), (60, Some(NOW)));
+        let read = next(&store, NOW).await.unwrap();
+        assert_eq!(read.conversation, "it's \"a\" \\ conversation");
+        assert_eq!(read.source, Source::Slack);
+        assert!(read.body["text"].is_string());
+        store.close().await;
+        // A database that is gone is nobody's success.
+        let (one, two) = (delivery("late", "a"), delivery("later", "a"));
+        let (one, two) = tokio::join!(store.accept(&one, NOW), store.accept(&two, NOW));
+        assert!(one.is_err() && two.is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_gone_for_a_while_costs_nothing_that_was_answered_for() {
+    let server = deckhand_world::postgres::Postgres::start().unwrap();
+    let address = server.fresh_database().await.unwrap();
+    let store = Store::open(&address).await.unwrap();
+    store.accept(&delivery("before", "a"), NOW).await.unwrap();
+    assert!(store.is_writable().await);
+    let in_hand = next(&store, NOW).await.unwrap();
+    server.stop().unwrap();
+    assert!(!store.is_writable().await);
+    let lost = store.accept(&delivery("meanwhile", "a"), NOW).await;
+    assert!(lost.is_err(), "nothing is answered for that is not stored");
+    server.start_again().unwrap();
+    assert!(store.is_writable().await);
+    store
+        .accept(&delivery("meanwhile", "a"), NOW)
+        .await
+        .unwrap();
+    let done = transition(&in_hand, Vec::new());
+    store.commit(&done, &Value::Null, NOW).await.unwrap();
+    let next = next(&store, NOW).await.unwrap();
+    assert_eq!(next.body, json!({ "text": "meanwhile" }));
+    store.close().await;
+}

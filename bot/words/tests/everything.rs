@@ -89,6 +89,7 @@ fn progresses() -> Vec<Message> {
         elapsed_ms: 1,
         heartbeat_age_ms: 1,
         steps: None,
+        trouble: None,
     };
     let phases = [
         Phase::Queued { ahead: 0 },
@@ -124,6 +125,7 @@ fn progresses() -> Vec<Message> {
                 title: Some(NASTY.into()),
                 workplace: Some(workplace.clone()),
                 live: Some(live.clone()),
+                taken_up: true,
                 spent: usage(),
             })
         })
@@ -271,6 +273,7 @@ fn failures() -> Vec<Message> {
         RunFailure::OutOfBudget,
         RunFailure::NothingHandedOver,
         RunFailure::SandboxLost,
+        RunFailure::EngineLost,
         RunFailure::Other { detail: nasty() },
     ];
     let publish = [

@@ -36,6 +36,7 @@ fn live() -> Live {
         elapsed_ms: 192_000,
         heartbeat_age_ms: 4_000,
         steps: Some((1, 4)),
+        trouble: None,
     }
 }
 
@@ -45,6 +46,7 @@ fn progress(phase: Phase) -> Progress {
         title: Some(specification().title),
         workplace: Some(workplace()),
         live: None,
+        taken_up: false,
         spent: usage(),
     }
 }
@@ -474,6 +476,10 @@ fn each_failure_says_what_to_do() {
     check(
         RunFailure::SandboxLost,
         &["sandbox of this run is gone", "new sandbox"],
+    );
+    check(
+        RunFailure::EngineLost,
+        &["did not answer for too long", "The work so far is kept"],
     );
     check(
         RunFailure::Other {

@@ -8,6 +8,7 @@ use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{UnixListener, UnixStream},
+    sync::watch,
 };
 
 use super::{LOOK_EVERY, PATIENCE, Stage};
@@ -155,6 +156,54 @@ async fn pass_on(mut client: UnixStream, fact: &str, value: Value) -> std::io::R
         body.len()
     );
     client.write_all(answer.as_bytes()).await
+}
+
+/// A road to the real engine that a story can close.
+pub struct Gate {
+    folder: tempfile::TempDir,
+    closed: watch::Sender<bool>,
+}
+
+impl Gate {
+    /// An open one.
+    pub fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(folder.path().join("engine.sock")).unwrap();
+        let (closed, is_closed) = watch::channel(false);
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let mut is_closed = is_closed.clone();
+                tokio::spawn(async move {
+                    // Who comes to a closed gate waits, as at an engine that hangs.
+                    if is_closed.wait_for(|closed| !closed).await.is_err() {
+                        return;
+                    }
+                    let mut engine = UnixStream::connect("/var/run/docker.sock").await.unwrap();
+                    tokio::select! {
+                        // A client that goes away is no fault of the engine's.
+                        _ = tokio::io::copy_bidirectional(&mut client, &mut engine) => {}
+                        _ = is_closed.wait_for(|closed| *closed) => {}
+                    }
+                });
+            }
+        });
+        Self { folder, closed }
+    }
+
+    /// Where it listens, as the settings have it.
+    pub fn address(&self) -> String {
+        self.folder.path().join("engine.sock").display().to_string()
+    }
+
+    /// Cuts what is connected, and lets nobody through.
+    pub fn close(&self) {
+        self.closed.send_replace(true);
+    }
+
+    /// Lets everybody through again.
+    pub fn reopen(&self) {
+        self.closed.send_replace(false);
+    }
 }
 
 /// What the engine's own program says; empty where it says nothing.

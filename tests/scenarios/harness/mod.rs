@@ -69,6 +69,8 @@ pub struct Stage {
     file: String,
     bot: Bot,
     stop: CancellationToken,
+    /// Cancelled to kill the program of a stage.
+    crash: CancellationToken,
     running: JoinHandle<anyhow::Result<()>>,
     folder: tempfile::TempDir,
 }
@@ -222,10 +224,11 @@ impl Stage {
             variables.insert(name.to_owned(), value);
         }
         let sweep = engine::Sweep::of(&variables["DECKHAND_INSTANCE"]);
+        let crash = CancellationToken::new();
         let (context, running, stop, clock) = start(
             &variables,
             &props.file,
-            (props.image, props.bot),
+            (props.image, props.bot, &crash),
             (&slack, &github, linear.as_ref()),
         )
         .await;
@@ -241,6 +244,7 @@ impl Stage {
             file: props.file,
             bot: props.bot,
             stop,
+            crash,
             running,
             folder,
         }
@@ -262,6 +266,17 @@ impl Stage {
         self.begin_again().await;
     }
 
+    /// Kills the program in the middle of whatever it does; `meanwhile` happens while nobody is there, and then another one
+    /// is started on the same data.
+    pub async fn crash(&mut self, meanwhile: impl AsyncFnOnce(&Self)) {
+        assert!(self.bot == Bot::Program, "only a program can be killed");
+        self.crash.cancel();
+        (&mut self.running).await.unwrap().unwrap();
+        meanwhile(self).await;
+        self.crash = CancellationToken::new();
+        self.begin_again().await;
+    }
+
     /// The same with one setting more.
     pub async fn restart_with(&mut self, variable: &str, value: &str) {
         self.variables.insert(variable.to_owned(), value.to_owned());
@@ -273,7 +288,7 @@ impl Stage {
         let (context, running, stop, clock) = start(
             &self.variables,
             &self.file,
-            (Image::Missing, self.bot),
+            (Image::Missing, self.bot, &self.crash),
             world,
         )
         .await;
@@ -371,7 +386,7 @@ type World<'a> = (&'a Slack, &'a Github, Option<&'a Linear>);
 async fn start(
     variables: &BTreeMap<String, String>,
     file: &str,
-    (image, bot): (Image, Bot),
+    (image, bot, crash): (Image, Bot, &CancellationToken),
     (slack, github, linear): World<'_>,
 ) -> (
     Context,
@@ -420,7 +435,7 @@ async fn start(
             drop(app);
             let program = program::Deckhand::with(variables.clone(), file);
             let served = program.serve(listen, &process_log(variables)).await;
-            let until = served.until(stop.clone());
+            let until = served.until(stop.clone(), crash.clone());
             tokio::spawn(async move {
                 until.await;
                 Ok(())

@@ -127,6 +127,15 @@ impl Deckhand {
     }
 }
 
+/// How a server is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// As an operator does: it finishes what is in hand.
+    Terminate,
+    /// As a power cut does: it does nothing more.
+    Kill,
+}
+
 /// A server that runs.
 pub struct Served {
     child: Child,
@@ -134,9 +143,16 @@ pub struct Served {
 }
 
 impl Served {
-    /// Ends it as an operator does, once this is cancelled, and waits for it.
-    pub async fn until(mut self, stop: CancellationToken) {
-        stop.cancelled().await;
+    /// Ends it as an operator does once `stop` is cancelled, or as a power cut does once `crash` is, and waits for it.
+    pub async fn until(mut self, stop: CancellationToken, crash: CancellationToken) {
+        let signal = tokio::select! {
+            () = crash.cancelled() => Signal::Kill,
+            () = stop.cancelled() => Signal::Terminate,
+        };
+        if signal == Signal::Kill {
+            self.child.kill().await.unwrap();
+            return;
+        }
         let id = self.child.id().expect("it runs still").to_string();
         let asked = Command::new("kill").args(["-TERM", &id]).status().await;
         assert!(asked.unwrap().success());

@@ -237,6 +237,7 @@ pub(super) fn possible(task: &Task) -> Vec<Event> {
             spent: Vec::new(),
             kept: Kept::Nothing,
         },
+        Event::TakenUp,
         Event::EffectGivenUp {
             effect: "publishing".into(),
             reason: "down".into(),

@@ -10,7 +10,7 @@ use crate::{
         Timestamp,
         budget::Usage,
         effect::{Assignment, Slot},
-        message::{Live, Message, Phase, Progress},
+        message::{Live, Message, Phase, Progress, Trouble},
         task::Task,
     },
     engine::Context,
@@ -48,6 +48,7 @@ struct News {
     command: Option<String>,
     spent: Usage,
     steps: Option<(u32, u32)>,
+    trouble: Option<Trouble>,
 }
 
 impl<'a> Reporter<'a> {
@@ -74,6 +75,7 @@ impl<'a> Reporter<'a> {
             command: None,
             spent: task.usage,
             steps: None,
+            trouble: None,
         };
         let (newest, receiver) = watch::channel(None);
         let saying = tokio::spawn(say(context.clone(), task.clone(), receiver));
@@ -99,6 +101,16 @@ impl<'a> Reporter<'a> {
         {
             saying.abort();
         }
+    }
+
+    /// From now on the status says that the run was taken up again.
+    pub(super) const fn taken_up(&mut self) {
+        self.base.taken_up = true;
+    }
+
+    /// What people should know about the heartbeat now.
+    pub(super) const fn trouble(&mut self, trouble: Option<Trouble>) {
+        self.news.trouble = trouble;
     }
 
     pub(super) fn heard(&mut self) {
@@ -172,6 +184,7 @@ impl<'a> Reporter<'a> {
             elapsed_ms: self.context.clock.now().milliseconds_since(self.started),
             heartbeat_age_ms: milliseconds(self.heard.elapsed()),
             steps: self.news.steps,
+            trouble: self.news.trouble,
         };
         let _ = self.newest.send(Some(Progress {
             live: Some(live),

@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, path::Path};
 
 use super::{
-    CALLS_MAX, Prepared, RULES_FILES, Resume, SessionHandle, failure_of, mark, resume_of, spend,
+    CALLS_MAX, Detached, Prepared, RULES_FILES, Resume, SessionHandle, failure_of, mark, resume_of,
+    spend,
 };
 use crate::engine::runs::{
     Context, Fault, sandbox, tools,
@@ -103,10 +104,11 @@ pub async fn start(
     let prepared = Prepared {
         session,
         egress,
-        _handover: handover,
+        handover,
         calls,
         ending,
         assignment: assignment.clone(),
+        agent: task.terms.agent.clone(),
         started,
     };
     mark(context, task, run, resume_of(&prepared)).await;
@@ -128,47 +130,28 @@ fn failure_at_start(failure: AgentFailure) -> RunFailure {
     }
 }
 
-/// Attaches to the container of a run again and goes on behind the last stored position.
-pub async fn take_up(
+/// Opens the way out of a run again, and its tools, as they stood at the last stored position. Its agent has to be attached to.
+pub async fn open_again(
     context: &Context,
     task: &Task,
     stored: &StoredRun,
     resume: Value,
-) -> Result<Prepared, String> {
-    let resume: Resume = serde_json::from_value(resume).map_err(|error| error.to_string())?;
-    let assignment: Assignment =
-        serde_json::from_str(&stored.kind).map_err(|error| error.to_string())?;
-    let (profile, _) = context
-        .agents
-        .find(&stored.agent)
-        .ok_or("the agent is not set up any more")?;
+) -> Result<Detached, Fault> {
+    let resume: Resume = serde_json::from_value(resume).map_err(Fault::permanent)?;
+    let assignment: Assignment = serde_json::from_str(&stored.kind).map_err(Fault::permanent)?;
     let before = Before {
         spend: resume.spend,
         left: resume.left,
     };
-    let (egress, handover, calls) = open_sockets(context, task, stored.number, before)
-        .await
-        .map_err(|fault| format!("{fault:?}"))?;
-    let attachment = context
-        .executor
-        .attach(&sandbox::run_name(&task.id, stored.number))
-        .await
-        .map_err(|error| error.to_string())?;
-    let price = resume
-        .ending
-        .model
-        .as_deref()
-        .and_then(|model| PriceTable::built_in().of(model));
-    let session = AgentSession::reopen(attachment, profile, resume.point, price)
-        .await
-        .map_err(|failure| failure.to_string())?;
-    Ok(Prepared {
-        session,
+    let (egress, handover, calls) = open_sockets(context, task, stored.number, before).await?;
+    Ok(Detached {
+        point: resume.point,
         egress,
-        _handover: handover,
+        handover,
         calls,
         ending: resume.ending,
         assignment,
+        agent: stored.agent.clone(),
         started: stored.started,
     })
 }

@@ -1,0 +1,121 @@
+//! A run as a process holds it in hand, and as it is stored for the next one.
+
+use std::collections::BTreeMap;
+
+use deckhand_executors::{
+    agent::{AgentSession, AgentSessionId, Handover, HandoverCall, MicroDollars, ResumePoint},
+    egress::Spend,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tracing::warn;
+
+use crate::{
+    domain::{RunNumber, Timestamp, effect::Assignment, event::Ending, task::Task},
+    engine::{Context, runs::ways::Way},
+};
+
+/// A run that is ready to be watched.
+pub struct Prepared {
+    pub(super) session: AgentSession,
+    /// The one way out; closed when this is dropped.
+    pub(super) egress: Way,
+    /// The tools; withdrawn when this is dropped.
+    pub(super) handover: Handover,
+    pub(super) calls: mpsc::Receiver<HandoverCall>,
+    pub(super) ending: Ending,
+    pub(super) assignment: Assignment,
+    pub(super) agent: String,
+    pub(super) started: Timestamp,
+}
+
+/// A run whose agent is not heard. Its way out and its tools are there, so that it can work meanwhile.
+pub struct Detached {
+    /// Where its output is gone on with.
+    pub(super) point: ResumePoint,
+    pub(super) egress: Way,
+    pub(super) handover: Handover,
+    pub(super) calls: mpsc::Receiver<HandoverCall>,
+    pub(super) ending: Ending,
+    pub(super) assignment: Assignment,
+    pub(super) agent: String,
+    pub(super) started: Timestamp,
+}
+
+impl Prepared {
+    /// Lets go of a connection that broke off, and of nothing else.
+    pub(super) fn detach(self) -> Detached {
+        Detached {
+            point: self.session.resume_point(),
+            egress: self.egress,
+            handover: self.handover,
+            calls: self.calls,
+            ending: self.ending,
+            assignment: self.assignment,
+            agent: self.agent,
+            started: self.started,
+        }
+    }
+}
+
+impl Detached {
+    /// The run with its agent heard again.
+    pub(super) fn with(self, session: AgentSession) -> Prepared {
+        Prepared {
+            session,
+            egress: self.egress,
+            handover: self.handover,
+            calls: self.calls,
+            ending: self.ending,
+            assignment: self.assignment,
+            agent: self.agent,
+            started: self.started,
+        }
+    }
+}
+
+/// What another process needs to take a run up; stored with the run.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Resume {
+    pub(super) point: ResumePoint,
+    pub(super) ending: Ending,
+    #[serde(default)]
+    pub(super) spend: Spend,
+    /// What had left by each rule of the network policy, in bytes.
+    #[serde(default)]
+    pub(super) left: BTreeMap<String, u64>,
+}
+
+/// The agent's session, and what it had cost, as the task keeps it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct SessionHandle {
+    pub(super) id: AgentSessionId,
+    pub(super) cost: MicroDollars,
+}
+
+/// Remembers how far the run was heard, with what it handed over so far.
+pub(super) async fn mark(context: &Context, task: &Task, run: RunNumber, resume: Option<Value>) {
+    let Some(resume) = resume else { return };
+    if let Err(error) = context.store.mark_run(&task.id, run, &resume).await {
+        warn!(task = %task.id, error = &error as &dyn std::error::Error, "a run's position could not be stored");
+    }
+}
+
+pub(super) fn resume_of(prepared: &Prepared) -> Option<Value> {
+    resume(
+        &prepared.session.resume_point(),
+        &prepared.ending,
+        &prepared.egress,
+    )
+}
+
+pub(super) fn resume(point: &ResumePoint, ending: &Ending, egress: &Way) -> Option<Value> {
+    serde_json::to_value(Resume {
+        point: point.clone(),
+        ending: ending.clone(),
+        spend: egress.spend(),
+        left: egress.left(),
+    })
+    .ok()
+}

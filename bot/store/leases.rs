@@ -1,0 +1,275 @@
+//! Leases: whoever takes a delivery, an effect or a run has it for half a minute, and says every ten seconds that it works on.
+//!
+//! A row that nobody speaks for any more is taken by somebody else, with the next higher number. Whoever had it before may
+//! wake from a pause and still believe in it, so each end of work compares the number in the transaction that it is
+//! stored in, and what was lost is broken off as soon as that is known.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Store, StoreError, database::query};
+use crate::domain::{RunNumber, TaskId, Timestamp};
+
+/// How long a lease is.
+pub const LEASE: Duration = Duration::from_secs(30);
+/// The same in milliseconds.
+const LEASE_MS: i64 = 30_000;
+/// How often it is renewed.
+pub const RENEWED_EVERY: Duration = Duration::from_secs(10);
+
+/// What this process has in hand. Clones of a store share it.
+#[derive(Debug, Clone)]
+pub(super) struct Hands {
+    /// This process, as the others see it.
+    pub(super) owner: Arc<str>,
+    held: Arc<Mutex<HashMap<(Table, String), Held>>>,
+}
+
+#[derive(Debug)]
+struct Held {
+    token: i64,
+    renewed: Instant,
+    lost: CancellationToken,
+}
+
+/// Where something that can be leased lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Table {
+    Inbox,
+    Outbox,
+}
+
+/// The right to a row, for as long as it is held and kept up. It prints as the row's identifier.
+#[derive(Clone)]
+pub struct Ticket {
+    pub(super) id: String,
+    pub(super) token: i64,
+    lost: CancellationToken,
+    /// The last clone takes it out of hand.
+    _in_hand: Arc<InHand>,
+}
+
+struct InHand {
+    hands: Hands,
+    key: (Table, String),
+    token: i64,
+}
+
+impl Hands {
+    pub(super) fn fresh() -> Self {
+        Self {
+            owner: super::fresh_id().into(),
+            held: Arc::default(),
+        }
+    }
+
+    /// Takes a row into hand that was just claimed with this number.
+    pub(super) fn take(&self, table: Table, id: String, token: i64) -> Ticket {
+        let lost = CancellationToken::new();
+        let held = Held {
+            token,
+            renewed: Instant::now(),
+            lost: lost.clone(),
+        };
+        let key = (table, id.clone());
+        if let Some(before) = self.locked().insert(key.clone(), held) {
+            before.lost.cancel();
+        }
+        Ticket {
+            id,
+            token,
+            lost,
+            _in_hand: Arc::new(InHand {
+                hands: self.clone(),
+                key,
+                token,
+            }),
+        }
+    }
+
+    fn locked(&self) -> MutexGuard<'_, HashMap<(Table, String), Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Everything that is in hand: where, which, and with which number.
+    fn all(&self) -> Vec<(Table, String, i64)> {
+        let held = self.locked();
+        let rows = held.iter();
+        rows.map(|((table, id), held)| (*table, id.clone(), held.token))
+            .collect()
+    }
+
+    fn renewed(&self, table: Table, id: &str, token: i64, is_ours: bool) {
+        let mut held = self.locked();
+        let Some(held) = held
+            .get_mut(&(table, id.to_owned()))
+            .filter(|held| held.token == token)
+        else {
+            return;
+        };
+        if is_ours {
+            held.renewed = Instant::now();
+        } else {
+            held.lost.cancel();
+        }
+    }
+
+    /// What was not renewed for the whole of its lease may be somebody else's by now, whether or not the database can say so.
+    fn give_up_the_old(&self) {
+        for held in self.locked().values() {
+            if held.renewed.elapsed() >= LEASE {
+                held.lost.cancel();
+            }
+        }
+    }
+}
+
+impl Ticket {
+    /// Returns when the row is somebody else's, and not before.
+    pub async fn lost(&self) {
+        self.lost.cancelled().await;
+    }
+}
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        let mut held = self.hands.locked();
+        if held
+            .get(&self.key)
+            .is_some_and(|held| held.token == self.token)
+        {
+            held.remove(&self.key);
+        }
+    }
+}
+
+impl PartialEq for Ticket {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.id, self.token) == (&other.id, other.token)
+    }
+}
+
+impl fmt::Display for Ticket {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.id)
+    }
+}
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Ticket({}, {})", self.id, self.token)
+    }
+}
+
+/// When a lease that is taken or renewed now ends.
+pub(super) const fn lease_until(now: Timestamp) -> i64 {
+    now.0 + LEASE_MS
+}
+
+impl Store {
+    /// Says that everything in hand is still worked on, and sees what was lost. What lies under this process's name and is in
+    /// nobody's hand here any more (its end could not be stored) is free again once its lease is over.
+    ///
+    /// To be called every [`RENEWED_EVERY`].
+    pub async fn keep_leases(&self, now: Timestamp) -> Result<(), StoreError> {
+        if !self.database.is_file() {
+            self.hands.give_up_the_old();
+        }
+        for (table, id, token) in self.hands.all() {
+            let renewed = query(match table {
+                Table::Inbox => {
+                    "UPDATE inbox SET lease_until_ms = $3 WHERE id = $1 AND token = $2 AND state = 'waiting' AND owner <> ''"
+                }
+                Table::Outbox => {
+                    "UPDATE outbox SET lease_until_ms = $3 WHERE id = $1 AND token = $2 AND state = 'leased'"
+                }
+            })
+            .bind(&id)
+            .bind(token)
+            .bind(lease_until(now))
+            .execute(self.database.writing())
+            .await?;
+            self.hands.renewed(table, &id, token, renewed == 1);
+        }
+        for statement in [
+            "UPDATE inbox SET owner = '' WHERE owner = $1 AND state = 'waiting' AND lease_until_ms <= $2",
+            "UPDATE outbox SET state = 'ready' WHERE owner = $1 AND state = 'leased' AND lease_until_ms <= $2",
+        ] {
+            query(statement)
+                .bind(&*self.hands.owner)
+                .bind(now.0)
+                .execute(self.database.writing())
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Lets go of everything that lies under this process's name, at its end: nobody has to wait for the leases to run out.
+    pub async fn release_leases(&self) -> Result<(), StoreError> {
+        for statement in [
+            "UPDATE inbox SET owner = '', lease_until_ms = 0, token = token + 1 WHERE owner = $1 AND state = 'waiting'",
+            "UPDATE outbox SET state = 'ready', lease_until_ms = 0, token = token + 1 WHERE owner = $1 AND state = 'leased'",
+            "UPDATE runs SET owner = '', lease_until_ms = 0 WHERE owner = $1 AND state = 'live'",
+        ] {
+            query(statement)
+                .bind(&*self.hands.owner)
+                .execute(self.database.writing())
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Says that this process lives, and so do its runs; answers which of those that it watches are somebody else's by now.
+    pub async fn keep_runs(
+        &self,
+        watched: &[(TaskId, RunNumber)],
+        now: Timestamp,
+    ) -> Result<Vec<(TaskId, RunNumber)>, StoreError> {
+        query("UPDATE runs SET lease_until_ms = $2 WHERE owner = $1 AND state = 'live'")
+            .bind(&*self.hands.owner)
+            .bind(lease_until(now))
+            .execute(self.database.writing())
+            .await?;
+        let mut lost = Vec::new();
+        for (task, run) in watched {
+            if self.run_is_elsewhere(task, *run).await? {
+                lost.push((task.clone(), *run));
+            }
+        }
+        Ok(lost)
+    }
+
+    /// Whether a run that lives is watched by another process.
+    pub async fn run_is_elsewhere(
+        &self,
+        task: &TaskId,
+        run: RunNumber,
+    ) -> Result<bool, StoreError> {
+        let row =
+            query("SELECT owner FROM runs WHERE task = $1 AND number = $2 AND state = 'live'")
+                .bind(&task.0)
+                .bind(i64::from(run.0))
+                .fetch_optional(self.database.reading())
+                .await?;
+        let owner = row.map(|row| row.try_get::<String>("owner")).transpose()?;
+        Ok(owner.is_some_and(|owner| !owner.is_empty() && *owner != *self.hands.owner))
+    }
+
+    /// A file has one process that works, so what an earlier one had begun is open again.
+    pub(super) async fn take_back_leases(&self) -> Result<(), StoreError> {
+        for statement in [
+            "UPDATE inbox SET owner = '', lease_until_ms = 0, token = token + 1 WHERE owner <> '' AND state = 'waiting'",
+            "UPDATE outbox SET state = 'ready', lease_until_ms = 0, token = token + 1 WHERE state = 'leased'",
+            "UPDATE runs SET owner = '', lease_until_ms = 0 WHERE owner <> '' AND state = 'live'",
+        ] {
+            query(statement).execute(self.database.writing()).await?;
+        }
+        Ok(())
+    }
+}

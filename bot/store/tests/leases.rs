@@ -1,0 +1,236 @@
+//! Who has what in hand: one at a time, in order, and never longer than somebody says that it is worked on.
+
+use super::*;
+use crate::store::leases::LEASE;
+
+/// Two processes on one server.
+async fn two() -> (Store, Store) {
+    let address = deckhand_world::postgres::fresh_database().await.unwrap();
+    let one = Store::open(&address).await.unwrap();
+    (one, Store::open(&address).await.unwrap())
+}
+
+/// So many leases after [`NOW`].
+fn leases_later(number: i64) -> Timestamp {
+    Timestamp(NOW.0 + number * i64::try_from(LEASE.as_millis()).unwrap())
+}
+
+async fn insert_effect(store: &Store, id: &str, task: &str, lane: &str) {
+    let effect = serde_json::to_string(&Effect::Mark {
+        mark: Mark::Working,
+    });
+    query(
+        "INSERT INTO outbox (id, task, conversation, lane, slot, effect, state, attempts, due_ms, created_ms)
+         VALUES ($1, $2, 'c:1', $3, '', $4, 'ready', 0, 0, 0)",
+    )
+    .bind(id)
+    .bind(task)
+    .bind(lane)
+    .bind(effect.unwrap())
+    .execute(store.database.writing())
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn conversations_are_in_different_hands_and_each_in_one() {
+    for Opened { store, _folder, .. } in each_database().await {
+        for (key, conversation) in [("1", "a"), ("2", "a"), ("3", "b")] {
+            let delivery = delivery(key, conversation);
+            store.accept(&delivery, NOW).await.unwrap();
+        }
+        let first = next(&store, NOW).await.unwrap();
+        let other = next(&store, NOW).await.unwrap();
+        assert_eq!((&*first.conversation, &*other.conversation), ("a", "b"));
+        assert_eq!(next(&store, NOW).await, None);
+        let done = transition(&first, Vec::new());
+        store.commit(&done, &Value::Null, NOW).await.unwrap();
+        let second = next(&store, NOW).await.unwrap();
+        assert_eq!(second.body, json!({ "text": "2" }));
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn many_that_take_at_once_never_take_the_same() {
+    const ROWS: usize = 120;
+    for Opened { store, _folder, .. } in each_database().await {
+        for number in 0..ROWS {
+            let (id, lane) = (format!("{number:04}"), format!("lane {}", number % 40));
+            insert_effect(&store, &id, "", &lane).await;
+        }
+        let workers = (0..8).map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let mut done = Vec::new();
+                while let Some(claimed) = taken(&store, NOW).await {
+                    store.effect_done(&claimed.id, NOW).await.unwrap();
+                    done.push(claimed.id.to_string());
+                }
+                done
+            })
+        });
+        let mut done = Vec::new();
+        for worker in workers.collect::<Vec<_>>() {
+            done.extend(worker.await.unwrap());
+        }
+        // Who finds nothing ends, so the last ones of a lane may be left; none is done twice.
+        while let Some(claimed) = taken(&store, NOW).await {
+            store.effect_done(&claimed.id, NOW).await.unwrap();
+            done.push(claimed.id.to_string());
+        }
+        done.sort();
+        let all: Vec<String> = (0..ROWS).map(|number| format!("{number:04}")).collect();
+        assert_eq!(done, all);
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn who_wakes_after_the_lease_cannot_end_what_is_somebody_elses() {
+    let (one, two) = two().await;
+    one.accept(&delivery("1", "a"), NOW).await.unwrap();
+    let paused = next(&one, NOW).await.unwrap();
+    assert_eq!(next(&two, NOW).await, None);
+    let later = leases_later(1);
+    let theirs = next(&two, later).await.unwrap();
+    let late = vec![Effect::Mark {
+        mark: Mark::Accepted,
+    }];
+    let late = transition(&paused, late);
+    let refused = one.commit(&late, &Value::Null, later).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Conflict), "{refused}");
+    // Neither may it be put back or buried.
+    one.postpone_delivery(&paused.id, later, "late")
+        .await
+        .unwrap();
+    let buried = given_up(&paused.id, None);
+    one.give_up_delivery(&buried, later).await.unwrap();
+    assert_eq!(two.outbox_depth().await.unwrap().0, 0);
+    // What the one has lost, it hears of.
+    one.keep_leases(later).await.unwrap();
+    paused.id.lost().await;
+    let in_time = vec![Effect::Mark {
+        mark: Mark::Working,
+    }];
+    let in_time = transition(&theirs, in_time);
+    two.commit(&in_time, &Value::Null, later).await.unwrap();
+
+    let paused = taken(&one, later).await.unwrap();
+    assert_eq!(taken(&two, later).await, None);
+    let later = leases_later(2);
+    let theirs = taken(&two, later).await.unwrap();
+    assert_eq!(theirs.attempts, 2);
+    one.effect_done(&paused.id, later).await.unwrap();
+    one.postpone_effect(&paused.id, later, "late")
+        .await
+        .unwrap();
+    assert_eq!(two.outbox_depth().await.unwrap().0, 1);
+    two.effect_done(&theirs.id, later).await.unwrap();
+    assert_eq!(two.outbox_depth().await.unwrap().0, 0);
+}
+
+#[tokio::test]
+async fn what_is_worked_on_stays_in_its_hand() {
+    let (one, two) = two().await;
+    one.accept(&delivery("1", "a"), NOW).await.unwrap();
+    insert_effect(&one, "1", "", "lane").await;
+    let delivery = next(&one, NOW).await.unwrap();
+    let effect = taken(&one, NOW).await.unwrap();
+    one.keep_leases(Timestamp(leases_later(1).0 - 1))
+        .await
+        .unwrap();
+    let later = leases_later(1);
+    assert_eq!(next(&two, later).await, None);
+    assert_eq!(taken(&two, later).await, None);
+    drop((delivery, effect));
+    // At its end a process leaves nothing for the others to wait for.
+    one.release_leases().await.unwrap();
+    assert!(next(&two, later).await.is_some());
+    assert!(taken(&two, later).await.is_some());
+}
+
+#[tokio::test]
+async fn what_fell_out_of_hand_is_tried_again_after_its_lease() {
+    for Opened { store, _folder, .. } in each_database().await {
+        store.accept(&delivery("1", "a"), NOW).await.unwrap();
+        insert_effect(&store, "1", "", "lane").await;
+        let delivery = next(&store, NOW).await.unwrap();
+        let effect = taken(&store, NOW).await.unwrap();
+        let later = leases_later(1);
+        store.keep_leases(NOW).await.unwrap();
+        drop((delivery, effect));
+        store.keep_leases(Timestamp(later.0 - 1)).await.unwrap();
+        assert_eq!(next(&store, later).await, None);
+        assert_eq!(taken(&store, later).await, None);
+        store.keep_leases(later).await.unwrap();
+        assert!(next(&store, later).await.is_some());
+        assert_eq!(taken(&store, later).await.unwrap().attempts, 2);
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn what_concerns_a_task_goes_to_whoever_has_it_in_hand() {
+    let (one, two) = two().await;
+    insert_effect(&one, "1", "t", "work").await;
+    insert_effect(&one, "2", "t", "control").await;
+    insert_effect(&one, "3", "u", "control of u").await;
+    let work = taken(&one, NOW).await.unwrap();
+    let other = taken(&two, NOW).await.unwrap();
+    assert_eq!(
+        (other.id.to_string(), other.task),
+        ("3".into(), Some(TaskId("u".into())))
+    );
+    assert_eq!(taken(&two, NOW).await, None);
+    let control = taken(&one, NOW).await.unwrap();
+    one.postpone_effect(&control.id, NOW, "again")
+        .await
+        .unwrap();
+    one.effect_done(&work.id, NOW).await.unwrap();
+    // A run that lives counts as well, until its lease is over.
+    let run = run("t");
+    one.open_run(&run).await.unwrap();
+    assert_eq!(taken(&two, NOW).await, None);
+    let control = taken(&two, leases_later(1)).await.unwrap();
+    assert_eq!(control.id.to_string(), "2");
+}
+
+fn run(task: &str) -> StoredRun {
+    StoredRun {
+        task: TaskId(task.into()),
+        number: RunNumber(1),
+        kind: "work".into(),
+        agent: "goose".into(),
+        sandbox: "s".into(),
+        resume: None,
+        started: NOW,
+        ended: None,
+    }
+}
+
+#[tokio::test]
+async fn a_run_whose_process_is_gone_is_taken_over_and_does_not_listen_to_it_any_more() {
+    let (one, two) = two().await;
+    let run = run("t");
+    let mine = [(run.task.clone(), run.number)];
+    one.open_run(&run).await.unwrap();
+    // Before it has a position, its own effect starts it again.
+    let told = two.claim_runs(leases_later(1)).await.unwrap();
+    assert_eq!(told.len(), 1);
+    assert!(!one.run_is_elsewhere(&run.task, run.number).await.unwrap());
+    let position = json!({ "at": 1 });
+    one.mark_run(&run.task, run.number, &position)
+        .await
+        .unwrap();
+    assert_eq!(one.keep_runs(&mine, leases_later(1)).await.unwrap(), []);
+    assert_eq!(two.claim_runs(leases_later(1)).await.unwrap(), []);
+    let taken = two.claim_runs(leases_later(2)).await.unwrap();
+    assert_eq!(taken[0].resume, Some(position.clone()));
+    assert_eq!(one.claim_runs(leases_later(2)).await.unwrap(), []);
+    assert_eq!(one.keep_runs(&mine, leases_later(2)).await.unwrap(), mine);
+    let late = json!({ "at": 2 });
+    one.mark_run(&run.task, run.number, &late).await.unwrap();
+    let stored = two.runs_of(&run.task).await.unwrap();
+    assert_eq!(stored[0].resume, Some(position));
+}
