@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use deckhand_executors::{Executor, docker::DockerExecutor, mirror::Mirrors};
+use deckhand_executors::{Executor, docker::DockerExecutor, mirror::Mirrors, starts::WholeStarts};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use secrecy::SecretString;
 use tokio::{net::TcpListener, task::JoinSet};
@@ -67,9 +67,23 @@ impl App {
 
     /// The same with a redactor that knows the settings' secrets already, because it stands before the log too.
     pub async fn build_with(
+        config: Config,
+        clock: Clock,
+        redactor: Redactor,
+    ) -> anyhow::Result<Self> {
+        let executor =
+            DockerExecutor::connect(&config.instance, config.sandbox.docker_host.as_deref())
+                .context("the container engine cannot be reached")?
+                .lending(LENT.map(|folder| config.data_dir.join(folder)).to_vec());
+        Self::build_on(config, clock, redactor, Arc::new(executor)).await
+    }
+
+    /// The same on an executor of the caller's own, for whoever runs sandboxes in another way.
+    pub async fn build_on(
         mut config: Config,
         clock: Clock,
         redactor: Redactor,
+        executor: Arc<dyn Executor>,
     ) -> anyhow::Result<Self> {
         tokio::fs::create_dir_all(&config.data_dir)
             .await
@@ -98,11 +112,7 @@ impl App {
             .with_context(|| format!("cannot listen on {}", config.listen))?;
         config.bound_to(listener.local_addr()?);
         let config = Arc::new(config);
-        let executor =
-            DockerExecutor::connect(&config.instance, config.sandbox.docker_host.as_deref())
-                .context("the container engine cannot be reached")?
-                .lending(LENT.map(|folder| config.data_dir.join(folder)).to_vec());
-        let executor: Arc<dyn Executor> = Arc::new(executor);
+        let executor: Arc<dyn Executor> = Arc::new(WholeStarts::over(executor));
         let book = PolicyBook::open(&config, Arc::clone(&executor))
             .context("the network policy cannot be used")?;
         let slack = config
@@ -203,22 +213,7 @@ impl App {
         ));
         stop.cancelled().await;
         health.drain();
-        info!("no new work is taken; what is in hand is finished");
-        let ended = tokio::time::timeout(WORKERS_WITHIN, async {
-            while workers.join_next().await.is_some() {}
-        })
-        .await;
-        if ended.is_err() {
-            info!("what is still in hand is left to the next start");
-        }
-        workers.shutdown().await;
-        context.runs.let_go().await;
-        if let Err(error) = context.store.release_leases().await {
-            warn!(
-                error = &error as &dyn std::error::Error,
-                "what was in hand is free again only when its leases are over"
-            );
-        }
+        finish(&context, workers).await;
         doors.cancel();
         if tokio::time::timeout(DOORS_WITHIN, &mut server)
             .await
@@ -228,6 +223,26 @@ impl App {
         }
         context.store.close().await;
         Ok(())
+    }
+}
+
+/// Ends the work: what is in hand is finished where that does not take long, and runs are let go.
+async fn finish(context: &Context, mut workers: JoinSet<()>) {
+    info!("no new work is taken; what is in hand is finished");
+    let ended = tokio::time::timeout(WORKERS_WITHIN, async {
+        while workers.join_next().await.is_some() {}
+    })
+    .await;
+    if ended.is_err() {
+        info!("what is still in hand is left to the next start");
+    }
+    workers.shutdown().await;
+    context.runs.let_go().await;
+    if let Err(error) = context.store.release_leases().await {
+        warn!(
+            error = &error as &dyn std::error::Error,
+            "what was in hand is free again only when its leases are over"
+        );
     }
 }
 

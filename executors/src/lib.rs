@@ -4,6 +4,7 @@
 //!
 //! - [`sandbox`]: the interface, [`Executor`] and [`SandboxSpec`], on one screen
 //! - [`docker`]: the executor on a Docker engine
+//! - [`starts`]: starts that end or are undone, on any executor
 //! - [`egress`]: the one way out of a sandbox, and the credentials added on it
 //! - [`agent`]: the Agent Client Protocol client, one harness for every agent
 //! - [`mirror`]: the host's copy of each repository
@@ -18,6 +19,7 @@ pub mod docker;
 pub mod egress;
 pub mod mirror;
 pub mod proof;
+pub mod starts;
 
 mod door;
 

@@ -279,12 +279,7 @@ impl Task {
                 verdict,
                 road,
             } => {
-                let wish = network::Wish {
-                    by,
-                    verdict: *verdict,
-                    road: *road,
-                    at: happened.at,
-                };
+                let wish = network::Wish::new(by, *verdict, *road, happened.at);
                 self.network_decided(*entry, &wish, around)
             }
             Event::NetworkRefused { run, hosts } => self.network_refused(*run, hosts, happened.at),

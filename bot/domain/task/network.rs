@@ -20,6 +20,17 @@ pub(super) struct Wish<'a> {
     pub at: Timestamp,
 }
 
+impl<'a> Wish<'a> {
+    pub const fn new(by: &'a Person, verdict: Verdict, road: Road, at: Timestamp) -> Self {
+        Self {
+            by,
+            verdict,
+            road,
+            at,
+        }
+    }
+}
+
 impl Task {
     /// Takes what the policy in force says, where a plan is about to be shown or approved work is about to begin. Later
     /// changes of the policy do not touch work that is under way.
