@@ -27,6 +27,7 @@ use crate::{
         way_out::WayOut,
     },
     github::Github,
+    heartbeat::{Heartbeats, Worker},
     linear::Linear,
     redact::Redactor,
     slack::{Slack, SocketMode},
@@ -139,6 +140,7 @@ impl App {
             runs: Runs::default(),
             clock,
             wake: Wake::default(),
+            heartbeats: Heartbeats::default(),
             redactor,
             config,
         };
@@ -195,6 +197,7 @@ impl App {
             wake: context.wake.clone(),
             metrics,
             health: health.clone(),
+            heartbeats: context.heartbeats.clone(),
             sockets: sockets.as_ref().map(SocketMode::state),
             redactor: context.redactor.clone(),
         };
@@ -256,8 +259,9 @@ async fn dispatch(context: Context, stop: CancellationToken) {
         context.clock.clone(),
         context.wake.clone(),
     );
+    let beat = context.heartbeats.of(Worker::Dispatch);
     while !stop.is_cancelled() {
-        match dispatch.step().await {
+        match dispatch.step(&beat).await {
             Ok(Step::Done) => {}
             Ok(Step::Idle) => tokio::select! {
                 () = context.wake.wait_inbox() => {}
@@ -276,7 +280,9 @@ async fn dispatch(context: Context, stop: CancellationToken) {
 
 async fn watch_engine(context: Context, health: Health, stop: CancellationToken) {
     let mut answered = true;
+    let beat = context.heartbeats.of(Worker::Engine);
     while !stop.is_cancelled() {
+        beat.back_in(ENGINE_ANSWERS_WITHIN);
         let answer = tokio::select! {
             answer = tokio::time::timeout(ENGINE_ANSWERS_WITHIN, context.executor.describe()) => answer,
             () = stop.cancelled() => return,
@@ -289,6 +295,7 @@ async fn watch_engine(context: Context, health: Health, stop: CancellationToken)
         }
         answered = answers;
         health.policy(context.way_out.book.trouble());
+        beat.back_in(ENGINE_ASKED_EVERY);
         tokio::select! {
             () = tokio::time::sleep(ENGINE_ASKED_EVERY) => {}
             () = stop.cancelled() => {}
@@ -305,6 +312,7 @@ fn recorder() -> PrometheusHandle {
             let handle = recorder.handle();
             // Somebody else's recorder is as good; then this one stays empty.
             let _ = metrics::set_global_recorder(recorder);
+            web::metrics::describe();
             handle
         })
         .clone()

@@ -5,7 +5,7 @@
 //! | floor | modules |
 //! | --- | --- |
 //! | 0 | [`domain`]: what it is about, pure |
-//! | 1 | [`surface`], [`words`]: everything that is said, in words; [`clock`], [`wake`]; [`config`]; [`redact`]: texts without secrets |
+//! | 1 | [`surface`], [`words`]: everything that is said, in words; [`clock`], [`wake`], [`heartbeat`]; [`config`]; [`redact`]: texts without secrets |
 //! | 2 | [`store`], [`slack`], [`linear`], [`github`], [`links`]: the database and the platforms; none knows another |
 //! | 3 | [`engine`]: deliveries become transitions, effects become acts |
 //! | 4 | [`web`]: doors and pages; it stores deliveries and reads, and calls no engine |
@@ -25,6 +25,7 @@ pub mod domain;
 
 pub mod clock;
 pub mod config;
+pub mod heartbeat;
 pub mod redact;
 pub mod surface;
 pub mod wake;

@@ -64,6 +64,7 @@ fn modules_use_only_lower_floors() {
         ("domain", 0),
         ("clock", 1),
         ("config", 1),
+        ("heartbeat", 1),
         ("redact", 1),
         ("surface", 1),
         ("wake", 1),
@@ -291,4 +292,58 @@ fn the_threat_model_names_every_attack_of_the_suite_and_no_other() {
     assert!(unnamed.is_empty(), "not in docs/SECURITY.md: {unnamed:?}");
     let unmade: Vec<_> = named.difference(&made).collect();
     assert!(unmade.is_empty(), "no row of the suite: {unmade:?}");
+}
+
+/// The words of a text that lie between such a start and such an end.
+fn between<'a>(text: &'a str, start: &str, end: char) -> BTreeSet<&'a str> {
+    let pieces = text.split(start).skip(1);
+    pieces.filter_map(|piece| piece.split(end).next()).collect()
+}
+
+#[test]
+fn the_document_lists_every_metric_and_no_other() {
+    let document = fs::read_to_string(root().join("docs/operating.md")).unwrap();
+    let listed = between(&document, "\n| `deckhand_", '`');
+    let listed: BTreeSet<String> = listed
+        .iter()
+        .map(|name| format!("deckhand_{name}"))
+        .collect();
+    let made: BTreeSet<String> = deckhand::web::metrics::METRICS
+        .iter()
+        .map(|metric| match metric.labels {
+            [] => metric.name.to_owned(),
+            labels => format!("{}{{{}}}", metric.name, labels.join(",")),
+        })
+        .collect();
+    assert_eq!(listed, made);
+    // What is counted anywhere is described, and what is described is counted.
+    let code: String = rust_files("bot")
+        .iter()
+        .filter(|path| !is_test(path))
+        .map(|path| production(path).replace(['\n', ' '], ""))
+        .collect();
+    let counted = between(&code, "counter!(\"", '"');
+    let described: BTreeSet<&str> = deckhand::web::metrics::METRICS
+        .iter()
+        .filter(|metric| metric.kind == deckhand::web::metrics::Kind::Counter)
+        .map(|metric| metric.name)
+        .collect();
+    assert_eq!(counted, described);
+    let units = [
+        "_total",
+        "_seconds",
+        "_depth",
+        "_given_up",
+        "_connections",
+        "_tasks",
+        "_runs",
+    ];
+    for metric in deckhand::web::metrics::METRICS {
+        assert!(
+            units.iter().any(|unit| metric.name.ends_with(unit)),
+            "{} does not say what it counts in",
+            metric.name
+        );
+        assert!(metric.help.ends_with('.'), "{}", metric.name);
+    }
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use deckhand_executors::{Executor, docker::DockerExecutor, mirror};
 
+mod server;
 mod walls;
 
 use super::say;
@@ -60,6 +61,10 @@ pub(super) async fn run(
         outcome: super::policy::finding(config),
     });
     findings.extend(engine(config, depth).await);
+    findings.push(Finding {
+        about: "server",
+        outcome: server::finding(config).await,
+    });
     findings.push(Finding {
         about: "slack",
         outcome: slack(config).await,

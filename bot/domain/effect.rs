@@ -266,6 +266,9 @@ pub enum Lane {
 }
 
 impl Lane {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Talk, Self::Marks, Self::Work, Self::Control];
+
     /// Its name in the outbox.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -1,5 +1,6 @@
 //! One effect, one act on the world: takes the next effect of each lane, does it, and tells the task what came of it.
 
+mod forms;
 mod giving_up;
 mod tables;
 
@@ -24,20 +25,21 @@ use crate::{
     domain::{
         TaskId,
         conversation::ConversationId,
-        effect::{Effect, FormRequest, Mark, Slot},
+        effect::{Effect, Mark, Slot},
         event::Event,
         kept::Kept,
-        message::{Decision, Message},
+        message::Message,
         network::NetworkGrant,
         task::{State, Task},
     },
+    heartbeat::Worker,
     links,
     store::{
         outbox::{Claimed, Taken},
         posts::{Post, REQUEST_SLOT},
         tasks::Stored,
     },
-    surface::{Attempt, Form},
+    surface::Attempt,
     wake, words,
 };
 use tables::{attempts_max, pause_max};
@@ -81,10 +83,14 @@ impl Deliver {
     /// Does effects until `stop`, then finishes what is in hand.
     pub async fn run(self, stop: CancellationToken) {
         let mut in_hand = JoinSet::new();
+        let beat = self.context.heartbeats.of(Worker::Deliver);
         while !stop.is_cancelled() {
+            beat.round();
             while in_hand.try_join_next().is_some() {}
             let place = tokio::select! {
                 place = Arc::clone(&self.places).acquire_owned() => place,
+                // Every place can be taken for long; who waits for one does not hang.
+                () = tokio::time::sleep(wake::POLL) => continue,
                 () = stop.cancelled() => break,
             };
             let Ok(place) = place else { break };
@@ -94,10 +100,13 @@ impl Deliver {
                     in_hand.spawn(async move {
                         match taken {
                             Taken::Effect(claimed) => {
-                                let lost = claimed.id.clone();
+                                let (lost, name) = (claimed.id.clone(), claimed.effect.name());
                                 tokio::select! {
                                     biased;
-                                    () = lost.lost() => warn!(effect = %lost, "an effect is somebody else's now; it is broken off here"),
+                                    () = lost.lost() => {
+                                        count(name, "lost");
+                                        warn!(effect = %lost, "an effect is somebody else's now; it is broken off here");
+                                    }
                                     () = deliver.perform(claimed) => {}
                                 }
                             }
@@ -155,15 +164,13 @@ impl Deliver {
         let now = self.clock().now();
         let result = match outcome {
             Ok(()) => {
-                metrics::counter!("deckhand_effects_total", "effect" => name, "result" => "done")
-                    .increment(1);
-                self.context.store.effect_done(&claimed.id, now).await
+                count(name, "done");
+                self.context.store.effect_has_come(&claimed, now).await
             }
             Err(Fault::Transient { what, retry_after })
                 if claimed.attempts < attempts_max(&claimed.effect) =>
             {
-                metrics::counter!("deckhand_effects_total", "effect" => name, "result" => "again")
-                    .increment(1);
+                count(name, "again");
                 let pause = retry_after.map_or_else(
                     || pause_before_try(claimed.attempts, pause_max(&claimed.effect)),
                     |asked| pause_asked_for(asked, RETRY_AFTER_MAX),
@@ -181,8 +188,7 @@ impl Deliver {
                     .await
             }
             Err(Fault::Transient { what, .. } | Fault::Permanent { what }) => {
-                metrics::counter!("deckhand_effects_total", "effect" => name, "result" => "dead")
-                    .increment(1);
+                count(name, "dead");
                 warn!(
                     effect = name,
                     task = claimed.task.as_ref().map(|task| task.0.as_str()),
@@ -381,37 +387,6 @@ impl Deliver {
             .await?)
     }
 
-    async fn open_form(
-        &self,
-        claimed: &Claimed,
-        trigger: &str,
-        form: FormRequest,
-    ) -> Result<(), Fault> {
-        let owner = self.owner(claimed)?;
-        let Some(stored) = self.context.store.task(owner).await? else {
-            return Ok(());
-        };
-        let form = match form {
-            FormRequest::Correction { revision } => {
-                let Some(card) = stored.task.plan_card(Decision::Open) else {
-                    return Ok(());
-                };
-                Form::Correction {
-                    revision,
-                    plan: words::plan_text(&card).map_err(Fault::of_words)?,
-                }
-            }
-            FormRequest::Repository => Form::Repository {
-                known: super::gather::known_names(&self.context).await,
-            },
-        };
-        Ok(self
-            .context
-            .surfaces
-            .open_form((&claimed.conversation, owner), trigger, &form)
-            .await?)
-    }
-
     async fn stop_all(&self, claimed: &Claimed) -> Result<(), Fault> {
         let id = self.owner(claimed)?;
         let until = Instant::now() + STOP_WITHIN;
@@ -494,4 +469,10 @@ impl Deliver {
             what: "an effect without a task".to_owned(),
         })
     }
+}
+
+/// Counts a try of an effect by what came of it.
+fn count(effect: &'static str, result: &'static str) {
+    metrics::counter!("deckhand_effects_total", "effect" => effect, "result" => result)
+        .increment(1);
 }

@@ -5,7 +5,7 @@ mod giving_up;
 mod opening;
 mod pressing;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde::de::DeserializeOwned;
 use tracing::info;
@@ -22,7 +22,9 @@ use crate::{
         incoming::{Author, Incoming},
         message::Message,
     },
-    github, linear, slack,
+    github,
+    heartbeat::Heartbeat,
+    linear, slack,
     store::{
         Store, StoreError,
         inbox::{Delivery, Next, Source},
@@ -39,6 +41,9 @@ pub(super) use giving_up::RETRY_AFTER_MAX;
 use giving_up::Trouble;
 use opening::Request;
 
+/// How long a step may wait for platforms: a few calls, each of which ends by itself. A platform that does not answer is no
+/// worker that hangs.
+const ASKS_WITHIN: Duration = Duration::from_mins(1);
 /// The most tasks that `list` shows.
 const LIST_MAX: u32 = 10;
 /// The name of the network policy in force; part of what is approved.
@@ -123,7 +128,8 @@ impl Dispatch {
     }
 
     /// Handles the oldest delivery that is due, and promises the machine to whoever waits for it.
-    pub async fn step(&self) -> Result<Step, StoreError> {
+    pub async fn step(&self, beat: &Heartbeat) -> Result<Step, StoreError> {
+        beat.round();
         let now = self.clock.now();
         let delivery = match self.store.next_delivery(now).await? {
             Some(Next::Delivery(delivery)) => delivery,
@@ -133,6 +139,7 @@ impl Dispatch {
             }
             None => return self.grant(now).await,
         };
+        beat.back_in(ASKS_WITHIN);
         match self.transition(&delivery, now).await {
             Ok(transition) => match self
                 .store

@@ -6,14 +6,18 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::Context;
-use crate::store::{StoreError, leases::RENEWED_EVERY};
+use crate::{
+    heartbeat::{Heartbeat, Worker},
+    store::{StoreError, leases::RENEWED_EVERY},
+};
 
 /// How often runs that nobody watches any more are looked for.
 const TAKEN_OVER_EVERY: Duration = RENEWED_EVERY;
 
 /// Renews leases until `stop`. What is finished behind that takes less time than a lease.
 pub async fn keep(context: Context, stop: CancellationToken) {
-    while !paused(RENEWED_EVERY, &stop).await {
+    let beat = context.heartbeats.of(Worker::Leases);
+    while !paused(RENEWED_EVERY, &beat, &stop).await {
         if let Err(error) = renew(&context).await {
             warn!(
                 error = &error as &dyn std::error::Error,
@@ -37,7 +41,8 @@ pub async fn renew(context: &Context) -> Result<(), StoreError> {
 
 /// Takes over runs whose process is gone, until `stop`.
 pub async fn take_over(context: Context, stop: CancellationToken) {
-    while !paused(TAKEN_OVER_EVERY, &stop).await {
+    let beat = context.heartbeats.of(Worker::Runs);
+    while !paused(TAKEN_OVER_EVERY, &beat, &stop).await {
         if let Err(error) = context.runs.take_up(&context).await {
             warn!(
                 error = &error as &dyn std::error::Error,
@@ -47,9 +52,13 @@ pub async fn take_over(context: Context, stop: CancellationToken) {
     }
 }
 
-async fn paused(pause: Duration, stop: &CancellationToken) -> bool {
+async fn paused(pause: Duration, beat: &Heartbeat, stop: &CancellationToken) -> bool {
+    beat.back_in(pause);
     tokio::select! {
-        () = tokio::time::sleep(pause) => false,
+        () = tokio::time::sleep(pause) => {
+            beat.round();
+            false
+        }
         () = stop.cancelled() => true,
     }
 }

@@ -40,6 +40,7 @@ use crate::{
     config::Config,
     domain::{RunNumber, TaskId},
     github::{ForgeError, Github},
+    heartbeat::Heartbeats,
     redact::{Redactor, Sought},
     store::{Store, StoreError, inbox::NewDelivery, runs::LogKind},
     surface::SurfaceError,
@@ -71,6 +72,8 @@ pub struct Context {
     pub clock: Clock,
     /// Wakes the workers.
     pub wake: Wake,
+    /// The workers' signs of life.
+    pub heartbeats: Heartbeats,
     /// Takes secrets out of everything that leaves or is kept.
     pub redactor: Redactor,
 }

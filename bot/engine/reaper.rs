@@ -13,11 +13,15 @@ use crate::{
         kept::Kept,
         task::{State, Task},
     },
+    heartbeat::Worker,
     store::{StoreError, runs::StoredRun},
 };
 
 /// How often it looks.
 const EVERY: Duration = Duration::from_secs(30);
+
+/// How long a round may take: the engine is asked about every sandbox, and ends what is left.
+const ROUND_WITHIN: Duration = Duration::from_mins(2);
 
 /// The label that names the task of a container or volume.
 pub(super) const TASK_LABEL: &str = "deckhand.task";
@@ -37,7 +41,9 @@ const FOLDERS: [(&str, TaskOf); 2] = [
 pub async fn run(context: Context, stop: CancellationToken) {
     let mut sweeps = Sweeps::default();
     let mut failed = 0;
+    let beat = context.heartbeats.of(Worker::Reaper);
     loop {
+        beat.back_in(ROUND_WITHIN);
         if let Err(fault) = step(&context).await {
             failed += 1;
             warn!(?fault, failed, "the reaper could not do its round");
@@ -51,6 +57,7 @@ pub async fn run(context: Context, stop: CancellationToken) {
             0 => EVERY,
             tries => pause_before_try(tries, EVERY),
         };
+        beat.back_in(pause);
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = context.wake.wait_left_over() => {}

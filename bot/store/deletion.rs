@@ -165,6 +165,7 @@ async fn remove_rows(transaction: &mut Unit, task: &Task) -> Result<(), StoreErr
         "DELETE FROM run_log WHERE task = $1",
         "DELETE FROM runs WHERE task = $1",
         "DELETE FROM posts WHERE task = $1",
+        "DELETE FROM milestones WHERE task = $1",
         "DELETE FROM outbox WHERE task = $1",
         "DELETE FROM network_grants WHERE task = $1",
         "DELETE FROM tasks WHERE id = $1",

@@ -27,6 +27,15 @@ pub enum Source {
 }
 
 impl Source {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Slack,
+        Self::Linear,
+        Self::Github,
+        Self::Work,
+        Self::CommandLine,
+    ];
+
     /// Its name in the database and in counters.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -40,15 +49,7 @@ impl Source {
     }
 
     fn named(name: &str) -> Option<Self> {
-        [
-            Self::Slack,
-            Self::Linear,
-            Self::Github,
-            Self::Work,
-            Self::CommandLine,
-        ]
-        .into_iter()
-        .find(|source| source.name() == name)
+        Self::ALL.into_iter().find(|source| source.name() == name)
     }
 }
 

@@ -6,9 +6,11 @@
 //! - [`grants`]: what people decided about hosts
 //! - [`inbox`]: deliveries, stored before they are answered
 //! - [`leases`]: who has what in hand
+//! - [`milestones`]: how long people wait for what a task reaches
 //! - [`outbox`]: effects, done one after the other in each lane
 //! - [`tasks`]: tasks, and the one transaction that moves them
 //! - [`posts`]: where on a surface each thing stands
+//! - [`queues`]: what waits, by kind
 //! - [`runs`]: runs and what they did
 //! - [`vault`]: secrets that have to be kept, sealed
 
@@ -21,8 +23,10 @@ pub mod grants;
 pub mod inbox;
 mod intake;
 pub mod leases;
+pub mod milestones;
 pub mod outbox;
 pub mod posts;
+pub mod queues;
 pub mod runs;
 pub mod tasks;
 pub mod vault;

@@ -2,7 +2,7 @@
 
 use super::{
     Store, StoreError,
-    database::{document, query},
+    database::{Query, document, query},
     dialect,
     leases::{Table, Ticket, lease_until},
     moment,
@@ -42,6 +42,14 @@ pub enum Taken {
     },
 }
 
+/// Marks an effect as done, where it is still in this hand.
+pub(super) fn done(id: &Ticket, now: Timestamp) -> Query {
+    query("UPDATE outbox SET state = 'done', done_ms = $2, error = NULL WHERE id = $1 AND state = 'leased' AND token = $3")
+        .bind(&id.id)
+        .bind(now.0)
+        .bind(id.token)
+}
+
 impl Store {
     /// Takes the oldest effect that is due and has no older one open in its lane. It is this caller's for a lease.
     pub async fn claim_effect(&self, now: Timestamp) -> Result<Option<Taken>, StoreError> {
@@ -76,24 +84,7 @@ impl Store {
 
     /// Marks an effect as done.
     pub async fn effect_done(&self, id: &Ticket, now: Timestamp) -> Result<(), StoreError> {
-        self.end_effect(id, "done", now, None).await
-    }
-
-    async fn end_effect(
-        &self,
-        id: &Ticket,
-        state: &str,
-        now: Timestamp,
-        error: Option<&str>,
-    ) -> Result<(), StoreError> {
-        query("UPDATE outbox SET state = $2, done_ms = $3, error = $4 WHERE id = $1 AND state = 'leased' AND token = $5")
-            .bind(&id.id)
-            .bind(state)
-            .bind(now.0)
-            .bind(error)
-            .bind(id.token)
-            .execute(self.database.writing())
-            .await?;
+        done(id, now).execute(self.database.writing()).await?;
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use super::{
     database::{Row, Unit, document, query},
     dialect, fresh_id,
     leases::Ticket,
+    milestones,
     posts::REQUEST_SLOT,
 };
 use crate::domain::{
@@ -222,6 +223,7 @@ impl Store {
             return Err(StoreError::Conflict);
         }
         if let Some(stored) = &transition.task {
+            milestones::pass(&mut transaction, stored, &transition.delivery, now).await?;
             save(&mut transaction, stored, now).await?;
         }
         let task = transition

@@ -15,6 +15,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use self::outcome::Outcome;
+pub(super) use self::outcome::begin_to_count;
 use super::Web;
 use crate::{
     github, linear,

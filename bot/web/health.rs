@@ -1,8 +1,11 @@
-//! Whether the process lives, whether it can work, and how much it has done.
+//! Whether the process lives, and whether it can work.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -12,12 +15,13 @@ use axum::{
 };
 
 use super::Web;
-use crate::domain::Timestamp;
 
 /// From when on an effect that waits is called late, in seconds.
 const LATE_SECONDS: i64 = 120;
+/// How long the database may take for a write before it is said not to take one.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(5);
 
-/// What the workers say of themselves.
+/// What is known of this process beside its workers' signs of life.
 #[derive(Debug, Clone, Default)]
 pub struct Health {
     draining: Arc<AtomicBool>,
@@ -53,7 +57,8 @@ pub async fn alive() -> &'static str {
     "alive\n"
 }
 
-/// `/readyz`: the database takes a write, the engine answers, Slack can be heard, and nothing is being shut down.
+/// `/readyz`: the database takes a write, the engine answers, every worker makes its rounds, Slack can be heard, and nothing
+/// is being shut down.
 pub async fn ready(State(web): State<Web>) -> Response {
     let mut problems = Vec::new();
     if web.health.draining.load(Ordering::Relaxed) {
@@ -62,9 +67,11 @@ pub async fn ready(State(web): State<Web>) -> Response {
     if !web.health.engine_answers.load(Ordering::Relaxed) {
         problems.push("the container engine does not answer".to_owned());
     }
-    if !web.store.is_writable().await {
+    let written = tokio::time::timeout(WRITTEN_WITHIN, web.store.is_writable()).await;
+    if !written.unwrap_or(false) {
         problems.push("the database does not take a write".to_owned());
     }
+    problems.extend(web.heartbeats.troubles(Instant::now()));
     let mut notes = Vec::new();
     if let Some(sockets) = web.sockets.as_ref().filter(|sockets| sockets.open() == 0) {
         let trouble = sockets.trouble();
@@ -116,48 +123,55 @@ pub async fn ready(State(web): State<Web>) -> Response {
     (status, told).into_response()
 }
 
-/// `/metrics`: counters and gauges for Prometheus.
-pub async fn metrics(State(web): State<Web>) -> Response {
-    let now = web.clock.now();
-    if let (Ok((inbox, inbox_oldest)), Ok((outbox, outbox_oldest))) = (
-        web.store.inbox_depth().await,
-        web.store.outbox_depth().await,
-    ) {
-        gauge("deckhand_inbox_depth", "", inbox);
-        gauge("deckhand_inbox_oldest_seconds", "", age(now, inbox_oldest));
-        gauge("deckhand_outbox_depth", "", outbox);
-        gauge(
-            "deckhand_outbox_oldest_seconds",
-            "",
-            age(now, outbox_oldest),
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{heartbeat::Worker, web::socket::tests::doors};
+
+    async fn told(web: &Web) -> (StatusCode, String) {
+        let answer = ready(State(web.clone())).await;
+        let status = answer.status();
+        let body = axum::body::to_bytes(answer.into_body(), 1 << 16).await;
+        (status, String::from_utf8(body.unwrap().to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_hangs_is_named_and_makes_the_process_unready() {
+        let folder = tempfile::tempdir().unwrap();
+        let web = doors(&folder).await;
+        web.health.engine(true);
+        let (deliver, reaper) = (
+            web.heartbeats.of(Worker::Deliver),
+            web.heartbeats.of(Worker::Reaper),
         );
+        reaper.back_in(Duration::from_secs(30));
+        let (status, words) = told(&web).await;
+        assert_eq!(
+            (status, words.as_str()),
+            (StatusCode::OK, "ready\noldest effect: 0 s\n")
+        );
+        let long_ago = Instant::now().checked_sub(Duration::from_secs(17)).unwrap();
+        deliver.sign(long_ago, Duration::ZERO);
+        reaper.sign(long_ago, Duration::from_secs(30));
+        let (status, words) = told(&web).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        let first = "the worker that does what is to be done has made no round for 17 s";
+        assert_eq!(words.lines().next(), Some(first));
+        deliver.round();
+        assert_eq!(told(&web).await.0, StatusCode::OK);
     }
-    if let Some(sockets) = &web.sockets {
-        gauge("deckhand_slack_connections", "", sockets.open().into());
-    }
-    if let Ok((deliveries, effects)) = web.store.given_up().await {
-        gauge("deckhand_inbox_given_up", "", deliveries);
-        gauge("deckhand_outbox_given_up", "", effects);
-    }
-    for (state, number) in web.store.tasks_by_state().await.unwrap_or_default() {
-        gauge("deckhand_tasks", &state, number);
-    }
-    web.metrics.render().into_response()
-}
 
-fn age(now: Timestamp, oldest: Option<Timestamp>) -> i64 {
-    oldest.map_or(0, |oldest| now.milliseconds_since(oldest) / 1_000)
-}
-
-fn gauge(name: &'static str, state: &str, value: i64) {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a gauge is a float; counts are far below its precision"
-    )]
-    let value = value as f64;
-    if state.is_empty() {
-        metrics::gauge!(name).set(value);
-    } else {
-        metrics::gauge!(name, "state" => state.to_owned()).set(value);
+    #[tokio::test]
+    async fn a_database_that_is_gone_makes_the_process_unready() {
+        let folder = tempfile::tempdir().unwrap();
+        let web = doors(&folder).await;
+        web.health.engine(true);
+        web.store.close().await;
+        let (status, words) = told(&web).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(
+            words.starts_with("the database does not take a write\n"),
+            "{words}"
+        );
     }
 }

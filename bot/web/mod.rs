@@ -3,6 +3,7 @@
 mod artifacts;
 pub mod doors;
 pub mod health;
+pub mod metrics;
 pub mod pages;
 pub mod server;
 pub mod socket;
@@ -18,8 +19,8 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tower_http::{limit::RequestBodyLimitLayer, timeout::TimeoutLayer};
 
 use crate::{
-    clock::Clock, config::Config, redact::Redactor, slack::socket::SocketState, store::Store,
-    wake::Wake,
+    clock::Clock, config::Config, heartbeat::Heartbeats, redact::Redactor,
+    slack::socket::SocketState, store::Store, wake::Wake,
 };
 
 /// The largest body that a page reads, in bytes; none needs any.
@@ -40,8 +41,10 @@ pub struct Web {
     pub wake: Wake,
     /// The counters.
     pub metrics: PrometheusHandle,
-    /// Whether the workers run and the engine answers.
+    /// Whether the engine answers, and whether this process is being shut down.
     pub health: health::Health,
+    /// The workers' signs of life.
+    pub heartbeats: Heartbeats,
     /// The connections of Socket Mode, where it is on.
     pub sockets: Option<SocketState>,
     /// Takes secrets out of pages.
@@ -62,7 +65,7 @@ pub fn router(web: Web) -> Router {
     let bounded = Router::new()
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
-        .route("/metrics", get(health::metrics))
+        .route("/metrics", get(metrics::scrape))
         .route("/tasks/{id}", get(pages::task))
         .route("/tasks/{id}/artifacts/{name}", get(pages::artifact))
         .layer(TimeoutLayer::with_status_code(

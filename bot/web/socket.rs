@@ -53,7 +53,7 @@ fn unknown(id: &str, whole: Value) -> NewDelivery {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
     use std::{collections::BTreeMap, sync::Arc};
@@ -75,7 +75,7 @@ mod tests {
     const SECRET: &str = "canary-of-the-signing-secret";
 
     /// A bot's doors with an inbox in this folder, and nothing behind it.
-    async fn doors(folder: &tempfile::TempDir) -> Web {
+    pub(in crate::web) async fn doors(folder: &tempfile::TempDir) -> Web {
         let settings = [
             ("SLACK_BOT_TOKEN", "xoxb-1"),
             ("SLACK_SIGNING_SECRET", SECRET),
@@ -92,6 +92,7 @@ mod tests {
             wake: Wake::default(),
             metrics: PrometheusBuilder::new().build_recorder().handle(),
             health: super::super::health::Health::default(),
+            heartbeats: crate::heartbeat::Heartbeats::default(),
             sockets: None,
             redactor: Redactor::new(Vec::new()).unwrap(),
         }

@@ -20,7 +20,7 @@ pub mod tame;
 mod waiting;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use askama::Template;
 

@@ -24,6 +24,7 @@ mod dead_letters;
 mod deliveries;
 mod doors;
 mod exits;
+mod figures;
 mod following;
 mod held;
 mod keeping;

@@ -3,7 +3,7 @@
 use tracing::{error, warn};
 
 use super::{
-    Deliver,
+    Deliver, count,
     tables::{Missed, in_words, when_missed},
 };
 use crate::{
@@ -35,8 +35,7 @@ impl Deliver {
             what,
             "an effect is put aside unread"
         );
-        metrics::counter!("deckhand_effects_total", "effect" => "unreadable", "result" => "dead")
-            .increment(1);
+        count("unreadable", "dead");
         let told = async {
             let news = match task {
                 Some(task) => self.news(id, task, UNREADABLE, what).await?,

@@ -4,6 +4,7 @@
 
 mod dead_letters;
 mod leases;
+mod milestones;
 mod trouble;
 
 use serde_json::{Value, json};

@@ -31,15 +31,41 @@ pub(super) enum Outcome {
     Unstored(anyhow::Error),
 }
 
+/// The doors, and what can become of a request at them, as they are counted.
+const DOORS: [Source; 3] = [Source::Slack, Source::Linear, Source::Github];
+const RESULTS: [&str; 9] = [
+    "stored",
+    "repeated",
+    "unknown",
+    "unsigned",
+    "stale",
+    "oversized",
+    "slow",
+    "malformed",
+    "unstored",
+];
+
+/// Has every count there from the beginning: a rise from nothing to one would be seen by no alert.
+pub(in crate::web) fn begin_to_count() {
+    for source in DOORS {
+        for result in RESULTS {
+            counter(source, result).increment(0);
+        }
+    }
+}
+
+fn counter(source: Source, result: &'static str) -> metrics::Counter {
+    metrics::counter!("deckhand_deliveries_total", "source" => source.name(), "result" => result)
+}
+
 impl Outcome {
     /// Counts it, logs what is not in order, and answers.
     ///
     /// Only what is stored, or is nothing to be stored, is a success: whatever else it is, the platform may send it again.
     pub(super) fn answer(self, source: Source) -> Response {
-        let source = source.name();
         let (result, status) = self.told();
-        metrics::counter!("deckhand_deliveries_total", "source" => source, "result" => result)
-            .increment(1);
+        counter(source, result).increment(1);
+        let source = source.name();
         match &self {
             Self::Stored | Self::Repeated | Self::Unknown => {}
             Self::Unsigned(reason) | Self::Stale(reason) => {
