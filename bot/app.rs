@@ -21,7 +21,7 @@ use crate::{
         policy_book::PolicyBook,
         reaper,
         roster::Agents,
-        runs::{Runs, tell_of_restart},
+        runs::Runs,
         surfaces::Surfaces,
         tokens::VaultTokens,
         way_out::WayOut,
@@ -173,14 +173,7 @@ impl App {
         } = self;
         let sockets = SocketMode::of(context.config.slack.as_ref())
             .context("Socket Mode cannot be set up")?;
-        context
-            .runs
-            .take_up(&context)
-            .await
-            .context("runs of an earlier process cannot be taken up")?;
-        tell_of_restart(&context)
-            .await
-            .context("tasks of an earlier process cannot be told of the restart")?;
+        let _awake = leases::stay_awake(context.clone());
         let mut workers = JoinSet::new();
         for _ in 0..DISPATCHED_AT_ONCE {
             workers.spawn(dispatch(context.clone(), stop.clone()));

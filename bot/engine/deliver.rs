@@ -2,6 +2,7 @@
 
 mod forms;
 mod giving_up;
+mod stopping;
 mod tables;
 
 use std::{
@@ -11,23 +12,21 @@ use std::{
 };
 
 use futures::future::BoxFuture;
-use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
+use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{
     Context, Fault,
     dispatch::{RETRY_AFTER_MAX, work_delivery},
-    keep, pause_asked_for, pause_before_try, runs,
+    pause_asked_for, pause_before_try,
 };
 use crate::{
     clock::Clock,
     domain::{
-        TaskId,
-        conversation::ConversationId,
+        RunNumber, TaskId,
         effect::{Effect, Mark, Slot},
         event::Event,
-        kept::Kept,
         message::Message,
         network::NetworkGrant,
         task::{State, Task},
@@ -35,7 +34,7 @@ use crate::{
     heartbeat::Worker,
     links,
     store::{
-        outbox::{Claimed, Taken},
+        outbox::{Claimed, From, Taken},
         posts::{Post, REQUEST_SLOT},
         tasks::Stored,
     },
@@ -46,10 +45,6 @@ use tables::{attempts_max, pause_max};
 
 /// The most effects that are done at once.
 const AT_ONCE_MAX: usize = 64;
-/// How long work in hand may take to be broken off by a cancel. It ends where it waits, which is everywhere.
-const BREAK_OFF_WITHIN: Duration = Duration::from_secs(1);
-/// How long the end of everything may take, with what is kept of the work, before the cancel is confirmed without.
-const STOP_WITHIN: Duration = Duration::from_secs(4);
 
 /// Does effects. There is one in a process; clones share everything.
 #[derive(Clone)]
@@ -218,6 +213,7 @@ impl Deliver {
         } else {
             Attempt::First
         };
+        self.still_ours(claimed).await?;
         let conversation = &claimed.conversation;
         match &claimed.effect {
             Effect::Whisper { to, message } => {
@@ -229,16 +225,10 @@ impl Deliver {
                     .await?)
             }
             Effect::Hear { line } => Ok(self.context.surfaces.hear(conversation, line).await?),
-            Effect::Say { slot, message } => {
-                self.say(conversation, self.owner(claimed)?, slot, message, attempt)
-                    .await
-            }
-            Effect::Mark { mark } => self.mark(conversation, self.owner(claimed)?, *mark).await,
+            Effect::Say { slot, message } => self.say(claimed, slot, message, attempt).await,
+            Effect::Mark { mark } => self.mark(claimed, *mark).await,
             Effect::OpenForm { trigger, form } => self.open_form(claimed, trigger, *form).await,
-            Effect::Steer { run, text } => {
-                self.context.runs.steer(self.owner(claimed)?, *run, text);
-                Ok(())
-            }
+            Effect::Steer { run, text } => self.steer(self.owner(claimed)?, *run, text).await,
             Effect::Widen { grant } => self.widen(self.owner(claimed)?, grant).await,
             Effect::StopAll => self.stop_all(claimed).await,
             Effect::ShowPictures { run } => {
@@ -296,6 +286,10 @@ impl Deliver {
 
     async fn do_work_now(&self, claimed: &Claimed, stored: Stored) -> Result<(), Fault> {
         let task = stored.task;
+        if claimed.from == From::AnotherHand {
+            let key = format!("taken-up:{}:{}", claimed.id, claimed.attempts);
+            self.tell(&task, key, Event::TakenUp).await?;
+        }
         match &claimed.effect {
             Effect::Gather => {
                 let event = super::gather::gather(&self.context, &task).await?;
@@ -314,7 +308,9 @@ impl Deliver {
                     .await
             }
             Effect::Publish { run, commit } if task.state.live_run() == Some(*run) => {
-                let event = super::publish::publish(&self.context, &task, *run, commit).await?;
+                let event =
+                    super::publish::publish(&self.context, &task, (*run, commit), &claimed.id)
+                        .await?;
                 self.tell(&task, format!("published:{}", claimed.id), event)
                     .await
             }
@@ -341,12 +337,12 @@ impl Deliver {
 
     async fn say(
         &self,
-        conversation: &ConversationId,
-        task: &TaskId,
+        claimed: &Claimed,
         slot: &Slot,
         message: &Message,
         attempt: Attempt,
     ) -> Result<(), Fault> {
+        let (conversation, task) = (&claimed.conversation, self.owner(claimed)?);
         let words = self.words(message, Some(task))?;
         let post = Post {
             conversation: conversation.clone(),
@@ -355,6 +351,7 @@ impl Deliver {
         };
         let standing = self.context.store.find_post(&post).await?;
         let key = format!("{task}:{slot}");
+        self.still_ours(claimed).await?;
         let reference = self
             .context
             .surfaces
@@ -366,12 +363,8 @@ impl Deliver {
         Ok(())
     }
 
-    async fn mark(
-        &self,
-        conversation: &ConversationId,
-        task: &TaskId,
-        mark: Mark,
-    ) -> Result<(), Fault> {
+    async fn mark(&self, claimed: &Claimed, mark: Mark) -> Result<(), Fault> {
+        let (conversation, task) = (&claimed.conversation, self.owner(claimed)?);
         let post = Post {
             conversation: conversation.clone(),
             slot: REQUEST_SLOT.to_owned(),
@@ -380,57 +373,12 @@ impl Deliver {
         let Some(request) = self.context.store.find_post(&post).await? else {
             return Ok(());
         };
+        self.still_ours(claimed).await?;
         Ok(self
             .context
             .surfaces
             .mark(conversation, &request, mark)
             .await?)
-    }
-
-    async fn stop_all(&self, claimed: &Claimed) -> Result<(), Fault> {
-        let id = self.owner(claimed)?;
-        let until = Instant::now() + STOP_WITHIN;
-        // First what needs nobody's help: no call and no push of the task passes from here on.
-        self.context.way_out.revoke(id);
-        self.break_off(id).await;
-        let stopped = self.context.runs.stop(&self.context, id).await;
-        if let Err(fault) = &stopped {
-            warn!(task = %id, ?fault, "the engine has not confirmed the end of a task; the reaper goes on");
-            self.context.wake.left_over();
-        }
-        let confirmed = stopped.is_ok();
-        let Some(stored) = self.context.store.task(id).await? else {
-            return Ok(());
-        };
-        let spent = runs::spent(&self.context, &stored.task).await?;
-        let kept = match stored.task.state {
-            State::Canceled { .. } => keep::by(&self.context, &stored.task, until).await,
-            // It goes on with what lies in its volume.
-            _ => Kept::Nothing,
-        };
-        self.tell(
-            &stored.task,
-            format!("stopped:{}", claimed.id),
-            Event::Stopped {
-                confirmed,
-                spent,
-                kept,
-            },
-        )
-        .await
-    }
-
-    /// Breaks off the work in hand: a push that is under way is ended, and its credential is given back.
-    async fn break_off(&self, task: &TaskId) {
-        let in_hand = self.in_hand.lock().ok();
-        let Some(in_hand) = in_hand.and_then(|mut in_hand| in_hand.remove(task)) else {
-            return;
-        };
-        in_hand.stop.cancel();
-        let over = tokio::time::timeout(BREAK_OFF_WITHIN, in_hand.over.cancelled()).await;
-        if over.is_err() {
-            warn!(%task, "work in hand is not broken off in time");
-        }
     }
 
     /// Stored first: a sandbox that starts in between reads it, and one that lives is told.
@@ -439,6 +387,23 @@ impl Deliver {
         let live = self.context.way_out.widen(task, grant);
         info!(%task, host = grant.host, live, "a decision about the network is in force");
         Ok(())
+    }
+
+    /// A run that lives and is in nobody's hand, because its process has ended, hears the words once it is taken up again.
+    async fn steer(&self, task: &TaskId, run: RunNumber, text: &str) -> Result<(), Fault> {
+        if self.context.runs.steer(task, run, text) {
+            return Ok(());
+        }
+        let stored = self.context.store.task(task).await?;
+        if stored.is_some_and(|stored| stored.task.state.live_run() == Some(run)) {
+            return Err(Fault::transient("nobody has the run in hand yet"));
+        }
+        Ok(())
+    }
+
+    /// Fails where another process may have the effect by now: what is said or pushed cannot be taken back.
+    async fn still_ours(&self, claimed: &Claimed) -> Result<(), Fault> {
+        self.context.still_ours(&claimed.id).await
     }
 
     fn register(&self, task: &TaskId, work: &InHand) {

@@ -42,7 +42,7 @@ use crate::{
     github::{ForgeError, Github},
     heartbeat::Heartbeats,
     redact::{Redactor, Sought},
-    store::{Store, StoreError, inbox::NewDelivery, runs::LogKind},
+    store::{Store, StoreError, inbox::NewDelivery, leases::Ticket, runs::LogKind},
     surface::SurfaceError,
     wake::Wake,
 };
@@ -100,6 +100,15 @@ impl Context {
         self.store
             .log_run(task, run, kind, &body, self.clock.now())
             .await
+    }
+
+    /// Fails where another process may have an effect by now that this one was at. To be asked just before something leaves
+    /// that cannot be taken back.
+    pub async fn still_ours(&self, effect: &Ticket) -> Result<(), Fault> {
+        if self.store.holds(effect).await? {
+            return Ok(());
+        }
+        Err(Fault::transient("another process has it now"))
     }
 
     /// The folder of a task's quarantined commits.

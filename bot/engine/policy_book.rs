@@ -7,7 +7,7 @@ use std::{
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use deckhand_executors::{
@@ -24,6 +24,8 @@ use crate::{
 
 /// The label in which an image says which hosts its package managers use, separated by commas.
 const REGISTRIES_LABEL: &str = "deckhand.registries";
+/// How long the engine may take to say what an image's label holds.
+const ENGINE_ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 /// The largest policy file, in bytes; a larger one is not even read.
 const FILE_MAX_BYTES: u64 = 1 << 20;
 /// The ports of the web.
@@ -200,10 +202,18 @@ impl PolicyBook {
         if let Some(known) = known(&self.registries) {
             return known;
         }
-        let label = match self.executor.image_label(&image, REGISTRIES_LABEL).await {
-            Ok(label) => label.unwrap_or_default(),
-            Err(error) => {
+        let asked = self.executor.image_label(&image, REGISTRIES_LABEL);
+        let label = match tokio::time::timeout(ENGINE_ANSWERS_WITHIN, asked).await {
+            Ok(Ok(label)) => label.unwrap_or_default(),
+            Ok(Err(error)) => {
                 warn!(image, %error, "the image could not be asked for its registries");
+                return Vec::new();
+            }
+            Err(_) => {
+                warn!(
+                    image,
+                    "the image could not be asked for its registries in time"
+                );
                 return Vec::new();
             }
         };

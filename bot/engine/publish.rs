@@ -15,18 +15,19 @@ use crate::{
     },
     github::{ForgeError, NewPullRequest, PushCredential},
     links,
+    store::leases::Ticket,
     words::{self, CommandLine, PictureLink, PullRequestExtra},
 };
 
 /// The most commands that the pull request's log shows.
 const COMMANDS_MAX: usize = 100;
 
-/// Publishes the commit of a run.
+/// Publishes the commit of a run, by the effect that asks for it.
 pub async fn publish(
     context: &Context,
     task: &Task,
-    run: RunNumber,
-    commit: &CommitId,
+    (run, commit): (RunNumber, &CommitId),
+    effect: &Ticket,
 ) -> Result<Event, Fault> {
     let refused = |problem| Ok(Event::PublishRefused { run, problem });
     let Some(workplace) = &task.workplace else {
@@ -52,9 +53,11 @@ pub async fn publish(
         return refused(PublishProblem::Undecided { paths: undecided });
     }
     let base = base_standing(&ground.mirror, &quarantine, workplace, &head).await?;
-    if let Some(problem) = push(context, task, workplace, &ground, &quarantine, &head).await? {
+    let place = (&ground, &quarantine);
+    if let Some(problem) = push(context, task, workplace, place, &head, effect).await? {
         return refused(problem);
     }
+    context.still_ours(effect).await?;
     let is_plain = context
         .config
         .repository(&workplace.repository)
@@ -86,9 +89,9 @@ async fn push(
     context: &Context,
     task: &Task,
     workplace: &Workplace,
-    ground: &gather::Ground,
-    quarantine: &Quarantine,
+    (ground, quarantine): (&gather::Ground, &Quarantine),
     head: &GitCommit,
+    effect: &Ticket,
 ) -> Result<Option<PublishProblem>, Fault> {
     let branch = BranchName::parse(&task.branch()).map_err(Fault::permanent)?;
     let expected = match &task.pushed {
@@ -109,11 +112,14 @@ async fn push(
         Err(error @ ForgeError::Transient { .. }) => return Err(error.into()),
     };
     let signed_in = credential.as_ref().map(PushCredential::credential);
-    let pushed = quarantine.push(&ground.url, signed_in, &push).await;
+    let pushed = match context.still_ours(effect).await {
+        Ok(()) => Ok(quarantine.push(&ground.url, signed_in, &push).await),
+        Err(fault) => Err(fault),
+    };
     if let Some(credential) = credential {
         credential.give_back().await;
     }
-    match pushed {
+    match pushed? {
         Ok(()) => Ok(None),
         Err(error) => problem_of(error).map(Some),
     }

@@ -61,6 +61,10 @@ pub async fn step(context: &Context) -> Result<(), Fault> {
 async fn keep_fresh(context: &Context) -> Result<(), Fault> {
     for state in AT_WORK {
         for Stored { task, .. } in context.store.tasks_in(state).await? {
+            if context.store.is_elsewhere(&task.id).await? {
+                // Who has it in hand shows it.
+                continue;
+            }
             let links = words::Links {
                 task_url: links::task_url(&context.config, &task.id),
             };

@@ -7,14 +7,14 @@ use std::{
 
 use axum::http::HeaderName;
 use deckhand_executors::egress::{
-    BaseAddress, Credential, CredentialForm, EgressError, EgressHandle, EgressProxy, EgressRecord,
-    Grant, GrantVerdict, Opening, Provider, Way,
+    Awake, BaseAddress, Credential, CredentialForm, EgressError, EgressHandle, EgressProxy,
+    EgressRecord, Grant, GrantVerdict, Opening, Provider, Way,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::policy_book::PolicyBook;
+use super::policy_book::{PolicyBook, as_grants};
 use crate::{
     config::{self, Config, CredentialSetting},
     domain::{
@@ -22,6 +22,7 @@ use crate::{
         network::{NetworkGrant, Verdict},
         specification::RepositoryName,
     },
+    store::{Store, StoreError},
 };
 
 /// The one way out of every sandbox of this installation.
@@ -29,6 +30,8 @@ use crate::{
 pub struct WayOut {
     /// What may be reached.
     pub book: PolicyBook,
+    /// Signs that this process has what it believes to have.
+    pub awake: Awake,
     proxy: EgressProxy,
     bases: Vec<BaseAddress>,
     credentials: Vec<Credential>,
@@ -61,9 +64,11 @@ impl WayOut {
             .iter()
             .map(|(name, setting)| credential(name, setting))
             .collect::<Result<_, _>>()?;
+        let awake = Awake::default();
         Ok(Self {
             book,
-            proxy: EgressProxy::new(way)?,
+            proxy: EgressProxy::new(way)?.minding(awake.clone()),
+            awake,
             bases,
             credentials,
             secret: config.secret.clone(),
@@ -100,6 +105,29 @@ impl WayOut {
         for handle in of_task.filter_map(|way| way.handle.upgrade()) {
             handle.revoke();
         }
+    }
+
+    /// Carries to the live sandboxes of this process what people decided, also where another process heard it.
+    pub async fn refresh(&self, store: &Store) -> Result<(), StoreError> {
+        let open: Vec<_> = {
+            let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            open.iter()
+                .filter_map(|way| {
+                    Some((
+                        way.task.clone(),
+                        way.repository.clone(),
+                        way.handle.upgrade()?,
+                    ))
+                })
+                .collect()
+        };
+        for (task, repository, handle) in open {
+            let decided = store.grants(&repository, Some(&task)).await?;
+            for grant in as_grants(&decided) {
+                handle.grant(&grant);
+            }
+        }
+        Ok(())
     }
 
     /// Carries a decision to the live sandboxes that it is for; says how many there were.

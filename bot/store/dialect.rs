@@ -42,20 +42,24 @@ pub(super) const fn claim_delivery() -> Query {
 }
 
 /// Takes the oldest effect that is due, is in nobody's hand, and has no older one open in its lane: moment, owner, end of
-/// the lease. With several processes, what concerns a task goes to the one that has its run or other work of it in hand:
-/// that one alone can steer it, widen its network and break it off.
+/// the lease, end of a brief one. With several processes, what concerns a task goes to the one that has its run or other
+/// work of it in hand: that one alone can steer it, widen its network and break it off. A cancel does not wait for a process
+/// that does not take it within one and a half seconds.
 pub(super) const fn claim_effect() -> Query {
     macro_rules! claim {
         ($elsewhere:literal, $lock:literal) => {
             concat!(
-                "UPDATE outbox SET state = 'leased', attempts = attempts + 1, owner = $2, token = token + 1, lease_until_ms = $3 WHERE id = (
+                "UPDATE outbox SET state = 'leased', attempts = attempts + 1, owner = $2, token = token + 1,
+                     taken_over = CASE WHEN state = 'leased' THEN 1 ELSE taken_over END,
+                     lease_until_ms = CASE WHEN effect = '{\"effect\":\"stop_all\"}' THEN $4 ELSE $3 END
+                 WHERE id = (
                      SELECT id FROM outbox AS o
                      WHERE ((state = 'ready' AND due_ms <= $1) OR (state = 'leased' AND owner <> $2 AND lease_until_ms <= $1))
                        AND NOT EXISTS (SELECT 1 FROM outbox AS e WHERE e.lane = o.lane AND e.state IN ('ready', 'leased') AND e.id < o.id)",
                 $elsewhere,
                 " ORDER BY id LIMIT 1",
                 $lock,
-                ") RETURNING id, task, conversation, effect, attempts, created_ms, token"
+                ") RETURNING id, task, conversation, effect, attempts, created_ms, token, lease_until_ms, taken_over"
             )
         };
     }
@@ -63,10 +67,11 @@ pub(super) const fn claim_effect() -> Query {
         claim!("", ""),
         claim!(
             "
-                       AND (o.task = '' OR NOT EXISTS (
-                           SELECT 1 FROM outbox AS h WHERE h.task = o.task AND h.state = 'leased' AND h.owner <> $2 AND h.lease_until_ms > $1))
-                       AND (o.task = '' OR NOT EXISTS (
-                           SELECT 1 FROM runs AS r WHERE r.task = o.task AND r.state = 'live' AND r.owner NOT IN ('', $2) AND r.lease_until_ms > $1))",
+                       AND (o.task = '' OR (o.effect = '{\"effect\":\"stop_all\"}' AND o.due_ms <= $1 - 1500) OR (
+                           NOT EXISTS (
+                               SELECT 1 FROM outbox AS h WHERE h.task = o.task AND h.state = 'leased' AND h.owner <> $2 AND h.lease_until_ms > $1)
+                           AND NOT EXISTS (
+                               SELECT 1 FROM runs AS r WHERE r.task = o.task AND r.state = 'live' AND r.owner NOT IN ('', $2) AND r.lease_until_ms > $1)))",
             " FOR UPDATE SKIP LOCKED"
         ),
     )

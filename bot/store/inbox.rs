@@ -6,7 +6,7 @@ use super::{
     Store, StoreError,
     database::{Query, Row, document, query},
     dialect, fresh_id,
-    leases::{Table, Ticket, lease_until},
+    leases::{Lease, Table, Ticket},
     moment,
 };
 use crate::domain::Timestamp;
@@ -156,16 +156,19 @@ impl Store {
         let row = dialect::claim_delivery()
             .bind(now.0)
             .bind(&*self.hands.owner)
-            .bind(lease_until(now))
+            .bind(Lease::Brief.until(now))
             .fetch_optional(self.database.writing())
             .await?;
         row.as_ref().map(|row| self.next(row)).transpose()
     }
 
     fn next(&self, row: &Row) -> Result<Next, StoreError> {
-        let id = self
-            .hands
-            .take(Table::Inbox, row.try_get("id")?, row.try_get("token")?);
+        let id = self.hands.take(
+            Table::Inbox,
+            row.try_get("id")?,
+            row.try_get("token")?,
+            Lease::Brief,
+        );
         let name: &str = row.try_get("source")?;
         let Some(source) = Source::named(name) else {
             let error = format!("this Deckhand knows no source `{name}`");

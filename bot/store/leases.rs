@@ -1,8 +1,11 @@
-//! Leases: whoever takes a delivery, an effect or a run has it for half a minute, and says every ten seconds that it works on.
+//! Leases: whoever takes an effect or a run has it for half a minute, and says every ten seconds that it works on.
 //!
 //! A row that nobody speaks for any more is taken by somebody else, with the next higher number. Whoever had it before may
 //! wake from a pause and still believe in it, so each end of work compares the number in the transaction that it is
 //! stored in, and what was lost is broken off as soon as that is known.
+//!
+//! Deliveries and cancels have brief leases. To take a delivery from somebody who lives costs nothing: what comes of it is
+//! stored in one transaction or not at all. And nobody who cancels waits for half a minute.
 
 use std::{
     collections::HashMap,
@@ -22,6 +25,13 @@ pub const LEASE: Duration = Duration::from_secs(30);
 const LEASE_MS: i64 = 30_000;
 /// How often it is renewed.
 pub const RENEWED_EVERY: Duration = Duration::from_secs(10);
+/// How long the lease of a delivery or of a cancel is, in milliseconds.
+const BRIEF_LEASE_MS: i64 = 2_000;
+/// How often that one is renewed, and how often it is looked whether something was taken away.
+pub const LOOKED_EVERY: Duration = Duration::from_millis(500);
+/// How long after its claim an effect is nobody else's without another look: before anybody takes a task out of the hands
+/// of a process, [`super::dialect::claim_effect`] gives that one more time than this.
+const SURELY_HELD: Duration = Duration::from_secs(1);
 
 /// What this process has in hand. Clones of a store share it.
 #[derive(Debug, Clone)]
@@ -34,6 +44,7 @@ pub(super) struct Hands {
 #[derive(Debug)]
 struct Held {
     token: i64,
+    lease: Lease,
     renewed: Instant,
     lost: CancellationToken,
 }
@@ -45,11 +56,35 @@ pub(super) enum Table {
     Outbox,
 }
 
+/// How long something is in a hand before it has to be renewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lease {
+    /// [`LEASE`].
+    Whole,
+    /// Two seconds.
+    Brief,
+}
+
+impl Lease {
+    /// When one that is taken or renewed now ends.
+    pub(super) const fn until(self, now: Timestamp) -> i64 {
+        now.0
+            + match self {
+                Self::Whole => LEASE_MS,
+                Self::Brief => BRIEF_LEASE_MS,
+            }
+    }
+}
+
+/// What was renewed or looked for: where it lies, which, with which number, for how long.
+type Kept = (Table, String, i64, Lease);
+
 /// The right to a row, for as long as it is held and kept up. It prints as the row's identifier.
 #[derive(Clone)]
 pub struct Ticket {
     pub(super) id: String,
     pub(super) token: i64,
+    taken: Instant,
     lost: CancellationToken,
     /// The last clone takes it out of hand.
     _in_hand: Arc<InHand>,
@@ -70,11 +105,13 @@ impl Hands {
     }
 
     /// Takes a row into hand that was just claimed with this number.
-    pub(super) fn take(&self, table: Table, id: String, token: i64) -> Ticket {
+    pub(super) fn take(&self, table: Table, id: String, token: i64, lease: Lease) -> Ticket {
         let lost = CancellationToken::new();
+        let now = Instant::now();
         let held = Held {
             token,
-            renewed: Instant::now(),
+            lease,
+            renewed: now,
             lost: lost.clone(),
         };
         let key = (table, id.clone());
@@ -84,6 +121,7 @@ impl Hands {
         Ticket {
             id,
             token,
+            taken: now,
             lost,
             _in_hand: Arc::new(InHand {
                 hands: self.clone(),
@@ -97,11 +135,11 @@ impl Hands {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Everything that is in hand: where, which, and with which number.
-    fn all(&self) -> Vec<(Table, String, i64)> {
+    /// Everything that is in hand.
+    fn all(&self) -> Vec<Kept> {
         let held = self.locked();
         let rows = held.iter();
-        rows.map(|((table, id), held)| (*table, id.clone(), held.token))
+        rows.map(|((table, id), held)| (*table, id.clone(), held.token, held.lease))
             .collect()
     }
 
@@ -120,7 +158,7 @@ impl Hands {
         }
     }
 
-    /// What was not renewed for the whole of its lease may be somebody else's by now, whether or not the database can say so.
+    /// What was not renewed for half a minute may be somebody else's by now, whether or not the database can say so.
     fn give_up_the_old(&self) {
         for held in self.locked().values() {
             if held.renewed.elapsed() >= LEASE {
@@ -167,11 +205,6 @@ impl fmt::Debug for Ticket {
     }
 }
 
-/// When a lease that is taken or renewed now ends.
-pub(super) const fn lease_until(now: Timestamp) -> i64 {
-    now.0 + LEASE_MS
-}
-
 impl Store {
     /// Says that everything in hand is still worked on, and sees what was lost. What lies under this process's name and is in
     /// nobody's hand here any more (its end could not be stored) is free again once its lease is over.
@@ -181,22 +214,7 @@ impl Store {
         if !self.database.is_file() {
             self.hands.give_up_the_old();
         }
-        for (table, id, token) in self.hands.all() {
-            let renewed = query(match table {
-                Table::Inbox => {
-                    "UPDATE inbox SET lease_until_ms = $3 WHERE id = $1 AND token = $2 AND state = 'waiting' AND owner <> ''"
-                }
-                Table::Outbox => {
-                    "UPDATE outbox SET lease_until_ms = $3 WHERE id = $1 AND token = $2 AND state = 'leased'"
-                }
-            })
-            .bind(&id)
-            .bind(token)
-            .bind(lease_until(now))
-            .execute(self.database.writing())
-            .await?;
-            self.hands.renewed(table, &id, token, renewed == 1);
-        }
+        self.renew(self.hands.all(), now).await?;
         for statement in [
             "UPDATE inbox SET owner = '' WHERE owner = $1 AND state = 'waiting' AND lease_until_ms <= $2",
             "UPDATE outbox SET state = 'ready' WHERE owner = $1 AND state = 'leased' AND lease_until_ms <= $2",
@@ -210,11 +228,84 @@ impl Store {
         Ok(())
     }
 
+    /// The same for brief leases alone. To be called every [`LOOKED_EVERY`].
+    pub async fn keep_brief_leases(&self, now: Timestamp) -> Result<(), StoreError> {
+        if self.database.is_file() {
+            return Ok(());
+        }
+        let mut brief = self.hands.all();
+        brief.retain(|(.., lease)| *lease == Lease::Brief);
+        self.renew(brief, now).await
+    }
+
+    async fn renew(&self, held: Vec<Kept>, now: Timestamp) -> Result<(), StoreError> {
+        for (table, id, token, lease) in held {
+            let renewed = query(match table {
+                Table::Inbox => {
+                    "UPDATE inbox SET lease_until_ms = $3 WHERE id = $1 AND token = $2 AND state = 'waiting' AND owner <> ''"
+                }
+                Table::Outbox => {
+                    "UPDATE outbox SET lease_until_ms = $3 WHERE id = $1 AND token = $2 AND state = 'leased'"
+                }
+            })
+            .bind(&id)
+            .bind(token)
+            .bind(lease.until(now))
+            .execute(self.database.writing())
+            .await?;
+            self.hands.renewed(table, &id, token, renewed == 1);
+        }
+        Ok(())
+    }
+
+    /// Sees which effects were taken out of the hands of this process, and which of the runs that it watches. To be called
+    /// every [`LOOKED_EVERY`]: nobody waits until a lease is over before they take a task over that is cancelled.
+    pub async fn see_lost(
+        &self,
+        watched: &[(TaskId, RunNumber)],
+    ) -> Result<Vec<(TaskId, RunNumber)>, StoreError> {
+        if self.database.is_file() {
+            return Ok(Vec::new());
+        }
+        let mut held = self.hands.all();
+        held.retain(|(table, ..)| *table == Table::Outbox);
+        if !held.is_empty() {
+            let rows = query("SELECT id, token FROM outbox WHERE state = 'leased' AND owner = $1")
+                .bind(&*self.hands.owner)
+                .fetch_all(self.database.reading())
+                .await?;
+            let ours: HashMap<String, i64> = rows
+                .iter()
+                .map(|row| Ok((row.try_get("id")?, row.try_get("token")?)))
+                .collect::<Result<_, StoreError>>()?;
+            for (table, id, token, _) in held {
+                if ours.get(&id) != Some(&token) {
+                    self.hands.renewed(table, &id, token, false);
+                }
+            }
+        }
+        self.runs_elsewhere(watched).await
+    }
+
+    /// Whether an effect is in the hand of this process still. Who acts on the world by it asks just before: a process that
+    /// was paused does not know that it has lost what it had.
+    pub async fn holds(&self, effect: &Ticket) -> Result<bool, StoreError> {
+        if self.database.is_file() || effect.taken.elapsed() < SURELY_HELD {
+            return Ok(true);
+        }
+        let row = query("SELECT 1 FROM outbox WHERE id = $1 AND token = $2 AND state = 'leased'")
+            .bind(&effect.id)
+            .bind(effect.token)
+            .fetch_optional(self.database.reading())
+            .await?;
+        Ok(row.is_some())
+    }
+
     /// Lets go of everything that lies under this process's name, at its end: nobody has to wait for the leases to run out.
     pub async fn release_leases(&self) -> Result<(), StoreError> {
         for statement in [
             "UPDATE inbox SET owner = '', lease_until_ms = 0, token = token + 1 WHERE owner = $1 AND state = 'waiting'",
-            "UPDATE outbox SET state = 'ready', lease_until_ms = 0, token = token + 1 WHERE owner = $1 AND state = 'leased'",
+            "UPDATE outbox SET state = 'ready', lease_until_ms = 0, token = token + 1, taken_over = 1 WHERE owner = $1 AND state = 'leased'",
             "UPDATE runs SET owner = '', lease_until_ms = 0 WHERE owner = $1 AND state = 'live'",
         ] {
             query(statement)
@@ -233,9 +324,16 @@ impl Store {
     ) -> Result<Vec<(TaskId, RunNumber)>, StoreError> {
         query("UPDATE runs SET lease_until_ms = $2 WHERE owner = $1 AND state = 'live'")
             .bind(&*self.hands.owner)
-            .bind(lease_until(now))
+            .bind(Lease::Whole.until(now))
             .execute(self.database.writing())
             .await?;
+        self.runs_elsewhere(watched).await
+    }
+
+    async fn runs_elsewhere(
+        &self,
+        watched: &[(TaskId, RunNumber)],
+    ) -> Result<Vec<(TaskId, RunNumber)>, StoreError> {
         let mut lost = Vec::new();
         for (task, run) in watched {
             if self.run_is_elsewhere(task, *run).await? {
@@ -245,27 +343,116 @@ impl Store {
         Ok(lost)
     }
 
-    /// Whether a run that lives is watched by another process.
+    /// Whether a run is in the hands of another process, or was when it ended.
     pub async fn run_is_elsewhere(
         &self,
         task: &TaskId,
         run: RunNumber,
     ) -> Result<bool, StoreError> {
-        let row =
-            query("SELECT owner FROM runs WHERE task = $1 AND number = $2 AND state = 'live'")
-                .bind(&task.0)
-                .bind(i64::from(run.0))
-                .fetch_optional(self.database.reading())
-                .await?;
+        let row = query("SELECT owner FROM runs WHERE task = $1 AND number = $2")
+            .bind(&task.0)
+            .bind(i64::from(run.0))
+            .fetch_optional(self.database.reading())
+            .await?;
         let owner = row.map(|row| row.try_get::<String>("owner")).transpose()?;
         Ok(owner.is_some_and(|owner| !owner.is_empty() && *owner != *self.hands.owner))
+    }
+
+    /// Whether a run lives and is in the hands of this process.
+    pub async fn run_is_ours(&self, task: &TaskId, run: RunNumber) -> Result<bool, StoreError> {
+        let row = query(
+            "SELECT 1 FROM runs WHERE task = $1 AND number = $2 AND state = 'live' AND owner = $3",
+        )
+        .bind(&task.0)
+        .bind(i64::from(run.0))
+        .bind(&*self.hands.owner)
+        .fetch_optional(self.database.reading())
+        .await?;
+        Ok(row.is_some())
+    }
+
+    /// Takes every live run of a task into the hands of this process, whoever has it: nothing of it goes on. Says whether
+    /// another process has something of the task in hand.
+    pub async fn take_task(&self, task: &TaskId, now: Timestamp) -> Result<bool, StoreError> {
+        let elsewhere = self.is_elsewhere(task).await?;
+        query("UPDATE runs SET owner = $2, lease_until_ms = $3 WHERE task = $1 AND state = 'live'")
+            .bind(&task.0)
+            .bind(&*self.hands.owner)
+            .bind(Lease::Whole.until(now))
+            .execute(self.database.writing())
+            .await?;
+        Ok(elsewhere)
+    }
+
+    /// Whether another process has a run or an effect of a task in hand.
+    pub async fn is_elsewhere(&self, task: &TaskId) -> Result<bool, StoreError> {
+        if self.database.is_file() {
+            return Ok(false);
+        }
+        let row = query(
+            "SELECT 1 FROM runs WHERE task = $1 AND state = 'live' AND owner NOT IN ('', $2)
+             UNION ALL SELECT 1 FROM outbox WHERE task = $1 AND state = 'leased' AND owner <> $2 LIMIT 1",
+        )
+        .bind(&task.0)
+        .bind(&*self.hands.owner)
+        .fetch_optional(self.database.reading())
+        .await?;
+        Ok(row.is_some())
+    }
+
+    /// Takes the work on a task out of the hands of other processes: it is not gone on with anywhere.
+    pub async fn drop_work_elsewhere(
+        &self,
+        task: &TaskId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        query(
+            "UPDATE outbox SET state = 'dropped', token = token + 1, done_ms = $3, error = 'stopped'
+             WHERE task = $1 AND state = 'leased' AND owner <> $2 AND lane LIKE 'work:%' AND effect <> '{\"effect\":\"release\"}'",
+        )
+        .bind(&task.0)
+        .bind(&*self.hands.owner)
+        .bind(now.0)
+        .execute(self.database.writing())
+        .await?;
+        Ok(())
+    }
+
+    /// Whether another process is saying something of a task.
+    pub async fn is_said_elsewhere(&self, task: &TaskId) -> Result<bool, StoreError> {
+        let row = query(
+            "SELECT 1 FROM outbox WHERE task = $1 AND state = 'leased' AND owner <> $2 AND (lane LIKE 'talk:%' OR lane LIKE 'marks:%') LIMIT 1",
+        )
+        .bind(&task.0)
+        .bind(&*self.hands.owner)
+        .fetch_optional(self.database.reading())
+        .await?;
+        Ok(row.is_some())
+    }
+
+    /// Takes what is said of a task out of the hands of other processes: it is not said any more.
+    pub async fn drop_words_elsewhere(
+        &self,
+        task: &TaskId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        query(
+            "UPDATE outbox SET state = 'dropped', token = token + 1, done_ms = $3, error = 'cancelled'
+             WHERE task = $1 AND state = 'leased' AND owner <> $2 AND (lane LIKE 'talk:%' OR lane LIKE 'marks:%')",
+        )
+        .bind(&task.0)
+        .bind(&*self.hands.owner)
+        .bind(now.0)
+        .execute(self.database.writing())
+        .await?;
+        Ok(())
     }
 
     /// A file has one process that works, so what an earlier one had begun is open again.
     pub(super) async fn take_back_leases(&self) -> Result<(), StoreError> {
         for statement in [
             "UPDATE inbox SET owner = '', lease_until_ms = 0, token = token + 1 WHERE owner <> '' AND state = 'waiting'",
-            "UPDATE outbox SET state = 'ready', lease_until_ms = 0, token = token + 1 WHERE state = 'leased'",
+            "UPDATE outbox SET state = 'ready', lease_until_ms = 0, token = token + 1, taken_over = 1 WHERE state = 'leased'",
             "UPDATE runs SET owner = '', lease_until_ms = 0 WHERE owner <> '' AND state = 'live'",
         ] {
             query(statement).execute(self.database.writing()).await?;

@@ -102,6 +102,12 @@ impl Store {
         })
     }
 
+    /// Whether several processes may work with it.
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
+        !self.database.is_file()
+    }
+
     /// Whether the database takes a write now.
     pub async fn is_writable(&self) -> bool {
         let Ok(mut transaction) = self.begin().await else {

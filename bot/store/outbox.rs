@@ -4,7 +4,7 @@ use super::{
     Store, StoreError,
     database::{Query, document, query},
     dialect,
-    leases::{Table, Ticket, lease_until},
+    leases::{Lease, Table, Ticket},
     moment,
 };
 use crate::domain::{TaskId, Timestamp, conversation::ConversationId, effect::Effect};
@@ -24,6 +24,17 @@ pub struct Claimed {
     pub attempts: i64,
     /// When it was asked for.
     pub created: Timestamp,
+    /// Where it was before.
+    pub from: From,
+}
+
+/// Where an effect was before it was taken out to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// It lay in the outbox.
+    Outbox,
+    /// In the hands of a process that ended, or lost it, in the middle of it.
+    AnotherHand,
 }
 
 /// What was taken out of the outbox.
@@ -56,13 +67,19 @@ impl Store {
         let row = dialect::claim_effect()
             .bind(now.0)
             .bind(&*self.hands.owner)
-            .bind(lease_until(now))
+            .bind(Lease::Whole.until(now))
+            .bind(Lease::Brief.until(now))
             .fetch_optional(self.database.writing())
             .await?;
         let Some(row) = row else { return Ok(None) };
-        let id = self
-            .hands
-            .take(Table::Outbox, row.try_get("id")?, row.try_get("token")?);
+        let until: i64 = row.try_get("lease_until_ms")?;
+        let lease = if until == Lease::Brief.until(now) {
+            Lease::Brief
+        } else {
+            Lease::Whole
+        };
+        let (id, token) = (row.try_get("id")?, row.try_get("token")?);
+        let id = self.hands.take(Table::Outbox, id, token, lease);
         let task: String = row.try_get("task")?;
         let task = (!task.is_empty()).then_some(TaskId(task));
         let effect = match document(&row, "effect")? {
@@ -79,6 +96,10 @@ impl Store {
             effect,
             attempts: row.try_get("attempts")?,
             created: moment(row.try_get("created_ms")?),
+            from: match row.try_get("taken_over")? {
+                0_i64 => From::Outbox,
+                _ => From::AnotherHand,
+            },
         })))
     }
 
@@ -95,7 +116,7 @@ impl Store {
         until: Timestamp,
         error: &str,
     ) -> Result<(), StoreError> {
-        query("UPDATE outbox SET state = 'ready', due_ms = $2, error = $3 WHERE id = $1 AND state = 'leased' AND token = $4")
+        query("UPDATE outbox SET state = 'ready', due_ms = $2, error = $3, taken_over = 0 WHERE id = $1 AND state = 'leased' AND token = $4")
             .bind(&id.id)
             .bind(until.0)
             .bind(error)

@@ -6,7 +6,7 @@ use super::{
     Store, StoreError,
     database::{Row, query},
     fresh_id,
-    leases::lease_until,
+    leases::Lease,
     moment,
 };
 use crate::domain::{RunNumber, TaskId, Timestamp};
@@ -92,7 +92,7 @@ impl Store {
         .bind(&run.sandbox)
         .bind(run.started.0)
         .bind(&*self.hands.owner)
-        .bind(lease_until(run.started))
+        .bind(Lease::Whole.until(run.started))
         .execute(self.database.writing())
         .await?;
         Ok(())
@@ -115,19 +115,23 @@ impl Store {
         Ok(())
     }
 
-    /// Remembers that a run is over.
+    /// Remembers that a run is over, unless another process has it in hand.
     pub async fn close_run(
         &self,
         task: &TaskId,
         number: RunNumber,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        query("UPDATE runs SET state = 'ended', ended_ms = $3 WHERE task = $1 AND number = $2 AND state = 'live'")
-            .bind(&task.0)
-            .bind(i64::from(number.0))
-            .bind(now.0)
-            .execute(self.database.writing())
-            .await?;
+        query(
+            "UPDATE runs SET state = 'ended', ended_ms = $3
+             WHERE task = $1 AND number = $2 AND state = 'live' AND (owner IN ('', $4) OR lease_until_ms <= $3)",
+        )
+        .bind(&task.0)
+        .bind(i64::from(number.0))
+        .bind(now.0)
+        .bind(&*self.hands.owner)
+        .execute(self.database.writing())
+        .await?;
         Ok(())
     }
 
@@ -139,18 +143,18 @@ impl Store {
         rows.iter().map(stored_run).collect()
     }
 
-    /// Takes every run that lives and that nobody watches any more. One without a stored position is told, and not taken:
-    /// it is started again by its own effect.
+    /// Takes every run that lives and whose process is gone; those of this process are told too, because its watcher may be.
+    /// One without a stored position is told, and not taken: it is started again by its own effect.
     pub async fn claim_runs(&self, now: Timestamp) -> Result<Vec<StoredRun>, StoreError> {
         let rows = query(
             "UPDATE runs SET owner = CASE WHEN resume IS NULL THEN owner ELSE $1 END,
                     lease_until_ms = CASE WHEN resume IS NULL THEN lease_until_ms ELSE $3 END
-             WHERE state = 'live' AND owner <> $1 AND lease_until_ms <= $2
+             WHERE state = 'live' AND (owner = $1 OR lease_until_ms <= $2)
              RETURNING task, number, kind, agent, sandbox, resume, started_ms, ended_ms",
         )
         .bind(&*self.hands.owner)
         .bind(now.0)
-        .bind(lease_until(now))
+        .bind(Lease::Whole.until(now))
         .fetch_all(self.database.writing())
         .await?;
         rows.iter().map(stored_run).collect()
@@ -165,7 +169,8 @@ impl Store {
         rows.iter().map(stored_run).collect()
     }
 
-    /// Writes a line into a run's log.
+    /// Writes a line into a run's log, unless the run is or was another process's. Who works on the task by an effect in
+    /// hand, as a proof does, may write in any case.
     pub async fn log_run(
         &self,
         task: &TaskId,
@@ -174,15 +179,20 @@ impl Store {
         body: &Value,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        query("INSERT INTO run_log (id, task, run, at_ms, kind, body) VALUES ($1, $2, $3, $4, $5, $6)")
-            .bind(fresh_id())
-            .bind(&task.0)
-            .bind(i64::from(run.0))
-            .bind(now.0)
-            .bind(kind.name())
-            .bind(body.to_string())
-            .execute(self.database.writing())
-            .await?;
+        query(
+            "INSERT INTO run_log (id, task, run, at_ms, kind, body) SELECT $1, $2, $3, $4, $5, $6
+             WHERE NOT EXISTS (SELECT 1 FROM runs WHERE task = $2 AND number = $3 AND owner NOT IN ('', $7))
+                OR EXISTS (SELECT 1 FROM outbox WHERE task = $2 AND state = 'leased' AND owner = $7)",
+        )
+        .bind(fresh_id())
+        .bind(&task.0)
+        .bind(i64::from(run.0))
+        .bind(now.0)
+        .bind(kind.name())
+        .bind(body.to_string())
+        .bind(&*self.hands.owner)
+        .execute(self.database.writing())
+        .await?;
         Ok(())
     }
 

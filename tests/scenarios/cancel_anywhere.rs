@@ -103,7 +103,7 @@ async fn while_preparing_by_the_native_stop() {
     let thread = stage.planned(REQUEST).await;
     thread.say("ana", "approve").await.unwrap();
     stage.wait_for_state(&thread, "preparing").await;
-    wait_for_sandbox(&stage, "prepare").await;
+    stage.wait_for_sandbox("prepare").await;
     let asked = Instant::now();
     thread.stop_session("ana").await.unwrap();
     stage.ends_without_a_trace(&thread, asked).await;
@@ -153,7 +153,7 @@ async fn while_checking_from_the_command_line() {
     let thread = stage.planned(REQUEST).await;
     thread.say("ana", "approve").await.unwrap();
     let task = stage.wait_for_state(&thread, "verifying").await;
-    wait_for_sandbox(&stage, "proof").await;
+    stage.wait_for_sandbox("proof").await;
     let asked = Instant::now();
     let body = serde_json::to_value(Order::Cancel {
         task: task.id.clone(),
@@ -225,7 +225,7 @@ async fn while_the_engine_hangs_it_is_confirmed_and_the_rest_goes_when_the_engin
     let thread = stage.planned(REQUEST).await;
     thread.say("ana", "approve").await.unwrap();
     stage.wait_for_state(&thread, "running").await;
-    wait_for_sandbox(&stage, "run-2").await;
+    stage.wait_for_sandbox("run-2").await;
     let sandbox = stage.sandboxes().await.remove(0);
     gate.close();
     let asked = Instant::now();
@@ -245,21 +245,4 @@ async fn while_the_engine_hangs_it_is_confirmed_and_the_rest_goes_when_the_engin
     assert_eq!(stage.models.request_count(), calls);
     assert!(stage.context.executor.volumes().await.unwrap().is_empty());
     stage.close().await;
-}
-
-async fn wait_for_sandbox(stage: &Stage, part: &str) {
-    let begun = Instant::now();
-    while !stage
-        .sandboxes()
-        .await
-        .iter()
-        .any(|name| name.contains(part))
-    {
-        assert!(
-            begun.elapsed() < PATIENCE,
-            "there is no sandbox of {part}: {:?}",
-            stage.sandboxes().await
-        );
-        tokio::time::sleep(crate::harness::LOOK_EVERY).await;
-    }
 }

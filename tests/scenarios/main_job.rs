@@ -5,11 +5,23 @@ use deckhand_world::{
     slack::{Message, On, Thread},
 };
 
-use crate::harness::{CHANNEL, MODEL_KEY, PATIENCE, REQUEST, Stage};
+use crate::harness::{CHANNEL, Database, MODEL_KEY, PATIENCE, Props, REQUEST, Stage};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mention_becomes_a_proved_pull_request() {
-    let stage = Stage::open().await;
+    the_whole_job(Stage::open().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mention_becomes_a_proved_pull_request_on_a_database_server() {
+    let props = Props {
+        database: Database::Server,
+        ..Props::default()
+    };
+    the_whole_job(Stage::open_with(props).await).await;
+}
+
+async fn the_whole_job(stage: Stage) {
     let thread = stage
         .slack
         .say(

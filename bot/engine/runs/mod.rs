@@ -16,10 +16,7 @@ use std::{
     time::Duration,
 };
 
-use deckhand_executors::{
-    SandboxName, egress,
-    sandbox::{Condition, End},
-};
+use deckhand_executors::{SandboxName, egress};
 use futures::future::try_join_all;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -39,7 +36,6 @@ use crate::{
 use supervise::Hold;
 
 pub use sandbox::{image_of, labels, limits, runtime};
-pub use taking_up::tell_of_restart;
 pub use ways::{checks_reach_something, proof_network};
 
 /// The most words that may wait to steer a run.
@@ -100,9 +96,11 @@ impl Runs {
         assignment: &Assignment,
     ) -> Result<(), Fault> {
         if self.is_live(&task.id, run) {
-            return Ok(());
+            return self.tell_started(context, task, run).await;
         }
-        let _starting = self.begin(&task.id, run);
+        let Some(_starting) = self.begin(&task.id, run) else {
+            return Err(Fault::transient("the run is being taken up"));
+        };
         let now = context.clock.now();
         let kind = serde_json::to_string(assignment).map_err(Fault::permanent)?;
         let stored = StoredRun {
@@ -116,8 +114,18 @@ impl Runs {
             ended: None,
         };
         context.store.open_run(&stored).await?;
+        // The process that had started it may have ended before it could say so.
+        let known = context.store.runs_of(&task.id).await?;
+        let has_begun = |known: &&StoredRun| {
+            known.number == run && known.ended.is_none() && known.resume.is_some()
+        };
+        if let Some(known) = known.iter().find(has_begun) {
+            self.tell_started(context, task, run).await?;
+            return Ok(self.go_on(context, task, known).await?);
+        }
         let (failure, usage) = match supervise::start(context, task, run, assignment).await {
             Ok(supervise::Started::Working(prepared)) => {
+                self.tell_started(context, task, run).await?;
                 self.hold(context, task, run, Hold::Prepared(prepared));
                 return Ok(());
             }
@@ -133,6 +141,18 @@ impl Runs {
             ..Ending::default()
         };
         self.end(context, task, run, ending).await
+    }
+
+    /// Tells the task that its run works. It is told once, by whoever comes first.
+    async fn tell_started(
+        &self,
+        context: &Context,
+        task: &Task,
+        run: RunNumber,
+    ) -> Result<(), Fault> {
+        let key = format!("run:{}:{run}:started", task.id);
+        let started = work_delivery(task, key, Event::RunStarted { run });
+        Ok(context.accept(started).await?)
     }
 
     fn hold(&self, context: &Context, task: &Task, run: RunNumber, hold: Hold) {
@@ -255,12 +275,17 @@ impl Runs {
         }
     }
 
-    /// Interrupts the agent with words. A run that is over has no use for them.
-    pub fn steer(&self, task: &TaskId, run: RunNumber, text: &str) {
-        let Ok(live) = self.live.lock() else { return };
-        if let Some(live) = live.get(task).filter(|live| live.run == run) {
-            let _ = live.steer.try_send(text.to_owned());
-        }
+    /// Interrupts the agent with words. Says whether the run is in hand; one that is over has no use for them.
+    #[must_use]
+    pub fn steer(&self, task: &TaskId, run: RunNumber, text: &str) -> bool {
+        let Ok(live) = self.live.lock() else {
+            return false;
+        };
+        let Some(live) = live.get(task).filter(|live| live.run == run) else {
+            return false;
+        };
+        let _ = live.steer.try_send(text.to_owned());
+        true
     }
 
     /// Takes from a task's runs what they could still do by themselves: they reach no model and no host any more, and their
@@ -287,6 +312,7 @@ impl Runs {
             }
         };
         let (in_engine, ()) = tokio::join!(in_engine, silent);
+        context.store.take_task(task, context.clock.now()).await?;
         for run in known {
             context
                 .store
@@ -320,24 +346,16 @@ impl Runs {
         Ok(())
     }
 
-    fn begin(&self, task: &TaskId, run: RunNumber) -> Starting {
+    /// Takes a run into hand that is nobody's here. None where it is watched, or somebody is at it.
+    fn begin(&self, task: &TaskId, run: RunNumber) -> Option<Starting> {
         let which = (task.clone(), run);
-        if let Ok(mut starting) = self.starting.lock() {
-            starting.insert(which.clone());
-        }
-        Starting {
+        let is_free = self.starting.lock().ok()?.insert(which.clone());
+        let begun = is_free.then(|| Starting {
             starting: Arc::clone(&self.starting),
             which,
-        }
-    }
-
-    fn is_in_hand(&self, task: &TaskId, run: RunNumber) -> bool {
-        let which = (task.clone(), run);
-        let starts = self
-            .starting
-            .lock()
-            .is_ok_and(|starting| starting.contains(&which));
-        starts || self.is_live(task, run)
+        });
+        // It may have been taken into hand just before.
+        begun.filter(|_| !self.is_live(task, run))
     }
 
     /// The runs that this process watches.
@@ -448,28 +466,4 @@ async fn remove_sockets(context: &Context, task: &TaskId, part: &str) {
     let folder = sandbox::socket_folder(context, task, part);
     // What is gone is what was wanted; what stays is a key that nobody trusts any more.
     let _ = tokio::task::spawn_blocking(move || egress::remove_run(&folder)).await;
-}
-
-/// How a sandbox ended, in words that the task understands.
-fn died(condition: &Condition, detail: String) -> RunFailure {
-    let by = match condition {
-        Condition::Ended { by, .. } => *by,
-        Condition::Running => End::Itself,
-        Condition::Absent => return RunFailure::SandboxLost,
-    };
-    match by {
-        End::Itself | End::OutOfMemory => RunFailure::Died {
-            detail,
-            out_of_memory: by == End::OutOfMemory,
-        },
-        End::DiskFull { limit_bytes } => RunFailure::OutOfDisk {
-            wall: DiskWall::Bytes { limit: limit_bytes },
-        },
-        End::TooManyFiles { limit } => RunFailure::OutOfDisk {
-            wall: DiskWall::Files { limit },
-        },
-        End::HostDiskLow => RunFailure::OutOfDisk {
-            wall: DiskWall::Host,
-        },
-    }
 }

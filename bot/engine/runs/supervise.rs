@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::{Context, died, sandbox, tools};
+use super::{Context, sandbox, tools};
 use crate::{
     domain::{
         RunNumber,
@@ -43,7 +43,7 @@ pub use keep::{Hold, keep};
 pub use stance::{Detached, Prepared};
 pub use start::{Started, open_again, start, usage_before};
 
-use ending::{end, failure_of};
+use ending::{died, end, failure_of};
 use progress::Reporter;
 use pulse::{Beat, Pulse};
 use stance::{Resume, SessionHandle, mark, resume, resume_of};
@@ -179,7 +179,7 @@ impl<'a> Watcher<'a> {
             Hold::Prepared(prepared) => (&prepared.assignment, prepared.started, false),
             Hold::Detached(detached) => (&detached.assignment, detached.started, true),
         };
-        let mut reporter = Reporter::new(context, task, assignment, started);
+        let mut reporter = Reporter::new(context, (task, run), assignment, started);
         if is_taken_up {
             reporter.taken_up();
         }

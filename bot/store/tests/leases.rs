@@ -3,6 +3,9 @@
 use super::*;
 use crate::store::leases::LEASE;
 
+/// How long a brief lease is, in milliseconds.
+const BRIEF_MS: i64 = 2_000;
+
 /// Two processes on one server.
 async fn two() -> (Store, Store) {
     let address = deckhand_world::postgres::fresh_database().await.unwrap();
@@ -16,9 +19,13 @@ fn leases_later(number: i64) -> Timestamp {
 }
 
 async fn insert_effect(store: &Store, id: &str, task: &str, lane: &str) {
-    let effect = serde_json::to_string(&Effect::Mark {
+    let mark = Effect::Mark {
         mark: Mark::Working,
-    });
+    };
+    insert(store, id, task, lane, &mark).await;
+}
+
+async fn insert(store: &Store, id: &str, task: &str, lane: &str, effect: &Effect) {
     query(
         "INSERT INTO outbox (id, task, conversation, lane, slot, effect, state, attempts, due_ms, created_ms)
          VALUES ($1, $2, 'c:1', $3, '', $4, 'ready', 0, 0, 0)",
@@ -26,7 +33,7 @@ async fn insert_effect(store: &Store, id: &str, task: &str, lane: &str) {
     .bind(id)
     .bind(task)
     .bind(lane)
-    .bind(effect.unwrap())
+    .bind(serde_json::to_string(effect).unwrap())
     .execute(store.database.writing())
     .await
     .unwrap();
@@ -137,10 +144,8 @@ async fn what_is_worked_on_stays_in_its_hand() {
     insert_effect(&one, "1", "", "lane").await;
     let delivery = next(&one, NOW).await.unwrap();
     let effect = taken(&one, NOW).await.unwrap();
-    one.keep_leases(Timestamp(leases_later(1).0 - 1))
-        .await
-        .unwrap();
     let later = leases_later(1);
+    one.keep_leases(Timestamp(later.0 - 1)).await.unwrap();
     assert_eq!(next(&two, later).await, None);
     assert_eq!(taken(&two, later).await, None);
     drop((delivery, effect));
@@ -157,14 +162,15 @@ async fn what_fell_out_of_hand_is_tried_again_after_its_lease() {
         insert_effect(&store, "1", "", "lane").await;
         let delivery = next(&store, NOW).await.unwrap();
         let effect = taken(&store, NOW).await.unwrap();
-        let later = leases_later(1);
+        let (soon, later) = (Timestamp(NOW.0 + BRIEF_MS), leases_later(1));
         store.keep_leases(NOW).await.unwrap();
         drop((delivery, effect));
-        store.keep_leases(Timestamp(later.0 - 1)).await.unwrap();
-        assert_eq!(next(&store, later).await, None);
+        store.keep_leases(Timestamp(soon.0 - 1)).await.unwrap();
+        assert_eq!(next(&store, soon).await, None);
+        store.keep_leases(soon).await.unwrap();
+        assert!(next(&store, soon).await.is_some());
         assert_eq!(taken(&store, later).await, None);
         store.keep_leases(later).await.unwrap();
-        assert!(next(&store, later).await.is_some());
         assert_eq!(taken(&store, later).await.unwrap().attempts, 2);
         store.close().await;
     }
@@ -225,6 +231,8 @@ async fn a_run_whose_process_is_gone_is_taken_over_and_does_not_listen_to_it_any
         .unwrap();
     assert_eq!(one.keep_runs(&mine, leases_later(1)).await.unwrap(), []);
     assert_eq!(two.claim_runs(leases_later(1)).await.unwrap(), []);
+    // Its own process is told of it in any case: its watcher may be lost.
+    assert_eq!(one.claim_runs(leases_later(1)).await.unwrap().len(), 1);
     let taken = two.claim_runs(leases_later(2)).await.unwrap();
     assert_eq!(taken[0].resume, Some(position.clone()));
     assert_eq!(one.claim_runs(leases_later(2)).await.unwrap(), []);
@@ -233,4 +241,117 @@ async fn a_run_whose_process_is_gone_is_taken_over_and_does_not_listen_to_it_any
     one.mark_run(&run.task, run.number, &late).await.unwrap();
     let stored = two.runs_of(&run.task).await.unwrap();
     assert_eq!(stored[0].resume, Some(position));
+    // Neither may it end the run, or write into its log.
+    let log = async |store: &Store, words: &str| {
+        let line = json!(words);
+        let written = store.log_run(&run.task, run.number, LogKind::Text, &line, NOW);
+        written.await.unwrap();
+        let lines = store.log_after(&run.task, "", 9).await.unwrap();
+        lines.last().map(|line| line.body.clone())
+    };
+    let later = Timestamp(leases_later(2).0 + 1);
+    one.close_run(&run.task, run.number, later).await.unwrap();
+    assert_eq!(two.live_runs().await.unwrap().len(), 1);
+    assert_eq!(log(&two, "heard").await, Some(json!("heard")));
+    assert_eq!(log(&one, "late").await, Some(json!("heard")));
+    two.close_run(&run.task, run.number, later).await.unwrap();
+    assert_eq!(two.live_runs().await.unwrap(), []);
+    assert_eq!(log(&one, "later").await, Some(json!("heard")));
+    assert_eq!(one.see_lost(&mine).await.unwrap(), mine);
+    // Who works on the task by an effect may write, whoever had the run.
+    insert_effect(&one, "1", "t", "work").await;
+    let proof = taken_effect(&one, later).await;
+    assert_eq!(log(&one, "proved").await, Some(json!("proved")));
+    drop(proof);
+}
+
+async fn taken_effect(store: &Store, at: Timestamp) -> Claimed {
+    taken(store, at).await.expect("it is there")
+}
+
+#[tokio::test]
+async fn a_cancel_waits_a_moment_for_whoever_has_the_task_and_then_goes_to_anybody() {
+    let (one, two) = two().await;
+    let run = run("t");
+    one.open_run(&run).await.unwrap();
+    insert(&one, "1", "t", "control", &Effect::StopAll).await;
+    insert_effect(&one, "2", "t", "talk").await;
+    // Everything was due at zero.
+    assert_eq!(taken(&two, Timestamp(1_499)).await, None);
+    let cancel = taken(&two, Timestamp(1_500)).await.unwrap();
+    assert_eq!(cancel.id.to_string(), "1");
+    // What is said of the task stays with its process.
+    assert_eq!(taken(&two, Timestamp(1_500)).await, None);
+    // A process that dies in half a cancel does not hold it up.
+    let later = Timestamp(1_500 + BRIEF_MS);
+    let ids = async |store: &Store, at| taken(store, at).await.map(|taken| taken.id.to_string());
+    assert_eq!(ids(&one, Timestamp(later.0 - 1)).await, None);
+    two.keep_brief_leases(Timestamp(1_501)).await.unwrap();
+    assert_eq!(ids(&one, later).await, None);
+    assert_eq!(ids(&one, Timestamp(later.0 + 1)).await, Some("1".into()));
+}
+
+#[tokio::test]
+async fn a_task_that_is_stopped_from_elsewhere_is_out_of_the_hands_of_its_process() {
+    let (one, two) = two().await;
+    let run = run("t");
+    let mine = [(run.task.clone(), run.number)];
+    assert!(!two.take_task(&run.task, NOW).await.unwrap());
+    one.open_run(&run).await.unwrap();
+    let publish = Effect::Publish {
+        run: run.number,
+        commit: CommitId("c".into()),
+    };
+    insert(&one, "1", "t", "work:t", &publish).await;
+    insert_effect(&one, "2", "t", "marks:t").await;
+    let work = taken_effect(&one, NOW).await;
+    let words = taken_effect(&one, NOW).await;
+    assert_eq!(one.see_lost(&mine).await.unwrap(), []);
+    assert!(!one.take_task(&run.task, NOW).await.unwrap());
+
+    assert!(two.take_task(&run.task, NOW).await.unwrap());
+    two.drop_work_elsewhere(&run.task, NOW).await.unwrap();
+    two.close_run(&run.task, run.number, NOW).await.unwrap();
+    assert_eq!(two.live_runs().await.unwrap(), []);
+    assert_eq!(one.see_lost(&mine).await.unwrap(), mine);
+    work.id.lost().await;
+    one.effect_done(&work.id, NOW).await.unwrap();
+    // What it says is waited for, and dropped where it does not end.
+    assert!(two.is_said_elsewhere(&run.task).await.unwrap());
+    two.drop_words_elsewhere(&run.task, NOW).await.unwrap();
+    assert!(!two.is_said_elsewhere(&run.task).await.unwrap());
+    one.see_lost(&[]).await.unwrap();
+    words.id.lost().await;
+    assert_eq!(two.outbox_depth().await.unwrap().0, 0);
+}
+
+#[tokio::test]
+async fn only_what_lay_in_a_hand_is_told_to_be_taken_over() {
+    for Opened {
+        store,
+        address,
+        _folder,
+    } in each_database().await
+    {
+        insert_effect(&store, "1", "", "a").await;
+        insert_effect(&store, "2", "", "b").await;
+        insert_effect(&store, "3", "", "c").await;
+        let begun = taken_effect(&store, NOW).await;
+        let failed = taken_effect(&store, NOW).await;
+        assert_eq!((begun.from, failed.from), (From::Outbox, From::Outbox));
+        store.postpone_effect(&failed.id, NOW, "no").await.unwrap();
+        // As at the end of a process, asked for or not.
+        if address.starts_with("sqlite") {
+            store.take_back_leases().await.unwrap();
+        } else {
+            store.release_leases().await.unwrap();
+        }
+        let mut from = Vec::new();
+        while let Some(claimed) = taken(&store, NOW).await {
+            from.push(claimed.from);
+            store.effect_done(&claimed.id, NOW).await.unwrap();
+        }
+        assert_eq!(from, [From::AnotherHand, From::Outbox, From::Outbox]);
+        store.close().await;
+    }
 }

@@ -16,7 +16,7 @@ use super::{
     fresh_id,
     inbox::{Accepted, Delivery, NewDelivery, Next, Source},
     leases::Ticket,
-    outbox::{Claimed, Taken},
+    outbox::{Claimed, From, Taken},
     posts::Post,
     runs::{LogKind, StoredRun},
     tasks::{AuditEntry, Transition},
@@ -25,7 +25,7 @@ use super::{
 use crate::{
     config::EncryptionKeys,
     domain::{
-        RunNumber, TaskId, Timestamp,
+        CommitId, RunNumber, TaskId, Timestamp,
         conversation::{ConversationId, LineRef, Person, PersonId, Road, Standing},
         effect::{Effect, Mark},
         network::{NetworkDecision, NetworkGrant, Verdict},

@@ -6,7 +6,7 @@
 use std::{
     fs::Permissions,
     io,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{MetadataExt as _, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -104,6 +104,8 @@ pub enum HandoverError {
 #[derive(Debug)]
 pub struct Handover {
     path: PathBuf,
+    /// Which file there is this one's: another process may have put its own in the place.
+    file: Option<(u64, u64)>,
     serving: AbortHandle,
 }
 
@@ -126,6 +128,7 @@ impl Handover {
             path: path.clone(),
             source,
         })?;
+        let file = file_at(&path);
         let closer = Closer::start().map_err(HandoverError::Thread)?;
         let server = Server {
             tools: tools.into(),
@@ -133,17 +136,30 @@ impl Handover {
         };
         let entrance = Entrance::new(listener, &closer);
         let serving = tokio::spawn(serve(entrance, server)).abort_handle();
-        Ok(Self { path, serving })
+        Ok(Self {
+            path,
+            file,
+            serving,
+        })
     }
 }
 
 impl Drop for Handover {
     fn drop(&mut self) {
         self.serving.abort();
+        if file_at(&self.path) != self.file {
+            return;
+        }
         if let Err(error) = std::fs::remove_file(&self.path) {
             tracing::debug!(%error, "the handover's socket is gone already");
         }
     }
+}
+
+/// What tells the file at a path from another one: its disk and its number there.
+fn file_at(path: &Path) -> Option<(u64, u64)> {
+    let known = std::fs::symlink_metadata(path).ok()?;
+    Some((known.dev(), known.ino()))
 }
 
 fn listen(path: &Path) -> io::Result<UnixListener> {
@@ -265,5 +281,24 @@ impl ServerHandler for Server {
             Err(text) => CallToolResult::error(vec![ContentBlock::text(text)]),
         };
         Ok(result.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_ends_late_leaves_the_socket_of_the_next_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || Handover::open(folder.path(), Vec::new(), mpsc::channel(1).0).unwrap();
+        let earlier = open();
+        let next = open();
+        drop(earlier);
+        assert!(folder.path().join(SOCKET_NAME).exists());
+        drop(next);
+        assert!(!folder.path().join(SOCKET_NAME).exists());
     }
 }

@@ -8,6 +8,7 @@
 //! listed hosts (`plain`). Each request leaves one [`EgressRecord`], and each refusal says its rule and its reason.
 
 mod authority;
+mod awake;
 mod base_address;
 mod batch;
 mod ciphers;
@@ -54,6 +55,7 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use authority::remove_run;
+pub use awake::{Awake, DOUBTED_AFTER};
 pub use base_address::{ApiKey, BaseAddress};
 pub use credential::{Credential, CredentialForm};
 pub use dial::Way;
@@ -150,6 +152,7 @@ pub struct EgressProxy {
     way: Way,
     trust: Trust,
     issued: Arc<Issued>,
+    awake: Awake,
 }
 
 impl EgressProxy {
@@ -165,7 +168,14 @@ impl EgressProxy {
             way,
             trust: Trust::of_machine(extra)?,
             issued: Arc::default(),
+            awake: Awake::default(),
         })
+    }
+
+    /// The same, and requests wait wherever it is not sure that this process was awake all the time.
+    #[must_use]
+    pub fn minding(self, awake: Awake) -> Self {
+        Self { awake, ..self }
     }
 
     /// Opens a run's way out as `egress.sock` and `transparent.sock` in `run_dir`, which is made when it is missing,
@@ -206,6 +216,7 @@ impl EgressProxy {
         let closed = CancellationToken::new();
         let service = Arc::new(Service {
             gate: Arc::clone(&gate),
+            awake: self.awake.clone(),
             models,
             way: self.way.clone(),
             journal: Arc::clone(&journal),
@@ -489,6 +500,42 @@ mod tests {
         handle.revoke();
         handle.keeper.kill();
         assert!(ask(&run).await.contains("rule=revoked"));
+    }
+
+    #[tokio::test]
+    async fn who_may_have_been_paused_lets_nothing_through_before_that_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("run");
+        let (log, mut records) = mpsc::channel(16);
+        let awake = Awake::default();
+        let proxy = EgressProxy::new(Way::Direct).unwrap();
+        let proxy = proxy.minding(awake.clone());
+        let handle = proxy.open(&run, Opening::new(Phase::Work, log)).unwrap();
+        let ask_in_doubt = || {
+            awake.doubt();
+            let run = run.clone();
+            tokio::spawn(async move { ask(&run).await })
+        };
+        let waited_for = async || {
+            while !awake.is_waited_for() {
+                tokio::task::yield_now().await;
+            }
+        };
+        let asked = ask_in_doubt();
+        waited_for().await;
+        awake.confirm();
+        assert!(asked.await.unwrap().contains("rule=not-listed"));
+        assert_eq!(records.recv().await.unwrap().rule, Rule::NotListed);
+        let asked = ask_in_doubt();
+        waited_for().await;
+        handle.revoke();
+        awake.confirm();
+        // The connection is cut with the way out, with or without a last word.
+        assert!(!asked.await.unwrap().contains("not-listed"));
+        assert_ne!(
+            records.try_recv().map(|record| record.rule).ok(),
+            Some(Rule::NotListed)
+        );
     }
 
     #[tokio::test]

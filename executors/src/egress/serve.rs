@@ -20,6 +20,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    awake::Awake,
     dial::Way,
     gate::{Epoch, Gate, Standing},
     inspect::Inspection,
@@ -52,6 +53,8 @@ const OWN_PORT: u16 = 3128;
 pub struct Service {
     /// What is allowed now.
     pub gate: Arc<Gate>,
+    /// Whether this process may have lost the run while it was paused.
+    pub awake: Awake,
     /// The model providers.
     pub models: Models,
     /// The host's own way to the internet.
@@ -91,8 +94,8 @@ impl Service {
     ) -> Response<Body> {
         let own = is_own(request.uri());
         let phase = match caller.epoch.standing {
-            Standing::Open(phase) => Some(phase),
-            Standing::Revoked => None,
+            Standing::Open(phase) if self.is_ours(&caller).await => Some(phase),
+            Standing::Open(_) | Standing::Revoked => None,
         };
         let tunnels = request.method() == Method::CONNECT;
         let host = if own { None } else { request.uri().authority() };
@@ -121,6 +124,20 @@ impl Service {
             self.models.relay(phase, request, entry).await
         } else {
             plain::fetch(&self, phase, request, entry).await
+        }
+    }
+}
+
+impl Service {
+    /// Whether the run is this process's still. After a pause that has to be found out first.
+    async fn is_ours(&self, caller: &Caller) -> bool {
+        if self.awake.is_sure() {
+            return true;
+        }
+        tokio::select! {
+            biased;
+            () = caller.epoch.over.cancelled() => false,
+            () = self.awake.sure() => true,
         }
     }
 }

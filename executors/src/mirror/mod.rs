@@ -11,6 +11,7 @@ pub(crate) mod trouble;
 
 use std::{
     collections::{BTreeMap, HashMap},
+    fs::{File, TryLockError},
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -36,6 +37,10 @@ const LOOK_TIME: Duration = Duration::from_mins(1);
 const REFERENCES_BYTES: usize = 32 * 1024 * 1024;
 /// The age from which a lock in a mirror is taken for one that a killed process left: git holds them for milliseconds.
 const STALE_LOCK_AGE: Duration = Duration::from_mins(1);
+/// What stands behind the name of a mirror in that of the file whose lock is the turn at it.
+const TURN_ENDING: &str = ".turn";
+/// The pause between two looks whether it is one's turn.
+const TURN_LOOKED_EVERY: Duration = Duration::from_millis(50);
 /// The default branch where the remote names none, by custom.
 const CUSTOMARY_BRANCHES: [&str; 3] = ["main", "master", "trunk"];
 
@@ -70,7 +75,7 @@ impl Mirrors {
     /// Brings the mirror of a repository up to date, and makes it first where there is none. Branches and tags that
     /// are gone from the remote go from the mirror; their objects stay, because sandboxes may borrow them.
     ///
-    /// One refresh of a repository runs at a time; others of the same wait. Dropping the future ends the transfer.
+    /// One refresh of a repository runs at a time, also among processes that share the folder; others of the same wait. Dropping the future ends the transfer.
     pub async fn refresh(
         &self,
         url: &RepositoryUrl,
@@ -79,6 +84,7 @@ impl Mirrors {
         let path = url.mirror_path(&self.root);
         let lock = self.lock_of(&path).await;
         let _turn = lock.lock().await;
+        let _turn_among_processes = turn(&path).await?;
         let remote = look(url, credential).await?;
         make_bare(&path).await?;
         if remote.references != held(&path).await? {
@@ -122,6 +128,27 @@ impl Mirror {
     #[must_use]
     pub fn default_branch(&self) -> &BranchName {
         &self.default_branch
+    }
+}
+
+/// Waits for the turn at a mirror among the processes that share the folder. It ends with the file, also where its process is
+/// killed.
+async fn turn(path: &Path) -> Result<File, MirrorError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(TURN_ENDING);
+    let open = || {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        File::options().create(true).append(true).open(&name)
+    };
+    let file = open().map_err(|error| MirrorError::Other(error.to_string()))?;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(TURN_LOOKED_EVERY).await,
+            Err(TryLockError::Error(error)) => return Err(MirrorError::Other(error.to_string())),
+        }
     }
 }
 

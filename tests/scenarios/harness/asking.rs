@@ -11,6 +11,8 @@ use deckhand_world::{
     slack::{Audience, CallEnding, Message, Thread},
 };
 
+use sqlx::Connection as _;
+
 use super::{LOOK_EVERY, PATIENCE, Stage};
 
 /// The promise: this long after somebody cancels, nothing of the task runs.
@@ -193,30 +195,43 @@ impl Stage {
 
     /// Does to the database what a broken disk or another program would.
     pub async fn damage(&self, statement: &str) {
-        let database = sqlx::SqlitePool::connect(&self.context.config.database_url)
-            .await
-            .unwrap();
         // The statement is a word of the test itself.
-        sqlx::query(sqlx::AssertSqlSafe(statement.to_owned()))
-            .execute(&database)
-            .await
-            .unwrap();
-        database.close().await;
+        let statement = sqlx::AssertSqlSafe(statement.to_owned());
+        let address = &self.context.config.database_url;
+        if self.context.store.is_shared() {
+            let mut database = sqlx::PgConnection::connect(address).await.unwrap();
+            sqlx::query(statement).execute(&mut database).await.unwrap();
+            database.close().await.unwrap();
+        } else {
+            let mut database = sqlx::SqliteConnection::connect(address).await.unwrap();
+            sqlx::query(statement).execute(&mut database).await.unwrap();
+            database.close().await.unwrap();
+        }
     }
 
     /// How many rows a table of the database has.
     pub async fn rows(&self, table: &str) -> i64 {
-        let database = sqlx::SqlitePool::connect(&self.context.config.database_url)
-            .await
-            .unwrap();
-        // The name is a word of the test itself.
-        let count =
-            sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}")))
-                .fetch_one(&database)
-                .await
-                .unwrap();
-        database.close().await;
-        count
+        self.number(&format!("SELECT count(*) FROM {table}")).await
+    }
+
+    /// The number that a statement answers.
+    pub async fn number(&self, statement: &str) -> i64 {
+        // The statement is a word of the test itself.
+        let statement = sqlx::AssertSqlSafe(statement.to_owned());
+        let address = &self.context.config.database_url;
+        if self.context.store.is_shared() {
+            let mut database = sqlx::PgConnection::connect(address).await.unwrap();
+            let found = sqlx::query_scalar(statement).fetch_one(&mut database);
+            let found = found.await.unwrap();
+            database.close().await.unwrap();
+            found
+        } else {
+            let mut database = sqlx::SqliteConnection::connect(address).await.unwrap();
+            let found = sqlx::query_scalar(statement).fetch_one(&mut database);
+            let found = found.await.unwrap();
+            database.close().await.unwrap();
+            found
+        }
     }
 
     /// A cancel was asked for at `asked`: it is confirmed in time, and then nothing comes any more.
@@ -237,8 +252,19 @@ impl Stage {
             );
             tokio::time::sleep(LOOK_EVERY).await;
         }
+        self.nothing_more(thread, async || self.models.resume())
+            .await;
+        assert_eq!(self.task(thread).await.state.name(), "canceled");
+        assert!(
+            self.context.executor.volumes().await.unwrap().is_empty(),
+            "volumes are left"
+        );
+    }
+
+    /// Nothing is said, asked of a model or pushed any more, whatever `happens`.
+    pub async fn nothing_more(&self, thread: &Thread, happens: impl AsyncFnOnce()) {
         let before = (self.said(), self.models.request_count(), self.pushes());
-        self.models.resume();
+        happens().await;
         self.settle().await;
         deckhand::engine::reaper::step(&self.context).await.unwrap();
         // What was under way in the bot comes out no later than the answer to somebody else.
@@ -255,11 +281,6 @@ impl Stage {
             before,
             "something came after the confirmation\n{}",
             thread.render()
-        );
-        assert_eq!(self.task(thread).await.state.name(), "canceled");
-        assert!(
-            self.context.executor.volumes().await.unwrap().is_empty(),
-            "volumes are left"
         );
     }
 

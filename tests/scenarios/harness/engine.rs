@@ -235,6 +235,22 @@ impl Stage {
         String::from_utf8_lossy(&done.output).into_owned()
     }
 
+    /// Waits for a sandbox with this in its name, and says its whole name.
+    pub async fn wait_for_sandbox(&self, part: &str) -> String {
+        let begun = Instant::now();
+        loop {
+            let names = self.sandboxes().await;
+            if let Some(name) = names.iter().find(|name| name.contains(part)) {
+                return name.clone();
+            }
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "there is no sandbox of {part}: {names:?}"
+            );
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
     /// Waits until the agent of a thread's task has made a file in its sandbox.
     pub async fn wait_for_file(&self, thread: &Thread, path: &str) {
         self.wait_for_state(thread, "running").await;

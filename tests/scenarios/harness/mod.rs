@@ -7,6 +7,7 @@ pub mod gateway;
 pub mod planted;
 pub mod program;
 pub mod remote;
+pub mod replica;
 pub mod scripts;
 
 use std::{
@@ -72,6 +73,8 @@ pub struct Stage {
     /// Cancelled to kill the program of a stage.
     crash: CancellationToken,
     running: JoinHandle<anyhow::Result<()>>,
+    /// The number of the program's process, where it is one.
+    process: Option<u32>,
     folder: tempfile::TempDir,
 }
 
@@ -92,6 +95,27 @@ pub struct Props {
     pub bot: Bot,
     /// How Slack reaches the bot.
     pub doors: SlackDoors,
+    /// Which database the bot has.
+    pub database: Database,
+}
+
+/// Which database a bot has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Database {
+    /// SQLite: a file in its folder.
+    File,
+    /// PostgreSQL: a fresh database on the server of the tests.
+    Server,
+}
+
+impl Default for Database {
+    /// A file, and a server where `DECKHAND_TEST_DATABASE` is `postgres`: every story can be told so.
+    fn default() -> Self {
+        match std::env::var("DECKHAND_TEST_DATABASE").as_deref() {
+            Ok("postgres") => Self::Server,
+            _ => Self::File,
+        }
+    }
 }
 
 /// How Slack reaches the bot.
@@ -220,12 +244,22 @@ impl Stage {
         if props.doors == SlackDoors::Socket {
             variables.remove("SLACK_SIGNING_SECRET");
         }
+        if props.database == Database::Server {
+            let address = deckhand_world::postgres::fresh_database().await.unwrap();
+            variables.insert("DECKHAND_DATABASE_URL".to_owned(), address);
+        }
         for (name, value) in props.settings {
             variables.insert(name.to_owned(), value);
         }
         let sweep = engine::Sweep::of(&variables["DECKHAND_INSTANCE"]);
         let crash = CancellationToken::new();
-        let (context, running, stop, clock) = start(
+        let Begun {
+            context,
+            running,
+            stop,
+            clock,
+            process,
+        } = start(
             &variables,
             &props.file,
             (props.image, props.bot, &crash),
@@ -246,6 +280,7 @@ impl Stage {
             stop,
             crash,
             running,
+            process,
             folder,
         }
     }
@@ -277,7 +312,15 @@ impl Stage {
         self.begin_again().await;
     }
 
-    /// The same with one setting more.
+    /// Stops the bot as a signal does, lets things happen while it ends, and starts another one on the same data.
+    pub async fn ends(&mut self, meanwhile: impl AsyncFnOnce(&Self)) {
+        self.stop.cancel();
+        meanwhile(self).await;
+        (&mut self.running).await.unwrap().unwrap();
+        self.begin_again().await;
+    }
+
+    /// Stops it and starts another one with one setting more.
     pub async fn restart_with(&mut self, variable: &str, value: &str) {
         self.variables.insert(variable.to_owned(), value.to_owned());
         self.restart().await;
@@ -285,17 +328,18 @@ impl Stage {
 
     async fn begin_again(&mut self) {
         let world = (&self.slack, &self.github, self.linear.as_ref());
-        let (context, running, stop, clock) = start(
+        let begun = start(
             &self.variables,
             &self.file,
             (Image::Missing, self.bot, &self.crash),
             world,
         )
         .await;
-        self.context = context;
-        self.running = running;
-        self.stop = stop;
-        self.clock = clock;
+        self.context = begun.context;
+        self.running = begun.running;
+        self.stop = begun.stop;
+        self.clock = begun.clock;
+        self.process = begun.process;
     }
 
     /// What the program wrote into its log so far.
@@ -383,17 +427,21 @@ fn secret(text: &str) -> SecretString {
 /// The platforms that a bot is started beside.
 type World<'a> = (&'a Slack, &'a Github, Option<&'a Linear>);
 
+/// A bot that was started.
+struct Begun {
+    context: Context,
+    running: JoinHandle<anyhow::Result<()>>,
+    stop: CancellationToken,
+    clock: Clock,
+    process: Option<u32>,
+}
+
 async fn start(
     variables: &BTreeMap<String, String>,
     file: &str,
     (image, bot, crash): (Image, Bot, &CancellationToken),
     (slack, github, linear): World<'_>,
-) -> (
-    Context,
-    JoinHandle<anyhow::Result<()>>,
-    CancellationToken,
-    Clock,
-) {
+) -> Begun {
     let config = Config::from_parts(variables, file, "deckhand.toml").unwrap();
     let clock = Clock::default();
     let app = App::build(config, clock.clone()).await.unwrap();
@@ -428,6 +476,7 @@ async fn start(
     }
     let context = app.context().clone();
     let stop = CancellationToken::new();
+    let mut process = None;
     let running = match bot {
         Bot::Inside => tokio::spawn(app.run(stop.clone())),
         Bot::Program => {
@@ -435,6 +484,7 @@ async fn start(
             drop(app);
             let program = program::Deckhand::with(variables.clone(), file);
             let served = program.serve(listen, &process_log(variables)).await;
+            process = served.process();
             let until = served.until(stop.clone(), crash.clone());
             tokio::spawn(async move {
                 until.await;
@@ -448,7 +498,13 @@ async fn start(
     {
         slack.wait_for_sockets(SOCKETS).await;
     }
-    (context, running, stop, clock)
+    Begun {
+        context,
+        running,
+        stop,
+        clock,
+        process,
+    }
 }
 
 /// Where the program of a stage writes its log: beside its data, because nothing in those may be a log.

@@ -143,6 +143,11 @@ pub struct Served {
 }
 
 impl Served {
+    /// The number of its process.
+    pub fn process(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Ends it as an operator does once `stop` is cancelled, or as a power cut does once `crash` is, and waits for it.
     pub async fn until(mut self, stop: CancellationToken, crash: CancellationToken) {
         let signal = tokio::select! {

@@ -1,10 +1,13 @@
 //! What a run left that is over.
 
-use deckhand_executors::agent::{AgentFailure, AgentSession};
+use deckhand_executors::{
+    agent::{AgentFailure, AgentSession},
+    sandbox::{Condition, End},
+};
 
 use super::{Prepared, SessionHandle, Watcher, sandbox, spend, take_out};
 use crate::{
-    domain::event::{Ending, RunFailure},
+    domain::event::{DiskWall, Ending, RunFailure},
     store::runs::LogKind,
 };
 
@@ -82,5 +85,29 @@ pub(super) fn failure_of(failure: AgentFailure) -> RunFailure {
         AgentFailure::SessionLost(detail) | AgentFailure::Other(detail) => {
             RunFailure::Other { detail }
         }
+    }
+}
+
+/// How a sandbox ended, in words that the task understands.
+pub(super) fn died(condition: &Condition, detail: String) -> RunFailure {
+    let by = match condition {
+        Condition::Ended { by, .. } => *by,
+        Condition::Running => End::Itself,
+        Condition::Absent => return RunFailure::SandboxLost,
+    };
+    match by {
+        End::Itself | End::OutOfMemory => RunFailure::Died {
+            detail,
+            out_of_memory: by == End::OutOfMemory,
+        },
+        End::DiskFull { limit_bytes } => RunFailure::OutOfDisk {
+            wall: DiskWall::Bytes { limit: limit_bytes },
+        },
+        End::TooManyFiles { limit } => RunFailure::OutOfDisk {
+            wall: DiskWall::Files { limit },
+        },
+        End::HostDiskLow => RunFailure::OutOfDisk {
+            wall: DiskWall::Host,
+        },
     }
 }

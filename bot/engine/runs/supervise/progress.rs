@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::{
     domain::{
-        Timestamp,
+        RunNumber, Timestamp,
         budget::Usage,
         effect::{Assignment, Slot},
         message::{Live, Message, Phase, Progress, Trouble},
@@ -54,7 +54,7 @@ struct News {
 impl<'a> Reporter<'a> {
     pub(super) fn new(
         context: &'a Context,
-        task: &Task,
+        (task, run): (&Task, RunNumber),
         assignment: &Assignment,
         started: Timestamp,
     ) -> Self {
@@ -78,7 +78,7 @@ impl<'a> Reporter<'a> {
             trouble: None,
         };
         let (newest, receiver) = watch::channel(None);
-        let saying = tokio::spawn(say(context.clone(), task.clone(), receiver));
+        let saying = tokio::spawn(say(context.clone(), (task.clone(), run), receiver));
         Self {
             context,
             started,
@@ -196,7 +196,11 @@ impl<'a> Reporter<'a> {
 }
 
 /// The only lossy road: an edit that fails is not tried again, the next one follows.
-async fn say(context: Context, task: Task, mut newest: watch::Receiver<Option<Progress>>) {
+async fn say(
+    context: Context,
+    (task, run): (Task, RunNumber),
+    mut newest: watch::Receiver<Option<Progress>>,
+) {
     let post = Post {
         conversation: task.conversation.clone(),
         slot: Slot::Progress(task.progress).to_string(),
@@ -215,6 +219,10 @@ async fn say(context: Context, task: Task, mut newest: watch::Receiver<Option<Pr
         let Ok(words) = words::render(&Message::Progress(progress), &links) else {
             continue;
         };
+        // It may be over, or another process's by now, which says what there is to say.
+        if !matches!(context.store.run_is_ours(&task.id, run).await, Ok(true)) {
+            continue;
+        }
         // The run may be over by now; what the task says then must not be overwritten.
         if newest.has_changed().is_err() {
             break;

@@ -15,10 +15,10 @@ use crate::{
         RunNumber,
         budget::Usage,
         effect::Assignment,
-        event::{Ending, Event, RunFailure},
+        event::{Ending, RunFailure},
         task::Task,
     },
-    engine::{dispatch::work_delivery, gather},
+    engine::gather,
     store::runs::{LogKind, StoredRun},
     words::{self, FenceMark, PromptExtra},
 };
@@ -65,6 +65,7 @@ pub async fn start(
     let (egress, handover, calls) = open_sockets(context, task, run, Before::default()).await?;
     let launch = agent.launch(&egress)?;
     let name = sandbox::run_name(&task.id, run);
+    still_ours(context, task, run).await?;
     // A container of this number that is there already is from a start that was broken off; its agent heard nothing yet.
     context.executor.stop(&name).await?;
     let begin = Begin {
@@ -95,6 +96,7 @@ pub async fn start(
     };
     let remarks = remarks_on(context, task, run, session.not_offered()).await?;
     let prompt = prompt_of(task, assignment, &extra, is_resumed).map_err(Fault::of_words)?;
+    still_ours(context, task, run).await?;
     session.prompt(&prompt).await.map_err(Fault::permanent)?;
     let ending = Ending {
         model: Some(launch.model.as_str().to_owned()),
@@ -112,14 +114,15 @@ pub async fn start(
         started,
     };
     mark(context, task, run, resume_of(&prepared)).await;
-    context
-        .accept(work_delivery(
-            task,
-            format!("run:{}:{run}:started", task.id),
-            Event::RunStarted { run },
-        ))
-        .await?;
     Ok(Started::Working(Box::new(prepared)))
+}
+
+/// Another process may have taken the run, where this one was paused: it must not begin it a second time.
+async fn still_ours(context: &Context, task: &Task, run: RunNumber) -> Result<(), Fault> {
+    if context.store.run_is_ours(&task.id, run).await? {
+        return Ok(());
+    }
+    Err(Fault::transient("another process has the run now"))
 }
 
 /// Before there is a session, everything that has no name of its own is a start that did not work.
