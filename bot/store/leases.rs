@@ -198,7 +198,7 @@ impl Store {
             self.hands.renewed(table, &id, token, renewed == 1);
         }
         for statement in [
-            "UPDATE inbox SET owner = '' WHERE owner = $1 AND state = 'waiting' AND lease_until_ms <= $2",
+            "UPDATE inbox SET owner = '' WHERE owner = $1 AND owner <> '' AND state = 'waiting' AND lease_until_ms <= $2",
             "UPDATE outbox SET state = 'ready' WHERE owner = $1 AND state = 'leased' AND lease_until_ms <= $2",
         ] {
             query(statement)
@@ -207,7 +207,7 @@ impl Store {
                 .execute(self.database.writing())
                 .await?;
         }
-        Ok(())
+        self.free_turns().await
     }
 
     /// Lets go of everything that lies under this process's name, at its end: nobody has to wait for the leases to run out.
@@ -270,6 +270,6 @@ impl Store {
         ] {
             query(statement).execute(self.database.writing()).await?;
         }
-        Ok(())
+        self.free_turns().await
     }
 }
