@@ -142,7 +142,7 @@ impl Redactor {
     /// The text without any secret, held or by its looks: for people.
     #[must_use]
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        self.replace(text, Sought::Everything)
+        self.replace(&self.finder(), text, Sought::Everything)
     }
 
     /// The same for a text that is owned already.
@@ -156,31 +156,33 @@ impl Redactor {
 
     /// Takes secrets out of every text in a value. Names of fields stay.
     pub fn redact_value(&self, value: &mut Value, sought: Sought) {
+        self.redact_inside(&self.finder(), value, sought);
+    }
+
+    fn redact_inside(&self, finder: &Finder, value: &mut Value, sought: Sought) {
         match value {
             Value::String(text) => {
-                if let Cow::Owned(clean) = self.replace(text, sought) {
+                if let Cow::Owned(clean) = self.replace(finder, text, sought) {
                     *text = clean;
                 }
             }
             Value::Array(values) => values
                 .iter_mut()
-                .for_each(|value| self.redact_value(value, sought)),
+                .for_each(|value| self.redact_inside(finder, value, sought)),
             Value::Object(fields) => fields
                 .values_mut()
-                .for_each(|value| self.redact_value(value, sought)),
+                .for_each(|value| self.redact_inside(finder, value, sought)),
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
 
-    fn replace<'a>(&self, text: &'a str, sought: Sought) -> Cow<'a, str> {
-        let finder = Arc::clone(
-            &self
-                .inner
-                .held
-                .read()
-                .unwrap_or_else(PoisonError::into_inner)
-                .finder,
-        );
+    /// What finds the secrets that are held now.
+    fn finder(&self) -> Arc<Finder> {
+        let held = self.inner.held.read();
+        Arc::clone(&held.unwrap_or_else(PoisonError::into_inner).finder)
+    }
+
+    fn replace<'a>(&self, finder: &Finder, text: &'a str, sought: Sought) -> Cow<'a, str> {
         let mut spans = finder.spans(text.as_bytes(), &self.inner.shapes, sought);
         if spans.is_empty() {
             return Cow::Borrowed(text);

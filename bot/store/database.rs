@@ -1,6 +1,6 @@
 //! The two databases behind one door: a statement is written once, in the SQL that both understand, and runs on either.
 
-use std::{str::FromStr, time::Duration};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 use serde::de::DeserializeOwned;
 use sqlx::{
@@ -14,6 +14,9 @@ use sqlx::{
     },
 };
 
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tracing::debug;
+
 use super::StoreError;
 
 /// The schema, step by step, for both databases.
@@ -21,6 +24,13 @@ static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// The most readers of SQLite at once.
 const READERS_MAX: u32 = 4;
+/// What a connection of SQLite beside the writer keeps of the file in memory, in KiB where it is negative: it reads single
+/// rows, and the system has the file's pages anyway.
+const OTHERS_CACHE: &str = "-256";
+/// How long the write-ahead log of SQLite may grow before the writer itself moves it into the file, in pages of 4 KiB.
+const LOG_PAGES_MAX: &str = "16384";
+/// How often what is in the log is moved into the file beside the writer.
+const LOG_MOVED_EVERY: Duration = Duration::from_secs(1);
 /// The most connections to PostgreSQL that one process opens.
 const CONNECTIONS_MAX: u32 = 16;
 /// How long a statement of SQLite waits for a lock that another process holds.
@@ -35,23 +45,37 @@ pub(super) enum Database {
     Sqlite {
         /// Readers.
         read: SqlitePool,
-        /// One connection: SQLite has one writer, and a second one only waits.
-        write: SqlitePool,
+        /// The one writer.
+        write: Writer,
+        /// Moves what was written from the log into the file.
+        log: SqlitePool,
     },
     /// A server, for several processes.
     Postgres(PgPool),
 }
 
+/// The one connection that writes into SQLite: a second one would only wait.
+///
+/// The intake goes straight to it. Everybody else takes turns before, so that of all of them one at most stands between two
+/// groups of deliveries: who sends something waits for the disk, and not for the work on what came before.
+#[derive(Debug, Clone)]
+pub(super) struct Writer {
+    connection: SqlitePool,
+    turn: Arc<Mutex<()>>,
+}
+
 /// A transaction in one of them. Dropped, it is rolled back.
 #[derive(Debug)]
 pub(super) enum Unit {
-    Sqlite(Transaction<'static, Sqlite>),
+    /// With its turn at the writer.
+    Sqlite(Transaction<'static, Sqlite>, OwnedMutexGuard<()>),
     Postgres(Transaction<'static, Postgres>),
 }
 
 /// What a statement runs on.
 pub(super) enum On<'a> {
     Sqlite(&'a SqlitePool),
+    SqliteWriter(&'a Writer),
     SqliteUnit(&'a mut SqliteConnection),
     Postgres(&'a PgPool),
     PostgresUnit(&'a mut PgConnection),
@@ -60,7 +84,7 @@ pub(super) enum On<'a> {
 /// A statement with its values, for either database.
 #[derive(Debug)]
 pub(super) struct Query {
-    sqlite: &'static str,
+    pub(super) sqlite: &'static str,
     postgres: &'static str,
     values: Vec<Value>,
 }
@@ -93,17 +117,25 @@ impl Database {
             .busy_timeout(BUSY_TIMEOUT)
             // What is written over is gone from the file too: people paste secrets.
             .pragma("secure_delete", "ON")
-            .foreign_keys(true);
-        let write = SqlitePoolOptions::new()
+            .foreign_keys(true)
+            // Only where the log's own keeper does not come after: a sender must not wait for all of it to be moved.
+            .pragma("wal_autocheckpoint", LOG_PAGES_MAX);
+        let connection = SqlitePoolOptions::new()
             .max_connections(1)
             .connect_with(options.clone())
             .await?;
-        MIGRATIONS.run(&write).await.map_err(migration)?;
+        MIGRATIONS.run(&connection).await.map_err(migration)?;
+        let options = options.pragma("cache_size", OTHERS_CACHE);
+        let log = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_lazy_with(options.clone());
         let read = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
             .connect_with(options.read_only(true))
             .await?;
-        Ok(Self::Sqlite { read, write })
+        let turn = Arc::default();
+        let write = Writer { connection, turn };
+        Ok(Self::Sqlite { read, write, log })
     }
 
     async fn open_postgres(address: &str) -> Result<Self, StoreError> {
@@ -132,7 +164,7 @@ impl Database {
     /// Where one statement writes by itself.
     pub(super) const fn writing(&self) -> On<'_> {
         match self {
-            Self::Sqlite { write, .. } => On::Sqlite(write),
+            Self::Sqlite { write, .. } => On::SqliteWriter(write),
             Self::Postgres(pool) => On::Postgres(pool),
         }
     }
@@ -142,7 +174,9 @@ impl Database {
         match self {
             // IMMEDIATE: a deferred transaction that reads first cannot be upgraded when somebody wrote in between.
             Self::Sqlite { write, .. } => {
-                Ok(Unit::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?))
+                let turn = Arc::clone(&write.turn).lock_owned().await;
+                let begun = write.connection.begin_with("BEGIN IMMEDIATE").await?;
+                Ok(Unit::Sqlite(begun, turn))
             }
             // In a task of its own: a caller that goes away while this waits would leave a connection in the pool that
             // has begun, and what the next one writes there would be lost (seen with sqlx 0.9.0).
@@ -161,15 +195,43 @@ impl Database {
         matches!(self, Self::Sqlite { .. })
     }
 
+    /// Moves what is written from SQLite's log into the file until it is closed, beside the writer.
+    pub(super) fn keep_log_short(&self) {
+        let Self::Sqlite { log, .. } = self else {
+            return;
+        };
+        let log = log.clone();
+        tokio::spawn(async move {
+            while !log.is_closed() {
+                let moved = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)");
+                if let Err(error) = moved.execute(&log).await {
+                    debug!(%error, "the log of the database was not moved into its file");
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(LOG_MOVED_EVERY) => {}
+                    () = log.close_event() => return,
+                }
+            }
+        });
+    }
+
     /// Writes everything out and closes.
     pub(super) async fn close(&self) {
         match self {
-            Self::Sqlite { read, write } => {
+            Self::Sqlite { read, write, log } => {
+                log.close().await;
                 read.close().await;
-                write.close().await;
+                write.connection.close().await;
             }
             Self::Postgres(pool) => pool.close().await,
         }
+    }
+}
+
+impl Writer {
+    /// The connection, without a turn: for the intake alone.
+    pub(super) const fn for_intake(&self) -> &SqlitePool {
+        &self.connection
     }
 }
 
@@ -189,14 +251,14 @@ fn migration(error: MigrateError) -> StoreError {
 impl Unit {
     pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
         match self {
-            Self::Sqlite(unit) => unit.commit().await,
+            Self::Sqlite(unit, _turn) => unit.commit().await,
             Self::Postgres(unit) => unit.commit().await,
         }
     }
 
     pub(super) async fn rollback(self) -> Result<(), sqlx::Error> {
         match self {
-            Self::Sqlite(unit) => unit.rollback().await,
+            Self::Sqlite(unit, _turn) => unit.rollback().await,
             Self::Postgres(unit) => unit.rollback().await,
         }
     }
@@ -205,7 +267,7 @@ impl Unit {
 impl<'a> From<&'a mut Unit> for On<'a> {
     fn from(unit: &'a mut Unit) -> Self {
         match unit {
-            Unit::Sqlite(unit) => Self::SqliteUnit(unit),
+            Unit::Sqlite(unit, _) => Self::SqliteUnit(unit),
             Unit::Postgres(unit) => Self::PostgresUnit(unit),
         }
     }
@@ -230,6 +292,11 @@ macro_rules! run {
     ($query:expr, $on:expr, $method:ident, $sqlite:expr, $postgres:expr) => {
         match $on.into() {
             On::Sqlite(pool) => $query.for_sqlite().$method(pool).await.map($sqlite),
+            On::SqliteWriter(writer) => {
+                let _turn = writer.turn.lock().await;
+                let on = &writer.connection;
+                $query.for_sqlite().$method(on).await.map($sqlite)
+            }
             On::SqliteUnit(unit) => $query.for_sqlite().$method(unit).await.map($sqlite),
             On::Postgres(pool) => $query.for_postgres().$method(pool).await.map($postgres),
             On::PostgresUnit(unit) => $query.for_postgres().$method(unit).await.map($postgres),

@@ -11,6 +11,7 @@ use super::{
     leases::Ticket,
     moment,
     tasks::append,
+    turns,
 };
 use crate::domain::{TaskId, Timestamp, conversation::ConversationId, effect::Effect};
 
@@ -99,6 +100,7 @@ impl Store {
         .execute(&mut unit)
         .await?;
         if buried == 1 {
+            turns::of_conversation(&mut unit, &given_up.id.id).await?;
             if let Some((conversation, effect)) = &given_up.news {
                 append(&mut unit, None, conversation, effect, now).await?;
             }
@@ -137,6 +139,7 @@ impl Store {
                 .await?;
         }
         unit.commit().await?;
+        turns::of_lane(self.database.writing(), &id.id).await?;
         Ok(())
     }
 
@@ -242,6 +245,10 @@ impl Store {
         }
         note(&mut unit, &task, by, "drop", queue, id, now).await?;
         unit.commit().await?;
+        match queue {
+            Queue::Inbox => turns::of_conversation(self.database.writing(), id).await?,
+            Queue::Outbox => turns::of_lane(self.database.writing(), id).await?,
+        }
         Ok(Wished::Done)
     }
 }

@@ -22,50 +22,75 @@ pub(super) const fn slots_to_itself(database: &Database) -> Option<Query> {
     Some(query("SELECT pg_advisory_xact_lock(720113)"))
 }
 
-/// Takes the oldest delivery that is due, is in nobody's hand, and has no older one waiting in its conversation: moment,
-/// owner, end of the lease.
+/// Takes the delivery that is due longest, is in nobody's hand, and has no older one waiting in its conversation: moment,
+/// owner, end of the lease. What another process has had for longer than its lease comes first.
 pub(super) const fn claim_delivery() -> Query {
     macro_rules! claim {
-        ($lock:literal) => {
+        ($older:literal, $lock:literal) => {
             concat!(
-                "UPDATE inbox SET owner = $2, token = token + 1, lease_until_ms = $3 WHERE id = (
-                     SELECT id FROM inbox AS i WHERE state = 'waiting' AND due_ms <= $1
-                       AND (owner = '' OR (owner <> $2 AND lease_until_ms <= $1))
-                       AND NOT EXISTS (SELECT 1 FROM inbox AS e WHERE e.state = 'waiting' AND e.conversation = i.conversation AND e.id < i.id)
-                     ORDER BY id LIMIT 1",
+                "UPDATE inbox SET owner = $2, token = token + 1, lease_until_ms = $3 WHERE id = coalesce(
+                     (SELECT id FROM inbox AS i WHERE state = 'waiting' AND owner <> '' AND owner <> $2 AND lease_until_ms <= $1
+                        AND NOT EXISTS (SELECT 1 FROM inbox AS e WHERE e.state = 'waiting' AND e.conversation = i.conversation AND ",
+                $older,
+                ") ORDER BY lease_until_ms LIMIT 1",
                 $lock,
-                ") RETURNING id, source, conversation, body, attempts, received_ms, token"
+                "),
+                     (SELECT id FROM inbox AS i WHERE state = 'waiting' AND owner = '' AND behind = 0 AND due_ms <= $1
+                        AND NOT EXISTS (SELECT 1 FROM inbox AS e WHERE e.state = 'waiting' AND e.conversation = i.conversation AND ",
+                $older,
+                ") ORDER BY due_ms, id LIMIT 1",
+                $lock,
+                ")) RETURNING id, source, conversation, body, attempts, received_ms, token"
             )
         };
     }
-    either(claim!(""), claim!(" FOR UPDATE SKIP LOCKED"))
+    // As one pair the two fit the index of conversations alone: PostgreSQL would look through all that is older where it
+    // takes a conversation to have most of it.
+    either(
+        claim!("e.id < i.id", ""),
+        claim!(
+            "(e.conversation, e.id) < (i.conversation, i.id)",
+            " FOR UPDATE SKIP LOCKED"
+        ),
+    )
 }
 
-/// Takes the oldest effect that is due, is in nobody's hand, and has no older one open in its lane: moment, owner, end of
-/// the lease, end of a brief one. With several processes, what concerns a task goes to the one that has its run or other
-/// work of it in hand: that one alone can steer it, widen its network and break it off. A cancel does not wait for a process
-/// that does not take it within one and a half seconds.
+/// Takes the effect that is due longest, is in nobody's hand, and has no older one open in its lane: moment, owner, end of
+/// the lease, end of a brief one. What another process has had for longer than its lease comes first. With several
+/// processes, what concerns a task goes to the one that has its run or other work of it in hand: that one alone can steer
+/// it, widen its network and break it off. A cancel does not wait for a process that does not take it within one and a half
+/// seconds.
 pub(super) const fn claim_effect() -> Query {
     macro_rules! claim {
-        ($elsewhere:literal, $lock:literal) => {
+        ($older:literal, $elsewhere:literal, $lock:literal) => {
             concat!(
                 "UPDATE outbox SET state = 'leased', attempts = attempts + 1, owner = $2, token = token + 1,
                      taken_over = CASE WHEN state = 'leased' THEN 1 ELSE taken_over END,
                      lease_until_ms = CASE WHEN effect = '{\"effect\":\"stop_all\"}' THEN $4 ELSE $3 END
-                 WHERE id = (
-                     SELECT id FROM outbox AS o
-                     WHERE ((state = 'ready' AND due_ms <= $1) OR (state = 'leased' AND owner <> $2 AND lease_until_ms <= $1))
-                       AND NOT EXISTS (SELECT 1 FROM outbox AS e WHERE e.lane = o.lane AND e.state IN ('ready', 'leased') AND e.id < o.id)",
+                 WHERE id = coalesce(
+                     (SELECT id FROM outbox AS o WHERE state = 'leased' AND owner <> $2 AND lease_until_ms <= $1
+                        AND NOT EXISTS (SELECT 1 FROM outbox AS e WHERE e.state IN ('ready', 'leased') AND e.lane = o.lane AND ",
+                $older,
+                ")",
                 $elsewhere,
-                " ORDER BY id LIMIT 1",
+                " ORDER BY lease_until_ms LIMIT 1",
                 $lock,
-                ") RETURNING id, task, conversation, effect, attempts, created_ms, token, lease_until_ms, taken_over"
+                "),
+                     (SELECT id FROM outbox AS o WHERE state = 'ready' AND behind = 0 AND due_ms <= $1
+                        AND NOT EXISTS (SELECT 1 FROM outbox AS e WHERE e.state IN ('ready', 'leased') AND e.lane = o.lane AND ",
+                $older,
+                ")",
+                $elsewhere,
+                " ORDER BY due_ms, id LIMIT 1",
+                $lock,
+                ")) RETURNING id, task, conversation, effect, attempts, created_ms, token, lease_until_ms, taken_over"
             )
         };
     }
     either(
-        claim!("", ""),
+        claim!("e.id < o.id", "", ""),
         claim!(
+            "(e.lane, e.id) < (o.lane, o.id)",
             "
                        AND (o.task = '' OR (o.effect = '{\"effect\":\"stop_all\"}' AND o.due_ms <= $1 - 1500) OR (
                            NOT EXISTS (
@@ -77,12 +102,47 @@ pub(super) const fn claim_effect() -> Query {
     )
 }
 
-/// Stores many deliveries at once, given as an array of arrays; answers the identifiers of those that were not there. Of
-/// SQLite alone: PostgreSQL gathers the commits of many connections by itself.
-pub(super) const fn insert_deliveries() -> Query {
-    query(
-        "INSERT INTO inbox (id, source, delivery_key, conversation, body, state, attempts, due_ms, received_ms)
-         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, 'waiting', 0, value ->> 5, value ->> 5
-         FROM json_each($1) WHERE true ORDER BY key ON CONFLICT (source, delivery_key) DO NOTHING RETURNING id",
+/// Stores a delivery unless it is there, and marks it where an older one waits in its conversation: identifier, source, key,
+/// conversation, body, moment. PostgreSQL holds the older one until this is stored, so that it cannot go without seeing
+/// who stands behind it. By itself: a transaction that held anything else could wait in a circle.
+pub(super) const fn insert_delivery() -> Query {
+    macro_rules! insert {
+        ($older:literal, $lock:literal) => {
+            concat!(
+                "INSERT INTO inbox (id, source, delivery_key, conversation, body, state, attempts, due_ms, received_ms, behind)
+                 VALUES ($1, $2, $3, $4, $5, 'waiting', 0, $6, $6, coalesce((
+                     SELECT 1 FROM inbox AS e WHERE e.state = 'waiting' AND e.conversation = $4 AND ",
+                $older,
+                " LIMIT 1",
+                $lock,
+                "), 0)) ON CONFLICT (source, delivery_key) DO NOTHING"
+            )
+        };
+    }
+    either(
+        insert!("e.id < $1", ""),
+        insert!("(e.conversation, e.id) < ($4, $1)", " FOR SHARE"),
+    )
+}
+
+/// Appends an effect to its lane, and marks it where an older one is open there: identifier, task, conversation, lane, slot,
+/// effect, tries, when it is due, moment.
+pub(super) const fn insert_effect() -> Query {
+    macro_rules! insert {
+        ($older:literal, $lock:literal) => {
+            concat!(
+                "INSERT INTO outbox (id, task, conversation, lane, slot, effect, state, attempts, due_ms, created_ms, behind)
+                 VALUES ($1, $2, $3, $4, $5, $6, 'ready', $7, $8, $9, coalesce((
+                     SELECT 1 FROM outbox AS e WHERE e.state IN ('ready', 'leased') AND e.lane = $4 AND ",
+                $older,
+                " LIMIT 1",
+                $lock,
+                "), 0))"
+            )
+        };
+    }
+    either(
+        insert!("e.id < $1", ""),
+        insert!("(e.lane, e.id) < ($4, $1)", " FOR SHARE"),
     )
 }

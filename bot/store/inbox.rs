@@ -117,22 +117,41 @@ impl Accepted {
     }
 }
 
-/// Stores a delivery unless it is there.
+/// Stores a delivery unless it is there, as a part of something larger. It gets no mark, which costs a claim a look at it.
 pub(super) fn insert_delivery(
     id: &str,
     delivery: &NewDelivery,
     now: Timestamp,
 ) -> Result<Query, StoreError> {
-    Ok(query(
+    let statement = query(
         "INSERT INTO inbox (id, source, delivery_key, conversation, body, state, attempts, due_ms, received_ms)
          VALUES ($1, $2, $3, $4, $5, 'waiting', 0, $6, $6) ON CONFLICT (source, delivery_key) DO NOTHING",
-    )
-    .bind(id)
-    .bind(delivery.source.name())
-    .bind(&delivery.key)
-    .bind(&delivery.conversation)
-    .bind(serde_json::to_string(&delivery.body)?)
-    .bind(now.0))
+    );
+    bound(statement, id, delivery, now)
+}
+
+/// The same by itself, with the mark where it stands behind an older one.
+pub(super) fn accept_delivery(
+    id: &str,
+    delivery: &NewDelivery,
+    now: Timestamp,
+) -> Result<Query, StoreError> {
+    bound(dialect::insert_delivery(), id, delivery, now)
+}
+
+fn bound(
+    statement: Query,
+    id: &str,
+    delivery: &NewDelivery,
+    now: Timestamp,
+) -> Result<Query, StoreError> {
+    Ok(statement
+        .bind(id)
+        .bind(delivery.source.name())
+        .bind(&delivery.key)
+        .bind(&delivery.conversation)
+        .bind(serde_json::to_string(&delivery.body)?)
+        .bind(now.0))
 }
 
 impl Store {
@@ -145,7 +164,7 @@ impl Store {
         if let Some(intake) = &self.intake {
             return intake.accept(delivery, now).await;
         }
-        let done = insert_delivery(&fresh_id(), delivery, now)?
+        let done = accept_delivery(&fresh_id(), delivery, now)?
             .execute(self.database.writing())
             .await?;
         Ok(Accepted::of(done))

@@ -216,7 +216,7 @@ impl Store {
         }
         self.renew(self.hands.all(), now).await?;
         for statement in [
-            "UPDATE inbox SET owner = '' WHERE owner = $1 AND state = 'waiting' AND lease_until_ms <= $2",
+            "UPDATE inbox SET owner = '' WHERE owner = $1 AND owner <> '' AND state = 'waiting' AND lease_until_ms <= $2",
             "UPDATE outbox SET state = 'ready' WHERE owner = $1 AND state = 'leased' AND lease_until_ms <= $2",
         ] {
             query(statement)
@@ -225,7 +225,7 @@ impl Store {
                 .execute(self.database.writing())
                 .await?;
         }
-        Ok(())
+        self.free_turns().await
     }
 
     /// The same for brief leases alone. To be called every [`LOOKED_EVERY`].
@@ -457,6 +457,6 @@ impl Store {
         ] {
             query(statement).execute(self.database.writing()).await?;
         }
-        Ok(())
+        self.free_turns().await
     }
 }

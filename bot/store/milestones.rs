@@ -7,6 +7,7 @@ use super::{
     leases::Ticket,
     outbox::Claimed,
     tasks::Stored,
+    turns,
 };
 use crate::domain::{
     TaskId, Timestamp,
@@ -133,6 +134,7 @@ impl Store {
             }
         }
         transaction.commit().await?;
+        turns::of_lane(self.database.writing(), &claimed.id.id).await?;
         Ok(())
     }
 

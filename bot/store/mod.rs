@@ -29,6 +29,7 @@ pub mod posts;
 pub mod queues;
 pub mod runs;
 pub mod tasks;
+mod turns;
 pub mod vault;
 
 use crate::domain::{TaskId, Timestamp};
@@ -84,6 +85,7 @@ impl Store {
         let store = Self::open_beside(address).await?;
         if store.database.is_file() {
             store.take_back_leases().await?;
+            store.database.keep_log_short();
         }
         Ok(store)
     }
@@ -92,7 +94,7 @@ impl Store {
     pub async fn open_beside(address: &str) -> Result<Self, StoreError> {
         let database = Database::open(address).await?;
         let intake = match &database {
-            Database::Sqlite { write, .. } => Some(Intake::start(write.clone())),
+            Database::Sqlite { write, .. } => Some(Intake::start(write.for_intake().clone())),
             Database::Postgres(_) => None,
         };
         Ok(Self {
@@ -110,6 +112,9 @@ impl Store {
 
     /// Whether the database takes a write now.
     pub async fn is_writable(&self) -> bool {
+        if self.intake.as_ref().is_some_and(|intake| !intake.is_open()) {
+            return false;
+        }
         let Ok(mut transaction) = self.begin().await else {
             return false;
         };

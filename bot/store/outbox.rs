@@ -5,7 +5,7 @@ use super::{
     database::{Query, document, query},
     dialect,
     leases::{Lease, Table, Ticket},
-    moment,
+    moment, turns,
 };
 use crate::domain::{TaskId, Timestamp, conversation::ConversationId, effect::Effect};
 
@@ -106,6 +106,8 @@ impl Store {
     /// Marks an effect as done.
     pub async fn effect_done(&self, id: &Ticket, now: Timestamp) -> Result<(), StoreError> {
         done(id, now).execute(self.database.writing()).await?;
+        // By itself: where this is not reached, the lane waits for the next round of leases.
+        turns::of_lane(self.database.writing(), &id.id).await?;
         Ok(())
     }
 

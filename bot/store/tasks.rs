@@ -7,9 +7,11 @@ use super::{
     Store, StoreError,
     database::{Row, Unit, document, query},
     dialect, fresh_id,
+    inbox::{NewDelivery, Source, insert_delivery},
     leases::Ticket,
     milestones,
     posts::REQUEST_SLOT,
+    turns,
 };
 use crate::domain::{
     TaskId, Timestamp,
@@ -153,8 +155,10 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<TaskId>, StoreError> {
         // Mostly nobody waits, and then nothing has to be locked to know it.
-        let (taken, waiting) = self.slots().await?;
-        if waiting == 0 || taken >= i64::from(limit) {
+        let waits = query("SELECT 1 FROM tasks WHERE state = 'queued' AND slot = 'none' LIMIT 1")
+            .fetch_optional(self.database.reading())
+            .await?;
+        if waits.is_none() || self.slots().await?.0 >= i64::from(limit) {
             return Ok(None);
         }
         let mut transaction = self.begin().await?;
@@ -176,17 +180,15 @@ impl Store {
             row.try_get("version")?,
             row.try_get("conversation")?,
         );
-        query(
-            "INSERT INTO inbox (id, source, delivery_key, conversation, body, state, attempts, due_ms, received_ms)
-             VALUES ($1, 'work', $2, $3, $4, 'waiting', 0, $5, $5) ON CONFLICT (source, delivery_key) DO NOTHING",
-        )
-        .bind(fresh_id())
-        .bind(format!("slot:{id}:{version}"))
-        .bind(conversation)
-        .bind(serde_json::json!({"task": id, "event": {"event": "slot_granted"}}).to_string())
-        .bind(now.0)
-        .execute(&mut transaction)
-        .await?;
+        let granted = NewDelivery {
+            source: Source::Work,
+            key: format!("slot:{id}:{version}"),
+            conversation,
+            body: serde_json::json!({"task": id, "event": {"event": "slot_granted"}}),
+        };
+        insert_delivery(&fresh_id(), &granted, now)?
+            .execute(&mut transaction)
+            .await?;
         transaction.commit().await?;
         Ok(Some(TaskId(id)))
     }
@@ -222,6 +224,7 @@ impl Store {
         if done != 1 {
             return Err(StoreError::Conflict);
         }
+        turns::of_conversation(&mut transaction, &transition.delivery.id).await?;
         if let Some(stored) = &transition.task {
             milestones::pass(&mut transaction, stored, &transition.delivery, now).await?;
             save(&mut transaction, stored, now).await?;
@@ -434,12 +437,15 @@ pub(super) async fn append(
         attempts = row.try_get("attempts")?;
         // The surface asked for a pause, and a newer status waits as long as the older one would have.
         due = due.max(row.try_get("due")?);
-        query("UPDATE outbox SET state = 'dropped', done_ms = $3, error = 'a newer status took its place' WHERE lane = $1 AND slot = $2 AND state = 'ready'")
+        let dropped = query("UPDATE outbox SET state = 'dropped', done_ms = $3, error = 'a newer status took its place' WHERE lane = $1 AND slot = $2 AND state = 'ready'")
             .bind(&lane)
             .bind(&slot)
             .bind(now.0)
             .execute(&mut *transaction)
             .await?;
+        if dropped > 0 {
+            turns::in_lane(&mut *transaction, &lane).await?;
+        }
     }
     // A form opens now or never; it waits for nothing.
     let lane = if effect.lane() == Lane::Control {
@@ -447,20 +453,17 @@ pub(super) async fn append(
     } else {
         lane
     };
-    query(
-        "INSERT INTO outbox (id, task, conversation, lane, slot, effect, state, attempts, due_ms, created_ms)
-         VALUES ($1, $2, $3, $4, $5, $6, 'ready', $8, $9, $7)",
-    )
-    .bind(fresh_id())
-    .bind(task.map_or("", |task| task.0.as_str()))
-    .bind(&conversation.0)
-    .bind(lane)
-    .bind(slot)
-    .bind(serde_json::to_string(effect)?)
-    .bind(now.0)
-    .bind(attempts)
-    .bind(due)
-    .execute(&mut *transaction)
-    .await?;
+    dialect::insert_effect()
+        .bind(fresh_id())
+        .bind(task.map_or("", |task| task.0.as_str()))
+        .bind(&conversation.0)
+        .bind(lane)
+        .bind(slot)
+        .bind(serde_json::to_string(effect)?)
+        .bind(attempts)
+        .bind(due)
+        .bind(now.0)
+        .execute(&mut *transaction)
+        .await?;
     Ok(())
 }

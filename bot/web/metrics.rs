@@ -283,11 +283,11 @@ fn by_name<'a>(
         let fitting = rows.iter().filter(|(name, _)| fits(name));
         fitting.map(|(_, value)| *value).reduce(together)
     };
-    let named = names
+    let known = names
         .iter()
         .map(move |name| (Some(*name), sum(&|row| row == *name).unwrap_or_default()));
     let other = sum(&|row| !names.contains(&row)).map(|value| (Some(OTHER), value));
-    named.chain(other)
+    known.chain(other)
 }
 
 /// Milliseconds as seconds, written as short as they can be.

@@ -6,6 +6,7 @@ mod dead_letters;
 mod leases;
 mod milestones;
 mod trouble;
+mod turns;
 
 use serde_json::{Value, json};
 

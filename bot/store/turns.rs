@@ -1,0 +1,68 @@
+//! Whose turn it is: what stands behind an older one of its conversation or lane is marked, so that no claim has to look at
+//! it, and the mark goes when the older one does.
+//!
+//! The oldest of a conversation or lane never keeps a mark: it is stored without one, and whatever ends the row before it
+//! calls this. A mark costs nothing but time where it is missing, because a claim looks for older ones all the same.
+//!
+//! On PostgreSQL whoever stores a row behind another one holds that one until the mark can be seen. So the end of an effect
+//! is stored by itself, and the turn is passed on behind it: a transaction that did both, and one that appends to the same
+//! lane, would wait for each other. Who is killed in between is made good by [`Store::free_turns`].
+
+use super::{
+    Store, StoreError,
+    database::{On, query},
+};
+
+/// A delivery is over: the next one of its conversation has its turn.
+pub(super) async fn of_conversation(on: impl Into<On<'_>>, id: &str) -> Result<(), sqlx::Error> {
+    query(
+        "UPDATE inbox SET behind = 0 WHERE behind = 1 AND id = (
+             SELECT min(e.id) FROM inbox AS e WHERE e.state = 'waiting'
+                AND e.conversation = (SELECT o.conversation FROM inbox AS o WHERE o.id = $1))",
+    )
+    .bind(id)
+    .execute(on)
+    .await?;
+    Ok(())
+}
+
+/// An effect is over: the next one of its lane has its turn.
+pub(super) async fn of_lane(on: impl Into<On<'_>>, id: &str) -> Result<(), sqlx::Error> {
+    query(
+        "UPDATE outbox SET behind = 0 WHERE behind = 1 AND id = (
+             SELECT min(e.id) FROM outbox AS e WHERE e.state IN ('ready', 'leased')
+                AND e.lane = (SELECT o.lane FROM outbox AS o WHERE o.id = $1))",
+    )
+    .bind(id)
+    .execute(on)
+    .await?;
+    Ok(())
+}
+
+/// Effects of a lane were dropped: whoever is the oldest there now has its turn.
+pub(super) async fn in_lane(on: impl Into<On<'_>>, lane: &str) -> Result<(), sqlx::Error> {
+    query(
+        "UPDATE outbox SET behind = 0 WHERE behind = 1 AND id = (
+             SELECT min(e.id) FROM outbox AS e WHERE e.state IN ('ready', 'leased') AND e.lane = $1)",
+    )
+    .bind(lane)
+    .execute(on)
+    .await?;
+    Ok(())
+}
+
+impl Store {
+    /// Takes every mark away that its row should not have: a process was killed between the end of a row and this, or is of
+    /// a version that knows no marks.
+    pub(super) async fn free_turns(&self) -> Result<(), StoreError> {
+        for statement in [
+            "UPDATE inbox SET behind = 0 WHERE behind = 1 AND state = 'waiting' AND NOT EXISTS (
+                 SELECT 1 FROM inbox AS e WHERE e.state = 'waiting' AND e.conversation = inbox.conversation AND e.id < inbox.id)",
+            "UPDATE outbox SET behind = 0 WHERE behind = 1 AND state IN ('ready', 'leased') AND NOT EXISTS (
+                 SELECT 1 FROM outbox AS e WHERE e.state IN ('ready', 'leased') AND e.lane = outbox.lane AND e.id < outbox.id)",
+        ] {
+            query(statement).execute(self.database.writing()).await?;
+        }
+        Ok(())
+    }
+}
