@@ -224,6 +224,9 @@ pub enum Event {
         /// Since when it was waited; none in what an earlier version stored.
         #[serde(default)]
         since: Option<Timestamp>,
+        /// What became of the work that was not pushed.
+        #[serde(default)]
+        kept: Kept,
     },
 }
 

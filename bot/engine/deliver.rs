@@ -2,6 +2,7 @@
 
 mod forms;
 mod giving_up;
+mod saying;
 mod tables;
 
 use std::{
@@ -25,27 +26,27 @@ use crate::{
     domain::{
         TaskId,
         conversation::ConversationId,
-        effect::{Effect, Mark, Slot},
+        effect::{Effect, Mark},
         event::Event,
         kept::Kept,
-        message::Message,
         network::NetworkGrant,
         task::{State, Task},
     },
     heartbeat::Worker,
-    links,
     store::{
         outbox::{Claimed, Taken},
         posts::{Post, REQUEST_SLOT},
         tasks::Stored,
     },
     surface::Attempt,
-    wake, words,
+    wake,
 };
 use tables::{attempts_max, pause_max};
 
 /// The most effects that are done at once.
 const AT_ONCE_MAX: usize = 64;
+/// The longest pause of a worker whose database fails.
+const DATABASE_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// How long work in hand may take to be broken off by a cancel. It ends where it waits, which is everywhere.
 const BREAK_OFF_WITHIN: Duration = Duration::from_secs(1);
 /// How long the end of everything may take, with what is kept of the work, before the cancel is confirmed without.
@@ -84,6 +85,7 @@ impl Deliver {
     pub async fn run(self, stop: CancellationToken) {
         let mut in_hand = JoinSet::new();
         let beat = self.context.heartbeats.of(Worker::Deliver);
+        let mut failed = 0;
         while !stop.is_cancelled() {
             beat.round();
             while in_hand.try_join_next().is_some() {}
@@ -130,9 +132,15 @@ impl Deliver {
                         error = &error as &dyn std::error::Error,
                         "the outbox cannot be read"
                     );
-                    tokio::time::sleep(wake::POLL).await;
+                    failed += 1;
+                    tokio::select! {
+                        () = tokio::time::sleep(pause_before_try(failed, DATABASE_PAUSE_MAX)) => {}
+                        () = stop.cancelled() => {}
+                    }
+                    continue;
                 }
             }
+            failed = 0;
         }
         self.finish(in_hand).await;
     }
@@ -221,7 +229,7 @@ impl Deliver {
         let conversation = &claimed.conversation;
         match &claimed.effect {
             Effect::Whisper { to, message } => {
-                let words = self.words(message, claimed.task.as_ref())?;
+                let words = self.words(message, claimed.task.as_ref(), None)?;
                 Ok(self
                     .context
                     .surfaces
@@ -339,33 +347,6 @@ impl Deliver {
         Ok(self.context.accept(work_delivery(task, key, event)).await?)
     }
 
-    async fn say(
-        &self,
-        conversation: &ConversationId,
-        task: &TaskId,
-        slot: &Slot,
-        message: &Message,
-        attempt: Attempt,
-    ) -> Result<(), Fault> {
-        let words = self.words(message, Some(task))?;
-        let post = Post {
-            conversation: conversation.clone(),
-            slot: slot.to_string(),
-            task: task.clone(),
-        };
-        let standing = self.context.store.find_post(&post).await?;
-        let key = format!("{task}:{slot}");
-        let reference = self
-            .context
-            .surfaces
-            .say(conversation, &key, standing.as_ref(), &words, attempt)
-            .await?;
-        if standing.as_ref() != Some(&reference) {
-            self.context.store.remember_post(&post, &reference).await?;
-        }
-        Ok(())
-    }
-
     async fn mark(
         &self,
         conversation: &ConversationId,
@@ -446,18 +427,6 @@ impl Deliver {
             in_hand.retain(|_, work| !work.over.is_cancelled());
             in_hand.insert(task.clone(), work.clone());
         }
-    }
-
-    fn words(
-        &self,
-        message: &Message,
-        task: Option<&TaskId>,
-    ) -> Result<crate::surface::Words, Fault> {
-        let task_url = task.map_or_else(
-            || self.context.config.public_url.clone(),
-            |task| links::task_url(&self.context.config, task),
-        );
-        words::render(message, &words::Links { task_url }).map_err(Fault::of_words)
     }
 
     #[expect(

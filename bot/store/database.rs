@@ -193,13 +193,6 @@ impl Unit {
             Self::Postgres(unit) => unit.commit().await,
         }
     }
-
-    pub(super) async fn rollback(self) -> Result<(), sqlx::Error> {
-        match self {
-            Self::Sqlite(unit) => unit.rollback().await,
-            Self::Postgres(unit) => unit.rollback().await,
-        }
-    }
 }
 
 impl<'a> From<&'a mut Unit> for On<'a> {

@@ -72,6 +72,16 @@ pub(super) const fn claim_effect() -> Query {
     )
 }
 
+/// Writes something that means nothing: of SQLite a number in the file's head that nobody reads, of PostgreSQL the number of
+/// a transaction, beside a change of no row, which is refused where nothing may be changed. That alone would not reach the
+/// disk.
+pub(super) const fn write_nothing() -> Query {
+    either(
+        "PRAGMA user_version = 0",
+        "WITH none AS (UPDATE outbox SET attempts = attempts WHERE id = '' RETURNING 1) SELECT pg_current_xact_id()::text",
+    )
+}
+
 /// Stores many deliveries at once, given as an array of arrays; answers the identifiers of those that were not there. Of
 /// SQLite alone: PostgreSQL gathers the commits of many connections by itself.
 pub(super) const fn insert_deliveries() -> Query {

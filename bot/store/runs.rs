@@ -1,10 +1,10 @@
 //! Runs: which sandbox belongs to which run, how far its protocol was read, and what it did.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     Store, StoreError,
-    database::{Row, query},
+    database::{Row, document, query},
     fresh_id,
     leases::lease_until,
     moment,
@@ -139,13 +139,13 @@ impl Store {
         rows.iter().map(stored_run).collect()
     }
 
-    /// Takes every run that lives and that nobody watches any more. One without a stored position is told, and not taken:
-    /// it is started again by its own effect.
+    /// Takes every run that lives and whose process is gone; those of this process are told too, because its watcher may be.
+    /// One without a stored position is told, and not taken: it is started again by its own effect.
     pub async fn claim_runs(&self, now: Timestamp) -> Result<Vec<StoredRun>, StoreError> {
         let rows = query(
             "UPDATE runs SET owner = CASE WHEN resume IS NULL THEN owner ELSE $1 END,
                     lease_until_ms = CASE WHEN resume IS NULL THEN lease_until_ms ELSE $3 END
-             WHERE state = 'live' AND owner <> $1 AND lease_until_ms <= $2
+             WHERE state = 'live' AND (owner = $1 OR lease_until_ms <= $2)
              RETURNING task, number, kind, agent, sandbox, resume, started_ms, ended_ms",
         )
         .bind(&*self.hands.owner)
@@ -206,7 +206,10 @@ impl Store {
                     run: run_number(row.try_get("run")?),
                     at: moment(row.try_get("at_ms")?),
                     kind: row.try_get("kind")?,
-                    body: serde_json::from_str(row.try_get("body")?)?,
+                    // A damaged line costs itself: the lines around it are read, and the task goes on.
+                    body: document(row, "body")?.unwrap_or_else(
+                        |damage| json!({ "text": format!("this line cannot be read: {damage}") }),
+                    ),
                 })
             })
             .collect()

@@ -30,6 +30,8 @@ mod held;
 mod keeping;
 mod leftovers;
 mod linear;
+mod long_run;
+mod machine;
 mod main_job;
 mod network;
 mod pages;

@@ -2,12 +2,14 @@
 
 pub mod asking;
 pub mod canaries;
+pub mod disk;
 pub mod engine;
 pub mod gateway;
 pub mod planted;
 pub mod program;
 pub mod remote;
 pub mod scripts;
+pub mod time;
 
 use std::{
     collections::BTreeMap,
@@ -72,6 +74,8 @@ pub struct Stage {
     /// Cancelled to kill the program of a stage.
     crash: CancellationToken,
     running: JoinHandle<anyhow::Result<()>>,
+    /// Where the bot lives that can be killed.
+    house: time::House,
     folder: tempfile::TempDir,
 }
 
@@ -230,6 +234,7 @@ impl Stage {
             &props.file,
             (props.image, props.bot, &crash),
             (&slack, &github, linear.as_ref()),
+            Clock::default(),
         )
         .await;
         Self {
@@ -246,6 +251,7 @@ impl Stage {
             stop,
             crash,
             running,
+            house: time::House::default(),
             folder,
         }
     }
@@ -290,6 +296,7 @@ impl Stage {
             &self.file,
             (Image::Missing, self.bot, &self.crash),
             world,
+            Clock::default(),
         )
         .await;
         self.context = context;
@@ -388,6 +395,7 @@ async fn start(
     file: &str,
     (image, bot, crash): (Image, Bot, &CancellationToken),
     (slack, github, linear): World<'_>,
+    clock: Clock,
 ) -> (
     Context,
     JoinHandle<anyhow::Result<()>>,
@@ -395,7 +403,6 @@ async fn start(
     Clock,
 ) {
     let config = Config::from_parts(variables, file, "deckhand.toml").unwrap();
-    let clock = Clock::default();
     let app = App::build(config, clock.clone()).await.unwrap();
     let listen = app.address().unwrap();
     let address = format!("http://{listen}");

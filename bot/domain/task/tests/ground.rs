@@ -250,6 +250,7 @@ pub(super) fn possible(task: &Task) -> Vec<Event> {
         },
         Event::WaitedTooLong {
             since: Some(task.changed_at),
+            kept: Kept::Nothing,
         },
     ];
     for run in [task.last_run, RunNumber(task.last_run.0.saturating_sub(1))] {

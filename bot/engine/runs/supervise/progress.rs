@@ -211,6 +211,7 @@ async fn say(context: Context, task: Task, mut newest: watch::Receiver<Option<Pr
         };
         let links = words::Links {
             task_url: links::task_url(&context.config, &task.id),
+            card_url: None,
         };
         let Ok(words) = words::render(&Message::Progress(progress), &links) else {
             continue;
