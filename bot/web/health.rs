@@ -186,7 +186,7 @@ mod tests {
         let (status, words) = told(&web).await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert!(
-            words.starts_with("the database does not take a write\n"),
+            words.starts_with("nothing can be stored: the database does not answer\n"),
             "{words}"
         );
     }

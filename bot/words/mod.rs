@@ -145,7 +145,12 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
         Message::Unavailable { word } => notes::UnavailableView { word }.render(),
         Message::TaskList { tasks } => notes::TaskListView { tasks, room }.render(),
         Message::NotHandled { reference } => notes::NotHandledView { reference }.render(),
-        Message::GivenUp { effect, reason } => notes::GivenUpView { effect, reason }.render(),
+        Message::GivenUp { effect, reason } => notes::GivenUpView {
+            effect,
+            reason,
+            task_url: url,
+        }
+        .render(),
     }
 }
 

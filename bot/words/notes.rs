@@ -142,4 +142,5 @@ pub(super) struct NotHandledView<'a> {
 pub(super) struct GivenUpView<'a> {
     pub(super) effect: &'a str,
     pub(super) reason: &'a str,
+    pub(super) task_url: &'a str,
 }

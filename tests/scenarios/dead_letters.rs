@@ -239,3 +239,22 @@ async fn what_an_operator_drops_while_a_task_waits_for_it_is_told_to_the_person(
     assert_eq!(stage.pull_requests().len(), 1, "{}", thread.render());
     stage.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_that_slack_refuses_for_good_is_told_to_whoever_waits_for_it() {
+    let stage = Stage::open().await;
+    stage.models.pause();
+    let thread = stage.mention(REQUEST).await;
+    stage.wait_for_state(&thread, "planning").await;
+    stage.models.until_waiting(1, PATIENCE).await.unwrap();
+    stage.settle().await;
+    let refused = Fault::Error("restricted_action".to_owned());
+    stage.slack.fail_next("chat.postMessage", refused);
+    stage.models.resume();
+    stage.wait_for_state(&thread, "awaiting_approval").await;
+    let told = whispered(&thread, "The plan could not be posted in the thread").await;
+    assert!(told.says("restricted_action"), "{}", thread.render());
+    assert_eq!(stage.context.store.given_up().await.unwrap(), (0, 1));
+    stage.stop(&thread).await;
+    stage.close().await;
+}

@@ -254,11 +254,15 @@ async fn every_step_was_made_once(story: &Story, task: &Task) {
         .collect();
     let wanted: Vec<usize> = STEPS.into_iter().flatten().collect();
     assert_eq!(made, wanted);
-    // One commit for each of the two results, and one push.
+    // One commit for each of the two results, and one push of it.
     let base = repository.log("main").await.unwrap().len();
     let commits = repository.log(&task.branch()).await.unwrap().len();
     assert_eq!(commits - base, 2);
-    assert_eq!(repository.uploads().len(), 2, "{:?}", repository.uploads());
+    let requests = story.stage.github.requests();
+    let pushes = requests
+        .iter()
+        .filter(|request| request.method == "POST" && request.path.ends_with("/git-receive-pack"));
+    assert_eq!(pushes.count(), 2);
 }
 
 fn the_thread_reads_well(thread: &Thread) {

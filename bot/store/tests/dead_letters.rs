@@ -305,8 +305,8 @@ async fn what_was_given_up_is_counted_without_a_look_at_everything_else() {
         ];
         for (index, (sqlite, postgres)) in tables {
             let plan = plan_of(&store, sqlite, postgres).await;
-            // SQLite finds them as well by an index that begins with the state.
-            let is_found = plan.contains(index) || plan.contains("INDEX outbox_due (state=?)");
+            // An index that begins with the state finds them as well.
+            let is_found = plan.contains(index) || plan.contains("outbox_due");
             assert!(is_found, "{index}: {plan}");
         }
         store.close().await;

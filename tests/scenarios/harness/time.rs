@@ -72,8 +72,15 @@ impl Stage {
             if let Some(linear) = &self.linear {
                 linear.expire_tokens();
             }
+            let context = self.context.clone();
+            let round = async move { reaper::step(&context).await };
+            // What a round takes up belongs to the bot and has to end with it.
+            let round = match &self.house.0 {
+                Some(runtime) => runtime.spawn(round).await.unwrap(),
+                None => round.await,
+            };
             // Where the engine or the database is away, the next round does what this one could not.
-            let _ = reaper::step(&self.context).await;
+            drop(round);
         }
     }
 }

@@ -242,6 +242,10 @@ pub(super) fn possible(task: &Task) -> Vec<Event> {
             effect: "publishing".into(),
             reason: "down".into(),
         },
+        Event::Unsaid {
+            what: "The plan".into(),
+            reason: "is_archived".into(),
+        },
         Event::TimeLow,
         Event::TimeUp,
         Event::Unanswered {
