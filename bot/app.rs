@@ -17,7 +17,8 @@ use crate::{
         Context,
         deliver::Deliver,
         dispatch::{Dispatch, Step},
-        leases,
+        jumps::Jumps,
+        leases, pause_before_try,
         policy_book::PolicyBook,
         reaper,
         roster::Agents,
@@ -32,7 +33,7 @@ use crate::{
     redact::Redactor,
     slack::{Slack, SocketMode},
     store::{Store, vault::Vault},
-    wake::{POLL, Wake},
+    wake::Wake,
     web::{self, Web, health::Health},
 };
 
@@ -47,6 +48,13 @@ const DISPATCHED_AT_ONCE: usize = 8;
 const ENGINE_ASKED_EVERY: Duration = Duration::from_secs(10);
 /// How long the engine may take to answer that.
 const ENGINE_ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether the clock was set, and whether a database that took no write takes one again.
+const LOOKED_EVERY: Duration = Duration::from_secs(1);
+/// How often a database that is well is asked whether it takes a write.
+const DATABASE_ASKED_EVERY: Duration = Duration::from_secs(10);
+/// The longest pause of a worker whose database fails.
+const DATABASE_PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// The folders in the data folder of which a sandbox sees its own part: sockets, mirrors, quarantined commits.
 const LENT: [&str; 3] = ["s", "mirrors", "quarantine"];
@@ -100,9 +108,10 @@ impl App {
             .keys_in_force()
             .context("stored secrets cannot be opened")?;
         keys.secrets().iter().for_each(|key| redactor.add(key));
-        let store = Store::open(&config.database_url)
-            .await
-            .context("the database cannot be opened")?;
+        let store = Store::open(&config.database_url).await.map_err(|error| {
+            let words = error.in_words();
+            anyhow::Error::new(error).context(format!("the database cannot be opened: {words}"))
+        })?;
         let tokens = VaultTokens::new(
             Vault::new(store.clone(), keys),
             redactor.clone(),
@@ -174,15 +183,7 @@ impl App {
         let sockets = SocketMode::of(context.config.slack.as_ref())
             .context("Socket Mode cannot be set up")?;
         let _awake = leases::stay_awake(context.clone());
-        let mut workers = JoinSet::new();
-        for _ in 0..DISPATCHED_AT_ONCE {
-            workers.spawn(dispatch(context.clone(), stop.clone()));
-        }
-        workers.spawn(leases::keep(context.clone(), stop.clone()));
-        workers.spawn(leases::take_over(context.clone(), stop.clone()));
-        workers.spawn(Deliver::new(context.clone()).run(stop.clone()));
-        workers.spawn(reaper::run(context.clone(), stop.clone()));
-        workers.spawn(watch_engine(context.clone(), health.clone(), stop.clone()));
+        let mut workers = workers(&context, &health, &stop);
         let web = Web {
             config: Arc::clone(&context.config),
             store: context.store.clone(),
@@ -222,6 +223,22 @@ impl App {
     }
 }
 
+/// Everything that goes on until `stop`, beside the doors.
+fn workers(context: &Context, health: &Health, stop: &CancellationToken) -> JoinSet<()> {
+    let mut workers = JoinSet::new();
+    for _ in 0..DISPATCHED_AT_ONCE {
+        workers.spawn(dispatch(context.clone(), stop.clone()));
+    }
+    workers.spawn(leases::keep(context.clone(), stop.clone()));
+    workers.spawn(leases::take_over(context.clone(), stop.clone()));
+    workers.spawn(Deliver::new(context.clone()).run(stop.clone()));
+    workers.spawn(reaper::run(context.clone(), stop.clone()));
+    workers.spawn(watch_engine(context.clone(), health.clone(), stop.clone()));
+    workers.spawn(watch_clock(context.clone(), health.clone(), stop.clone()));
+    workers.spawn(watch_database(context.clone(), stop.clone()));
+    workers
+}
+
 /// Ends the work: what is in hand is finished where that does not take long, and runs are let go.
 async fn finish(context: &Context, mut workers: JoinSet<()>) {
     info!("no new work is taken; what is in hand is finished");
@@ -253,8 +270,11 @@ async fn dispatch(context: Context, stop: CancellationToken) {
         context.wake.clone(),
     );
     let beat = context.heartbeats.of(Worker::Dispatch);
+    let mut failed = 0;
     while !stop.is_cancelled() {
-        match dispatch.step(&beat).await {
+        let outcome = dispatch.step(&beat).await;
+        failed = if outcome.is_ok() { 0 } else { failed + 1 };
+        match outcome {
             Ok(Step::Done) => {}
             Ok(Step::Idle) => tokio::select! {
                 () = context.wake.wait_inbox() => {}
@@ -263,9 +283,12 @@ async fn dispatch(context: Context, stop: CancellationToken) {
             Err(error) => {
                 error!(
                     error = &error as &dyn std::error::Error,
-                    "a delivery could not be handled"
+                    "a delivery could not be handled; it is tried again"
                 );
-                tokio::time::sleep(POLL).await;
+                tokio::select! {
+                    () = tokio::time::sleep(pause_before_try(failed, DATABASE_PAUSE_MAX)) => {}
+                    () = stop.cancelled() => {}
+                }
             }
         }
     }
@@ -291,6 +314,50 @@ async fn watch_engine(context: Context, health: Health, stop: CancellationToken)
         beat.back_in(ENGINE_ASKED_EVERY);
         tokio::select! {
             () = tokio::time::sleep(ENGINE_ASKED_EVERY) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+async fn watch_clock(context: Context, health: Health, stop: CancellationToken) {
+    let mut jumps = Jumps::default();
+    while !stop.is_cancelled() {
+        if let Err(error) = jumps.look(&context).await {
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "what waits could not be moved with the clock; it is tried again"
+            );
+        }
+        health.clock(jumps.told(&context));
+        tokio::select! {
+            () = tokio::time::sleep(LOOKED_EVERY) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+/// Says once when nothing can be stored any more, and once when it can again. Everything that fails meanwhile says so by
+/// itself, and none of it says what is wrong with the whole.
+async fn watch_database(context: Context, stop: CancellationToken) {
+    let mut trouble = None;
+    while !stop.is_cancelled() {
+        let found = context.store.check_write().await.err();
+        let found = found.map(|error| error.in_words());
+        match &found {
+            Some(words) if found != trouble => error!(
+                "nothing can be stored: {words}. Requests are refused with 503, so that platforms send them again; what is stored waits, and goes on by itself"
+            ),
+            None if trouble.is_some() => info!("the database takes what is stored again"),
+            Some(_) | None => {}
+        }
+        let pause = if found.is_some() {
+            LOOKED_EVERY
+        } else {
+            DATABASE_ASKED_EVERY
+        };
+        trouble = found;
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
             () = stop.cancelled() => {}
         }
     }

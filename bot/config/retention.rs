@@ -11,7 +11,7 @@ const MAX_DAYS: u64 = 3_650;
 /// The seconds of a day.
 const DAY_SECONDS: u64 = 86_400;
 
-/// What becomes of the work of a task that is cancelled.
+/// What becomes of the work of a task that is cancelled or that nobody decides on in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CanceledWork {
     /// It is kept on a branch on the host, as long as snapshots are.
@@ -37,10 +37,10 @@ impl FromStr for CanceledWork {
 pub struct Retention {
     /// The logs of tasks that are over.
     pub logs: Option<Duration>,
-    /// What becomes of the work of a task that is cancelled.
+    /// What becomes of the work of a task that is cancelled or that nobody decides on in time.
     pub canceled_work: CanceledWork,
     /// The volumes and quarantined commits of tasks that failed, which another try goes on with, and the kept work of
-    /// cancelled ones.
+    /// cancelled and expired ones.
     pub snapshots: Option<Duration>,
     /// The pictures of tasks that are over.
     pub artifacts: Option<Duration>,

@@ -360,13 +360,13 @@ pub const SETTINGS: &[Setting] = &[
         "DECKHAND_CANCELED_WORK",
         "retention.canceled_work",
         "keep",
-        "What becomes of the work of a task that is cancelled: `keep` keeps it on the server as long as snapshots, on a branch of its own, and `deckhand task work` hands it out; `drop` removes it with its sandbox.",
+        "What becomes of the work of a task that is cancelled or that nobody decides on in time: `keep` keeps it on the server as long as snapshots, on a branch of its own, and `deckhand task work` hands it out; `drop` removes it with its sandbox.",
     ),
     open(
         "DECKHAND_KEEP_SNAPSHOTS_DAYS",
         "retention.snapshots_days",
         "30",
-        "How long the work tree, the session and the unpushed commits of a failed task are kept for another try, in days, and the kept work of a cancelled one; `0` for ever. Everything else of a task that is over goes at once.",
+        "How long the work tree, the session and the unpushed commits of a failed task are kept for another try, in days, and the kept work of a cancelled or expired one; `0` for ever. Everything else of a task that is over goes at once.",
     ),
     open(
         "DECKHAND_KEEP_DELIVERIES_DAYS",

@@ -208,6 +208,13 @@ pub enum Event {
         /// The last error, for people.
         reason: String,
     },
+    /// Something that a person waits for could not be said where the task was asked for, for good.
+    Unsaid {
+        /// What, in words.
+        what: String,
+        /// The last error, for people.
+        reason: String,
+    },
     /// The time that the task may work comes to its end.
     TimeLow,
     /// The time that the task may work is over, and its run did not end by itself.
@@ -224,6 +231,9 @@ pub enum Event {
         /// Since when it was waited; none in what an earlier version stored.
         #[serde(default)]
         since: Option<Timestamp>,
+        /// What became of the work that was not pushed.
+        #[serde(default)]
+        kept: Kept,
     },
 }
 

@@ -1,4 +1,4 @@
-//! What becomes of the work of a task that is cancelled.
+//! What becomes of the work of a task that is cancelled, or that ends because nobody decided on it.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +26,7 @@ pub enum Kept {
     Lost,
 }
 
-/// The branch on which the work of a cancelled task lies.
+/// The branch on which the work of a task lies that was cancelled or that nobody decided on.
 #[must_use]
 pub fn branch_of(task: &TaskId) -> String {
     format!("deckhand/canceled/{task}")

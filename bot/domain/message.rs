@@ -66,6 +66,9 @@ pub enum Message {
         /// The branch on the remote that stays, where something was pushed before.
         #[serde(default)]
         pushed_branch: Option<String>,
+        /// What became of the work that was not pushed.
+        #[serde(default)]
+        kept: Kept,
     },
     /// An act was refused.
     NotAllowed {
@@ -280,6 +283,9 @@ pub struct PlanCard {
     pub model: Option<String>,
     /// The ceiling of spend.
     pub budget: MicroDollars,
+    /// The ceiling of working time, in milliseconds; none where there is none.
+    #[serde(default)]
+    pub work_ms: Option<i64>,
     /// What the network policy allows, in people's words; empty for the model only.
     pub network: Vec<String>,
     /// Whether the policy allows everything public.

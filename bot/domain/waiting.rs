@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{conversation::Person, message::QuestionCard};
+use super::{conversation::Person, effect::Slot, message::QuestionCard};
 
 /// What there is of a work that was stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +53,17 @@ pub enum Asked {
     },
     /// An answer.
     Question(Box<QuestionCard>),
+}
+
+impl Asked {
+    /// Where the card stands that asks for it.
+    #[must_use]
+    pub const fn slot(&self) -> Slot {
+        match self {
+            Self::Plan { revision, .. } => Slot::Plan(*revision),
+            Self::Question(card) => Slot::Question(card.number),
+        }
+    }
 }
 
 /// What a person is reminded of.

@@ -2,6 +2,7 @@
 
 mod forms;
 mod giving_up;
+mod saying;
 mod stopping;
 mod tables;
 
@@ -25,26 +26,26 @@ use crate::{
     clock::Clock,
     domain::{
         RunNumber, TaskId,
-        effect::{Effect, Mark, Slot},
+        effect::{Effect, Mark},
         event::Event,
-        message::Message,
         network::NetworkGrant,
         task::{State, Task},
     },
     heartbeat::Worker,
-    links,
     store::{
         outbox::{Claimed, From, Taken},
         posts::{Post, REQUEST_SLOT},
         tasks::Stored,
     },
     surface::Attempt,
-    wake, words,
+    wake,
 };
 use tables::{attempts_max, pause_max};
 
 /// The most effects that are done at once.
 const AT_ONCE_MAX: usize = 64;
+/// The longest pause of a worker whose database fails.
+const DATABASE_PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// Does effects. There is one in a process; clones share everything.
 #[derive(Clone)]
@@ -79,6 +80,7 @@ impl Deliver {
     pub async fn run(self, stop: CancellationToken) {
         let mut in_hand = JoinSet::new();
         let beat = self.context.heartbeats.of(Worker::Deliver);
+        let mut failed = 0;
         while !stop.is_cancelled() {
             beat.round();
             while in_hand.try_join_next().is_some() {}
@@ -125,9 +127,15 @@ impl Deliver {
                         error = &error as &dyn std::error::Error,
                         "the outbox cannot be read"
                     );
-                    tokio::time::sleep(wake::POLL).await;
+                    failed += 1;
+                    tokio::select! {
+                        () = tokio::time::sleep(pause_before_try(failed, DATABASE_PAUSE_MAX)) => {}
+                        () = stop.cancelled() => {}
+                    }
+                    continue;
                 }
             }
+            failed = 0;
         }
         self.finish(in_hand).await;
     }
@@ -217,7 +225,7 @@ impl Deliver {
         let conversation = &claimed.conversation;
         match &claimed.effect {
             Effect::Whisper { to, message } => {
-                let words = self.words(message, claimed.task.as_ref())?;
+                let words = self.words(message, claimed.task.as_ref(), None)?;
                 Ok(self
                     .context
                     .surfaces
@@ -335,34 +343,6 @@ impl Deliver {
         Ok(self.context.accept(work_delivery(task, key, event)).await?)
     }
 
-    async fn say(
-        &self,
-        claimed: &Claimed,
-        slot: &Slot,
-        message: &Message,
-        attempt: Attempt,
-    ) -> Result<(), Fault> {
-        let (conversation, task) = (&claimed.conversation, self.owner(claimed)?);
-        let words = self.words(message, Some(task))?;
-        let post = Post {
-            conversation: conversation.clone(),
-            slot: slot.to_string(),
-            task: task.clone(),
-        };
-        let standing = self.context.store.find_post(&post).await?;
-        let key = format!("{task}:{slot}");
-        self.still_ours(claimed).await?;
-        let reference = self
-            .context
-            .surfaces
-            .say(conversation, &key, standing.as_ref(), &words, attempt)
-            .await?;
-        if standing.as_ref() != Some(&reference) {
-            self.context.store.remember_post(&post, &reference).await?;
-        }
-        Ok(())
-    }
-
     async fn mark(&self, claimed: &Claimed, mark: Mark) -> Result<(), Fault> {
         let (conversation, task) = (&claimed.conversation, self.owner(claimed)?);
         let post = Post {
@@ -411,18 +391,6 @@ impl Deliver {
             in_hand.retain(|_, work| !work.over.is_cancelled());
             in_hand.insert(task.clone(), work.clone());
         }
-    }
-
-    fn words(
-        &self,
-        message: &Message,
-        task: Option<&TaskId>,
-    ) -> Result<crate::surface::Words, Fault> {
-        let task_url = task.map_or_else(
-            || self.context.config.public_url.clone(),
-            |task| links::task_url(&self.context.config, task),
-        );
-        words::render(message, &words::Links { task_url }).map_err(Fault::of_words)
     }
 
     #[expect(

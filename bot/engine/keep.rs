@@ -1,5 +1,5 @@
-//! Keeps the work of a task that is cancelled, on a branch in its quarantine, as far as there is time for it. Nothing of it
-//! is pushed, said or proved.
+//! Keeps the work of a task that is cancelled or that nobody decided on, on a branch in its quarantine, as far as there is
+//! time for it. Nothing of it is pushed, said or proved.
 
 use deckhand_executors::{
     broker::{BrokerError, Quarantine},
@@ -37,7 +37,7 @@ pub async fn by(context: &Context, task: &Task, until: Instant) -> Kept {
     }
     match tokio::time::timeout_at(until, keep(context, task)).await {
         Ok(Ok(Some(commit))) => {
-            info!(task = %task.id, commit = commit.as_str(), "the work of a cancelled task is kept");
+            info!(task = %task.id, commit = commit.as_str(), "the work of a task that ends early is kept");
             let kept = context.config.retention.snapshots;
             Kept::Branch {
                 task: task.id.clone(),
@@ -47,12 +47,12 @@ pub async fn by(context: &Context, task: &Task, until: Instant) -> Kept {
         }
         Ok(Ok(None)) => Kept::Nothing,
         Ok(Err(reason)) => {
-            warn!(task = %task.id, reason, "the work of a cancelled task is not kept");
+            warn!(task = %task.id, reason, "the work of a task that ends early is not kept");
             Kept::Lost
         }
         Err(_) => {
             // What is left of its sandbox goes with the rest of the task.
-            warn!(task = %task.id, "the work of a cancelled task could not be taken out in time");
+            warn!(task = %task.id, "the work of a task that ends early could not be taken out in time");
             Kept::Lost
         }
     }

@@ -5,6 +5,7 @@
 //! - [`gather`], [`runs`], [`prove`], [`publish`]: the acts that take long
 //! - [`leases`]: what this process has in hand, and what another one left
 //! - [`reaper`], [`timers`]: what must not be left behind or wait for ever
+//! - [`jumps`]: a clock that somebody sets
 //! - [`keep`]: what was done of a task that is cancelled
 //! - [`deletion`], [`retention`]: what goes for good, when somebody says so or after its time
 //! - [`surfaces`], [`roster`]: which platform, which agent
@@ -16,6 +17,7 @@ pub mod deliver;
 pub mod dispatch;
 pub mod gather;
 pub mod holds;
+pub mod jumps;
 pub mod keep;
 pub mod leases;
 pub mod policy_book;
@@ -213,7 +215,7 @@ impl From<deckhand_executors::ExecutorError> for Fault {
 
 /// Half a second, then double each time up to `longest`, with up to a quarter on top by chance, so that many do not come
 /// back at once.
-fn pause_before_try(attempts: i64, longest: Duration) -> Duration {
+pub(crate) fn pause_before_try(attempts: i64, longest: Duration) -> Duration {
     let doubled = Duration::from_millis(500)
         * 2_u32.pow(u32::try_from(attempts.clamp(1, 20) - 1).unwrap_or(0));
     let pause = doubled.min(longest);

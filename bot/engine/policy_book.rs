@@ -11,7 +11,7 @@ use std::{
 };
 
 use deckhand_executors::{
-    Executor,
+    Executor, ExecutorError,
     egress::{EgressPolicy, Grant, GrantVerdict, Phase, PolicyDocument, PolicyError},
 };
 use tracing::{info, warn};
@@ -24,8 +24,8 @@ use crate::{
 
 /// The label in which an image says which hosts its package managers use, separated by commas.
 const REGISTRIES_LABEL: &str = "deckhand.registries";
-/// How long the engine may take to say what an image's label holds.
-const ENGINE_ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+/// How long the engine may take to say what stands on an image.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// The largest policy file, in bytes; a larger one is not even read.
 const FILE_MAX_BYTES: u64 = 1 << 20;
 /// The ports of the web.
@@ -162,8 +162,14 @@ impl PolicyBook {
 
     /// What an agent may reach for a repository, without what people decided.
     pub async fn policy(&self, repository: &str, agent: &str) -> EgressPolicy {
-        let registries = self.registries(agent).await;
+        let registries = self.registries(agent).await.unwrap_or_default();
         self.document().for_repository(repository, &registries)
+    }
+
+    /// The same for a sandbox; none where the engine does not say now what the agent's image needs.
+    pub async fn whole_policy(&self, repository: &str, agent: &str) -> Option<EgressPolicy> {
+        let registries = self.registries(agent).await?;
+        Some(self.document().for_repository(repository, &registries))
     }
 
     /// The policy of a task in people's words, once its repository is known. `wanted` is what its plan asks for.
@@ -193,28 +199,28 @@ impl PolicyBook {
 
     /// The hosts that the package managers in an agent's image use, as the image itself says. An engine that does not
     /// answer is asked again the next time.
-    async fn registries(&self, agent: &str) -> Vec<String> {
+    async fn registries(&self, agent: &str) -> Option<Vec<String>> {
         let image = format!("{}{agent}", self.image_prefix);
         let known = |registries: &Mutex<HashMap<String, Vec<String>>>| {
             let known = registries.lock().unwrap_or_else(PoisonError::into_inner);
             known.get(&image).cloned()
         };
         if let Some(known) = known(&self.registries) {
-            return known;
+            return Some(known);
         }
         let asked = self.executor.image_label(&image, REGISTRIES_LABEL);
-        let label = match tokio::time::timeout(ENGINE_ANSWERS_WITHIN, asked).await {
+        let label = match tokio::time::timeout(ANSWER_WITHIN, asked).await {
             Ok(Ok(label)) => label.unwrap_or_default(),
             Ok(Err(error)) => {
                 warn!(image, %error, "the image could not be asked for its registries");
-                return Vec::new();
+                return (!matches!(error, ExecutorError::Unreachable(_))).then(Vec::new);
             }
             Err(_) => {
                 warn!(
                     image,
-                    "the image could not be asked for its registries in time"
+                    "the engine does not say which registries the image needs"
                 );
-                return Vec::new();
+                return None;
             }
         };
         let hosts = label.split(',').map(str::trim);
@@ -227,7 +233,7 @@ impl PolicyBook {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         registries.insert(image, hosts.clone());
-        hosts
+        Some(hosts)
     }
 
     fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {

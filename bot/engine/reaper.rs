@@ -177,7 +177,7 @@ async fn known(context: &Context, id: &TaskId) -> Result<Known, Fault> {
     }
 }
 
-/// Whether the work of a cancelled task lies in its quarantine and its time is not over.
+/// Whether the work of a cancelled or expired task lies in its quarantine and its time is not over.
 async fn has_kept_work(context: &Context, task: &TaskId) -> Result<bool, Fault> {
     let Known::Task(task) = known(context, task).await? else {
         return Ok(false);

@@ -299,6 +299,18 @@ impl Surfaces {
         found.unwrap_or_else(|_| conversation.0.clone())
     }
 
+    /// The page of a single line, for people; none where its surface has no such pages, or does not say.
+    pub async fn page_of_line(
+        &self,
+        conversation: &ConversationId,
+        line: &LineRef,
+    ) -> Option<String> {
+        match self.surface(&conversation.0) {
+            Ok(Surface::Slack(slack)) => slack.permalink(line).await.ok(),
+            Ok(Surface::Linear(_)) | Err(_) => None,
+        }
+    }
+
     /// A text without secrets, for whoever stores what a surface answered.
     #[must_use]
     pub fn clean(&self, text: &str) -> String {

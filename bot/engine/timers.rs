@@ -3,15 +3,19 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing::debug;
 
-use super::{Context, Fault, dispatch::work_delivery};
+use super::{Context, Fault, dispatch::work_delivery, keep};
 use crate::{
     domain::{event::Event, message::Message, task::Patience},
     links,
     store::tasks::Stored,
     words,
 };
+
+/// How long the work of a task that nobody decided on may take to be kept. Nobody waits for it.
+const KEEP_WITHIN: Duration = Duration::from_secs(30);
 
 /// The states in which time brings something.
 const TIMED: [&str; 5] = [
@@ -43,9 +47,17 @@ pub async fn step(context: &Context) -> Result<(), Fault> {
     };
     for state in TIMED {
         for stored in context.store.tasks_in(state).await? {
-            let Some(event) = stored.task.due(context.clock.now(), &patience) else {
+            let Some(mut event) = stored.task.due(context.clock.now(), &patience) else {
                 continue;
             };
+            if let Event::WaitedTooLong { kept, .. } = &mut event {
+                // Nothing of it runs, so its work can be taken out before anybody is told. An engine that does not answer
+                // now will; then the task ends, with its work.
+                if context.executor.volumes().await.is_err() {
+                    continue;
+                }
+                *kept = keep::by(context, &stored.task, Instant::now() + KEEP_WITHIN).await;
+            }
             // The version: what was told to a task that has changed since is told again, if it is still due.
             let key = format!("{}:{}:{}", name(&event), stored.task.id, stored.version);
             context
@@ -67,6 +79,7 @@ async fn keep_fresh(context: &Context) -> Result<(), Fault> {
             }
             let links = words::Links {
                 task_url: links::task_url(&context.config, &task.id),
+                card_url: None,
             };
             let message = Message::Progress(task.progress_now());
             let words = words::render(&message, &links).map_err(Fault::of_words)?;

@@ -244,6 +244,10 @@ impl Linear {
             None => Posture::of(self.session(session).await?.status),
         };
         let body = words.markdown.clone();
+        let choices = match posture {
+            Posture::Waiting => choices::offered(words),
+            Posture::Working | Posture::Resting => None,
+        };
         let content = match posture {
             Posture::Working => Content::Thought(body),
             Posture::Waiting => Content::Elicitation(body),
@@ -253,6 +257,8 @@ impl Linear {
             .post(
                 Activity {
                     content,
+                    signal: choices.as_ref().map(|_| Signal::Select),
+                    signal_metadata: choices,
                     ..lasting(session, identifier_of(session, seed, words))
                 },
                 attempt,

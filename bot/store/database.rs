@@ -255,13 +255,6 @@ impl Unit {
             Self::Postgres(unit) => unit.commit().await,
         }
     }
-
-    pub(super) async fn rollback(self) -> Result<(), sqlx::Error> {
-        match self {
-            Self::Sqlite(unit, _turn) => unit.rollback().await,
-            Self::Postgres(unit) => unit.rollback().await,
-        }
-    }
 }
 
 impl<'a> From<&'a mut Unit> for On<'a> {

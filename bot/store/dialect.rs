@@ -55,6 +55,16 @@ pub(super) const fn claim_delivery() -> Query {
     )
 }
 
+/// Writes something that means nothing: of SQLite a number in the file's head that nobody reads, of PostgreSQL the number of
+/// a transaction, beside a change of no row, which is refused where nothing may be changed. That alone would not reach the
+/// disk.
+pub(super) const fn write_nothing() -> Query {
+    either(
+        "PRAGMA user_version = 0",
+        "WITH none AS (UPDATE outbox SET attempts = attempts WHERE id = '' RETURNING 1) SELECT pg_current_xact_id()::text",
+    )
+}
+
 /// Takes the effect that is due longest, is in nobody's hand, and has no older one open in its lane: moment, owner, end of
 /// the lease, end of a brief one. What another process has had for longer than its lease comes first. With several
 /// processes, what concerns a task goes to the one that has its run or other work of it in hand: that one alone can steer

@@ -448,6 +448,32 @@ impl Store {
         Ok(())
     }
 
+    /// The clock on the wall was set back by `by_ms` milliseconds, and shows `now`: what waits is due as much earlier, and no
+    /// lease ends later than one that is taken now.
+    pub async fn set_back(&self, by_ms: i64, now: Timestamp) -> Result<(), StoreError> {
+        for statement in [
+            "UPDATE inbox SET due_ms = CASE WHEN due_ms - $1 > $2 THEN due_ms - $1 ELSE $2 END WHERE state = 'waiting' AND due_ms > $2",
+            "UPDATE outbox SET due_ms = CASE WHEN due_ms - $1 > $2 THEN due_ms - $1 ELSE $2 END WHERE state = 'ready' AND due_ms > $2",
+        ] {
+            query(statement)
+                .bind(by_ms)
+                .bind(now.0)
+                .execute(self.database.writing())
+                .await?;
+        }
+        for statement in [
+            "UPDATE inbox SET lease_until_ms = $1 WHERE state = 'waiting' AND lease_until_ms > $1",
+            "UPDATE outbox SET lease_until_ms = $1 WHERE state = 'leased' AND lease_until_ms > $1",
+            "UPDATE runs SET lease_until_ms = $1 WHERE state = 'live' AND lease_until_ms > $1",
+        ] {
+            query(statement)
+                .bind(Lease::Whole.until(now))
+                .execute(self.database.writing())
+                .await?;
+        }
+        Ok(())
+    }
+
     /// A file has one process that works, so what an earlier one had begun is open again.
     pub(super) async fn take_back_leases(&self) -> Result<(), StoreError> {
         for statement in [

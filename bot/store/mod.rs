@@ -12,6 +12,7 @@
 //! - [`posts`]: where on a surface each thing stands
 //! - [`queues`]: what waits, by kind
 //! - [`runs`]: runs and what they did
+//! - [`trouble`]: what is wrong with the database, in words
 //! - [`vault`]: secrets that have to be kept, sealed
 
 pub mod backup;
@@ -29,11 +30,12 @@ pub mod posts;
 pub mod queues;
 pub mod runs;
 pub mod tasks;
+pub mod trouble;
 mod turns;
 pub mod vault;
 
 use crate::domain::{TaskId, Timestamp};
-use database::{Database, Unit, query};
+use database::{Database, Unit};
 use intake::Intake;
 use leases::Hands;
 
@@ -69,6 +71,9 @@ pub enum StoreError {
     /// A task's document cannot be read: it was damaged, or a newer program wrote it.
     #[error("what is stored of the task {0} cannot be read: {1}")]
     Task(TaskId, String),
+    /// Where a message stands cannot be read.
+    #[error("where {0} stands cannot be read: {1}")]
+    Post(String, String),
     /// Somebody else changed the task since it was read.
     #[error("the task was changed by somebody else")]
     Conflict,
@@ -108,21 +113,6 @@ impl Store {
     #[must_use]
     pub const fn is_shared(&self) -> bool {
         !self.database.is_file()
-    }
-
-    /// Whether the database takes a write now.
-    pub async fn is_writable(&self) -> bool {
-        if self.intake.as_ref().is_some_and(|intake| !intake.is_open()) {
-            return false;
-        }
-        let Ok(mut transaction) = self.begin().await else {
-            return false;
-        };
-        let wrote = query("UPDATE outbox SET attempts = attempts WHERE id = ''")
-            .execute(&mut transaction)
-            .await
-            .is_ok();
-        transaction.rollback().await.is_ok() && wrote
     }
 
     /// Writes everything out and closes.

@@ -36,15 +36,18 @@ impl Store {
         Ok(())
     }
 
-    /// Where something stands, if it does.
+    /// Where something stands, if it does. What is stored of it may be damaged, which is [`StoreError::Post`]: it may stand
+    /// somewhere then.
     pub async fn find_post(&self, post: &Post) -> Result<Option<LineRef>, StoreError> {
         let row = query("SELECT reference FROM posts WHERE conversation = $1 AND slot = $2")
             .bind(&post.conversation.0)
             .bind(keyed(post))
             .fetch_optional(self.database.reading())
             .await?;
-        row.map(|row| Ok(LineRef(row.try_get("reference")?)))
-            .transpose()
+        let Some(row) = row else { return Ok(None) };
+        row.text("reference")?
+            .map(|reference| Some(LineRef(reference)))
+            .map_err(|damage| StoreError::Post(keyed(post), damage))
     }
 
     /// What stands there, if it is ours or a request to us.

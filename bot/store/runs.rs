@@ -1,10 +1,10 @@
 //! Runs: which sandbox belongs to which run, how far its protocol was read, and what it did.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     Store, StoreError,
-    database::{Row, query},
+    database::{Row, document, query},
     fresh_id,
     leases::Lease,
     moment,
@@ -216,7 +216,10 @@ impl Store {
                     run: run_number(row.try_get("run")?),
                     at: moment(row.try_get("at_ms")?),
                     kind: row.try_get("kind")?,
-                    body: serde_json::from_str(row.try_get("body")?)?,
+                    // A damaged line costs itself: the lines around it are read, and the task goes on.
+                    body: document(row, "body")?.unwrap_or_else(
+                        |damage| json!({ "text": format!("this line cannot be read: {damage}") }),
+                    ),
                 })
             })
             .collect()

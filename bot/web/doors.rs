@@ -189,6 +189,8 @@ pub async fn github_webhook(State(web): State<Web>, request: Request) -> Respons
         Some(ended) => match web.store.task_of_branch(&ended.branch).await {
             Ok(Some(stored)) => stored.task.conversation.0,
             Ok(None) => return Outcome::Unknown.answer(Source::Github),
+            // GitHub does not send again by itself, so it is kept until somebody has put the task right.
+            Err(StoreError::Task(..)) => key.clone(),
             Err(error) => return Outcome::Unstored(error.into()).answer(Source::Github),
         },
         None => key.clone(),

@@ -27,6 +27,7 @@ pub struct Health {
     draining: Arc<AtomicBool>,
     engine_answers: Arc<AtomicBool>,
     policy_trouble: Arc<Mutex<Option<String>>>,
+    clock_jump: Arc<Mutex<Option<String>>>,
 }
 
 impl Health {
@@ -43,6 +44,20 @@ impl Health {
     /// What is wrong with the policy file, where something is. The policy before it is in force, so work goes on.
     pub fn policy(&self, trouble: Option<String>) {
         *self.noted() = trouble;
+    }
+
+    /// That the clock on the wall was set, where that is not long ago.
+    pub fn clock(&self, jump: Option<String>) {
+        *self
+            .clock_jump
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = jump;
+    }
+
+    fn clock_note(&self) -> Option<String> {
+        let jump = self.clock_jump.lock();
+        let jump = jump.unwrap_or_else(PoisonError::into_inner);
+        jump.as_ref().map(|jump| format!("{jump}\n"))
     }
 
     fn noted(&self) -> std::sync::MutexGuard<'_, Option<String>> {
@@ -67,12 +82,13 @@ pub async fn ready(State(web): State<Web>) -> Response {
     if !web.health.engine_answers.load(Ordering::Relaxed) {
         problems.push("the container engine does not answer".to_owned());
     }
-    let written = tokio::time::timeout(WRITTEN_WITHIN, web.store.is_writable()).await;
-    if !written.unwrap_or(false) {
-        problems.push("the database does not take a write".to_owned());
+    match tokio::time::timeout(WRITTEN_WITHIN, web.store.check_write()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => problems.push(format!("nothing can be stored: {}", error.in_words())),
+        Err(_) => problems.push("nothing can be stored: the database does not answer".to_owned()),
     }
     problems.extend(web.heartbeats.troubles(Instant::now()));
-    let mut notes = Vec::new();
+    let mut notes = Vec::from_iter(web.health.clock_note());
     if let Some(sockets) = web.sockets.as_ref().filter(|sockets| sockets.open() == 0) {
         let trouble = sockets.trouble();
         let sentence = trouble.unwrap_or_else(|| "no connection to Slack is open".to_owned());
@@ -170,7 +186,7 @@ mod tests {
         let (status, words) = told(&web).await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert!(
-            words.starts_with("the database does not take a write\n"),
+            words.starts_with("nothing can be stored: the database does not answer\n"),
             "{words}"
         );
     }

@@ -58,6 +58,9 @@ pub const FALLBACK_MAX_CHARS: usize = 300;
 pub struct Links {
     /// The page of the task, signed.
     pub task_url: String,
+    /// The page of the card that somebody is reminded of; none where its surface has no pages for single messages, and
+    /// where it could not be found. Then the reminder offers the same choices itself.
+    pub card_url: Option<String>,
 }
 
 /// Puts a message into words. Long lists are cut until the whole fits into [`MESSAGE_MAX_CHARS`].
@@ -105,7 +108,7 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
             road: *road,
             confirmed: *confirmed,
             pushed_branch: pushed_branch.as_deref(),
-            kept,
+            kept: notes::KeptView { kept },
         }
         .render(),
         Message::PullRequestEnded { merged, by } => notes::PullRequestEndedView {
@@ -118,7 +121,11 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
         Message::Expired {
             asked,
             pushed_branch,
-        } => waiting::ExpiredView::new(asked.as_ref(), pushed_branch.as_deref(), links)?.render(),
+            kept,
+        } => {
+            let pushed = pushed_branch.as_deref();
+            waiting::ExpiredView::new(asked.as_ref(), pushed, kept, links)?.render()
+        }
         Message::NotAllowed { act, refusal } => notes::NotAllowedView {
             act: *act,
             refusal: *refusal,
@@ -138,7 +145,12 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
         Message::Unavailable { word } => notes::UnavailableView { word }.render(),
         Message::TaskList { tasks } => notes::TaskListView { tasks, room }.render(),
         Message::NotHandled { reference } => notes::NotHandledView { reference }.render(),
-        Message::GivenUp { effect, reason } => notes::GivenUpView { effect, reason }.render(),
+        Message::GivenUp { effect, reason } => notes::GivenUpView {
+            effect,
+            reason,
+            task_url: url,
+        }
+        .render(),
     }
 }
 
@@ -186,6 +198,7 @@ fn controls(message: &Message, links: &Links) -> Vec<Control> {
         Message::Network(card) => network::controls(card),
         Message::Result(card) => result::controls(card, open()),
         Message::Failed(card) => failure::controls(card, open()),
+        Message::Reminder(reminder) if links.card_url.is_none() => waiting::controls(reminder),
         Message::Canceled { .. }
         | Message::PullRequestEnded { .. }
         | Message::TimeLow(_)

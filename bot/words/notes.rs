@@ -23,11 +23,18 @@ pub(super) struct CanceledView<'a> {
     pub(super) road: Road,
     pub(super) confirmed: bool,
     pub(super) pushed_branch: Option<&'a str>,
+    pub(super) kept: KeptView<'a>,
+}
+
+/// `parts/kept.md`: what became of work that a task ended with.
+#[derive(Template)]
+#[template(path = "messages/parts/kept.md")]
+pub(super) struct KeptView<'a> {
     pub(super) kept: &'a Kept,
 }
 
 #[expect(clippy::unused_self, reason = "a template calls methods of its view")]
-impl CanceledView<'_> {
+impl KeptView<'_> {
     fn branch(&self, task: &TaskId) -> String {
         branch_of(task)
     }
@@ -135,4 +142,5 @@ pub(super) struct NotHandledView<'a> {
 pub(super) struct GivenUpView<'a> {
     pub(super) effect: &'a str,
     pub(super) reason: &'a str,
+    pub(super) task_url: &'a str,
 }

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::{
-    amounts::{Cut, Room},
+    amounts::{Cut, Room, duration},
     tame::filters,
 };
 use crate::{
@@ -52,6 +52,11 @@ impl<'a> PlanView<'a> {
                 .cloned(),
         );
         checks
+    }
+
+    /// The ceiling of working time.
+    fn work_time(&self) -> Option<String> {
+        self.card.work_ms.map(duration)
     }
 
     fn is_revised(&self) -> bool {

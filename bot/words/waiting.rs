@@ -5,11 +5,16 @@ use askama::Template;
 use super::{
     Links,
     amounts::{duration, long_duration},
+    notes::KeptView,
     tame::filters,
 };
-use crate::domain::{
-    message::Message,
-    waiting::{Asked, Reminder, TimeNote},
+use crate::{
+    domain::{
+        kept::Kept,
+        message::Message,
+        waiting::{Asked, Reminder, TimeNote},
+    },
+    surface::Control,
 };
 
 /// `time_low.md`.
@@ -44,12 +49,16 @@ const fn whole_minutes(milliseconds: i64) -> i64 {
 pub(super) struct ReminderView<'a> {
     reminder: &'a Reminder,
     asked: String,
+    card_url: Option<&'a str>,
 }
 
 impl<'a> ReminderView<'a> {
-    pub(super) fn new(reminder: &'a Reminder, links: &Links) -> Result<Self, askama::Error> {
-        let asked = question_words(Some(&reminder.asked), links)?;
-        Ok(Self { reminder, asked })
+    pub(super) fn new(reminder: &'a Reminder, links: &'a Links) -> Result<Self, askama::Error> {
+        Ok(Self {
+            reminder,
+            asked: question_words(Some(&reminder.asked), links)?,
+            card_url: links.card_url.as_deref(),
+        })
     }
 
     const fn is_plan(&self) -> bool {
@@ -61,6 +70,19 @@ impl<'a> ReminderView<'a> {
     }
 }
 
+/// What can be pressed below a reminder whose card is not linked.
+pub(super) fn controls(reminder: &Reminder) -> Vec<Control> {
+    match &reminder.asked {
+        Asked::Plan { revision, .. } => vec![
+            Control::Approve {
+                revision: *revision,
+            },
+            Control::Cancel,
+        ],
+        Asked::Question(card) => super::question::controls(card),
+    }
+}
+
 /// `expired.md`.
 #[derive(Template)]
 #[template(path = "messages/expired.md")]
@@ -68,18 +90,21 @@ pub(super) struct ExpiredView<'a> {
     asked: Option<&'a Asked>,
     question: String,
     pushed_branch: Option<&'a str>,
+    kept: KeptView<'a>,
 }
 
 impl<'a> ExpiredView<'a> {
     pub(super) fn new(
         asked: Option<&'a Asked>,
         pushed_branch: Option<&'a str>,
+        kept: &'a Kept,
         links: &Links,
     ) -> Result<Self, askama::Error> {
         Ok(Self {
             asked,
             question: question_words(asked, links)?,
             pushed_branch,
+            kept: KeptView { kept },
         })
     }
 

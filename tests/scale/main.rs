@@ -63,6 +63,7 @@ pub enum Kind {
 
 impl Kind {
     /// Its name in the table and in the object.
+    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Sqlite => "sqlite",

@@ -104,8 +104,7 @@ fn flight(flight: &mut Flight) -> Value {
         flight.replicas
     );
     println!(
-        "{what:<28}{:>10.1} s{events:>12.0}{burst_rate:>12.0}{burst_p99:>12.0}{paced_p50:>12.1}{paced_p99:>12.1}{a_task:>12.2}",
-        until_then
+        "{what:<28}{until_then:>10.1} s{events:>12.0}{burst_rate:>12.0}{burst_p99:>12.0}{paced_p50:>12.1}{paced_p99:>12.1}{a_task:>12.2}",
     );
     json!({
         "database": flight.kind.name(), "replicas": flight.replicas, "tasks": flight.tasks,

@@ -189,7 +189,7 @@ async fn where_cancelled_work_is_dropped_the_confirmation_says_so() {
     let asked = Instant::now();
     thread.say("ana", "stop").await.unwrap();
     stage.ends_without_a_trace(&thread, asked).await;
-    says(&thread, "this installation keeps no cancelled work").await;
+    says(&thread, "this installation keeps no unfinished work").await;
     let task = stage.task(&thread).await;
     assert_eq!(task.kept, Kept::Dropped);
     stage.close().await;

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use deckhand_world::slack::Fault;
+use deckhand::{domain::Timestamp, store::dead_letters::Queue};
+use deckhand_world::{github::Fault as ForgeFault, slack::Fault};
 use serde_json::Value;
 
 use crate::harness::{
     CHANNEL, PATIENCE, REQUEST, Stage,
-    asking::{no_message_twice, whispered},
+    asking::{no_message_twice, says, whispered},
     program::Deckhand,
     scripts,
 };
@@ -173,6 +174,87 @@ async fn a_long_retry_after_is_obeyed() {
     thread.wait_for_words("Requirements").await.unwrap();
     // The doors refuse what Slack signed long before the moved clock.
     stage.restart().await;
+    stage.stop(&thread).await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_retry_after_is_obeyed_before_anything_is_known_of_the_person() {
+    let mut stage = Stage::open().await;
+    let asked = Duration::from_mins(20);
+    let limited = Fault::RateLimited { retry_after: asked };
+    stage.slack.fail_next("users.info", limited);
+    let before = stage.context.clock.now();
+    let thread = stage.mention(REQUEST).await;
+    let store = stage.context.store.clone();
+    let waiting = async || {
+        let letters = store.letters(Queue::Inbox).await.unwrap();
+        letters.iter().any(|letter| !letter.given_up)
+    };
+    stage.eventually("the delivery waits", waiting).await;
+    let almost = Timestamp(before.0 + 20 * 60 * 1_000 - 1);
+    assert_eq!(store.next_delivery(almost).await.unwrap(), None);
+    // Up to a tenth more is chance.
+    stage.clock.advance(asked + asked / 9);
+    stage.context.wake.inbox();
+    thread.wait_for_words("Requirements").await.unwrap();
+    // The doors refuse what Slack signed long before the moved clock.
+    stage.restart().await;
+    stage.stop(&thread).await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_operator_drops_while_a_task_waits_for_it_is_told_to_the_person() {
+    let stage = Stage::open().await;
+    stage.models.otherwise(scripts::without_pages());
+    let thread = stage.planned(REQUEST).await;
+    stage.github.fail_next(
+        "POST /repos/*/*/pulls",
+        ForgeFault::SecondaryLimit { retry_after: 900 },
+    );
+    thread.say("ana", "approve").await.unwrap();
+    stage.wait_for_state(&thread, "publishing").await;
+    let program = Deckhand::of(&stage);
+    let store = &stage.context.store;
+    let waiting = async || {
+        let letters = store.letters(Queue::Outbox).await.unwrap();
+        letters
+            .into_iter()
+            .find(|letter| letter.origin.starts_with("work:"))
+    };
+    stage
+        .eventually("publishing waits for its time", async || {
+            waiting().await.is_some()
+        })
+        .await;
+    let id = waiting().await.unwrap().id;
+    let dropped = program.run(&["outbox", "drop", &id]).await;
+    assert!(dropped.ok, "{dropped:?}");
+    stage.wait_for_state(&thread, "failed").await;
+    says(&thread, "dropped it").await;
+    thread.say("ana", "retry").await.unwrap();
+    stage.wait_for_state(&thread, "in_review").await;
+    stage.settle().await;
+    assert_eq!(stage.pull_requests().len(), 1, "{}", thread.render());
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_that_slack_refuses_for_good_is_told_to_whoever_waits_for_it() {
+    let stage = Stage::open().await;
+    stage.models.pause();
+    let thread = stage.mention(REQUEST).await;
+    stage.wait_for_state(&thread, "planning").await;
+    stage.models.until_waiting(1, PATIENCE).await.unwrap();
+    stage.settle().await;
+    let refused = Fault::Error("restricted_action".to_owned());
+    stage.slack.fail_next("chat.postMessage", refused);
+    stage.models.resume();
+    stage.wait_for_state(&thread, "awaiting_approval").await;
+    let told = whispered(&thread, "The plan could not be posted in the thread").await;
+    assert!(told.says("restricted_action"), "{}", thread.render());
+    assert_eq!(stage.context.store.given_up().await.unwrap(), (0, 1));
     stage.stop(&thread).await;
     stage.close().await;
 }

@@ -31,6 +31,8 @@ mod keeping;
 mod leftovers;
 mod linear;
 mod live_runs;
+mod long_run;
+mod machine;
 mod main_job;
 mod network;
 mod pages;

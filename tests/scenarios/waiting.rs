@@ -3,11 +3,16 @@
 use std::time::Duration;
 
 use deckhand::engine::reaper;
-use deckhand_world::slack::{Message, Thread};
+use deckhand_world::{
+    models::{Phase, Turn},
+    slack::{Message, Thread},
+};
+use serde_json::json;
 
 use crate::harness::{
     Props, REQUEST, Stage,
     asking::{no_message_twice, says, whispered},
+    program::Deckhand,
     scripts,
 };
 
@@ -148,6 +153,10 @@ async fn a_plan_is_asked_about_again_once_and_then_the_task_ends() {
         "{}",
         thread.render()
     );
+    // It leads to the card with the buttons.
+    let page = format!("/p{}", approve.message.as_str().replace('.', ""));
+    let linked = serde_json::to_string(&reminder.blocks).unwrap();
+    assert!(linked.contains(&page), "{linked}");
     later(&stage, DAY).await;
     stage.restart().await;
     later(&stage, 3 * DAY).await;
@@ -191,5 +200,41 @@ async fn a_question_that_nobody_answers_loses_its_buttons_with_the_task() {
     whispered(&thread, "This task expired").await;
     stage.settle().await;
     assert!(stage.context.executor.volumes().await.unwrap().is_empty());
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_made_before_a_question_that_nobody_answers_is_kept() {
+    let stage = Stage::open().await;
+    let work = [
+        Turn::shell("echo '// begun' >> lib/users.js"),
+        Turn::tool("ask_person", json!({ "question": "Cut it, or refuse it?" })),
+        Turn::say("I wait for the answer."),
+    ];
+    stage
+        .models
+        .otherwise(scripts::without_pages().on(Phase::Work, work));
+    let thread = stage.planned(REQUEST).await;
+    thread.say("ana", "approve").await.unwrap();
+    let id = stage.wait_for_state(&thread, "awaiting_input").await.id;
+    stage.settle().await;
+    later(&stage, 15 * DAY).await;
+    stage.wait_for_state(&thread, "expired").await;
+    says(&thread, "is kept on the server for 30 days").await;
+    stage.settle().await;
+    later(&stage, DAY).await;
+    assert!(stage.context.executor.volumes().await.unwrap().is_empty());
+
+    let program = Deckhand::of(&stage);
+    let bundle = program.path("work.bundle");
+    let path = bundle.display().to_string();
+    let handed = program.run(&["task", "work", &id.0, &path]).await;
+    assert!(handed.ok, "{handed:?}");
+    assert!(bundle.exists());
+    later(&stage, 30 * DAY).await;
+    assert!(
+        !stage.context.quarantine_path(&id).exists(),
+        "its time is over"
+    );
     stage.close().await;
 }

@@ -186,6 +186,18 @@ impl Task {
         ]
     }
 
+    /// Tells whoever asked, in private, what could not be said where everybody sees it.
+    pub(super) fn unsaid(&self, what: &str, reason: &str) -> Vec<Effect> {
+        if matches!(self.state, State::Canceled { .. }) {
+            return Vec::new();
+        }
+        let message = Message::GivenUp {
+            effect: what.to_owned(),
+            reason: reason.to_owned(),
+        };
+        vec![Self::whisper(&self.request.author, message)]
+    }
+
     pub(super) fn effect_given_up(&mut self, effect: &str, reason: &str) -> Vec<Effect> {
         if self.state.is_over() {
             return Vec::new();

@@ -308,6 +308,7 @@ impl Task {
                 confirmed, kept, ..
             } => self.stopped(*confirmed, kept),
             Event::EffectGivenUp { effect, reason } => self.effect_given_up(effect, reason),
+            Event::Unsaid { what, reason } => self.unsaid(what, reason),
             Event::TakenUp => self.take_up(),
             Event::TimeLow
             | Event::TimeUp

@@ -122,6 +122,7 @@ impl Task {
             agent: self.terms.agent.clone(),
             model: self.terms.model.clone().or_else(|| self.model.clone()),
             budget: self.terms.budget,
+            work_ms: (self.ceilings.work_ms < i64::MAX).then_some(self.ceilings.work_ms),
             network: self.network.terms.summary.clone(),
             network_is_open: self.network.terms.open,
             network_beyond: self.network.terms.beyond.clone(),

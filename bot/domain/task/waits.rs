@@ -6,6 +6,7 @@ use crate::domain::{
     Timestamp,
     effect::{Effect, Mark},
     event::{Event, Happened},
+    kept::Kept,
     message::{Decision, Message, Phase},
     waiting::{Asked, Reminder},
 };
@@ -52,7 +53,7 @@ impl Task {
             Event::TimeLow => self.time_low(happened.at),
             Event::TimeUp => self.time_up(happened.at),
             Event::Unanswered { since, left_ms } => self.unanswered(*since, *left_ms),
-            Event::WaitedTooLong { since } => self.waited_too_long(*since),
+            Event::WaitedTooLong { since, kept } => self.waited_too_long(*since, kept),
             _ => Vec::new(),
         }
     }
@@ -61,7 +62,10 @@ impl Task {
         let since = self.changed_at;
         let waited = at.milliseconds_since(since);
         if waited > patience.end_ms {
-            return Some(Event::WaitedTooLong { since: Some(since) });
+            return Some(Event::WaitedTooLong {
+                since: Some(since),
+                kept: Kept::Nothing,
+            });
         }
         let is_due = patience.remind_ms.is_some_and(|after| waited >= after);
         (is_due && self.reminded != Some(since)).then(|| Event::Unanswered {
@@ -101,7 +105,7 @@ impl Task {
     }
 
     /// Ends what nobody decided on, unless it was another wait that had become too long.
-    fn waited_too_long(&mut self, since: Option<Timestamp>) -> Vec<Effect> {
+    fn waited_too_long(&mut self, since: Option<Timestamp>, kept: &Kept) -> Vec<Effect> {
         let Some(asked) = self.asked() else {
             return Vec::new();
         };
@@ -110,12 +114,14 @@ impl Task {
         }
         let mut effects = self.close_card();
         self.state = State::Expired;
+        self.kept = kept.clone();
         effects.push(self.say_progress(Phase::Over {
             how: "expired".to_owned(),
         }));
         effects.push(self.note(Message::Expired {
             asked: Some(asked),
             pushed_branch: self.pushed_branch(),
+            kept: kept.clone(),
         }));
         effects.push(Effect::Mark { mark: Mark::Gaps });
         effects.push(Effect::Release);

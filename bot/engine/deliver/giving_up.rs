@@ -19,10 +19,16 @@ impl Deliver {
     pub(super) async fn give_up(&self, claimed: &Claimed, what: &str) -> Result<(), StoreError> {
         let news = match (when_missed(&claimed.effect), &claimed.task) {
             (Missed::TaskHears, Some(task)) => {
-                self.news(&claimed.id, task, in_words(&claimed.effect), what)
-                    .await?
+                let effect = in_words(&claimed.effect).to_owned();
+                let given_up = |reason| Event::EffectGivenUp { effect, reason };
+                self.news(&claimed.id, task, given_up, what).await?
             }
-            (Missed::TaskHears | Missed::OperatorSees, _) => None,
+            (Missed::RequesterHears, Some(task)) => {
+                let said = in_words(&claimed.effect).to_owned();
+                let unsaid = |reason| Event::Unsaid { what: said, reason };
+                self.news(&claimed.id, task, unsaid, what).await?
+            }
+            (Missed::TaskHears | Missed::RequesterHears | Missed::OperatorSees, _) => None,
         };
         self.bury(&claimed.id, what, news).await
     }
@@ -38,7 +44,11 @@ impl Deliver {
         count("unreadable", "dead");
         let told = async {
             let news = match task {
-                Some(task) => self.news(id, task, UNREADABLE, what).await?,
+                Some(task) => {
+                    let effect = UNREADABLE.to_owned();
+                    let given_up = |reason| Event::EffectGivenUp { effect, reason };
+                    self.news(id, task, given_up, what).await?
+                }
                 None => None,
             };
             self.bury(id, what, news).await
@@ -71,7 +81,7 @@ impl Deliver {
         &self,
         id: &Ticket,
         task: &TaskId,
-        effect: &str,
+        event: impl FnOnce(String) -> Event,
         what: &str,
     ) -> Result<Option<NewDelivery>, StoreError> {
         let stored = match self.context.store.task(task).await {
@@ -80,10 +90,7 @@ impl Deliver {
             Err(error) => return Err(error),
         };
         Ok(stored.map(|stored| {
-            let event = Event::EffectGivenUp {
-                effect: effect.to_owned(),
-                reason: self.context.redactor.redacted(what.to_owned()),
-            };
+            let event = event(self.context.redactor.redacted(what.to_owned()));
             work_delivery(&stored.task, format!("given-up:{id}"), event)
         }))
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::effect::Effect;
+use crate::domain::effect::{Effect, Slot};
 
 /// How often a message is tried: with its pauses over about three days, so that a result outlives a long outage of its
 /// surface. A surface that refuses for good ends it at once.
@@ -64,6 +64,8 @@ pub(super) const fn pause_max(effect: &Effect) -> Duration {
 pub(super) enum Missed {
     /// The task, which waits for it, and so the person.
     TaskHears,
+    /// Whoever asked for the task, in private: their surface refuses it where they wait for it.
+    RequesterHears,
     /// The operator, in the list of what was given up: what cannot be said cannot be said about either, a decoration is
     /// no loss, and the reaper clears up what a release missed.
     OperatorSees,
@@ -80,6 +82,10 @@ pub(super) const fn when_missed(effect: &Effect) -> Missed {
         | Effect::Steer { .. }
         | Effect::Widen { .. }
         | Effect::StopAll => Missed::TaskHears,
+        Effect::Say {
+            slot: Slot::Plan(_) | Slot::Question(_) | Slot::Result(_),
+            ..
+        } => Missed::RequesterHears,
         Effect::Say { .. }
         | Effect::Whisper { .. }
         | Effect::Mark { .. }
@@ -97,6 +103,18 @@ pub(super) fn in_words(effect: &Effect) -> &'static str {
         Effect::StartRun { .. } => "starting the agent",
         Effect::Prove { .. } => "checking the result",
         Effect::Publish { .. } => "publishing the result",
+        Effect::Say {
+            slot: Slot::Plan(_),
+            ..
+        } => "The plan",
+        Effect::Say {
+            slot: Slot::Question(_),
+            ..
+        } => "A question",
+        Effect::Say {
+            slot: Slot::Result(_),
+            ..
+        } => "The result",
         Effect::Say { .. } | Effect::Whisper { .. } => "saying something",
         Effect::Mark { .. } | Effect::Hear { .. } => "adding an emoji",
         Effect::OpenForm { .. } => "opening a form",

@@ -168,6 +168,7 @@ pub(super) fn audit_of(task: &Task, event: &Event) -> Option<AuditEntry> {
         | Event::PullRequestEnded { .. }
         | Event::Stopped { .. }
         | Event::EffectGivenUp { .. }
+        | Event::Unsaid { .. }
         | Event::TakenUp
         | Event::TimeLow
         | Event::TimeUp

@@ -103,11 +103,11 @@ async fn watch(
             Ok(()) = spending.changed() => watcher.spent(&mut prepared).await,
             condition = &mut probing => {
                 probing = std::future::pending().boxed();
-                let now = watcher.context.clock.now();
+                let now = watcher.context.clock.steady();
                 watcher.pulse.answered(condition.as_ref(), now).into()
             }
             _ = tick.tick() => {
-                let now = watcher.context.clock.now();
+                let now = watcher.context.clock.steady();
                 if watcher.pulse.is_due(now) {
                     watcher.pulse.ask(now);
                     probing = probe(watcher.context, sandbox::run_name(&watcher.task.id, watcher.run));
@@ -191,7 +191,7 @@ impl<'a> Watcher<'a> {
             text: String::new(),
             closing: String::new(),
             bytes: 0,
-            pulse: Pulse::new(&context.config.limits, context.clock.now()),
+            pulse: Pulse::new(&context.config.limits, context.clock.steady()),
             steer: None,
             left: BTreeMap::new(),
         }
@@ -227,7 +227,7 @@ impl<'a> Watcher<'a> {
     }
 
     async fn called(&mut self, prepared: &mut Prepared, mut call: HandoverCall) {
-        self.pulse.heard(self.context.clock.now());
+        self.pulse.heard(self.context.clock.steady());
         // Only what is held: checks are commands that will be run as they are.
         let redactor = &self.context.redactor;
         redactor.redact_value(&mut call.arguments, Sought::Held);
@@ -261,7 +261,7 @@ impl<'a> Watcher<'a> {
 
     async fn heard(&mut self, prepared: &mut Prepared, event: AgentEvent) -> Heard {
         if !matches!(event, AgentEvent::Ended { .. }) {
-            self.pulse.heard(self.context.clock.now());
+            self.pulse.heard(self.context.clock.steady());
             self.reporter.heard();
         }
         match event {
@@ -360,8 +360,8 @@ impl<'a> Watcher<'a> {
     /// What is looked at every second.
     async fn ticked(&mut self, prepared: &mut Prepared) -> Heard {
         self.note_what_left(prepared).await;
-        let now = self.context.clock.now();
-        self.reporter.trouble(self.pulse.trouble(now));
+        let (now, steady) = (self.context.clock.now(), self.context.clock.steady());
+        self.reporter.trouble(self.pulse.trouble(steady));
         self.reporter.tick();
         if now.milliseconds_since(prepared.started) > self.task.ceilings.run_ms {
             return Heard::Over(Some(RunFailure::OutOfTime));
@@ -372,7 +372,7 @@ impl<'a> Watcher<'a> {
         if self.is_deaf() {
             return Heard::Over(None);
         }
-        self.pulse.at(now).into()
+        self.pulse.at(steady).into()
     }
 
     /// Takes note of what was spent, for people and for another process; the run is over where that is too much.

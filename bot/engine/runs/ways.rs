@@ -106,7 +106,8 @@ pub async fn open(
     };
     let decided = async || context.store.grants(repository, Some(&task.id)).await;
     let book = &context.way_out.book;
-    let policy = book.policy(&repository.0, &task.terms.agent).await;
+    let policy = book.whole_policy(&repository.0, &task.terms.agent).await;
+    let policy = policy.ok_or_else(|| Fault::transient("the container engine does not answer"))?;
     let policy = policy.with(&policy_book::as_grants(&decided().await?));
     let allowed = policy.summary();
     let (log, records) = mpsc::channel(EGRESS_LOG_MAX);

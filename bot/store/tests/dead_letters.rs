@@ -12,7 +12,7 @@ use crate::{
     },
     store::{
         Store, StoreError,
-        database::query,
+        database::{either, query},
         dead_letters::{GivenUp, Queue, Wished},
         inbox::Next,
         outbox::Taken,
@@ -202,6 +202,113 @@ async fn of_a_cancelled_or_deleted_task_nothing_is_tried_again() {
             assert_eq!(wish.await.unwrap(), Wished::TaskIsOver, "{task}");
         }
         assert_eq!(store.outbox_depth().await.unwrap().0, 0);
+        store.close().await;
+    }
+}
+
+async fn insert_effect(store: &Store, id: &str, task: &str, lane: &str, state: &str) {
+    query(
+        "INSERT INTO outbox (id, task, conversation, lane, slot, effect, state, attempts, due_ms, created_ms)
+         VALUES ($1, $2, 'c', $3, '', '{}', $4, 3, 0, 0)",
+    )
+    .bind(id)
+    .bind(task)
+    .bind(lane)
+    .bind(state)
+    .execute(store.database.writing())
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn what_somebody_waits_for_is_not_dropped_while_it_is_tried() {
+    for Opened { store, _folder, .. } in each_database().await {
+        insert_effect(&store, "stop", "one", "control:one:1", "ready").await;
+        insert_effect(&store, "work", "one", "work:one", "ready").await;
+        let drop = async |id: &'static str| {
+            let news = delivery("given-up:e", "a");
+            let wish = store.drop_letter(Queue::Outbox, id, "ops", Some(&news), NOW);
+            wish.await.unwrap()
+        };
+        assert_eq!(drop("stop").await, Wished::MustBeDone);
+        // Nobody is told of what did not happen.
+        assert_eq!(store.inbox_depth().await.unwrap().0, 0);
+        assert_eq!(store.outbox_depth().await.unwrap().0, 2);
+        assert_eq!(store.audit_of(&TaskId("one".into())).await.unwrap(), []);
+        assert_eq!(drop("work").await, Wished::Done);
+        assert_eq!(
+            next(&store, NOW).await.unwrap().body,
+            json!({ "text": "given-up:e" })
+        );
+        assert_eq!(store.outbox_depth().await.unwrap().0, 1);
+        // Given up it is dropped as anything else is.
+        sql(&store, "UPDATE outbox SET state = 'dead' WHERE id = 'stop'").await;
+        assert_eq!(drop("stop").await, Wished::Done);
+        store.close().await;
+    }
+}
+
+/// How the database will look for the rows of a statement, in its own words.
+async fn plan_of(store: &Store, sqlite: &'static str, postgres: &'static str) -> String {
+    let rows = either(sqlite, postgres)
+        .fetch_all(store.database.writing())
+        .await
+        .unwrap();
+    let column = if store.database.is_file() {
+        "detail"
+    } else {
+        "QUERY PLAN"
+    };
+    let lines = rows
+        .iter()
+        .map(|row| row.try_get::<String>(column).unwrap());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test]
+async fn what_was_given_up_is_counted_without_a_look_at_everything_else() {
+    macro_rules! explained {
+        ($table:literal) => {
+            (
+                concat!(
+                    "EXPLAIN QUERY PLAN SELECT count(*) FROM ",
+                    $table,
+                    " WHERE state = 'dead'"
+                ),
+                concat!(
+                    "EXPLAIN SELECT count(*) FROM ",
+                    $table,
+                    " WHERE state = 'dead'"
+                ),
+            )
+        };
+    }
+    for Opened { store, _folder, .. } in each_database().await {
+        if !store.database.is_file() {
+            // A planner that knows how few of many they are: a table of a handful of rows is read whole.
+            for seed in [
+                "INSERT INTO inbox (id, source, delivery_key, conversation, body, state, attempts, due_ms, received_ms)
+                 SELECT n::text, 'slack', n::text, 'c', '{}', CASE WHEN n % 1000 = 0 THEN 'dead' ELSE 'done' END, 0, 0, 0
+                 FROM generate_series(1, 5000) AS n",
+                "INSERT INTO outbox (id, task, conversation, lane, slot, effect, state, attempts, due_ms, created_ms)
+                 SELECT n::text, 't', 'c', 'talk', '', '{}', CASE WHEN n % 1000 = 0 THEN 'dead' ELSE 'done' END, 1, 0, 0
+                 FROM generate_series(1, 5000) AS n",
+                "ANALYZE inbox",
+                "ANALYZE outbox",
+            ] {
+                sql(&store, seed).await;
+            }
+        }
+        let tables = [
+            ("inbox_given_up", explained!("inbox")),
+            ("outbox_given_up", explained!("outbox")),
+        ];
+        for (index, (sqlite, postgres)) in tables {
+            let plan = plan_of(&store, sqlite, postgres).await;
+            // An index that begins with the state finds them as well.
+            let is_found = plan.contains(index) || plan.contains("outbox_due");
+            assert!(is_found, "{index}: {plan}");
+        }
         store.close().await;
     }
 }

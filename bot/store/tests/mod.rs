@@ -327,6 +327,57 @@ async fn decisions_and_secrets_are_kept_and_replaced() {
 }
 
 #[tokio::test]
+async fn a_copy_that_the_servers_own_tool_made_is_whole() {
+    let run = |program: &str, arguments: &[&str]| {
+        let program = deckhand_world::postgres::program(program).unwrap();
+        let ran = std::process::Command::new(program).args(arguments).output();
+        let ran = ran.unwrap();
+        let errors = String::from_utf8_lossy(&ran.stderr);
+        assert!(ran.status.success(), "{errors}");
+    };
+    let fresh = async || deckhand_world::postgres::fresh_database().await.unwrap();
+    let keys = |text: &str| EncryptionKeys::read(text).unwrap();
+    let key = "AQEB".repeat(10) + "AQE=";
+    let (first, second) = (fresh().await, fresh().await);
+    let store = Store::open(&first).await.unwrap();
+    store.accept(&delivery("1", "a"), NOW).await.unwrap();
+    insert_task(&store, "one", "failed", 10).await;
+    let vault = Vault::new(store.clone(), keys(&key));
+    let put = vault.put("linear", &"the token".into(), NOW, NOW).await;
+    put.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("dump").display().to_string();
+    // The server works meanwhile.
+    run("pg_dump", &["--format=custom", "--file", &file, &first]);
+    store.accept(&delivery("2", "a"), NOW).await.unwrap();
+    store.close().await;
+
+    run("pg_restore", &["--no-owner", "--dbname", &second, &file]);
+    let store = Store::open(&second).await.unwrap();
+    assert_eq!(store.inbox_depth().await.unwrap().0, 1);
+    assert_eq!(store.tasks_by_state().await.unwrap().len(), 1);
+    // What was stored is known when it comes again, and goes on.
+    let again = store.accept(&delivery("1", "a"), NOW).await.unwrap();
+    assert_eq!(again, Accepted::Repeated);
+    assert_eq!(
+        next(&store, NOW).await.unwrap().body,
+        json!({ "text": "1" })
+    );
+    let vault = Vault::new(store.clone(), keys(&key));
+    let kept = vault.get("linear").await.unwrap().unwrap();
+    assert_eq!(
+        secrecy::ExposeSecret::expose_secret(&kept.secret),
+        "the token"
+    );
+    let other = Vault::new(store.clone(), keys(&("AgIC".repeat(10) + "AgI=")));
+    assert!(
+        other.get("linear").await.is_err(),
+        "the key is not in the copy"
+    );
+    store.close().await;
+}
+
+#[tokio::test]
 async fn old_logs_of_ended_tasks_go_and_others_stay() {
     for Opened { store, _folder, .. } in each_database().await {
         insert_task(&store, "old", "failed", 10).await;

@@ -87,8 +87,8 @@ async fn what_is_no_address_of_a_database_is_told_without_its_password() {
 async fn two_that_begin_at_once_bring_the_schema_up_to_date_once() {
     let address = deckhand_world::postgres::fresh_database().await.unwrap();
     let (one, two) = tokio::join!(Store::open(&address), Store::open(&address));
-    assert!(one.unwrap().is_writable().await);
-    assert!(two.unwrap().is_writable().await);
+    one.unwrap().check_write().await.unwrap();
+    two.unwrap().check_write().await.unwrap();
 }
 
 #[tokio::test]
@@ -133,14 +133,15 @@ async fn a_server_that_is_gone_for_a_while_costs_nothing_that_was_answered_for()
     let address = server.fresh_database().await.unwrap();
     let store = Store::open(&address).await.unwrap();
     store.accept(&delivery("before", "a"), NOW).await.unwrap();
-    assert!(store.is_writable().await);
+    store.check_write().await.unwrap();
     let in_hand = next(&store, NOW).await.unwrap();
     server.stop().unwrap();
-    assert!(!store.is_writable().await);
+    let trouble = store.check_write().await.unwrap_err().in_words();
+    assert_eq!(trouble, "the database does not answer");
     let lost = store.accept(&delivery("meanwhile", "a"), NOW).await;
     assert!(lost.is_err(), "nothing is answered for that is not stored");
     server.start_again().unwrap();
-    assert!(store.is_writable().await);
+    store.check_write().await.unwrap();
     store
         .accept(&delivery("meanwhile", "a"), NOW)
         .await
@@ -150,4 +151,66 @@ async fn a_server_that_is_gone_for_a_while_costs_nothing_that_was_answered_for()
     let next = next(&store, NOW).await.unwrap();
     assert_eq!(next.body, json!({ "text": "meanwhile" }));
     store.close().await;
+}
+
+#[tokio::test]
+async fn what_may_only_be_read_is_told_from_what_is_full() {
+    for Opened {
+        store,
+        address,
+        _folder,
+    } in each_database().await
+    {
+        store.check_write().await.unwrap();
+        // As an operator, or a failed disk, makes it.
+        let before = if store.database.is_file() {
+            "PRAGMA query_only = 1"
+        } else {
+            "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"
+        };
+        let mut connections = Vec::new();
+        for _ in 0..if store.database.is_file() { 1 } else { 16 } {
+            connections.push(store.begin().await.unwrap());
+        }
+        for connection in &mut connections {
+            query(before).execute(connection).await.unwrap();
+        }
+        for connection in connections {
+            connection.commit().await.unwrap();
+        }
+        let trouble = store.check_write().await.unwrap_err().in_words();
+        assert_eq!(trouble, "the database can only be read", "{address}");
+        let refused = store.accept(&delivery("1", "a"), NOW).await;
+        assert!(refused.is_err(), "{address}");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_makes_nothing_wait_for_the_difference() {
+    const HOUR_MS: i64 = 3_600_000;
+    let noon = Timestamp(12 * HOUR_MS);
+    let eleven = Timestamp(11 * HOUR_MS);
+    for Opened { store, _folder, .. } in each_database().await {
+        for key in ["fresh", "limited"] {
+            store.accept(&delivery(key, key), noon).await.unwrap();
+        }
+        let fresh = next(&store, noon).await.unwrap();
+        let limited = next(&store, noon).await.unwrap();
+        let marks = [Mark::Accepted].map(|mark| Effect::Mark { mark });
+        let done = transition(&fresh, marks.to_vec());
+        store.commit(&done, &Value::Null, noon).await.unwrap();
+        let in_ten_minutes = Timestamp(noon.0 + 600_000);
+        let later = store.postpone_delivery(&limited.id, in_ten_minutes, "asked for");
+        later.await.unwrap();
+
+        // It is eleven now, a moment later.
+        assert!(taken(&store, eleven).await.is_none());
+        store.set_back(HOUR_MS, eleven).await.unwrap();
+        assert!(taken(&store, eleven).await.is_some());
+        // What a platform asked for is still obeyed, and no more than that.
+        assert!(next(&store, eleven).await.is_none());
+        let in_ten_minutes = Timestamp(eleven.0 + 600_000);
+        assert!(next(&store, in_ten_minutes).await.is_some());
+        store.close().await;
+    }
 }

@@ -332,6 +332,7 @@ fn notes() -> Vec<Message> {
         Message::Expired {
             asked: None,
             pushed_branch: None,
+            kept: Kept::Lost,
         },
         Message::StaleApproval {
             seen: 1,
@@ -390,6 +391,7 @@ fn notes() -> Vec<Message> {
         let expired = Message::Expired {
             asked: Some(asked),
             pushed_branch: Some(NASTY.into()),
+            kept: Kept::Nothing,
         };
         [Message::Reminder(reminder), expired]
     }));
@@ -511,6 +513,7 @@ fn the_bot_itself_is_calm() {
         Message::Expired {
             asked: None,
             pushed_branch: None,
+            kept: Kept::Nothing,
         },
         Message::PlanCard(Box::new(plan_card())),
         Message::Result(Box::new(result_card(&proof()))),

@@ -130,7 +130,7 @@ fn a_plan_says_everything_that_an_approval_approves() {
     - **Checks at the end:** `npm test`
     - **Pictures before and after:** `/users?limit=200&offset=150`, with `node server.js` on port 3000
     - **Network:** the model only
-    - **Cost:** $0.05 to $0.20 expected, never more than $5.00 without asking
+    - **Cost:** $0.05 to $0.20 expected, never more than $5.00 or 4 h of work without asking
 
     **Risks**
     - Clients may rely on the old order
@@ -563,7 +563,7 @@ fn a_cancel_says_what_becomes_of_the_work() {
     assert!(
         canceled(branch(None)).starts_with("What it had done until then is kept on the server, on")
     );
-    insta::assert_snapshot!(canceled(Kept::Dropped), @"What it had done until then goes with its sandbox; this installation keeps no cancelled work.");
+    insta::assert_snapshot!(canceled(Kept::Dropped), @"What it had done until then goes with its sandbox; this installation keeps no unfinished work.");
     insta::assert_snapshot!(canceled(Kept::Lost), @"What it had done until then could not be taken out of its sandbox, and goes with it.");
     assert_eq!(canceled(Kept::Nothing), "");
 }

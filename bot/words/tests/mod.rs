@@ -22,6 +22,7 @@ fn words(message: &Message) -> Words {
         message,
         &Links {
             task_url: TASK_URL.to_owned(),
+            card_url: None,
         },
     )
     .unwrap()

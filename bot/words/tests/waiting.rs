@@ -1,8 +1,10 @@
 //! What people are told where time runs out or somebody is waited for.
 
-use super::{samples::*, words};
+use super::{Links, TASK_URL, render, samples::*, words};
 use crate::{
     domain::{
+        CommitId, TaskId,
+        kept::Kept,
         message::{Message, QuestionText},
         waiting::{Asked, Made, Reminder, TimeNote},
     },
@@ -113,13 +115,13 @@ fn a_reminder_calls_the_person_and_says_what_is_asked() {
     insta::assert_snapshot!(words(&reminder(plan_asked())).markdown, @r#"
     **This plan still waits for your decision:** Respect offset above a limit of 100.
 
-    Approve it on its card or write `approve` here, say what should be different, or write `stop`. Nothing runs and nothing is spent meanwhile. Without a decision this task ends in 13 days.
+    Press Approve or write `approve` here, say what should be different, or write `stop`. Nothing runs and nothing is spent meanwhile. Without a decision this task ends in 13 days.
     "#);
     insta::assert_snapshot!(words(&reminder(question_asked(&["Cut", "Refuse"]))).markdown, @r#"
     **This still waits for your answer:**
     > The agent asks: Cut above 100, or refuse?
 
-    Choose on the question's card or write here: `Cut`, `Refuse`. Nothing runs and nothing is spent meanwhile. Without an answer this task ends in 13 days.
+    Choose one or write here: `Cut`, `Refuse`. Nothing runs and nothing is spent meanwhile. Without an answer this task ends in 13 days.
     "#);
     let free = words(&reminder(question_asked(&[])));
     insta::assert_snapshot!(free.markdown, @r#"
@@ -133,28 +135,95 @@ fn a_reminder_calls_the_person_and_says_what_is_asked() {
 }
 
 #[test]
+fn a_reminder_leads_to_its_card_or_offers_what_the_card_offers() {
+    let reminder = |asked| {
+        Message::Reminder(Reminder {
+            asked,
+            left_ms: 13 * DAY_MS,
+            asks: person("ana"),
+        })
+    };
+    let linked = |asked| {
+        let links = Links {
+            task_url: TASK_URL.to_owned(),
+            card_url: Some("https://acme.slack.example/archives/C1/p1".to_owned()),
+        };
+        render(&reminder(asked), &links).expect("it has words")
+    };
+    for (asked, sentence, offered) in [
+        (
+            plan_asked(),
+            "Approve it on [its card](https://acme.slack.example/archives/C1/p1) or write `approve` here",
+            2,
+        ),
+        (
+            question_asked(&["Cut", "Refuse"]),
+            "Choose on [the question's card](https://acme.slack.example/archives/C1/p1) or write here: `Cut`, `Refuse`.",
+            2,
+        ),
+        (
+            question_asked(&[]),
+            "Write the answer to [the question](https://acme.slack.example/archives/C1/p1) here, or `stop`.",
+            0,
+        ),
+    ] {
+        let with_page = linked(asked.clone());
+        assert!(
+            with_page.markdown.contains(sentence),
+            "{}",
+            with_page.markdown
+        );
+        // Buttons twice would be two truths about one decision.
+        assert_eq!(with_page.controls, []);
+        assert_eq!(words(&reminder(asked)).controls.len(), offered);
+    }
+}
+
+#[test]
 fn a_task_that_expired_says_what_nobody_decided_on_and_how_to_begin_again() {
-    let expired = |asked, pushed_branch: Option<&str>| {
+    let ended = |asked, pushed_branch: Option<&str>, kept| {
         let message = Message::Expired {
             asked,
             pushed_branch: pushed_branch.map(str::to_owned),
+            kept,
         };
         words(&message).markdown
     };
+    let expired = |asked, pushed_branch| ended(asked, pushed_branch, Kept::Nothing);
+    let kept = Kept::Branch {
+        task: TaskId("k7f3".into()),
+        commit: CommitId("abc".into()),
+        days: Some(30),
+    };
+    insta::assert_snapshot!(ended(Some(question_asked(&[])), None, kept), @r#"
+    **This task has ended,** because nobody answered its question in time: The agent asks: Cut above 100, or refuse?
+
+    Nothing was pushed, and its sandbox is removed.
+
+    What it had done until then is kept on the server for 30 days, on the branch `deckhand/canceled/k7f3`. Whoever runs Deckhand can hand it out: `deckhand task work k7f3 k7f3.bundle`.
+
+    To take it up again, mention Deckhand here with the request.
+    "#);
     insta::assert_snapshot!(expired(Some(plan_asked()), None), @r#"
     **This task has ended,** because nobody decided on its plan in time: Respect offset above a limit of 100.
 
-    Nothing was pushed, and its sandbox is removed. To take it up again, mention Deckhand here with the request.
+    Nothing was pushed, and its sandbox is removed.
+
+    To take it up again, mention Deckhand here with the request.
     "#);
     insta::assert_snapshot!(expired(Some(question_asked(&[])), Some("deckhand/x")), @r#"
     **This task has ended,** because nobody answered its question in time: The agent asks: Cut above 100, or refuse?
 
-    The branch `deckhand/x` was pushed before and stays on the remote. Everything else is removed. To take it up again, mention Deckhand here with the request.
+    The branch `deckhand/x` was pushed before and stays on the remote. Everything else is removed.
+
+    To take it up again, mention Deckhand here with the request.
     "#);
     insta::assert_snapshot!(expired(None, None), @r#"
     **This task has ended,** because nobody decided or answered in time.
 
-    Nothing was pushed, and its sandbox is removed. To take it up again, mention Deckhand here with the request.
+    Nothing was pushed, and its sandbox is removed.
+
+    To take it up again, mention Deckhand here with the request.
     "#);
     // As an earlier version stored it.
     let stored: Message = serde_json::from_str(r#"{"message":"expired"}"#).expect("it is read");

@@ -47,6 +47,10 @@ const COUNT_EVERY: Duration = Duration::from_mins(5);
 const COUNT_BLIND: Duration = Duration::from_secs(5);
 /// How long a count may take. What cannot be counted in that time has too many files.
 const COUNT_TIME: Duration = Duration::from_secs(30);
+/// How long the engine may take to say whether it counts still.
+const ANSWER_TIME: Duration = Duration::from_secs(5);
+/// How often a count may end without an answer.
+const COUNTED_TRIES: u32 = 2;
 
 /// What has to stay free of the engine's disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -336,50 +340,79 @@ async fn look(shared: Arc<Shared>, docker: Docker, root: Option<PathBuf>, floor:
     }
 }
 
-/// Counts one sandbox, and kills it where it holds too much.
+/// Counts one sandbox, and kills it where it holds too much or cannot be counted.
 async fn check(shared: &Shared, docker: &Docker, due: Due, next: Duration) {
     let watched = &due.watched;
     let sandbox = &watched.count.sandbox;
-    let held = match timeout(COUNT_TIME, count(docker, &due)).await {
-        Ok(Ok(held)) => held,
-        Ok(Err(error)) => {
-            if is_gone(docker, sandbox).await {
-                shared.forget(sandbox);
-            } else {
+    for tries in 1.. {
+        let counted = count(docker, &due).await;
+        // The counting program dies with the sandbox whose processes it shares.
+        if !matches!(counted, Ok(Counted::Held(_))) && is_gone(docker, sandbox).await {
+            shared.forget(sandbox);
+            return;
+        }
+        let held = match counted {
+            Ok(Counted::Held(held)) => Some(held),
+            // An engine that was started again takes the counting program with it. One that dies twice was killed.
+            Ok(Counted::Silent) if tries < COUNTED_TRIES => continue,
+            Ok(Counted::Silent | Counted::Late) => None,
+            Err(error) => {
                 warn!(sandbox, %error, "what a sandbox holds could not be counted");
                 // The floor stands whatever happens here; a sandbox is not killed for an engine's trouble.
                 shared.renew(watched, Held::default(), COUNT_BLIND);
+                return;
             }
-            return;
+        };
+        match watched.judge(held) {
+            Some(end) => kill(shared, docker, watched, end).await,
+            None => shared.renew(watched, held.unwrap_or_default(), next),
         }
-        Err(_) => None,
-    };
-    // The counting program dies with the sandbox whose processes it shares.
-    if held.is_none() && is_gone(docker, sandbox).await {
-        shared.forget(sandbox);
-    } else if let Some(end) = watched.judge(held) {
-        kill(shared, docker, watched, end).await;
-    } else {
-        shared.renew(watched, held.unwrap_or_default(), next);
+        return;
     }
 }
 
+/// What came of a count.
+#[derive(Debug)]
+enum Counted {
+    /// What it found.
+    Held(Held),
+    /// It ended without an answer.
+    Silent,
+    /// It takes too long, while the engine answers.
+    Late,
+}
+
 /// Counts with the container that is there, else with a new one, which stays where much is written.
-async fn count(docker: &Docker, due: &Due) -> Result<Option<Held>, Error> {
+async fn count(docker: &Docker, due: &Due) -> Result<Counted, Error> {
     let mut place = due.counter.lock().await;
     let count = &due.watched.count;
     // What was broken off in its middle is not asked again: it is put back only after its answer.
     let mut counter = match place.take() {
         Some(counter) => counter,
-        None => Counter::start(docker, count).await?,
+        // How long the container takes to begin is the engine's affair.
+        None => timeout(COUNT_TIME, Counter::start(docker, count))
+            .await
+            .map_err(|_| Error::RequestTimeoutError)??,
     };
-    let held = counter.count().await?;
+    let Ok(held) = timeout(COUNT_TIME, counter.count()).await else {
+        let is_counting = timeout(ANSWER_TIME, measure::is_counting(docker, &count.sandbox));
+        let is_counting = is_counting
+            .await
+            .map_err(|_| Error::RequestTimeoutError)??;
+        measure::end(docker, &count.sandbox).await;
+        return Ok(if is_counting {
+            Counted::Late
+        } else {
+            Counted::Silent
+        });
+    };
+    let held = held?;
     if held.is_some() && due.pace == Pace::Writing {
         *place = Some(counter);
     } else {
         measure::end(docker, &count.sandbox).await;
     }
-    Ok(held)
+    Ok(held.map_or(Counted::Silent, Counted::Held))
 }
 
 /// Kills what runs in a sandbox; the container stays, so that its last words can be read.

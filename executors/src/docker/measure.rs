@@ -151,6 +151,15 @@ impl Counter {
     }
 }
 
+/// Whether the counting container of a sandbox runs.
+pub async fn is_counting(docker: &Docker, sandbox: &str) -> Result<bool, Error> {
+    let options = None::<bollard::query_parameters::InspectContainerOptions>;
+    let facts = docker
+        .inspect_container(&container_name(sandbox), options)
+        .await?;
+    Ok(facts.state.is_some_and(|state| state.running == Some(true)))
+}
+
 /// Takes the counting container of a sandbox away. One that cannot be removed now is removed with the sandbox.
 pub async fn end(docker: &Docker, sandbox: &str) {
     remove(docker, &container_name(sandbox)).await;

@@ -193,6 +193,28 @@ impl Stage {
         )
     }
 
+    /// Waits until `/readyz` refuses with these words; what it says.
+    pub async fn not_ready(&self, words: &str) -> String {
+        let begun = Instant::now();
+        loop {
+            let (status, told) = self.get("/readyz").await;
+            if status == 503 && told.contains(words) {
+                return told;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{status}: {told}");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// The same as [`Stage::settle`] where ends could not be stored: what lies in nobody's hand is free with its lease.
+    pub async fn settle_after_leases(&self) {
+        self.clock.advance(deckhand::store::leases::LEASE);
+        deckhand::engine::leases::renew(&self.context)
+            .await
+            .unwrap();
+        self.settle().await;
+    }
+
     /// Does to the database what a broken disk or another program would.
     pub async fn damage(&self, statement: &str) {
         // The statement is a word of the test itself.

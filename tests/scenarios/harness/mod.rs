@@ -2,6 +2,7 @@
 
 pub mod asking;
 pub mod canaries;
+pub mod disk;
 pub mod engine;
 pub mod gateway;
 pub mod planted;
@@ -9,6 +10,7 @@ pub mod program;
 pub mod remote;
 pub mod replica;
 pub mod scripts;
+pub mod time;
 
 use std::{
     collections::BTreeMap,
@@ -75,6 +77,8 @@ pub struct Stage {
     running: JoinHandle<anyhow::Result<()>>,
     /// The number of the program's process, where it is one.
     process: Option<u32>,
+    /// Where the bot lives that can be killed.
+    house: time::House,
     folder: tempfile::TempDir,
 }
 
@@ -264,6 +268,7 @@ impl Stage {
             &props.file,
             (props.image, props.bot, &crash),
             (&slack, &github, linear.as_ref()),
+            Clock::default(),
         )
         .await;
         Self {
@@ -281,6 +286,7 @@ impl Stage {
             crash,
             running,
             process,
+            house: time::House::default(),
             folder,
         }
     }
@@ -333,8 +339,14 @@ impl Stage {
             &self.file,
             (Image::Missing, self.bot, &self.crash),
             world,
+            Clock::default(),
         )
         .await;
+        self.stand_on(begun);
+    }
+
+    /// Goes on with a bot that has just begun.
+    fn stand_on(&mut self, begun: Begun) {
         self.context = begun.context;
         self.running = begun.running;
         self.stop = begun.stop;
@@ -441,9 +453,9 @@ async fn start(
     file: &str,
     (image, bot, crash): (Image, Bot, &CancellationToken),
     (slack, github, linear): World<'_>,
+    clock: Clock,
 ) -> Begun {
     let config = Config::from_parts(variables, file, "deckhand.toml").unwrap();
-    let clock = Clock::default();
     let app = App::build(config, clock.clone()).await.unwrap();
     let listen = app.address().unwrap();
     let address = format!("http://{listen}");

@@ -45,7 +45,7 @@ impl Stage {
             stop,
             running,
             ..
-        } = start(&self.variables, &self.file, how, world).await;
+        } = start(&self.variables, &self.file, how, world, self.clock.clone()).await;
         Replica {
             context,
             stop,

@@ -183,6 +183,15 @@ async fn fresh_on(server: &str) -> anyhow::Result<String> {
     Ok(format!("{host}/{name}?{options}"))
 }
 
+/// One of the programs that come with the newest server, such as `pg_dump`.
+///
+/// # Errors
+/// A sentence where there is no server.
+pub fn program(name: &str) -> anyhow::Result<PathBuf> {
+    let programs = programs().context("this test needs Debian's package `postgresql`")?;
+    Ok(programs.join(name))
+}
+
 /// The folder of the newest server's programs.
 fn programs() -> Option<PathBuf> {
     let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;

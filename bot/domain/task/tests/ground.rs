@@ -242,6 +242,10 @@ pub(super) fn possible(task: &Task) -> Vec<Event> {
             effect: "publishing".into(),
             reason: "down".into(),
         },
+        Event::Unsaid {
+            what: "The plan".into(),
+            reason: "is_archived".into(),
+        },
         Event::TimeLow,
         Event::TimeUp,
         Event::Unanswered {
@@ -250,6 +254,7 @@ pub(super) fn possible(task: &Task) -> Vec<Event> {
         },
         Event::WaitedTooLong {
             since: Some(task.changed_at),
+            kept: Kept::Nothing,
         },
     ];
     for run in [task.last_run, RunNumber(task.last_run.0.saturating_sub(1))] {

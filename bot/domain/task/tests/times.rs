@@ -6,6 +6,7 @@ use crate::domain::{
     conversation::Road,
     effect::{Assignment, Effect},
     event::{Change, Ending, Event, Happened, RunFailure},
+    kept::Kept,
     message::{Message, QuestionText},
     proof::CheckOutcome,
     task::{FINISH, Next, Patience, State, Task},
@@ -307,7 +308,10 @@ fn somebody_who_is_waited_for_is_reminded_once_and_each_wait_has_its_own() {
     at(&mut task, next, Event::SlotGranted);
     at(&mut task, next + 1, ended(2, planned()));
     assert_eq!(task.state, State::AwaitingApproval { revision: 2 });
-    let old = Event::WaitedTooLong { since: Some(since) };
+    let old = Event::WaitedTooLong {
+        since: Some(since),
+        kept: Kept::Nothing,
+    };
     for stale in [unanswered, old] {
         assert!(at(&mut task, next + 2, stale).is_empty());
     }

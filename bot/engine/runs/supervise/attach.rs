@@ -59,7 +59,7 @@ pub(super) async fn attach(
             () = stop.cancelled() => return let_go(watcher, &detached).await,
             attempt = connect(watcher, &detached) => attempt,
         };
-        let now = watcher.context.clock.now();
+        let now = watcher.context.clock.steady();
         let beat = match attempt {
             Ok(session) => {
                 watcher.pulse.answered(Some(&Condition::Running), now);

@@ -215,6 +215,7 @@ async fn say(
         };
         let links = words::Links {
             task_url: links::task_url(&context.config, &task.id),
+            card_url: None,
         };
         let Ok(words) = words::render(&Message::Progress(progress), &links) else {
             continue;

@@ -1,0 +1,97 @@
+//! What is said: put into words, with the links that its readers need, and remembered where it stands.
+
+use tracing::warn;
+
+use super::Deliver;
+use crate::{
+    domain::{
+        TaskId, conversation::ConversationId, effect::Slot, message::Message, waiting::Asked,
+    },
+    engine::Fault,
+    links,
+    store::{StoreError, outbox::Claimed, posts::Post},
+    surface::{Attempt, Words},
+    words,
+};
+
+impl Deliver {
+    pub(super) async fn say(
+        &self,
+        claimed: &Claimed,
+        slot: &Slot,
+        message: &Message,
+        attempt: Attempt,
+    ) -> Result<(), Fault> {
+        let (conversation, task) = (&claimed.conversation, self.owner(claimed)?);
+        let card_url = match message {
+            Message::Reminder(reminder) => {
+                self.card_url(conversation, task, &reminder.asked).await?
+            }
+            _ => None,
+        };
+        let words = self.words(message, Some(task), card_url)?;
+        let post = post(conversation, task, slot);
+        let (standing, attempt) = match self.context.store.find_post(&post).await {
+            Ok(standing) => (standing, attempt),
+            // It may stand on the surface all the same, where it is looked for.
+            Err(error @ StoreError::Post(..)) => {
+                warn!(%task, error = &error as &dyn std::error::Error, "a message is looked for");
+                (None, Attempt::Repeated)
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let key = format!("{task}:{slot}");
+        self.still_ours(claimed).await?;
+        let reference = self
+            .context
+            .surfaces
+            .say(conversation, &key, standing.as_ref(), &words, attempt)
+            .await?;
+        if standing.as_ref() != Some(&reference) {
+            self.context.store.remember_post(&post, &reference).await?;
+        }
+        Ok(())
+    }
+
+    /// The page of the card that waits for a decision or an answer, where it stands and has one.
+    async fn card_url(
+        &self,
+        conversation: &ConversationId,
+        task: &TaskId,
+        asked: &Asked,
+    ) -> Result<Option<String>, StoreError> {
+        let card = post(conversation, task, &asked.slot());
+        let line = match self.context.store.find_post(&card).await {
+            Ok(Some(line)) => line,
+            Ok(None) | Err(StoreError::Post(..)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        Ok(self
+            .context
+            .surfaces
+            .page_of_line(conversation, &line)
+            .await)
+    }
+
+    pub(super) fn words(
+        &self,
+        message: &Message,
+        task: Option<&TaskId>,
+        card_url: Option<String>,
+    ) -> Result<Words, Fault> {
+        let task_url = task.map_or_else(
+            || self.context.config.public_url.clone(),
+            |task| links::task_url(&self.context.config, task),
+        );
+        let links = words::Links { task_url, card_url };
+        words::render(message, &links).map_err(Fault::of_words)
+    }
+}
+
+fn post(conversation: &ConversationId, task: &TaskId, slot: &Slot) -> Post {
+    Post {
+        conversation: conversation.clone(),
+        slot: slot.to_string(),
+        task: task.clone(),
+    }
+}

@@ -1,0 +1,65 @@
+//! A clock on the wall that jumps: somebody sets it, or the machine slept. What waits for its time must not wait for the
+//! difference as well, and whoever runs Deckhand has to know, because platforms' signatures have a time in them.
+
+use tracing::warn;
+
+use super::Context;
+use crate::{store::StoreError, words::duration};
+
+/// A difference to the steady clock from which on it is a jump, in milliseconds. Small corrections are made all the time.
+const JUMP_MS: i64 = 5_000;
+/// How long a jump is told of, in milliseconds.
+const TOLD_MS: i64 = 60 * 60 * 1_000;
+
+/// Looks whether the clock has jumped since it looked last.
+#[derive(Debug, Default)]
+pub struct Jumps {
+    /// How far the clock on the wall was ahead of the steady one.
+    ahead_ms: Option<i64>,
+    /// What is told, and since when by the steady clock.
+    told: Option<(String, i64)>,
+}
+
+impl Jumps {
+    /// Looks. After a jump back, what waits is due by the new time as it was by the old one.
+    ///
+    /// # Errors
+    /// As the store has them; then the next look finds the same jump.
+    pub async fn look(&mut self, context: &Context) -> Result<(), StoreError> {
+        let (now, steady) = (context.clock.now(), context.clock.steady());
+        let ahead_ms = now.0 - steady.0;
+        let jump_ms = ahead_ms - *self.ahead_ms.get_or_insert(ahead_ms);
+        if jump_ms.abs() >= JUMP_MS {
+            if jump_ms < 0 {
+                context.store.set_back(-jump_ms, now).await?;
+                context.wake.inbox();
+                context.wake.outbox();
+            }
+            let told = sentence(jump_ms);
+            warn!("{told}");
+            self.told = Some((told, steady.0));
+        }
+        self.ahead_ms = Some(ahead_ms);
+        Ok(())
+    }
+
+    /// The last jump, where it was not long ago.
+    #[must_use]
+    pub fn told(&self, context: &Context) -> Option<String> {
+        let (told, since_ms) = self.told.as_ref()?;
+        (context.clock.steady().0 - since_ms < TOLD_MS).then(|| told.clone())
+    }
+}
+
+fn sentence(jump_ms: i64) -> String {
+    let by = duration(jump_ms.abs());
+    if jump_ms < 0 {
+        format!(
+            "the clock of this machine was set back by {by}; what waits was moved with it, and requests signed before are refused until their platform sends them again"
+        )
+    } else {
+        format!(
+            "the clock of this machine jumped ahead by {by}; where it is wrong now, signed requests are refused as too old"
+        )
+    }
+}
