@@ -22,8 +22,8 @@ const TIMED: [&str; 5] = [
     "running",
 ];
 
-/// The states in which work goes on, or will by itself.
-const AT_WORK: [&str; 7] = [
+/// The states in which work goes on, or will by itself, by name.
+pub(super) const AT_WORK: [&str; 7] = [
     "queued",
     "specifying",
     "planning",

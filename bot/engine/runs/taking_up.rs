@@ -5,19 +5,9 @@ use tracing::{info, warn};
 use super::{Context, Fault, Runs, supervise, supervise::Hold};
 use crate::{
     domain::event::{Ending, Event, RunFailure},
-    engine::dispatch::work_delivery,
+    engine::{dispatch::work_delivery, timers::AT_WORK},
     store::{StoreError, fresh_id},
 };
-
-/// States in which a task waits for the bot's own work, by name.
-const IN_THE_MIDDLE: [&str; 6] = [
-    "specifying",
-    "planning",
-    "preparing",
-    "running",
-    "verifying",
-    "publishing",
-];
 
 impl Runs {
     /// Takes up the runs that nobody has in hand: those of an earlier process, and those whose watcher was lost. The agent
@@ -80,7 +70,7 @@ impl Runs {
 
 /// Tells every task that was in the middle of something that it is gone on with.
 pub async fn tell_of_restart(context: &Context) -> Result<(), StoreError> {
-    for state in IN_THE_MIDDLE {
+    for state in AT_WORK {
         for stored in context.store.tasks_in(state).await? {
             let key = format!("taken-up:{}:{}", stored.task.id, fresh_id());
             context
