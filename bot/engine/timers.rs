@@ -26,7 +26,7 @@ const TIMED: [&str; 5] = [
     "running",
 ];
 
-/// The states in which work goes on, or will by itself.
+/// The states in which work goes on, or will by itself, by name.
 const AT_WORK: [&str; 7] = [
     "queued",
     "specifying",

@@ -1,14 +1,12 @@
 //! Agents and sandboxes that do not do their part: each ends in a clear sentence, and nothing is left behind.
 
-use std::time::Instant;
-
 use deckhand::domain::effect::Assignment;
 use deckhand_world::models::{Failure, Phase, Script, Turn};
 
 use serde_json::json;
 
 use crate::harness::{
-    Image, LOOK_EVERY, PATIENCE, Props, REQUEST, Stage,
+    Image, Props, REQUEST, Stage,
     asking::says,
     engine::{Lacking, Tag},
     program::Deckhand,
@@ -90,11 +88,8 @@ async fn a_sandbox_that_fills_its_disk_is_ended_and_a_retry_begins_afresh() {
     }
     // What was written takes no room any more.
     stage.wait_for_no_sandbox().await;
-    let begun = Instant::now();
-    while !stage.context.executor.volumes().await.unwrap().is_empty() {
-        assert!(begun.elapsed() < PATIENCE, "its volumes are left");
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
+    let has_none = async || stage.context.executor.volumes().await.unwrap().is_empty();
+    stage.eventually("without its volumes", has_none).await;
     assert!(thread.control("Give up").is_ok(), "{}", thread.render());
 
     stage.models.otherwise(scripts::without_pages());

@@ -109,19 +109,11 @@ async fn an_agent_that_does_nothing_and_one_that_floods() {
             .await;
         stage.wait_for_state(&thread, "awaiting_approval").await;
         thread.say("ana", "approve").await.unwrap();
-        let begun = std::time::Instant::now();
-        loop {
-            let task = stage.task(&thread).await;
-            if matches!(task.state.name(), "failed" | "in_review") {
-                break;
-            }
-            assert!(
-                begun.elapsed() < crate::harness::PATIENCE,
-                "{}",
-                thread.render()
-            );
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
+        stage
+            .wait_until(&thread, "at its end", |task| {
+                matches!(task.state.name(), "failed" | "in_review")
+            })
+            .await;
     }
     stage.close().await;
 }

@@ -14,7 +14,7 @@ use deckhand_world::{
 
 use crate::harness::{
     CHANNEL, PATIENCE, Props, REQUEST, Stage,
-    asking::CANCEL_WITHIN,
+    asking::{CANCEL_WITHIN, until},
     engine::{Gate, docker},
     scripts,
 };
@@ -117,15 +117,11 @@ async fn while_running_by_a_reaction_with_everything_that_it_started() {
     thread.say("ana", "approve").await.unwrap();
     stage.wait_for_state(&thread, "running").await;
     let sandbox = stage.sandboxes().await.remove(0);
-    let begun = Instant::now();
-    while !stage
-        .inside(&sandbox, "ps ax")
-        .await
-        .contains("sleep 86400")
-    {
-        assert!(begun.elapsed() < PATIENCE, "the agent started nothing");
-        tokio::time::sleep(crate::harness::LOOK_EVERY).await;
-    }
+    let sleeps = async || {
+        let processes = stage.inside(&sandbox, "ps ax").await;
+        processes.contains("sleep 86400")
+    };
+    stage.eventually("asleep in its sandbox", sleeps).await;
     let asked = Instant::now();
     thread.react("ana", "🛑", On::LastFromBot).await.unwrap();
     stage.ends_without_a_trace(&thread, asked).await;

@@ -15,7 +15,7 @@ use deckhand::{
 use serde_json::{Value, json};
 
 use crate::harness::{
-    LOOK_EVERY, PATIENCE, Props, Stage, canaries::Search, planted::planting, program::Deckhand,
+    PATIENCE, Props, Stage, asking::until, canaries::Search, planted::planting, program::Deckhand,
 };
 
 const POLICY: &str = r#"{
@@ -196,29 +196,23 @@ async fn a_policy_that_is_not_the_newest_is_named_until_it_is_mended() {
         assert_eq!(status, 200, "the bot goes on with the one before: {text}");
         text.contains("network policy: ").then_some(text)
     };
-    let until = async |wanted: bool| {
-        let begun = std::time::Instant::now();
-        loop {
+    let once_noted = async |wanted: bool| {
+        until(PATIENCE, || async {
             let noted = is_noted().await;
             if noted.is_some() == wanted {
-                return noted.unwrap_or_default();
+                return Ok(noted.unwrap_or_default());
             }
-            assert!(begun.elapsed() < PATIENCE, "it is never noted");
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+            Err("it is never noted".to_owned())
+        })
+        .await
     };
-    // The engine is asked for the first time while the doors are open already.
-    let begun = std::time::Instant::now();
-    while stage.get("/readyz").await.0 != 200 {
-        assert!(begun.elapsed() < PATIENCE, "it is never ready");
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
+    stage.is_ready().await;
     assert_eq!(is_noted().await, None);
     let before = stage.context.way_out.book.document();
 
     std::fs::write(&file, POLICY.replace("\"methods\"", "\"method\"")).unwrap();
     let place = format!("{}, line 5, column ", file.display());
-    let noted = until(true).await;
+    let noted = once_noted(true).await;
     assert!(
         noted.contains(&format!("network policy: {place}"))
             && noted.contains("; the one before is in force"),
@@ -240,7 +234,7 @@ async fn a_policy_that_is_not_the_newest_is_named_until_it_is_mended() {
     );
 
     std::fs::write(&file, POLICY).unwrap();
-    until(false).await;
+    once_noted(false).await;
     let doctor = Deckhand::of(&stage).run(&["doctor"]).await;
     assert!(doctor.line("network").starts_with("ok"), "{doctor:?}");
     stage.close().await;

@@ -43,13 +43,11 @@ async fn a_reply_after_the_result_continues_branch_and_pull_request() {
         .say("ana", "Please add a line about it to the README.")
         .await
         .unwrap();
-    let second = loop {
-        let task = stage.wait_for_state(&thread, "in_review").await;
-        if task.pushed != first.pushed {
-            break task;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    };
+    let second = stage
+        .wait_until(&thread, "in review with more", |task| {
+            task.state.name() == "in_review" && task.pushed != first.pushed
+        })
+        .await;
     stage.settle().await;
     let repository = stage.github.repository("acme/web").unwrap();
     assert_eq!(repository.pull_requests().len(), 1, "{}", thread.render());

@@ -12,7 +12,7 @@ use deckhand_world::{
 };
 
 use crate::harness::{
-    Beside, LOOK_EVERY, PATIENCE, Props, REQUEST, Stage,
+    Beside, PATIENCE, Props, REQUEST, Stage,
     gateway::{ANSWER, Gateway, ask_until},
     scripts,
 };
@@ -340,19 +340,10 @@ async fn a_session_that_waits_in_line_does_not_go_stale_and_a_plan_is_asked_abou
 }
 
 async fn ended(stage: &Stage) {
-    let begun = std::time::Instant::now();
-    loop {
-        let task = stage
-            .context
-            .store
-            .recent_tasks(None, 1)
-            .await
-            .unwrap()
-            .remove(0);
-        if task.state.name() == "canceled" {
-            return;
-        }
-        assert!(begun.elapsed() < PATIENCE, "{:?}", task.state);
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
+    let newest = stage.context.store.recent_tasks(None, 1).await.unwrap();
+    stage
+        .wait_for_task(&newest[0].id, "cancelled", |task| {
+            task.state.name() == "canceled"
+        })
+        .await;
 }

@@ -145,13 +145,11 @@ async fn a_correction_makes_revision_two_and_an_old_approval_is_refused() {
         .say("ana", "Please also mention the limit in the README.")
         .await
         .unwrap();
-    let task = loop {
-        let task = stage.wait_for_state(&thread, "awaiting_approval").await;
-        if task.plans.len() == 2 {
-            break task;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    };
+    let task = stage
+        .wait_until(&thread, "at its second plan", |task| {
+            task.state.name() == "awaiting_approval" && task.plans.len() == 2
+        })
+        .await;
     stage.settle().await;
     assert!(task.plans[1].plan.reason.is_some());
 

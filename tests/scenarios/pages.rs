@@ -1,6 +1,6 @@
 //! The task page, and what an operator's machines ask.
 
-use crate::harness::{LOOK_EVERY, PATIENCE, Props, REQUEST, Stage};
+use crate::harness::{PATIENCE, Props, REQUEST, Stage};
 use deckhand::{domain::task::Task, links};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,15 +122,7 @@ async fn a_live_log_tells_what_happens_as_it_happens() {
 async fn the_process_says_how_it_is() {
     let stage = Stage::open().await;
     assert_eq!(stage.get("/healthz").await, (200, "alive\n".to_owned()));
-    let begun = std::time::Instant::now();
-    while stage.get("/readyz").await.0 != 200 {
-        assert!(
-            begun.elapsed() < PATIENCE,
-            "{:?}",
-            stage.get("/readyz").await
-        );
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
+    stage.is_ready().await;
     let thread = stage.planned(REQUEST).await;
     let (status, metrics) = stage.get("/metrics").await;
     assert_eq!(status, 200);

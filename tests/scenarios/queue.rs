@@ -12,9 +12,13 @@ async fn three_at_once_and_a_fourth_in_line() {
     stage.models.pause();
     let request = "The offset parameter is ignored when limit is over 100. repo=acme/web";
     let mut threads = Vec::new();
-    for _ in 0..4 {
-        threads.push(stage.mention(request).await);
+    for _ in 0..3 {
+        let thread = stage.mention(request).await;
+        // Those that come in the same moment have no order.
+        stage.wait_for_state(&thread, "planning").await;
+        threads.push(thread);
     }
+    threads.push(stage.mention(request).await);
     threads[3].wait_for_words("In line").await.unwrap();
     stage.models.resume();
     for thread in &threads {

@@ -5,17 +5,21 @@ use std::time::Duration;
 use deckhand_world::{
     github::Fault,
     models::{Phase, Turn},
+    slack::Thread,
 };
 
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Bot, PATIENCE, Props, REQUEST, Stage, asking::no_message_twice, engine::docker,
-    gateway::Gateway, scripts,
+    Bot, PATIENCE, Props, REQUEST, Stage,
+    asking::{no_message_twice, until},
+    engine::docker,
+    gateway::Gateway,
+    scripts,
 };
 
 /// The task has ended as if nothing had happened.
-async fn ends_as_always(stage: Stage, thread: &deckhand_world::slack::Thread) {
+async fn ends_as_always(stage: Stage, thread: &Thread) {
     let task = stage.wait_for_state(thread, "in_review").await;
     stage.settle().await;
     assert!(task.last_result().unwrap().whole, "{}", thread.render());
@@ -63,13 +67,7 @@ async fn while_it_publishes() {
         Fault::SecondaryLimit { retry_after: 60 },
     );
     thread.say("ana", "approve").await.unwrap();
-    let task = stage.wait_for_state(&thread, "publishing").await;
-    let repository = stage.github.repository("acme/web").unwrap();
-    let begun = std::time::Instant::now();
-    while repository.tip(&task.branch()).await.unwrap().is_none() {
-        assert!(begun.elapsed() < PATIENCE, "{}", thread.render());
-        tokio::time::sleep(crate::harness::LOOK_EVERY).await;
-    }
+    is_pushed(&stage, &thread).await;
     stage.restart().await;
     stage.clock.advance(Duration::from_secs(61));
     ends_as_always(stage, &thread).await;
@@ -155,6 +153,17 @@ async fn what_left_by_a_rule_before_counts_afterwards() {
     stage.close().await;
 }
 
+/// The task publishes, and its branch is at the forge.
+async fn is_pushed(stage: &Stage, thread: &Thread) {
+    let task = stage.wait_for_state(thread, "publishing").await;
+    let repository = stage.github.repository("acme/web").unwrap();
+    until(PATIENCE, || async {
+        let tip = repository.tip(&task.branch()).await.unwrap();
+        tip.map(drop).ok_or_else(|| thread.render())
+    })
+    .await;
+}
+
 /// The sentence that people read where the bot was started again in the middle.
 const TAKEN_UP: &str = "has picked this up where it was";
 
@@ -222,13 +231,7 @@ async fn killed_between_push_and_pull_request_it_opens_one() {
         Fault::SecondaryLimit { retry_after: 2 },
     );
     thread.say("ana", "approve").await.unwrap();
-    let task = stage.wait_for_state(&thread, "publishing").await;
-    let repository = stage.github.repository("acme/web").unwrap();
-    let begun = std::time::Instant::now();
-    while repository.tip(&task.branch()).await.unwrap().is_none() {
-        assert!(begun.elapsed() < PATIENCE, "{}", thread.render());
-        tokio::time::sleep(crate::harness::LOOK_EVERY).await;
-    }
+    is_pushed(&stage, &thread).await;
     stage.crash(async |_| {}).await;
     ends_as_always(stage, &thread).await;
 }

@@ -1,13 +1,13 @@
 //! Slack through sockets: the same stories by another road, and what becomes of them when the road is bad.
 
-use std::time::Instant;
-
 use deckhand_world::slack::{Farewell, Outcome, Road};
 use serde_json::json;
 
 use crate::harness::{
-    LOOK_EVERY, PATIENCE, Props, REQUEST, SOCKETS, SlackDoors, Stage, asking::no_message_twice,
-    program::Deckhand, scripts,
+    PATIENCE, Props, REQUEST, SOCKETS, SlackDoors, Stage,
+    asking::{no_message_twice, until},
+    program::Deckhand,
+    scripts,
 };
 
 async fn stage(doors: SlackDoors) -> Stage {
@@ -22,15 +22,14 @@ async fn stage(doors: SlackDoors) -> Stage {
 
 /// What `/readyz` answers once it says this.
 async fn readiness(stage: &Stage, wanted: &str) -> (u16, String) {
-    let begun = Instant::now();
-    loop {
+    until(PATIENCE, || async {
         let (status, text) = stage.get("/readyz").await;
         if text.contains(wanted) {
-            return (status, text);
+            return Ok((status, text));
         }
-        assert!(begun.elapsed() < PATIENCE, "{wanted} is not in {text}");
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
+        Err(format!("{wanted} is not in {text}"))
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

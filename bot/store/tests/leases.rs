@@ -202,19 +202,6 @@ async fn what_concerns_a_task_goes_to_whoever_has_it_in_hand() {
     assert_eq!(control.id.to_string(), "2");
 }
 
-fn run(task: &str) -> StoredRun {
-    StoredRun {
-        task: TaskId(task.into()),
-        number: RunNumber(1),
-        kind: "work".into(),
-        agent: "goose".into(),
-        sandbox: "s".into(),
-        resume: None,
-        started: NOW,
-        ended: None,
-    }
-}
-
 #[tokio::test]
 async fn a_run_whose_process_is_gone_is_taken_over_and_does_not_listen_to_it_any_more() {
     let (one, two) = two().await;

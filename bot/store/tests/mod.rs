@@ -112,6 +112,19 @@ async fn taken(store: &Store, at: Timestamp) -> Option<Claimed> {
     }
 }
 
+fn run(task: &str) -> StoredRun {
+    StoredRun {
+        task: TaskId(task.into()),
+        number: RunNumber(1),
+        kind: "work".into(),
+        agent: "goose".into(),
+        sandbox: "s".into(),
+        resume: None,
+        started: NOW,
+        ended: None,
+    }
+}
+
 fn given_up<'a>(id: &'a Ticket, remains: Option<&'a Value>) -> GivenUp<'a> {
     GivenUp {
         id,
@@ -237,16 +250,7 @@ async fn posts_runs_and_logs_are_read_as_they_were_written() {
             assert_eq!(found.as_ref(), Some(&reference));
             assert_eq!(store.post_at(&reference).await.unwrap(), Some(post.clone()));
         }
-        let run = StoredRun {
-            task: task.clone(),
-            number: RunNumber(1),
-            kind: "work".into(),
-            agent: "goose".into(),
-            sandbox: "s".into(),
-            resume: None,
-            started: NOW,
-            ended: None,
-        };
+        let run = run(&task.0);
         for _ in 0..2 {
             store.open_run(&run).await.unwrap();
         }

@@ -5,14 +5,16 @@
 )]
 
 mod everything;
+mod failures;
 mod messages;
+mod nasty;
 mod network;
 mod prompts;
 mod published;
 pub(crate) mod samples;
 mod waiting;
 
-use super::{Links, render};
+use super::{Links, label, render};
 use crate::{domain::message::Message, surface::Words};
 
 pub(crate) const TASK_URL: &str = "https://d.example/t/k7f3";
@@ -26,4 +28,14 @@ fn words(message: &Message) -> Words {
         },
     )
     .unwrap()
+}
+
+/// What stands on the buttons of a message.
+fn labels(message: &Message) -> Vec<String> {
+    let words = words(message);
+    words
+        .controls
+        .iter()
+        .map(|control| label(control, &words.kind))
+        .collect()
 }

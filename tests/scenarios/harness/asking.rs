@@ -10,13 +10,29 @@ use deckhand_world::{
     github::PullRequest,
     slack::{Audience, CallEnding, Message, Thread},
 };
-
 use sqlx::Connection as _;
 
 use super::{LOOK_EVERY, PATIENCE, Stage};
 
+/// How long what is left in the engine may take to go.
+const GONE_WITHIN: Duration = Duration::from_secs(15);
 /// The promise: this long after somebody cancels, nothing of the task runs.
 pub const CANCEL_WITHIN: Duration = Duration::from_secs(5);
+
+/// Looks again and again until something is there, and hands it out. What is not there is told with the last reason.
+pub async fn until<T, Look>(within: Duration, mut look: impl FnMut() -> Look) -> T
+where
+    Look: Future<Output = Result<T, String>>,
+{
+    let begun = Instant::now();
+    loop {
+        match look().await {
+            Ok(found) => return found,
+            Err(reason) => assert!(begun.elapsed() < within, "{reason}, after {within:?}"),
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
 
 impl Stage {
     /// The task of a thread.
@@ -26,18 +42,12 @@ impl Stage {
             thread.channel().as_str(),
             Some(thread.root().as_str()),
         );
-        let begun = Instant::now();
-        loop {
-            if let Some(stored) = self.context.store.task_of(&conversation).await.unwrap() {
-                return stored.task;
-            }
-            assert!(
-                begun.elapsed() < PATIENCE,
-                "the thread has no task\n{}",
-                thread.render()
-            );
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+        until(PATIENCE, || async {
+            let stored = self.context.store.task_of(&conversation).await.unwrap();
+            let task = stored.map(|stored| stored.task);
+            task.ok_or_else(|| format!("the thread has no task\n{}", thread.render()))
+        })
+        .await
     }
 
     /// Waits until the task of a thread is as wanted; `what` names it in the error.
@@ -47,29 +57,26 @@ impl Stage {
         what: &str,
         wanted: impl Fn(&Task) -> bool,
     ) -> Task {
-        let begun = Instant::now();
-        loop {
+        until(PATIENCE, || async {
             let task = self.task(thread).await;
             if wanted(&task) {
-                return task;
+                return Ok(task);
             }
-            assert!(
-                begun.elapsed() < PATIENCE,
-                "the task is {:?}, not {what}\n{}",
-                task.state,
+            let state = task.state;
+            Err(format!(
+                "the task is {state:?}, not {what}\n{}",
                 thread.render()
-            );
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+            ))
+        })
+        .await
     }
 
     /// Waits for something that is true of no task alone.
     pub async fn eventually(&self, what: &str, is_true: impl AsyncFn() -> bool) {
-        let begun = Instant::now();
-        while !is_true().await {
-            assert!(begun.elapsed() < PATIENCE, "not {what}");
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+        until(PATIENCE, || async {
+            is_true().await.then_some(()).ok_or(format!("not {what}"))
+        })
+        .await;
     }
 
     /// The same for a task that need not be its thread's newest.
@@ -79,19 +86,14 @@ impl Stage {
         what: &str,
         wanted: impl Fn(&Task) -> bool,
     ) -> Task {
-        let begun = Instant::now();
-        loop {
+        until(PATIENCE, || async {
             let task = self.context.store.task(id).await.unwrap().unwrap().task;
             if wanted(&task) {
-                return task;
+                return Ok(task);
             }
-            assert!(
-                begun.elapsed() < PATIENCE,
-                "the task {id} is {:?}, not {what}",
-                task.state
-            );
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+            Err(format!("the task {id} is {:?}, not {what}", task.state))
+        })
+        .await
     }
 
     /// Waits until the task of a thread stands so.
@@ -138,35 +140,31 @@ impl Stage {
 
     /// Waits until the engine has no sandbox of this stage; a run's own goes within moments of its end.
     pub async fn wait_for_no_sandbox(&self) {
-        let begun = Instant::now();
-        loop {
+        self.has_no_sandbox_within(GONE_WITHIN).await;
+    }
+
+    async fn has_no_sandbox_within(&self, within: Duration) {
+        until(within, || async {
             let left = self.sandboxes().await;
             if left.is_empty() {
-                return;
+                return Ok(());
             }
-            assert!(
-                begun.elapsed() < Duration::from_secs(15),
-                "these sandboxes are left: {left:?}"
-            );
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+            Err(format!("these sandboxes are left: {left:?}"))
+        })
+        .await;
     }
 
     /// Waits until inbox and outbox are empty.
     pub async fn settle(&self) {
-        let begun = Instant::now();
-        loop {
+        until(PATIENCE, || async {
             let (inbox, _) = self.context.store.inbox_depth().await.unwrap();
             let (outbox, _) = self.context.store.outbox_depth().await.unwrap();
             if inbox == 0 && outbox == 0 {
-                return;
+                return Ok(());
             }
-            assert!(
-                begun.elapsed() < PATIENCE,
-                "{inbox} deliveries and {outbox} effects are left"
-            );
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+            Err(format!("{inbox} deliveries and {outbox} effects are left"))
+        })
+        .await;
     }
 
     /// Everything that the bot wrote into a task's log, as text.
@@ -193,17 +191,26 @@ impl Stage {
         )
     }
 
+    /// Waits until the bot says that it can work: the engine is asked for the first time while the doors are open already.
+    pub async fn is_ready(&self) {
+        until(PATIENCE, || async {
+            match self.get("/readyz").await {
+                (200, _) => Ok(()),
+                answer => Err(format!("{answer:?}")),
+            }
+        })
+        .await;
+    }
+
     /// Waits until `/readyz` refuses with these words; what it says.
     pub async fn not_ready(&self, words: &str) -> String {
-        let begun = Instant::now();
-        loop {
-            let (status, told) = self.get("/readyz").await;
-            if status == 503 && told.contains(words) {
-                return told;
+        until(PATIENCE, || async {
+            match self.get("/readyz").await {
+                (503, told) if told.contains(words) => Ok(told),
+                answer => Err(format!("{answer:?}, without `{words}`")),
             }
-            assert!(begun.elapsed() < PATIENCE, "{status}: {told}");
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+        })
+        .await
     }
 
     /// The same as [`Stage::settle`] where ends could not be stored: what lies in nobody's hand is free with its lease.
@@ -265,15 +272,8 @@ impl Stage {
             asked.elapsed(),
             thread.render()
         );
-        while !self.sandboxes().await.is_empty() {
-            assert!(
-                asked.elapsed() < CANCEL_WITHIN,
-                "{:?} run still after {:?}",
-                self.sandboxes().await,
-                asked.elapsed()
-            );
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+        let left = CANCEL_WITHIN.saturating_sub(asked.elapsed());
+        self.has_no_sandbox_within(left).await;
         self.nothing_more(thread, async || self.models.resume())
             .await;
         assert_eq!(self.task(thread).await.state.name(), "canceled");

@@ -1,6 +1,6 @@
 //! The container engine as a story looks at it: what runs, what a container knows, and what a failed story leaves behind.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, process::Command, time::Instant};
+use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
 
 use deckhand_executors::{SandboxName, sandbox::Exec};
 use deckhand_world::slack::Thread;
@@ -11,7 +11,7 @@ use tokio::{
     sync::watch,
 };
 
-use super::{LOOK_EVERY, PATIENCE, Stage};
+use super::{PATIENCE, Stage, asking::until};
 
 /// Removes what a failed story left in the engine; a story that ends well leaves nothing.
 pub struct Sweep {
@@ -237,33 +237,26 @@ impl Stage {
 
     /// Waits for a sandbox with this in its name, and says its whole name.
     pub async fn wait_for_sandbox(&self, part: &str) -> String {
-        let begun = Instant::now();
-        loop {
+        until(PATIENCE, || async {
             let names = self.sandboxes().await;
-            if let Some(name) = names.iter().find(|name| name.contains(part)) {
-                return name.clone();
-            }
-            assert!(
-                begun.elapsed() < PATIENCE,
-                "there is no sandbox of {part}: {names:?}"
-            );
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+            let found = names.iter().find(|name| name.contains(part)).cloned();
+            found.ok_or_else(|| format!("there is no sandbox of {part}: {names:?}"))
+        })
+        .await
     }
 
     /// Waits until the agent of a thread's task has made a file in its sandbox.
     pub async fn wait_for_file(&self, thread: &Thread, path: &str) {
         self.wait_for_state(thread, "running").await;
         let sandbox = self.sandboxes().await.remove(0);
-        let begun = Instant::now();
-        while self
-            .inside(&sandbox, &format!("ls {path} 2>&1"))
-            .await
-            .trim()
-            != path
-        {
-            assert!(begun.elapsed() < PATIENCE, "{}", thread.render());
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+        let look = format!("ls {path} 2>&1");
+        until(PATIENCE, || async {
+            let said = self.inside(&sandbox, &look).await;
+            if said.trim() == path {
+                return Ok(());
+            }
+            Err(format!("{said}\n{}", thread.render()))
+        })
+        .await;
     }
 }

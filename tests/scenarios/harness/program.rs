@@ -6,7 +6,6 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
-    time::Instant,
 };
 
 use tokio::{
@@ -15,7 +14,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{LOOK_EVERY, PATIENCE, Stage};
+use super::{PATIENCE, Stage, asking::until};
 
 /// The program with its settings. Nothing of this process's own environment reaches it but the path of programs.
 pub struct Deckhand {
@@ -115,11 +114,11 @@ impl Deckhand {
             .stderr(log)
             .spawn()
             .unwrap();
-        let begun = Instant::now();
-        while TcpStream::connect(address).await.is_err() {
-            assert!(begun.elapsed() < PATIENCE, "nobody opens {address}");
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+        until(PATIENCE, || async {
+            let connected = TcpStream::connect(address).await;
+            connected.map_err(|error| format!("nobody opens {address}: {error}"))
+        })
+        .await;
         Served {
             child,
             _settings: self.folder,

@@ -7,7 +7,7 @@ use deckhand_world::slack::Thread;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Begun, Bot, Image, LOOK_EVERY, PATIENCE, Stage, start};
+use super::{Begun, Bot, Image, PATIENCE, Stage, asking::until, start};
 
 /// A second bot, in the process of the test, with the same settings on the same database and the same engine.
 pub struct Replica {
@@ -20,12 +20,14 @@ impl Replica {
     /// Waits until it has taken over the run of a thread's task, which nobody keeps up any more.
     pub async fn takes_over(&self, stage: &Stage, thread: &Thread) {
         let task = stage.task(thread).await.id;
-        let begun = std::time::Instant::now();
-        while !self.context.runs.tasks().contains(&task) {
-            assert!(begun.elapsed() < PATIENCE, "nobody takes the run over");
+        until(PATIENCE, || async {
             self.context.runs.take_up(&self.context).await.unwrap();
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+            let is_taken = self.context.runs.tasks().contains(&task);
+            is_taken
+                .then_some(())
+                .ok_or("nobody takes the run over".to_owned())
+        })
+        .await;
     }
 
     /// Ends it as a signal does.

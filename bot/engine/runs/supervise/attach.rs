@@ -119,7 +119,7 @@ async fn connect(watcher: &Watcher<'_>, detached: &Detached) -> Result<AgentSess
         .model
         .as_deref()
         .and_then(|model| PriceTable::built_in().of(model));
-    AgentSession::reopen(attachment, profile, detached.point.clone(), price)
+    AgentSession::reopen(attachment, profile, detached.session.clone(), price)
         .await
         .map_err(|failure| Broken::Output(failure_of(failure)))
 }
@@ -128,7 +128,7 @@ async fn connect(watcher: &Watcher<'_>, detached: &Detached) -> Result<AgentSess
 async fn let_go(watcher: &Watcher<'_>, detached: &Detached) -> Attached {
     detached.egress.revoke();
     detached.egress.settled().await;
-    let resume = resume(&detached.point, &detached.ending, &detached.egress);
+    let resume = resume(&detached.session, &detached.ending, &detached.egress);
     mark(watcher.context, watcher.task, watcher.run, resume).await;
     Attached::LetGo
 }

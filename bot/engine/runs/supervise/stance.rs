@@ -16,9 +16,10 @@ use crate::{
     engine::{Context, runs::ways::Way},
 };
 
-/// A run that is ready to be watched.
-pub struct Prepared {
-    pub(super) session: AgentSession,
+/// A run in hand. Its way out and its tools are there, so that the agent can work whether or not it is heard.
+pub struct InHand<Session> {
+    /// Where the agent is heard.
+    pub(super) session: Session,
     /// The one way out; closed when this is dropped.
     pub(super) egress: Way,
     /// The tools; withdrawn when this is dropped.
@@ -30,39 +31,24 @@ pub struct Prepared {
     pub(super) started: Timestamp,
 }
 
-/// A run whose agent is not heard. Its way out and its tools are there, so that it can work meanwhile.
-pub struct Detached {
-    /// Where its output is gone on with.
-    pub(super) point: ResumePoint,
-    pub(super) egress: Way,
-    pub(super) handover: Handover,
-    pub(super) calls: mpsc::Receiver<HandoverCall>,
-    pub(super) ending: Ending,
-    pub(super) assignment: Assignment,
-    pub(super) agent: String,
-    pub(super) started: Timestamp,
-}
+/// A run that is ready to be watched.
+pub type Prepared = InHand<AgentSession>;
+
+/// A run whose agent is not heard: its session is the place where its output is gone on with.
+pub type Detached = InHand<ResumePoint>;
 
 impl Prepared {
     /// Lets go of a connection that broke off, and of nothing else.
     pub(super) fn detach(self) -> Detached {
-        Detached {
-            point: self.session.resume_point(),
-            egress: self.egress,
-            handover: self.handover,
-            calls: self.calls,
-            ending: self.ending,
-            assignment: self.assignment,
-            agent: self.agent,
-            started: self.started,
-        }
+        let point = self.session.resume_point();
+        self.with(point)
     }
 }
 
-impl Detached {
-    /// The run with its agent heard again.
-    pub(super) fn with(self, session: AgentSession) -> Prepared {
-        Prepared {
+impl<Session> InHand<Session> {
+    /// The run with its agent heard in another way.
+    pub(super) fn with<Other>(self, session: Other) -> InHand<Other> {
+        InHand {
             session,
             egress: self.egress,
             handover: self.handover,

@@ -148,7 +148,7 @@ pub async fn open_again(
     };
     let (egress, handover, calls) = open_sockets(context, task, stored.number, before).await?;
     Ok(Detached {
-        point: resume.point,
+        session: resume.point,
         egress,
         handover,
         calls,

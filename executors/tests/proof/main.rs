@@ -9,7 +9,10 @@
     reason = "a test fails by panicking"
 )]
 
+mod pictures;
+#[path = "../repository/mod.rs"]
 mod repository;
+mod tree;
 
 use std::{
     collections::BTreeMap,
@@ -348,74 +351,6 @@ async fn a_weakened_test_is_in_the_report() {
     assert_eq!(report.weakenings[0].line, Some(2));
 }
 
-/// An application that shows the text of `value.txt` and answers 404 elsewhere.
-const SERVER: &str = "
-const { readFileSync } = require('fs');
-require('http').createServer((request, response) => {
-  const found = request.url.startsWith('/value');
-  response.writeHead(found ? 200 : 404, { 'content-type': 'text/html' });
-  response.end(`<h1>${found ? readFileSync('value.txt') : 'nothing here'}</h1>`);
-}).listen(process.env.PORT);
-";
-
-#[tokio::test]
-async fn pages_are_photographed_before_and_after() {
-    let executor = engine().await;
-    let files = [("value.txt", Some("a very different value\n"))];
-    let change = Change::on_top_of("pictures", &[("server.js", SERVER)], &files).await;
-    let mut spec = change.spec(&[]);
-    spec.start = Some(StartCommand {
-        command: "node server.js".to_owned(),
-        port: 3000,
-    });
-    let page = |path: &str| Page {
-        path: path.to_owned(),
-        title: "The value".to_owned(),
-    };
-    spec.pages = vec![
-        page("/value?a=1&b=$(id)"),
-        page("/none"),
-        page("https://example.test/"),
-    ];
-    let report = prove_quietly(&executor, &spec).await;
-    let shown: Vec<_> = report.pictures.iter().map(seen).collect();
-    let expected = |moment| [(moment, Some(200)), (moment, Some(404)), (moment, None)];
-    let expected: Vec<_> = [Moment::Before, Moment::After]
-        .into_iter()
-        .flat_map(expected)
-        .collect();
-    assert_eq!(shown, expected, "{:?}", report.pictures[2]);
-
-    assert_ne!(png(&report.pictures[0]), png(&report.pictures[3]));
-    assert_eq!(png(&report.pictures[1]), png(&report.pictures[4]));
-}
-
-#[tokio::test]
-async fn an_application_that_does_not_start_leaves_the_proof_whole() {
-    let executor = engine().await;
-    let change = Change::new("no-start", &[("value.txt", Some("2\n"))]).await;
-    let mut spec = change.spec(&["true"]);
-    spec.start = Some(StartCommand {
-        command: "echo the port is taken; exit 5".to_owned(),
-        port: 3000,
-    });
-    spec.pages = vec![Page {
-        path: "/".to_owned(),
-        title: "Start".to_owned(),
-    }];
-    let report = prove_quietly(&executor, &spec).await;
-    assert_eq!(statuses(&report.checks), [&CheckStatus::Passed]);
-    for picture in &report.pictures {
-        let PictureOutcome::Missing { reason } = &picture.outcome else {
-            panic!("there is nothing to photograph");
-        };
-        assert!(
-            reason.contains("status 5") && reason.contains("the port is taken"),
-            "{reason}"
-        );
-    }
-}
-
 #[tokio::test]
 async fn a_commit_that_is_not_in_quarantine_cannot_be_proved() {
     let executor = engine().await;
@@ -450,78 +385,6 @@ async fn a_dropped_proof_can_be_removed() {
     assert_eq!(condition, Condition::Absent);
 }
 
-#[tokio::test]
-async fn a_work_tree_is_prepared_worked_in_and_taken_out() {
-    let executor = engine().await;
-    let repository = Repository::new();
-    let mirror = repository.mirror().await;
-    let base = mirror.resolve("main").await.unwrap();
-    let quarantine = repository.quarantine(&mirror).await;
-    let branch = BranchName::parse("deckhand/fix-1").unwrap();
-    let name = SandboxName(format!("deckhand-test-work-{}", base.short()));
-    let volume = VolumeName(format!("{}-work", name.0));
-    let at_same_place = mirror.path().to_string_lossy().into_owned();
-    let spec = SandboxSpec {
-        name: name.clone(),
-        image: IMAGE.to_owned(),
-        command: ["sleep", "600"].map(str::to_owned).to_vec(),
-        environment: BTreeMap::new(),
-        working_directory: "/work".to_owned(),
-        mounts: vec![
-            Mount {
-                source: MountSource::Volume(volume.clone()),
-                target: "/work".to_owned(),
-                access: Access::ReadWrite,
-            },
-            Mount {
-                source: MountSource::Host(mirror.path().to_owned()),
-                target: at_same_place,
-                access: Access::ReadOnly,
-            },
-        ],
-        labels: BTreeMap::new(),
-        limits: limits(),
-        runtime: None,
-    };
-    executor.start(&spec).await.unwrap();
-    let prepare = || executor.exec(&name, prepare_script(mirror.path(), &base, &branch));
-    let prepared = prepare().await.unwrap();
-    assert_eq!(
-        prepared.status,
-        Some(0),
-        "{}",
-        String::from_utf8_lossy(&prepared.errors)
-    );
-    let worked = sh(&executor, &name, "cd /work/repo && echo 2 > value.txt && git branch --show-current && git remote && git log --oneline origin/main | wc -l").await;
-    assert_eq!(
-        String::from_utf8_lossy(&worked.output),
-        "deckhand/fix-1\n1\n"
-    );
-    assert_eq!(
-        prepare().await.unwrap().status,
-        Some(0),
-        "a second run is fine"
-    );
-    let limits = TakeOutLimits::default();
-    let errand = Errand {
-        base: &base,
-        branch: &branch,
-        pushed: None,
-        rules: Rules {
-            scope: &Scope::read(&["value.txt"]).unwrap(),
-            known: &NoSecrets,
-            limits: &limits,
-        },
-    };
-    let taken = take_out(&executor, &name, &quarantine, &errand)
-        .await
-        .unwrap();
-    assert_eq!(taken.files.len(), 1, "the second preparation kept the work");
-    assert_eq!(taken.files[0].path, "value.txt");
-    executor.stop(&name).await.unwrap();
-    executor.remove_volume(&volume).await.unwrap();
-}
-
 async fn sh(executor: &impl Executor, name: &SandboxName, script: &str) -> ExecOutput {
     let exec = Exec {
         command: ["sh", "-c", script].map(str::to_owned).to_vec(),
@@ -538,18 +401,4 @@ fn make_readable(folder: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
     let mode = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(folder, mode).unwrap();
-}
-
-fn seen(picture: &Picture) -> (Moment, Option<u16>) {
-    match &picture.outcome {
-        PictureOutcome::Taken { http_status, .. } => (picture.moment, *http_status),
-        PictureOutcome::Missing { .. } => (picture.moment, None),
-    }
-}
-
-fn png(picture: &Picture) -> &[u8] {
-    match &picture.outcome {
-        PictureOutcome::Taken { png, .. } => png,
-        PictureOutcome::Missing { reason } => panic!("{reason}"),
-    }
 }

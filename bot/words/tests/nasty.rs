@@ -1,0 +1,438 @@
+//! Every message that there is, filled with what a model could write to do harm.
+
+use super::{TASK_URL, samples::*};
+use crate::domain::{
+    CommitId,
+    command::UnknownOption,
+    conversation::Road,
+    event::{BaseStanding, DiskWall, PublishProblem, RunFailure, WorkplaceProblem},
+    held::{HeldChange, Hold, HoldReason},
+    kept::Kept,
+    message::{Decision, FailureText, Live, Message, Phase, Progress, QuestionText, TaskLine},
+    policy::{Act, Refusal},
+    proof::{CheckOutcome, Weakening},
+    specification::{RepositoryName, Requirement, Workplace},
+    waiting::{Asked, Made, Reminder, TimeNote},
+};
+
+/// What a model could write to do harm: it calls everybody, breaks out of its place, links, and goes on for long.
+pub(super) const NASTY: &str = "<!channel> @here ```\n# Heading\n[click](https://evil.example) <@U1> `open **bold\n- ❌ item | cell\n";
+
+pub(super) fn long(number: usize) -> String {
+    format!("{number} {}", "many words ".repeat(50))
+}
+
+pub(super) fn nasty_plan() -> Message {
+    let mut card = plan_card();
+    card.specification.title = NASTY.into();
+    card.specification.goal = NASTY.repeat(20);
+    card.specification.requirements = (0..20)
+        .map(|n| Requirement {
+            id: format!("R{n}"),
+            text: NASTY.into(),
+            check: Some(NASTY.into()),
+        })
+        .collect();
+    card.specification.out_of_scope = (0..20).map(|_| NASTY.to_owned()).collect();
+    card.plan.steps = (0..30).map(|n| format!("{NASTY}{}", long(n))).collect();
+    card.plan.files = (0..30).map(long).collect();
+    card.plan.checks = (0..30).map(long).collect();
+    card.plan.risks = (0..30).map(long).collect();
+    card.plan.network = (0..30).map(long).collect();
+    card.plan.reason = Some(NASTY.into());
+    card.revision = 2;
+    Message::PlanCard(Box::new(card))
+}
+
+pub(super) fn nasty_result() -> Message {
+    let mut proof = proof();
+    proof.checks = (0..20)
+        .map(|n| {
+            check(
+                &long(n),
+                CheckOutcome::CouldNotRun {
+                    reason: NASTY.into(),
+                },
+                &NASTY.repeat(100),
+            )
+        })
+        .collect();
+    proof.weakenings = (0..40)
+        .map(|_| Weakening {
+            path: NASTY.into(),
+            what: NASTY.into(),
+            excerpt: NASTY.into(),
+            command: None,
+        })
+        .collect();
+    proof.notices = (0..40).map(long).collect();
+    let mut card = result_card(&proof);
+    card.title = NASTY.into();
+    for one in &mut card.requirements {
+        one.text = NASTY.repeat(30);
+        one.evidence = NASTY.repeat(30);
+    }
+    card.not_done = (0..40).map(|n| format!("{NASTY}{}", long(n))).collect();
+    card.publication.base = BaseStanding::Conflicts {
+        files: (0..40).map(long).collect(),
+    };
+    Message::Result(Box::new(card))
+}
+
+fn progresses() -> Vec<Message> {
+    let live = Live {
+        step: NASTY.into(),
+        last_command: Some(NASTY.into()),
+        elapsed_ms: 1,
+        heartbeat_age_ms: 1,
+        steps: None,
+        trouble: None,
+    };
+    let phases = [
+        Phase::Queued { ahead: 0 },
+        Phase::Queued { ahead: 1 },
+        Phase::Reading,
+        Phase::Planning,
+        Phase::Planned,
+        Phase::Preparing,
+        Phase::Working,
+        Phase::Reworking { round: 1 },
+        Phase::Verifying,
+        Phase::Publishing,
+        Phase::Waiting,
+        Phase::Over { how: "done".into() },
+        Phase::Over {
+            how: "failed".into(),
+        },
+        Phase::Over {
+            how: "cancelled".into(),
+        },
+        Phase::Over {
+            how: "expired".into(),
+        },
+    ];
+    let workplace = Workplace {
+        base_branch: "main".into(),
+        ..workplace()
+    };
+    phases
+        .map(|phase| {
+            Message::Progress(Progress {
+                phase,
+                title: Some(NASTY.into()),
+                workplace: Some(workplace.clone()),
+                live: Some(live.clone()),
+                taken_up: true,
+                spent: usage(),
+            })
+        })
+        .into()
+}
+
+fn questions() -> Vec<Message> {
+    let repository = || RepositoryName("acme/web".into());
+    let known = || {
+        (0..200)
+            .map(|n| RepositoryName(format!("acme/{}-{n}", "x".repeat(90))))
+            .collect::<Vec<_>>()
+    };
+    let problems = [
+        WorkplaceProblem::Unclear { known: known() },
+        WorkplaceProblem::NotFound {
+            repository: repository(),
+            known: known(),
+        },
+        WorkplaceProblem::Empty {
+            repository: repository(),
+        },
+        WorkplaceProblem::NoSuchBranch {
+            repository: repository(),
+            branch: NASTY.into(),
+            near: vec![NASTY.into(); 50],
+        },
+        WorkplaceProblem::Unreachable {
+            repository: repository(),
+            reason: NASTY.into(),
+        },
+        WorkplaceProblem::NoSuchAgent {
+            agent: NASTY.into(),
+            known: vec![],
+        },
+    ];
+    let texts = problems
+        .map(|problem| QuestionText::Workplace { problem })
+        .into_iter()
+        .chain([
+            QuestionText::Check,
+            QuestionText::Agent {
+                question: NASTY.repeat(500),
+            },
+            QuestionText::Budget {
+                spent: usage(),
+                ceiling: usage().cost.unwrap_or_default(),
+            },
+            QuestionText::Held {
+                held: Box::new(everything_held()),
+            },
+        ])
+        .chain(
+            [
+                Made::Plan,
+                Made::Nothing,
+                Made::Change { files: 1 },
+                Made::Held { files: 2 },
+                Made::Refused {
+                    reason: NASTY.repeat(50),
+                },
+            ]
+            .map(|made| QuestionText::Time {
+                ceiling_ms: 1,
+                made,
+            }),
+        );
+    texts
+        .flat_map(|text| {
+            let open = question(text, &[NASTY]);
+            let mut answered = open.clone();
+            answered.answered = Some((person(NASTY), NASTY.repeat(50)));
+            let mut closed = open.clone();
+            closed.is_closed = true;
+            [open, answered, closed].map(Message::Question)
+        })
+        .collect()
+}
+
+fn everything_held() -> HeldChange {
+    let nasty = || NASTY.repeat(200);
+    let reasons = vec![
+        HoldReason::OutOfScope,
+        HoldReason::LinkOut { target: nasty() },
+        HoldReason::Submodule,
+        HoldReason::Workflow,
+        HoldReason::CodeOwners,
+        HoldReason::GitSettings,
+        HoldReason::Hook,
+        HoldReason::AgentRules,
+        HoldReason::Environment,
+        HoldReason::LargeFilePointer,
+        HoldReason::LargeFile { bytes: 21_000_000 },
+        HoldReason::DeceivingName { why: nasty() },
+        HoldReason::Collision { with: nasty() },
+        HoldReason::SecretFile,
+        HoldReason::Secret {
+            rule: nasty(),
+            line: 3,
+            masked: nasty(),
+            mark: nasty(),
+        },
+        HoldReason::OwnSecret { line: 0 },
+        HoldReason::NotSearched { bytes: 1 },
+    ];
+    let hold = Hold {
+        path: nasty(),
+        content: "0".into(),
+        reasons,
+        diff: nasty(),
+        is_cut: true,
+    };
+    HeldChange {
+        commit: CommitId("h1".into()),
+        rest: None,
+        holds: vec![hold; 100],
+    }
+}
+
+fn failures() -> Vec<Message> {
+    let nasty = || NASTY.repeat(200);
+    let runs = [
+        RunFailure::DidNotStart { detail: nasty() },
+        RunFailure::KeyRefused,
+        RunFailure::OutOfCredit,
+        RunFailure::RateLimited,
+        RunFailure::Overloaded,
+        RunFailure::Nonsense { detail: nasty() },
+        RunFailure::TooMuchOutput,
+        RunFailure::Died {
+            detail: nasty(),
+            out_of_memory: false,
+        },
+        RunFailure::OutOfDisk {
+            wall: DiskWall::Bytes { limit: 10 << 30 },
+        },
+        RunFailure::OutOfDisk {
+            wall: DiskWall::Files { limit: 1_000_000 },
+        },
+        RunFailure::OutOfDisk {
+            wall: DiskWall::Host,
+        },
+        RunFailure::OutOfTime,
+        RunFailure::Silent,
+        RunFailure::OutOfBudget,
+        RunFailure::NothingHandedOver,
+        RunFailure::SandboxLost,
+        RunFailure::EngineLost,
+        RunFailure::Other { detail: nasty() },
+    ];
+    let publish = [
+        PublishProblem::Refused { reason: nasty() },
+        PublishProblem::BranchMoved,
+        PublishProblem::NoAccess,
+        PublishProblem::PullRequestRefused { reason: nasty() },
+        PublishProblem::ApprovalVoid,
+        PublishProblem::Undecided {
+            paths: vec![nasty(); 20],
+        },
+    ];
+    let texts = runs
+        .map(|failure| FailureText::Run {
+            phase: Phase::Planning,
+            failure,
+            closing_words: nasty(),
+        })
+        .into_iter();
+    let texts = texts
+        .chain(publish.map(|problem| FailureText::Publish { problem }))
+        .chain([
+            FailureText::NothingChanged {
+                closing_words: nasty(),
+            },
+            FailureText::ChangeRefused { reason: nasty() },
+            FailureText::Proof { reason: nasty() },
+            FailureText::GivenUp {
+                effect: nasty(),
+                reason: nasty(),
+            },
+        ]);
+    texts.map(|text| Message::Failed(failure(text))).collect()
+}
+
+fn notes() -> Vec<Message> {
+    let task = TaskLine {
+        id: "k7f3".into(),
+        title: NASTY.into(),
+        stands: NASTY.into(),
+        url: TASK_URL.into(),
+        needs: Some(NASTY.into()),
+    };
+    let mut notes = vec![
+        Message::Canceled {
+            by: person(NASTY),
+            road: Road::Signal,
+            confirmed: false,
+            pushed_branch: Some(NASTY.into()),
+            kept: Kept::Lost,
+        },
+        Message::PullRequestEnded {
+            merged: false,
+            by: NASTY.into(),
+        },
+        Message::Expired {
+            asked: None,
+            pushed_branch: None,
+            kept: Kept::Lost,
+        },
+        Message::StaleApproval {
+            seen: 1,
+            current: Some(2),
+        },
+        Message::StaleApproval {
+            seen: 1,
+            current: None,
+        },
+        Message::NothingToDo {
+            stands: NASTY.into(),
+            wanted: "go on".into(),
+        },
+        Message::OptionHints {
+            unknown: vec![
+                UnknownOption {
+                    written: NASTY.into(),
+                    hint: NASTY.into()
+                };
+                50
+            ],
+        },
+        Message::NothingAsked,
+        Message::Help,
+        Message::Unavailable { word: NASTY.into() },
+        Message::TaskList { tasks: vec![] },
+        Message::TaskList {
+            tasks: vec![task; 500],
+        },
+        Message::NotHandled {
+            reference: NASTY.into(),
+        },
+        Message::GivenUp {
+            effect: NASTY.into(),
+            reason: NASTY.into(),
+        },
+    ];
+    let asked = [
+        Asked::Plan {
+            revision: 2,
+            title: NASTY.repeat(50),
+        },
+        Asked::Question(Box::new(question(
+            QuestionText::Agent {
+                question: NASTY.repeat(500),
+            },
+            &[NASTY, NASTY],
+        ))),
+    ];
+    notes.extend(asked.into_iter().flat_map(|asked| {
+        let reminder = Reminder {
+            asked: asked.clone(),
+            left_ms: 1,
+            asks: person(NASTY),
+        };
+        let expired = Message::Expired {
+            asked: Some(asked),
+            pushed_branch: Some(NASTY.into()),
+            kept: Kept::Nothing,
+        };
+        [Message::Reminder(reminder), expired]
+    }));
+    notes.extend([true, false].map(|plans| {
+        Message::TimeLow(TimeNote {
+            left_ms: 1,
+            ceiling_ms: 1,
+            plans,
+        })
+    }));
+    for act in [
+        Act::Start,
+        Act::Steer,
+        Act::Approve,
+        Act::Cancel,
+        Act::WidenNetwork,
+    ] {
+        notes.extend(
+            [Refusal::NotAMember, Refusal::NotListed, Refusal::OwnRequest]
+                .map(|refusal| Message::NotAllowed { act, refusal }),
+        );
+    }
+    notes
+}
+
+pub(super) fn everything() -> Vec<Message> {
+    let mut decided = Vec::new();
+    for decision in [
+        Decision::Approved { by: person(NASTY) },
+        Decision::Superseded,
+        Decision::Withdrawn,
+    ] {
+        let mut card = plan_card();
+        card.decision = decision;
+        card.described_by = vec!["Mallory <!channel>".into()];
+        decided.push(Message::PlanCard(Box::new(card)));
+    }
+    [
+        vec![nasty_plan(), nasty_result()],
+        decided,
+        progresses(),
+        questions(),
+        failures(),
+        notes(),
+    ]
+    .concat()
+}
