@@ -163,13 +163,13 @@ impl PolicyBook {
     /// What an agent may reach for a repository, without what people decided.
     pub async fn policy(&self, repository: &str, agent: &str) -> EgressPolicy {
         let registries = self.registries(agent).await.unwrap_or_default();
-        self.document().for_repository(repository, &registries)
+        self.policy_with(repository, &registries)
     }
 
-    /// The same for a sandbox; none where the engine does not say now what the agent's image needs.
-    pub async fn whole_policy(&self, repository: &str, agent: &str) -> Option<EgressPolicy> {
-        let registries = self.registries(agent).await?;
-        Some(self.document().for_repository(repository, &registries))
+    /// The same for an image of which it is known which registries it needs.
+    #[must_use]
+    pub fn policy_with(&self, repository: &str, registries: &[String]) -> EgressPolicy {
+        self.document().for_repository(repository, registries)
     }
 
     /// The policy of a task in people's words, once its repository is known. `wanted` is what its plan asks for.
@@ -198,8 +198,8 @@ impl PolicyBook {
     }
 
     /// The hosts that the package managers in an agent's image use, as the image itself says. An engine that does not
-    /// answer is asked again the next time.
-    async fn registries(&self, agent: &str) -> Option<Vec<String>> {
+    /// answer now is asked again the next time.
+    pub async fn registries(&self, agent: &str) -> Option<Vec<String>> {
         let image = format!("{}{agent}", self.image_prefix);
         let known = |registries: &Mutex<HashMap<String, Vec<String>>>| {
             let known = registries.lock().unwrap_or_else(PoisonError::into_inner);

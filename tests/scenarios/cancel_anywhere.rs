@@ -14,7 +14,7 @@ use deckhand_world::{
 
 use crate::harness::{
     CHANNEL, PATIENCE, Props, REQUEST, Stage,
-    asking::{CANCEL_WITHIN, until},
+    asking::CANCEL_WITHIN,
     engine::{Gate, docker},
     scripts,
 };

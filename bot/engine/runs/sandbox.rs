@@ -134,6 +134,7 @@ pub async fn prepare(
                 phase: Phase::Setup,
                 metering: Metering::default(),
                 left: BTreeMap::new(),
+                registries: None,
             };
             Some(ways::open(context, task, run, purpose).await?)
         }

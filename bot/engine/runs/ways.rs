@@ -38,6 +38,7 @@ pub struct Way {
     handle: Arc<EgressHandle>,
     command: Arc<Mutex<Option<String>>>,
     allowed: Vec<String>,
+    registries: Vec<String>,
     gatherer: JoinHandle<()>,
 }
 
@@ -65,6 +66,12 @@ impl Way {
         &self.allowed
     }
 
+    /// The registries that its sandbox's image needs, `host` or `host:port`.
+    #[must_use]
+    pub fn registries(&self) -> &[String] {
+        &self.registries
+    }
+
     /// Closes it, and waits until what was refused last is stored, so that people hear of it before they hear of the end.
     pub async fn close(self) {
         self.handle.revoke();
@@ -88,6 +95,8 @@ pub struct Purpose<'a> {
     pub metering: Metering,
     /// What had left through it by each rule when it was open before, in bytes.
     pub left: BTreeMap<String, u64>,
+    /// The registries that the image needs, where it was open before: an engine that is away need not be asked for them.
+    pub registries: Option<Vec<String>>,
 }
 
 /// Opens the way out of a sandbox. When this returns, the policy is in force.
@@ -106,9 +115,16 @@ pub async fn open(
     };
     let decided = async || context.store.grants(repository, Some(&task.id)).await;
     let book = &context.way_out.book;
-    let policy = book.whole_policy(&repository.0, &task.terms.agent).await;
-    let policy = policy.ok_or_else(|| Fault::transient("the container engine does not answer"))?;
-    let policy = policy.with(&policy_book::as_grants(&decided().await?));
+    let registries = match purpose.registries {
+        Some(known) => known,
+        None => book
+            .registries(&task.terms.agent)
+            .await
+            .ok_or_else(|| Fault::transient("the container engine does not answer"))?,
+    };
+    let policy = book
+        .policy_with(&repository.0, &registries)
+        .with(&policy_book::as_grants(&decided().await?));
     let allowed = policy.summary();
     let (log, records) = mpsc::channel(EGRESS_LOG_MAX);
     let (refused, refusals) = mpsc::channel(REFUSALS_MAX);
@@ -141,6 +157,7 @@ pub async fn open(
         handle,
         command,
         allowed,
+        registries,
         gatherer: tokio::spawn(gatherer.run(refusals)),
     })
 }
@@ -153,6 +170,7 @@ pub async fn proof_network(context: &Context, task: &Task, part: &str) -> Result
         phase: Phase::Setup,
         metering: Metering::default(),
         left: BTreeMap::new(),
+        registries: None,
     };
     let way = open(context, task, task.last_run, purpose).await?;
     Ok(Network {

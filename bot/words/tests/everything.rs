@@ -3,7 +3,7 @@
 use super::nasty::*;
 use super::{TASK_URL, samples::*, words};
 use crate::{
-    domain::message::Message,
+    domain::{kept::Kept, message::Message},
     words::{FALLBACK_MAX_CHARS, MESSAGE_MAX_CHARS, PLAN_TEXT_MAX_CHARS, plan_text},
 };
 

@@ -71,6 +71,9 @@ pub(super) struct Resume {
     /// What had left by each rule of the network policy, in bytes.
     #[serde(default)]
     pub(super) left: BTreeMap<String, u64>,
+    /// The registries that its image needs. None in what earlier versions stored.
+    #[serde(default)]
+    pub(super) registries: Option<Vec<String>>,
 }
 
 /// The agent's session, and what it had cost, as the task keeps it.
@@ -102,6 +105,7 @@ pub(super) fn resume(point: &ResumePoint, ending: &Ending, egress: &Way) -> Opti
         ending: ending.clone(),
         spend: egress.spend(),
         left: egress.left(),
+        registries: Some(egress.registries().to_vec()),
     })
     .ok()
 }

@@ -145,6 +145,7 @@ pub async fn open_again(
     let before = Before {
         spend: resume.spend,
         left: resume.left,
+        registries: resume.registries,
     };
     let (egress, handover, calls) = open_sockets(context, task, stored.number, before).await?;
     Ok(Detached {
@@ -190,6 +191,7 @@ async fn needs_preparation(
 struct Before {
     spend: Spend,
     left: BTreeMap<String, u64>,
+    registries: Option<Vec<String>>,
 }
 
 async fn open_sockets(
@@ -204,6 +206,7 @@ async fn open_sockets(
         phase: Phase::Work,
         metering: spend::metering(&task.usage, &task.ceilings, before.spend),
         left: before.left,
+        registries: before.registries,
     };
     let egress = ways::open(context, task, run, purpose).await?;
     let (sender, calls) = mpsc::channel(CALLS_MAX);
