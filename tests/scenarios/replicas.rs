@@ -3,15 +3,19 @@
 use std::time::Instant;
 
 use deckhand_world::{
-    models::{Phase, Turn},
+    models::{Phase, RequestKind, RequestRecord, Turn},
     slack::Thread,
 };
 
-use crate::harness::{
-    Bot, Database, Props, REQUEST, SOCKETS, SlackDoors, Stage,
-    asking::{CANCEL_WITHIN, no_message_twice},
-    engine::docker,
-    scripts,
+use crate::{
+    harness::{
+        Bot, Database, PATIENCE, Props, REQUEST, SOCKETS, SlackDoors, Stage,
+        asking::{CANCEL_WITHIN, no_message_twice},
+        engine::docker,
+        gateway::{Gateway, ask_until},
+        scripts,
+    },
+    steering::run_that_heard,
 };
 
 /// The sentence that people read where another process has gone on.
@@ -76,6 +80,80 @@ async fn two_that_listen_do_each_thing_once() {
     assert_eq!(stage.pull_requests().len(), 1, "{}", thread.render());
     no_message_twice(&thread);
     assert!(thread.bot_messages().len() <= 6, "{}", thread.render());
+    assert!(!thread.render().contains(TAKEN_UP), "{}", thread.render());
+    second.end().await;
+    stage.close().await;
+}
+
+/// The agent of the only bot works, which does this first.
+async fn working(
+    settings: Vec<(&'static str, String)>,
+    request: &str,
+    first: Option<Turn>,
+) -> (Stage, Thread) {
+    let stage = Stage::open_with(Props {
+        database: Database::Server,
+        settings,
+        ..Props::default()
+    })
+    .await;
+    stage
+        .models
+        .otherwise(scripts::without_pages().first(Phase::Work, first));
+    let thread = stage.planned(request).await;
+    thread.say("ana", "approve").await.unwrap();
+    stage.wait_for_state(&thread, "running").await;
+    (stage, thread)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn now_said_to_one_interrupts_the_agent_of_the_other() {
+    let request = format!("{REQUEST} #script:stuck");
+    let (stage, thread) = working(Vec::new(), &request, None).await;
+    let is_there = |request: &RequestRecord| {
+        matches!(
+            request.kind,
+            RequestKind::Turn {
+                phase: Phase::Work,
+                step: 0,
+                ..
+            }
+        )
+    };
+    stage.models.wait_for(is_there, PATIENCE).await.unwrap();
+    let run = stage.task(&thread).await.last_run.0;
+    let second = stage.beside().await;
+    thread
+        .say("ana", "now: say in the README what the offset does")
+        .await
+        .unwrap();
+    let task = stage.wait_for_state(&thread, "in_review").await;
+    assert_eq!(
+        run_that_heard(&stage, &task).await,
+        run,
+        "it is the same run"
+    );
+    assert!(!thread.render().contains(TAKEN_UP), "{}", thread.render());
+    second.end().await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_is_allowed_at_one_is_reached_by_the_sandbox_of_the_other() {
+    let gateway = Gateway::open().await;
+    let settings = vec![("DECKHAND_UPSTREAM_PROXY", gateway.url())];
+    let asks = Turn::shell(ask_until("packages.example"));
+    let (stage, thread) = working(settings, REQUEST, Some(asks)).await;
+    thread
+        .wait_for_words("that it may not reach")
+        .await
+        .unwrap();
+    let run = stage.task(&thread).await.last_run;
+    let second = stage.beside().await;
+    thread.press("ana", "Allow once").await.unwrap();
+    let task = stage.wait_for_state(&thread, "in_review").await;
+    assert_eq!(task.last_run, run, "it is the same run");
+    assert!(gateway.asked_for("packages.example") > 0);
     assert!(!thread.render().contains(TAKEN_UP), "{}", thread.render());
     second.end().await;
     stage.close().await;

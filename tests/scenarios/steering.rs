@@ -19,7 +19,7 @@ async fn working(stage: &Stage, script: &str, step: usize) -> Thread {
 }
 
 /// The run whose log has the command that follows the interruption.
-async fn run_that_heard(stage: &Stage, task: &Task) -> u32 {
+pub async fn run_that_heard(stage: &Stage, task: &Task) -> u32 {
     let log = stage.log(&task.id).await;
     let heard = |line: &&str| line.contains("The offset counts the users");
     let line = log.lines().find(heard).expect("the words were heard");
