@@ -126,9 +126,12 @@ impl Client {
             .await
             .map_err(|error| match error {
                 CallError::Failed(error) => error,
-                CallError::SignInRefused => {
-                    refused(operation.what, "Linear does not take the token")
-                }
+                // One that is just taken out may have been overtaken by another server's. Where the application itself is
+                // not taken any more, the sign-in says so.
+                CallError::SignInRefused => transient(
+                    format!("{}: Linear does not take the token yet", operation.what),
+                    None,
+                ),
             })
     }
 

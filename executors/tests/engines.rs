@@ -115,3 +115,20 @@ async fn the_engine_here_lacks_nothing() {
     assert_eq!(features.lacking, Vec::<String>::new());
     assert!(features.runtimes.iter().any(|name| name == "runc"));
 }
+
+/// The clock of this test goes on by itself where everybody waits.
+#[tokio::test(start_paused = true)]
+async fn one_that_hangs_is_called_so_before_the_round_of_whoever_asks_is_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("engine.sock");
+    let _hangs = UnixListener::bind(&socket).unwrap();
+    let executor = DockerExecutor::connect("liar", socket.to_str()).unwrap();
+    let begun = tokio::time::Instant::now();
+    for error in [
+        executor.list().await.err().unwrap(),
+        executor.volumes().await.err().unwrap(),
+    ] {
+        assert!(matches!(error, ExecutorError::Unreachable(_)), "{error:?}");
+    }
+    assert!(begun.elapsed().as_secs() <= 30, "{:?}", begun.elapsed());
+}

@@ -294,13 +294,11 @@ fn the_thread_reads_well(thread: &Thread) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "36 hours take five minutes: run it by its name, with --run-ignored all"]
 async fn thirty_six_hours_on_a_file() {
     Box::pin(told(None)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "36 hours take five minutes: run it by its name, with --run-ignored all"]
 async fn thirty_six_hours_on_a_server_that_is_started_again() {
     let server = Postgres::start().unwrap();
     Box::pin(told(Some(&server))).await;

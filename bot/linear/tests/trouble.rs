@@ -125,6 +125,18 @@ async fn a_token_that_was_taken_away_is_replaced() {
 }
 
 #[tokio::test]
+async fn a_fresh_token_that_is_not_taken_either_is_no_reason_to_give_up() {
+    let bench = Bench::start().await;
+    bench.linear.check().await.expect("signed in");
+    for _ in 0..2 {
+        bench.world.fail_next("viewer", Fault::Unauthorized);
+    }
+    let error = bench.linear.check().await.expect_err("refused twice");
+    assert!(matches!(error, SurfaceError::Transient { .. }), "{error:?}");
+    bench.linear.check().await.expect("signed in again");
+}
+
+#[tokio::test]
 async fn a_wrong_secret_is_refused_without_being_shown() {
     let bench = Bench::start().await;
     let error = bench.impostor().check().await.expect_err("refused");

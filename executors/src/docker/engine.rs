@@ -1,9 +1,9 @@
 //! The connection to the engine, made when it is first needed, and what its refusals mean.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use bollard::{API_DEFAULT_VERSION, Docker, errors::Error};
-use tokio::sync::OnceCell;
+use tokio::{sync::OnceCell, time::timeout};
 
 use super::features::Features;
 use crate::sandbox::ExecutorError;
@@ -12,6 +12,8 @@ use crate::sandbox::ExecutorError;
 const CUSTOMARY_SOCKET: &str = "/var/run/docker.sock";
 /// How long the engine may take to begin an answer, in seconds.
 const ANSWER_SECONDS: u64 = 60;
+/// How long it may take to say what there is.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// An engine that may be down at first.
 #[derive(Debug)]
@@ -108,6 +110,14 @@ impl Engine {
             })
             .await
     }
+}
+
+/// Asks what there is, which takes milliseconds: an engine that does not say it in time hangs, and whoever asks has more to do.
+pub async fn in_time<T>(
+    asked: impl Future<Output = Result<T, ExecutorError>>,
+) -> Result<T, ExecutorError> {
+    let hangs = |_| Err(ExecutorError::Unreachable("it does not answer".to_owned()));
+    timeout(ANSWERS_WITHIN, asked).await.unwrap_or_else(hangs)
 }
 
 /// The HTTP status of an engine's refusal.

@@ -43,7 +43,7 @@ use crate::sandbox::{
     SandboxName, SandboxSpec, VolumeName,
 };
 use disk::DiskWatch;
-use engine::{Engine, refused, status_of};
+use engine::{Engine, in_time, refused, status_of};
 use facts::{object_name, watched, without_counters};
 
 pub use disk::Floor;
@@ -417,13 +417,11 @@ impl Executor for DockerExecutor {
             .all(true)
             .filters(&filters)
             .build();
-        let containers = self
-            .engine
-            .api()
-            .await?
-            .list_containers(Some(options))
-            .await
-            .map_err(refused)?;
+        let containers = in_time(async {
+            let engine = self.engine.api().await?;
+            engine.list_containers(Some(options)).await.map_err(refused)
+        })
+        .await?;
         futures::stream::iter(without_counters(containers))
             .then(|container| async move {
                 let names = container.names.unwrap_or_default();
@@ -457,13 +455,11 @@ impl Executor for DockerExecutor {
         let options = ListVolumesOptionsBuilder::default()
             .filters(&filters)
             .build();
-        let answer = self
-            .engine
-            .api()
-            .await?
-            .list_volumes(Some(options))
-            .await
-            .map_err(refused)?;
+        let answer = in_time(async {
+            let engine = self.engine.api().await?;
+            engine.list_volumes(Some(options)).await.map_err(refused)
+        })
+        .await?;
         Ok(answer
             .volumes
             .unwrap_or_default()
