@@ -1,5 +1,6 @@
 //! One effect, one act on the world: takes the next effect of each lane, does it, and tells the task what came of it.
 
+mod ending;
 mod forms;
 mod giving_up;
 mod saying;
@@ -17,11 +18,7 @@ use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::{
-    Context, Fault,
-    dispatch::{RETRY_AFTER_MAX, work_delivery},
-    pause_asked_for, pause_before_try,
-};
+use super::{Context, Fault, dispatch::work_delivery, pause_before_try};
 use crate::{
     clock::Clock,
     domain::{
@@ -40,7 +37,6 @@ use crate::{
     surface::Attempt,
     wake,
 };
-use tables::{attempts_max, pause_max};
 
 /// The most effects that are done at once.
 const AT_ONCE_MAX: usize = 64;
@@ -159,55 +155,11 @@ impl Deliver {
     }
 
     async fn perform(&self, claimed: Claimed) {
-        let name = claimed.effect.name();
         let outcome = self
             .act(&claimed)
             .await
             .map_err(|fault| fault.without_secrets(&self.context.redactor));
-        let now = self.clock().now();
-        let result = match outcome {
-            Ok(()) => {
-                count(name, "done");
-                self.context.store.effect_has_come(&claimed, now).await
-            }
-            Err(Fault::Transient { what, retry_after })
-                if claimed.attempts < attempts_max(&claimed.effect) =>
-            {
-                count(name, "again");
-                let pause = retry_after.map_or_else(
-                    || pause_before_try(claimed.attempts, pause_max(&claimed.effect)),
-                    |asked| pause_asked_for(asked, RETRY_AFTER_MAX),
-                );
-                info!(
-                    effect = name,
-                    task = claimed.task.as_ref().map(|task| task.0.as_str()),
-                    what,
-                    ?pause,
-                    "an effect is tried again later"
-                );
-                self.context
-                    .store
-                    .postpone_effect(&claimed.id, self.clock().later(pause), &what)
-                    .await
-            }
-            Err(Fault::Transient { what, .. } | Fault::Permanent { what }) => {
-                count(name, "dead");
-                warn!(
-                    effect = name,
-                    task = claimed.task.as_ref().map(|task| task.0.as_str()),
-                    what,
-                    "an effect is given up"
-                );
-                self.give_up(&claimed, &what).await
-            }
-        };
-        if let Err(error) = result {
-            error!(
-                effect = name,
-                error = &error as &dyn std::error::Error,
-                "the end of an effect could not be stored"
-            );
-        }
+        self.end(&claimed, outcome).await;
     }
 
     /// Boxed: the compiler cannot see through all of it at once that it may move between threads.

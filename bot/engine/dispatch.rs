@@ -8,9 +8,9 @@ mod pressing;
 use std::{sync::Arc, time::Duration};
 
 use serde::de::DeserializeOwned;
-use tracing::info;
+use tracing::{info, warn};
 
-use super::{policy_book::PolicyBook, roster::Agents, surfaces::Surfaces};
+use super::{pause_before_try, policy_book::PolicyBook, roster::Agents, surfaces::Surfaces};
 use crate::{
     clock::Clock,
     config::Config,
@@ -44,6 +44,10 @@ use opening::Request;
 /// How long a step may wait for platforms: a few calls, each of which ends by itself. A platform that does not answer is no
 /// worker that hangs.
 const ASKS_WITHIN: Duration = Duration::from_mins(1);
+/// How often it is tried to give back what the database failed: together that is about as long as a lease.
+const HANDED_BACK_TRIES_MAX: i64 = 12;
+/// The longest pause between two of these tries.
+const HANDED_BACK_PAUSE_MAX: Duration = Duration::from_secs(3);
 /// The most tasks that `list` shows.
 const LIST_MAX: u32 = 10;
 /// The name of the network policy in force; part of what is approved.
@@ -140,10 +144,36 @@ impl Dispatch {
             None => return self.grant(now).await,
         };
         beat.back_in(ASKS_WITHIN);
-        match self.transition(&delivery, now).await {
+        if let Err(error) = self.handle(&delivery, now).await {
+            self.hand_back(&delivery).await;
+            return Err(error);
+        }
+        self.grant(now).await?;
+        Ok(Step::Done)
+    }
+
+    /// The database failed a delivery. It is not to wait for its lease when the database is back.
+    async fn hand_back(&self, delivery: &Delivery) {
+        let mut tries = 1;
+        while let Err(error) = self.store.hand_back_delivery(&delivery.id).await {
+            if tries == HANDED_BACK_TRIES_MAX {
+                warn!(
+                    delivery = %delivery.id,
+                    error = &error as &dyn std::error::Error,
+                    "a delivery could not be given back; it is tried again after its lease"
+                );
+                return;
+            }
+            tokio::time::sleep(pause_before_try(tries, HANDED_BACK_PAUSE_MAX)).await;
+            tries += 1;
+        }
+    }
+
+    async fn handle(&self, delivery: &Delivery, now: Timestamp) -> Result<(), StoreError> {
+        match self.transition(delivery, now).await {
             Ok(transition) => match self
                 .store
-                .commit(&transition, &self.remains(&delivery), now)
+                .commit(&transition, &self.remains(delivery), now)
                 .await
             {
                 Ok(()) => {
@@ -160,20 +190,19 @@ impl Dispatch {
             },
             // What is damaged costs its own conversation; a database that fails costs everybody, and is tried again.
             Err(Later::Store(error @ StoreError::Task(..))) => {
-                self.try_later(&delivery, Trouble::Task(error), now).await?;
+                self.try_later(delivery, Trouble::Task(error), now).await?;
             }
             Err(Later::Store(error)) => return Err(error),
             Err(Later::Surface(error)) => {
-                self.try_later(&delivery, Trouble::Surface(error), now)
+                self.try_later(delivery, Trouble::Surface(error), now)
                     .await?;
             }
             Err(Later::Never(reason)) => {
-                self.try_later(&delivery, Trouble::Never(reason), now)
+                self.try_later(delivery, Trouble::Never(reason), now)
                     .await?;
             }
         }
-        self.grant(now).await?;
-        Ok(Step::Done)
+        Ok(())
     }
 
     async fn grant(&self, now: Timestamp) -> Result<Step, StoreError> {

@@ -210,6 +210,18 @@ impl Store {
         }))
     }
 
+    /// Gives a delivery back that the database failed, as soon as the database takes that; else it and everything behind it
+    /// would wait for the rest of the lease. What was stored of it after all stays.
+    pub async fn hand_back_delivery(&self, id: &Ticket) -> Result<(), StoreError> {
+        query("UPDATE inbox SET owner = '' WHERE id = $1 AND state = 'waiting' AND token = $2 AND owner = $3")
+            .bind(&id.id)
+            .bind(id.token)
+            .bind(&*self.hands.owner)
+            .execute(self.database.writing())
+            .await?;
+        Ok(())
+    }
+
     /// Tries a delivery again later.
     pub async fn postpone_delivery(
         &self,

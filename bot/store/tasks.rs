@@ -390,7 +390,7 @@ async fn remember_request(
 }
 
 /// A cancelled task says and does nothing more but what follows from the cancel itself.
-async fn drop_everything_open(
+pub(super) async fn drop_everything_open(
     transaction: &mut Unit,
     task: &TaskId,
     now: Timestamp,
@@ -401,6 +401,46 @@ async fn drop_everything_open(
         .execute(&mut *transaction)
         .await?;
     Ok(())
+}
+
+/// With how many attempts, and when at the earliest, something new is said in a slot. What was said there before and has no
+/// good end may stand on the surface all the same, so the new one has to look before it is said.
+async fn before(
+    transaction: &mut Unit,
+    (lane, slot): (&str, &str),
+    place: &Slot,
+    now: Timestamp,
+) -> Result<(i64, i64), StoreError> {
+    let is_status = matches!(place, Slot::Progress(_));
+    if is_status {
+        // The newest status wins; an older one that nobody has seen yet is not worth a message. It is dropped before it is
+        // asked whether it was tried: in between it could be.
+        let dropped = query("UPDATE outbox SET state = 'dropped', done_ms = $3, error = 'a newer status took its place' WHERE lane = $1 AND slot = $2 AND state = 'ready'")
+            .bind(lane)
+            .bind(slot)
+            .bind(now.0)
+            .execute(&mut *transaction)
+            .await?;
+        if dropped > 0 {
+            turns::in_lane(&mut *transaction, lane).await?;
+        }
+    }
+    let row = query(
+        "SELECT coalesce(max(attempts), 0) AS attempts,
+             coalesce(max(CASE WHEN state = 'dropped' AND done_ms = $3 THEN due_ms END), 0) AS due FROM outbox
+         WHERE lane = $1 AND slot = $2 AND state <> 'done'",
+    )
+    .bind(lane)
+    .bind(slot)
+    .bind(now.0)
+    .fetch_one(&mut *transaction)
+    .await?;
+    let tried: i64 = row.try_get("attempts")?;
+    if !is_status {
+        return Ok((tried.min(1), now.0));
+    }
+    // The surface asked for a pause, and a newer status waits as long as the older one would have.
+    Ok((tried, now.0.max(row.try_get("due")?)))
 }
 
 /// Appends an effect to its lane.
@@ -418,35 +458,11 @@ pub(super) async fn append(
     } else {
         String::new()
     };
-    let (mut attempts, mut due) = (0_i64, now.0);
-    if let Effect::Say {
-        slot: Slot::Progress(_),
-        ..
-    } = effect
-    {
-        // The newest status wins; an older one that nobody has seen yet is not worth a message. Where the older one
-        // was tried, it may stand on the surface all the same, so the newer one has to look before it is said.
-        let row = query(
-            "SELECT coalesce(max(attempts), 0) AS attempts, coalesce(max(CASE WHEN state = 'ready' THEN due_ms END), 0) AS due FROM outbox
-             WHERE lane = $1 AND slot = $2 AND state IN ('ready', 'dropped')",
-        )
-            .bind(&lane)
-            .bind(&slot)
-            .fetch_one(&mut *transaction)
-            .await?;
-        attempts = row.try_get("attempts")?;
-        // The surface asked for a pause, and a newer status waits as long as the older one would have.
-        due = due.max(row.try_get("due")?);
-        let dropped = query("UPDATE outbox SET state = 'dropped', done_ms = $3, error = 'a newer status took its place' WHERE lane = $1 AND slot = $2 AND state = 'ready'")
-            .bind(&lane)
-            .bind(&slot)
-            .bind(now.0)
-            .execute(&mut *transaction)
-            .await?;
-        if dropped > 0 {
-            turns::in_lane(&mut *transaction, &lane).await?;
-        }
-    }
+    let (attempts, due) = if let Effect::Say { slot: place, .. } = effect {
+        before(transaction, (&lane, &slot), place, now).await?
+    } else {
+        (0, now.0)
+    };
     // A form opens now or never; it waits for nothing.
     let lane = if effect.lane() == Lane::Control {
         format!("{lane}:{}", fresh_id())

@@ -156,6 +156,22 @@ async fn what_is_worked_on_stays_in_its_hand() {
 }
 
 #[tokio::test]
+async fn a_delivery_that_the_database_failed_is_given_back_before_its_lease_ends() {
+    for Opened { store, _folder, .. } in each_database().await {
+        store.accept(&delivery("1", "a"), NOW).await.unwrap();
+        let failed = next(&store, NOW).await.unwrap();
+        assert_eq!(next(&store, NOW).await, None);
+        store.hand_back_delivery(&failed.id).await.unwrap();
+        let again = next(&store, NOW).await.unwrap();
+        assert_eq!(again.body, failed.body);
+        // Who had it before has nothing to give back any more.
+        store.hand_back_delivery(&failed.id).await.unwrap();
+        assert_eq!(next(&store, NOW).await, None);
+        store.close().await;
+    }
+}
+
+#[tokio::test]
 async fn what_fell_out_of_hand_is_tried_again_after_its_lease() {
     for Opened { store, _folder, .. } in each_database().await {
         store.accept(&delivery("1", "a"), NOW).await.unwrap();

@@ -1,0 +1,93 @@
+//! How an effect ends: it is done, comes again later, or is given up. The end is stored before anything else of its lane is done.
+
+use std::time::Duration;
+
+use tracing::{error, info, warn};
+
+use super::{
+    Deliver, count,
+    tables::{attempts_max, pause_max},
+};
+use crate::{
+    domain::Timestamp,
+    engine::{Fault, dispatch::RETRY_AFTER_MAX, pause_asked_for, pause_before_try},
+    store::{StoreError, outbox::Claimed},
+};
+
+/// How often it is tried to store an end: together that is about as long as a lease.
+const STORED_TRIES_MAX: i64 = 12;
+/// The longest pause between two of these tries.
+const STORED_PAUSE_MAX: Duration = Duration::from_secs(3);
+
+/// What becomes of an effect.
+enum End {
+    Done,
+    Again { from: Timestamp, why: String },
+    GivenUp { why: String },
+}
+
+impl Deliver {
+    /// Stores the end of an effect. A database that fails is asked again: a row without its end is in this hand until its lease
+    /// is over, and everything behind it in its lane would be silent for so long.
+    pub(super) async fn end(&self, claimed: &Claimed, outcome: Result<(), Fault>) {
+        let end = self.decide(claimed, outcome);
+        let mut tries = 1;
+        while let Err(error) = self.store_end(claimed, &end).await {
+            if tries == STORED_TRIES_MAX {
+                error!(
+                    effect = claimed.effect.name(),
+                    error = &error as &dyn std::error::Error,
+                    "the end of an effect could not be stored; the effect is tried again after its lease"
+                );
+                return;
+            }
+            tokio::time::sleep(pause_before_try(tries, STORED_PAUSE_MAX)).await;
+            tries += 1;
+        }
+    }
+
+    fn decide(&self, claimed: &Claimed, outcome: Result<(), Fault>) -> End {
+        let name = claimed.effect.name();
+        let task = claimed.task.as_ref().map(|task| task.0.as_str());
+        match outcome {
+            Ok(()) => {
+                count(name, "done");
+                End::Done
+            }
+            Err(Fault::Transient { what, retry_after })
+                if claimed.attempts < attempts_max(&claimed.effect) =>
+            {
+                count(name, "again");
+                let pause = retry_after.map_or_else(
+                    || pause_before_try(claimed.attempts, pause_max(&claimed.effect)),
+                    |asked| pause_asked_for(asked, RETRY_AFTER_MAX),
+                );
+                info!(
+                    effect = name,
+                    task,
+                    what,
+                    ?pause,
+                    "an effect is tried again later"
+                );
+                End::Again {
+                    from: self.clock().later(pause),
+                    why: what,
+                }
+            }
+            Err(Fault::Transient { what, .. } | Fault::Permanent { what }) => {
+                count(name, "dead");
+                warn!(effect = name, task, what, "an effect is given up");
+                End::GivenUp { why: what }
+            }
+        }
+    }
+
+    async fn store_end(&self, claimed: &Claimed, end: &End) -> Result<(), StoreError> {
+        let store = &self.context.store;
+        match end {
+            End::Done => store.effect_has_come(claimed, self.clock().now()).await,
+            End::Again { from, why } => store.postpone_effect(&claimed.id, *from, why).await,
+            End::GivenUp { why } => self.give_up(claimed, why).await,
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! What is said in a slot that something was said in before: it looks first, where the older one may stand there unseen.
+
+use super::*;
+use crate::{
+    domain::{effect::Slot, message::Message},
+    store::tasks::{append, drop_everything_open},
+};
+
+/// Says something in this slot.
+async fn say(store: &Store, slot: &Slot) {
+    let effect = Effect::Say {
+        slot: slot.clone(),
+        message: Box::new(Message::Help),
+    };
+    let (task, conversation) = (task(), ConversationId("c:1".into()));
+    let mut transaction = store.begin().await.unwrap();
+    append(&mut transaction, Some(&task), &conversation, &effect, NOW)
+        .await
+        .unwrap();
+    transaction.commit().await.unwrap();
+}
+
+async fn cancel(store: &Store) {
+    let mut transaction = store.begin().await.unwrap();
+    drop_everything_open(&mut transaction, &task(), NOW)
+        .await
+        .unwrap();
+    transaction.commit().await.unwrap();
+}
+
+fn task() -> TaskId {
+    TaskId("k3f9qx".into())
+}
+
+#[tokio::test]
+async fn what_was_tried_and_dropped_by_a_cancel_is_looked_for() {
+    for slot in [Slot::Plan(1), Slot::Progress(RunNumber(1)), Slot::Note(1)] {
+        for Opened { store, _folder, .. } in each_database().await {
+            say(&store, &slot).await;
+            let tried = taken(&store, NOW).await.unwrap();
+            // It may stand on the surface: the answer was lost, and then somebody cancelled.
+            store
+                .postpone_effect(&tried.id, NOW, "no answer")
+                .await
+                .unwrap();
+            cancel(&store).await;
+            say(&store, &slot).await;
+            assert_eq!(taken(&store, NOW).await.unwrap().attempts, 2, "{slot}");
+            store.close().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_tried_at_this_moment_is_looked_for_by_the_next() {
+    for slot in [Slot::Plan(1), Slot::Progress(RunNumber(1))] {
+        for Opened { store, _folder, .. } in each_database().await {
+            say(&store, &slot).await;
+            let tried = taken(&store, NOW).await.unwrap();
+            say(&store, &slot).await;
+            store
+                .postpone_effect(&tried.id, NOW, "no answer")
+                .await
+                .unwrap();
+            cancel(&store).await;
+            say(&store, &slot).await;
+            assert_eq!(taken(&store, NOW).await.unwrap().attempts, 2, "{slot}");
+            store.close().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_tried_or_what_was_done_is_not_looked_for() {
+    for slot in [Slot::Plan(1), Slot::Progress(RunNumber(1))] {
+        for Opened { store, _folder, .. } in each_database().await {
+            say(&store, &slot).await;
+            cancel(&store).await;
+            say(&store, &slot).await;
+            let first = taken(&store, NOW).await.unwrap();
+            assert_eq!(first.attempts, 1, "{slot}");
+            store.effect_done(&first.id, NOW).await.unwrap();
+            say(&store, &slot).await;
+            assert_eq!(taken(&store, NOW).await.unwrap().attempts, 1, "{slot}");
+            store.close().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_newer_status_keeps_the_pause_and_the_tries_of_the_older() {
+    for Opened { store, _folder, .. } in each_database().await {
+        let slot = Slot::Progress(RunNumber(1));
+        say(&store, &slot).await;
+        let later = Timestamp(NOW.0 + 500);
+        for moment in [NOW, later] {
+            let tried = taken(&store, moment).await.unwrap();
+            store
+                .postpone_effect(&tried.id, later, "limited")
+                .await
+                .unwrap();
+        }
+        say(&store, &slot).await;
+        assert_eq!(taken(&store, NOW).await, None);
+        assert_eq!(taken(&store, later).await.unwrap().attempts, 3);
+        assert_eq!(store.outbox_depth().await.unwrap().0, 1);
+        store.close().await;
+    }
+}

@@ -1,0 +1,226 @@
+//! What happens in a run, all of it drawn from its seed: which story, which kills, which bad days of the platforms.
+
+use std::{fmt, time::Duration};
+
+use deckhand_world::{github, slack};
+
+use crate::play::{Database, Ground};
+
+/// Numbers that depend on the seed alone (`SplitMix64`).
+pub struct Chance(u64);
+
+impl Chance {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A number below `limit`.
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % limit
+    }
+
+    fn one_of<T: Clone>(&mut self, from: &[T]) -> T {
+        let count = u64::try_from(from.len()).unwrap();
+        from[usize::try_from(self.below(count)).unwrap()].clone()
+    }
+}
+
+/// How the conversation goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Story {
+    /// Mention, plan, approval, result, merge.
+    Result,
+    /// The same with something more asked for after the result.
+    FollowUp,
+    /// The same with a correction of the plan.
+    Correction,
+    /// Stopped when the task stands so.
+    Cancel(&'static str),
+}
+
+/// What is counted until a kill comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    SlackCalls,
+    GithubRequests,
+    /// Of the scripted engine.
+    EngineRequests,
+    /// Where there is a model, which is with containers.
+    ModelRequests,
+}
+
+/// What is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Victim {
+    Bot,
+    Agent,
+    Engine,
+    DatabaseConnections,
+}
+
+/// One kill: of whom, and after how many of what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kill {
+    pub victim: Victim,
+    pub counted: Counted,
+    pub after: u64,
+}
+
+/// Whether an engine that is started again still has its sandboxes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    Keeps,
+    Loses,
+}
+
+/// How the next bot waits for what the one before it had in hand, on a server's database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Half a minute, as it is.
+    Really,
+    /// It comes half a minute later, by its own clock.
+    ByTheClock,
+}
+
+/// Everything that happens in one run.
+#[derive(Clone, Debug)]
+pub struct Fate {
+    pub story: Story,
+    pub kills: Vec<Kill>,
+    pub engine: Memory,
+    pub wait: Wait,
+    pub slack: Vec<(&'static str, slack::Fault)>,
+    pub github: Vec<(&'static str, github::Fault)>,
+    /// For the road between the platforms and the bot.
+    pub road: u64,
+}
+
+impl Fate {
+    /// The fate of this seed. Database connections are killed only where there are some.
+    pub fn of(seed: u64, ground: &Ground) -> Self {
+        let chance = &mut Chance::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d));
+        let story = chance.one_of(&[
+            Story::Result,
+            Story::Result,
+            Story::FollowUp,
+            Story::Correction,
+            Story::Cancel("planning"),
+            Story::Cancel("awaiting_approval"),
+            Story::Cancel("running"),
+            Story::Cancel("verifying"),
+        ]);
+        let kills = (0..=chance.below(3)).map(|_| kill(chance, ground));
+        let kills = kills.collect();
+        let engine = chance.one_of(&[Memory::Keeps, Memory::Keeps, Memory::Loses]);
+        let wait = match chance.below(16) {
+            0 => Wait::Really,
+            _ => Wait::ByTheClock,
+        };
+        let slack = (0..chance.below(4))
+            .map(|_| (chance.one_of(&SLACK_METHODS), slack_fault(chance)))
+            .collect();
+        let github = (0..chance.below(3))
+            .map(|_| {
+                let route = chance.one_of(&GITHUB_ROUTES);
+                (route, github_fault(chance, route))
+            })
+            .collect();
+        Self {
+            story,
+            kills,
+            engine,
+            wait,
+            slack,
+            github,
+            road: chance.below(u64::MAX),
+        }
+    }
+}
+
+const SLACK_METHODS: [&str; 4] = [
+    "chat.postMessage",
+    "chat.update",
+    "conversations.replies",
+    "reactions.add",
+];
+const GITHUB_ROUTES: [&str; 4] = [
+    "POST /repos/*/*/pulls",
+    "GET /repos/*/*/pulls",
+    "POST /acme/web.git/git-receive-pack",
+    "POST /acme/web.git/git-upload-pack",
+];
+
+fn kill(chance: &mut Chance, ground: &Ground) -> Kill {
+    let has_connections = ground.database != Database::Sqlite;
+    let victim = match chance.below(8) {
+        0 => Victim::Agent,
+        1 | 2 => Victim::Engine,
+        3 | 4 if has_connections => Victim::DatabaseConnections,
+        _ => Victim::Bot,
+    };
+    let (counted, most) = match chance.below(3) {
+        0 => (Counted::SlackCalls, 18),
+        1 => (Counted::GithubRequests, 16),
+        _ if ground.has_containers => (Counted::ModelRequests, 14),
+        _ => (Counted::EngineRequests, 32),
+    };
+    let after = 1 + chance.below(most);
+    Kill {
+        victim,
+        counted,
+        after,
+    }
+}
+
+fn slack_fault(chance: &mut Chance) -> slack::Fault {
+    match chance.below(4) {
+        0 => slack::Fault::RateLimited {
+            retry_after: Duration::from_secs(1),
+        },
+        1 => slack::Fault::ServerError,
+        2 => slack::Fault::DropRequest,
+        _ => slack::Fault::DropAnswer,
+    }
+}
+
+fn github_fault(chance: &mut Chance, route: &str) -> github::Fault {
+    match chance.below(4) {
+        0 => github::Fault::Status {
+            status: 502,
+            retry_after: None,
+        },
+        // To git GitHub says it in another way than to its API.
+        1 if route.contains(".git/") => github::Fault::Status {
+            status: 429,
+            retry_after: Some(1),
+        },
+        1 => github::Fault::SecondaryLimit { retry_after: 1 },
+        2 => github::Fault::DoneButAnswered(502),
+        _ => github::Fault::CutOff,
+    }
+}
+
+impl fmt::Display for Fate {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{:?}", self.story)?;
+        for kill in &self.kills {
+            write!(
+                out,
+                "; kill {:?} after {} {:?}",
+                kill.victim, kill.after, kill.counted
+            )?;
+        }
+        write!(out, "; the engine {:?} its sandboxes", self.engine)?;
+        for (method, fault) in &self.slack {
+            write!(out, "; {method}: {fault:?}")?;
+        }
+        for (route, fault) in &self.github {
+            write!(out, "; {route}: {fault:?}")?;
+        }
+        Ok(())
+    }
+}

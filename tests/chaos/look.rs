@@ -1,0 +1,261 @@
+//! What is seen of a run when its story is told: the record that is judged.
+
+use std::{
+    fs,
+    time::{Duration, Instant, SystemTime},
+};
+
+use anyhow::Context as _;
+use deckhand_world::slack::{Audience, Message, Presence, Thread};
+use sqlx::{AssertSqlSafe, Connection as _, query_scalar};
+
+use crate::{
+    engine,
+    judge::{self, Act, Deed, Ending, Record, Shown},
+    machines,
+    play::Stage,
+};
+
+/// How long it is watched whether anything comes after the end.
+const QUIET: Duration = Duration::from_millis(700);
+/// How long what is left may take to be cleared up: a sandbox that did not go is looked for again after a while.
+const CLEARED_WITHIN: Duration = Duration::from_secs(90);
+
+/// The moment that all times of a record are counted from, by both clocks.
+#[derive(Clone, Copy)]
+pub struct Begun {
+    pub instant: Instant,
+    pub system: SystemTime,
+}
+
+impl Begun {
+    pub fn now() -> Self {
+        Self {
+            instant: Instant::now(),
+            system: SystemTime::now(),
+        }
+    }
+
+    fn until(self, moment: Instant) -> Duration {
+        moment.saturating_duration_since(self.instant)
+    }
+
+    fn until_system(self, moment: SystemTime) -> Duration {
+        moment.duration_since(self.system).unwrap_or_default()
+    }
+}
+
+impl Stage {
+    /// Waits until nothing is left to do, then writes down what was seen.
+    pub async fn record(&self, thread: &Thread, ending: Ending) -> anyhow::Result<Record> {
+        let left = self.cleared().await;
+        let task = self.task(thread).await.context("the task is gone")?;
+        let shown = self.slack.threads("eng");
+        let shown = shown.iter().flat_map(Thread::bot_messages);
+        let shown = shown.filter(|message| {
+            message.audience == Audience::Everyone && message.presence == Presence::Live
+        });
+        let mut rules_broken = self.slack.violations();
+        rules_broken.extend(self.github.violations());
+        if let Some(containers) = &self.containers {
+            rules_broken.extend(containers.models.violations());
+        }
+        let mut given_up = self.given_up("inbox", "body").await?;
+        given_up.extend(self.given_up("outbox", "effect").await?);
+        Ok(Record {
+            ending,
+            state: task.state.name().to_owned(),
+            pull_requests: self.github.repository("acme/web")?.pull_requests().len(),
+            shown: shown.map(|message| self::shown(&message)).collect(),
+            acts: self.acts(),
+            given_up,
+            left,
+            rules_broken,
+            kept: self.kept().await?,
+        })
+    }
+
+    fn acts(&self) -> Vec<Act> {
+        let begun = self.begun;
+        let mut acts = Vec::new();
+        for thread in self.slack.threads("eng") {
+            for message in thread.bot_messages() {
+                acts.extend(said(begun, &message));
+            }
+        }
+        for request in self.github.requests() {
+            let deed = match (&*request.method, &*request.path) {
+                ("POST", path) if path.ends_with("/git-receive-pack") => Deed::Pushed,
+                ("POST", path) if path.ends_with("/pulls") => Deed::Opened,
+                _ => continue,
+            };
+            acts.push(Act {
+                at: begun.until_system(SystemTime::from(request.at)),
+                deed,
+                words: format!("{} {}", request.path, request.status),
+            });
+        }
+        if let Some(containers) = &self.containers {
+            for request in containers.models.requests() {
+                acts.push(Act {
+                    // The models began a little after the run, so this is early by that little.
+                    at: request.at,
+                    deed: Deed::AskedAModel,
+                    words: request.path,
+                });
+            }
+        }
+        acts
+    }
+
+    /// Waits until nothing has been left for a while; else says what is.
+    async fn cleared(&self) -> Vec<String> {
+        let begun = Instant::now();
+        let mut quiet = Instant::now();
+        loop {
+            let left = self.left().await;
+            if !left.is_empty() {
+                quiet = Instant::now();
+            } else if quiet.elapsed() > QUIET {
+                return left;
+            }
+            if begun.elapsed() > CLEARED_WITHIN {
+                return left;
+            }
+            tokio::time::sleep(self.look_every()).await;
+        }
+    }
+
+    /// What is not done or not cleared up.
+    async fn left(&self) -> Vec<String> {
+        let (Ok((inbox, _)), Ok((outbox, _))) = (
+            self.store.inbox_depth().await,
+            self.store.outbox_depth().await,
+        ) else {
+            return vec!["a database that does not answer".to_owned()];
+        };
+        let mut left = Vec::new();
+        for (count, what) in [(inbox, "deliveries"), (outbox, "effects")] {
+            if count != 0 {
+                left.push(format!("{count} {what}"));
+            }
+        }
+        let folder = machines::engine_folder(&self.folder);
+        let (sandboxes, volumes) = match &self.containers {
+            Some(containers) => (containers.sandboxes(), containers.volumes()),
+            None => (engine::sandboxes(&folder), engine::volumes(&folder)),
+        };
+        left.extend(sandboxes.iter().map(|name| format!("the sandbox {name}")));
+        left.extend(volumes.iter().map(|name| format!("the volume {name}")));
+        left
+    }
+
+    /// What was given up in a table, with the column that tells what it was.
+    async fn given_up(&self, table: &str, what: &str) -> anyhow::Result<Vec<String>> {
+        self.ask(format!(
+            "SELECT substr({what}, 1, 200) || ' ' || coalesce(error, '') FROM {table} WHERE state = 'dead'"
+        ))
+        .await
+    }
+
+    /// One column of text. The names in the question are this program's own words.
+    async fn ask(&self, question: String) -> anyhow::Result<Vec<String>> {
+        let rows = if self.database.starts_with("sqlite") {
+            let mut database = sqlx::SqliteConnection::connect(&self.database).await?;
+            query_scalar(AssertSqlSafe(question))
+                .fetch_all(&mut database)
+                .await?
+        } else {
+            let mut database = sqlx::PgConnection::connect(&self.database).await?;
+            query_scalar(AssertSqlSafe(question))
+                .fetch_all(&mut database)
+                .await?
+        };
+        Ok(rows)
+    }
+
+    /// Everything that was kept or shown: the thread, the files of bot and engine, the log, and each row of a server's
+    /// database.
+    async fn kept(&self) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+        let mut kept = self.seen_secrets.lock().unwrap().clone();
+        for thread in self.slack.threads("eng") {
+            kept.push(("the thread".to_owned(), thread.render().into_bytes()));
+        }
+        let mut files = vec![self.folder.join("log")];
+        for part in ["d", "e"] {
+            machines::files(&self.folder.join(part), &mut files);
+        }
+        for file in files {
+            let bytes = fs::read(&file).unwrap_or_default();
+            kept.push((file.display().to_string(), bytes));
+        }
+        if !self.database.starts_with("sqlite") {
+            let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'";
+            for table in self.ask(tables.to_owned()).await? {
+                let rows = self
+                    .ask(format!("SELECT CAST(t AS text) FROM {table} AS t"))
+                    .await?;
+                kept.push((format!("the table {table}"), rows.join("\n").into_bytes()));
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Looks into the sandboxes while there are some, because they are gone at the end.
+    pub fn look_for_secrets(&self) {
+        let known = if let Some(containers) = &self.containers {
+            containers.known()
+        } else {
+            let mut files = Vec::new();
+            machines::files(&machines::engine_folder(&self.folder), &mut files);
+            let files = files.into_iter();
+            let read = |file: std::path::PathBuf| {
+                (
+                    file.display().to_string(),
+                    fs::read(&file).unwrap_or_default(),
+                )
+            };
+            files.map(read).collect()
+        };
+        let secret = known
+            .into_iter()
+            .filter(|(_, bytes)| judge::has_secret(bytes));
+        self.seen_secrets.lock().unwrap().extend(secret);
+    }
+}
+
+fn shown(message: &Message) -> Shown {
+    let slot = message
+        .metadata
+        .as_ref()
+        .and_then(|metadata| metadata["event_payload"]["slot"].as_str());
+    let words = message.plain_text();
+    Shown {
+        // What has no name of its own is known by its words.
+        slot: slot.map_or_else(|| words.clone(), str::to_owned),
+        words,
+    }
+}
+
+/// The moments at which a message said something new: when it was posted, and each time that it was changed.
+fn said(begun: Begun, message: &Message) -> Vec<Act> {
+    let versions = message.versions.iter();
+    let words = versions
+        .clone()
+        .map(|version| words(&version.text, &version.blocks))
+        .chain([words(&message.text, &message.blocks)]);
+    let moments = std::iter::once(message.posted_at).chain(versions.map(|version| version.until));
+    moments
+        .zip(words)
+        .map(|(moment, words)| Act {
+            at: begun.until(moment),
+            deed: Deed::Said,
+            words,
+        })
+        .collect()
+}
+
+fn words(text: &str, blocks: &[serde_json::Value]) -> String {
+    let blocks = serde_json::Value::from(blocks.to_vec());
+    format!("{text} {blocks}")
+}

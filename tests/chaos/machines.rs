@@ -1,0 +1,295 @@
+//! The processes of a run: the bot and the engine, started again whenever they end, and killed when their time has come.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use deckhand_world::{github::Github, slack::Slack};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    containers::Containers,
+    engine,
+    fate::{Counted, Fate, Kill, Memory, Victim, Wait},
+};
+
+/// How often the counters are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// How long an engine is away.
+const ENGINE_AWAY: Duration = Duration::from_millis(120);
+/// A little more than the leases of a bot on a server's database, which the next one waits for.
+const BOT_AWAY: Duration = Duration::from_secs(31);
+
+/// What happened when, for whoever looks for a fault.
+#[derive(Clone)]
+pub struct Timeline {
+    begun: Instant,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl Timeline {
+    pub fn new() -> Self {
+        Self {
+            begun: Instant::now(),
+            lines: Arc::default(),
+        }
+    }
+
+    pub fn note(&self, what: &str) {
+        let line = format!("{:>7} ms  {what}", self.begun.elapsed().as_millis());
+        self.lines.lock().unwrap().push(line);
+    }
+
+    pub fn render(&self) -> String {
+        self.lines.lock().unwrap().join("\n")
+    }
+}
+
+/// The processes and what is to become of them.
+pub struct Machines {
+    pub folder: PathBuf,
+    pub variables: BTreeMap<String, String>,
+    pub fate: Fate,
+    pub slack: Slack,
+    pub github: Github,
+    /// Where the sandboxes are containers of a real engine.
+    pub containers: Option<Containers>,
+    pub timeline: Timeline,
+    /// The address of a database on a server.
+    pub database: Option<String>,
+    /// How far the clock of the bot is ahead by now.
+    pub away: Duration,
+}
+
+impl Machines {
+    /// Keeps everything running until `stop`, then ends it.
+    pub async fn keep(mut self, stop: CancellationToken) {
+        let (mut bot, mut engine) = (self.bot(), self.engine());
+        let mut engine_from = None;
+        while !stop.is_cancelled() {
+            if let Some(kill) = self.next_kill() {
+                self.timeline.note(&format!("{kill:?}"));
+                match kill.victim {
+                    Victim::Bot => end(&mut bot),
+                    Victim::Engine => match (&mut engine, &self.containers) {
+                        (Some(engine), _) => end(engine),
+                        (None, Some(containers)) => containers.cut(),
+                        (None, None) => {}
+                    },
+                    Victim::Agent => self.kill_agents(),
+                    Victim::DatabaseConnections => self.cut().await,
+                }
+            }
+            if let Ok(Some(status)) = bot.try_wait() {
+                self.timeline
+                    .note(&format!("the bot ended ({status}) and is started again"));
+                // One that did not come up had nothing in hand.
+                let was_killed = status.code().is_none();
+                if was_killed && self.database.is_some() && self.fate.wait == Wait::ByTheClock {
+                    self.away += BOT_AWAY;
+                }
+                bot = self.bot();
+            }
+            if self.is_engine_away(engine.as_mut()) {
+                let from = *engine_from.get_or_insert_with(|| Instant::now() + ENGINE_AWAY);
+                if Instant::now() >= from {
+                    engine_from = None;
+                    if self.fate.engine == Memory::Loses {
+                        self.lose();
+                    }
+                    self.timeline.note("the engine is there again");
+                    engine = self.engine();
+                }
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        end(&mut bot);
+        if let Some(engine) = &mut engine {
+            end(engine);
+        }
+        self.lose();
+        if let Some(containers) = &self.containers {
+            containers.clear();
+        }
+    }
+
+    fn kill_agents(&self) {
+        if let Some(containers) = &self.containers {
+            containers.kill_agents();
+            return;
+        }
+        let folder = engine_folder(&self.folder);
+        for name in engine::sandboxes(&folder) {
+            if name.contains("-run-") {
+                engine::kill(&folder, &name);
+            }
+        }
+    }
+
+    fn is_engine_away(&self, engine: Option<&mut Child>) -> bool {
+        match (engine, &self.containers) {
+            (Some(engine), _) => matches!(engine.try_wait(), Ok(Some(_))),
+            (None, containers) => containers.as_ref().is_some_and(Containers::is_cut),
+        }
+    }
+
+    /// The next kill whose count is reached.
+    fn next_kill(&mut self) -> Option<Kill> {
+        if self.fate.kills.is_empty() {
+            return None;
+        }
+        let count = |counted| match counted {
+            Counted::SlackCalls => u64::try_from(self.slack.calls().len()).unwrap_or(u64::MAX),
+            Counted::GithubRequests => {
+                u64::try_from(self.github.requests().len()).unwrap_or(u64::MAX)
+            }
+            Counted::ModelRequests => self
+                .containers
+                .as_ref()
+                .map_or(0, |containers| containers.models.request_count()),
+            Counted::EngineRequests => engine::requests(&engine_folder(&self.folder)),
+        };
+        let due = self
+            .fate
+            .kills
+            .iter()
+            .position(|kill| count(kill.counted) >= kill.after)?;
+        Some(self.fate.kills.remove(due))
+    }
+
+    /// The engine forgets its sandboxes, as after a restart of its machine. Volumes stay.
+    fn lose(&self) {
+        if let Some(containers) = &self.containers {
+            containers.lose();
+            return;
+        }
+        let folder = engine_folder(&self.folder);
+        for name in engine::sandboxes(&folder) {
+            if let Err(error) = engine::remove(&folder, &name) {
+                self.timeline.note(&format!("{name} stays: {error}"));
+            }
+        }
+    }
+
+    async fn cut(&self) {
+        use sqlx::{Connection as _, Executor as _};
+        let Some(address) = &self.database else {
+            return;
+        };
+        let cut = async {
+            let mut connection = sqlx::PgConnection::connect(address).await?;
+            connection
+                .execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+                .await?;
+            connection.close().await
+        };
+        if let Err(error) = cut.await {
+            self.timeline
+                .note(&format!("the connections could not be cut: {error}"));
+        }
+    }
+
+    /// The bot: the program that operators run, or the same on the scripted executor.
+    fn bot(&self) -> Child {
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.folder.join("log"))
+            .unwrap();
+        let mut command = if self.containers.is_some() {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_deckhand"));
+            let settings = self.folder.join("deckhand.toml");
+            command.arg("--config").arg(settings).arg("serve");
+            command
+        } else {
+            let mut command = own("bot");
+            command
+                .arg(engine::socket(&engine_folder(&self.folder)))
+                .arg(self.away.as_secs().to_string());
+            command
+        };
+        command
+            .env_clear()
+            .envs(std::env::var("PATH").map(|path| ("PATH", path)))
+            .envs(std::env::var("RUST_LOG").map(|filter| ("RUST_LOG", filter)))
+            .envs(&self.variables)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap()
+    }
+
+    /// The scripted engine; or the road to the real one, open again.
+    fn engine(&self) -> Option<Child> {
+        if let Some(containers) = &self.containers {
+            containers.mend();
+            return None;
+        }
+        let mut command = own("engine");
+        command
+            .arg(engine_folder(&self.folder))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        Some(command.spawn().unwrap())
+    }
+}
+
+/// Where the scripted engine of a run keeps what it knows.
+pub fn engine_folder(folder: &Path) -> PathBuf {
+    folder.join("e")
+}
+
+/// A role of this program itself.
+fn own(role: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.arg(role);
+    command
+}
+
+fn end(child: &mut Child) {
+    // It may have ended by itself.
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// An address for the bot that it can take again after each kill: below the ports that the kernel gives to connections,
+/// which would take it in between.
+pub fn address() -> anyhow::Result<String> {
+    const FIRST: u32 = 20_000;
+    const COUNT: u32 = 12_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let own = std::process::id().wrapping_mul(997);
+    for _ in 0..COUNT {
+        let next = own.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let address = format!("127.0.0.1:{}", FIRST + next % COUNT);
+        if std::net::TcpListener::bind(&address).is_ok() {
+            return Ok(address);
+        }
+    }
+    anyhow::bail!("no port is free")
+}
+
+/// Whether somebody listens there.
+pub async fn is_open(address: &str) -> bool {
+    tokio::net::TcpStream::connect(address).await.is_ok()
+}
+
+/// Every file below a folder, without following links.
+pub fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => files(&entry.path(), found),
+            Ok(kind) if kind.is_file() => found.push(entry.path()),
+            _ => {}
+        }
+    }
+}

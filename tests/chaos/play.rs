@@ -1,0 +1,277 @@
+//! One run: the world, the bot and its machines, the story, and what is asked when it is over.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, atomic::AtomicBool, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use deckhand::{domain::task::Task, store::Store};
+use deckhand_world::{
+    github::{Github, GithubOptions},
+    slack::{Slack, SlackOptions, Thread},
+};
+use secrecy::SecretString;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    containers::Containers,
+    fate::Fate,
+    judge::CANARIES,
+    look::Begun,
+    machines::{self, Machines, Timeline},
+    road,
+};
+
+/// How often the task is looked at.
+pub const LOOK_EVERY: Duration = Duration::from_millis(15);
+/// The same where each look at the engine starts a program.
+const LOOK_AT_CONTAINERS_EVERY: Duration = Duration::from_millis(250);
+/// How long a story may take. Pauses between tries add up to some seconds for each fault, and to half a minute for each bot
+/// on a server's database that is gone and not waited for.
+const PATIENCE: Duration = Duration::from_mins(4);
+
+/// What a run is played on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ground {
+    pub database: Database,
+    /// Whether the sandboxes are containers of a real engine, and the bot the program that operators run.
+    pub has_containers: bool,
+}
+
+/// The database that a run works on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Database {
+    /// A file in the run's folder.
+    Sqlite,
+    /// A fresh database at this address.
+    Postgres(String),
+}
+
+/// What came of a run.
+pub struct Outcome {
+    pub fate: Fate,
+    pub violations: Vec<String>,
+    pub elapsed: Duration,
+    /// How many kills were done of those that were drawn; the others waited for more than happened.
+    pub killed: usize,
+    /// For whoever looks for the fault: the thread and the timeline, and the folder where everything is left.
+    pub told: String,
+    pub folder: Option<PathBuf>,
+}
+
+/// Plays the run of a seed.
+pub async fn play(seed: u64, ground: Ground) -> anyhow::Result<Outcome> {
+    let fate = Fate::of(seed, &ground);
+    let begun = Instant::now();
+    // Short, because sockets below it have short paths.
+    let folder = tempfile::Builder::new().prefix("dc-").tempdir()?;
+    let stage = Stage::open(folder.path(), &fate, &ground).await?;
+    let violations = match tokio::time::timeout(PATIENCE, stage.tell(fate.story)).await {
+        Ok(Ok((thread, ending))) => {
+            stage.is_smooth.store(true, Ordering::Relaxed);
+            stage.record(&thread, ending).await?.violations()
+        }
+        Ok(Err(error)) => vec![format!("{error:#}")],
+        Err(_) => vec![format!("the story did not end in {PATIENCE:?}")],
+    };
+    let mut text = stage.timeline.render();
+    let killed = text.matches("Kill {").count();
+    for thread in stage.slack.threads("eng") {
+        text.push_str("\n\n");
+        text.push_str(&thread.render());
+    }
+    stage.stop.cancel();
+    stage.keeping.await?;
+    let folder = if violations.is_empty() {
+        None
+    } else {
+        fs::write(
+            folder.path().join("story"),
+            format!("seed {seed}: {fate}\n{text}"),
+        )?;
+        Some(folder.keep())
+    };
+    Ok(Outcome {
+        fate,
+        violations,
+        elapsed: begun.elapsed(),
+        killed,
+        told: text,
+        folder,
+    })
+}
+
+/// The world of a run, and the eyes that look at it.
+pub struct Stage {
+    pub slack: Slack,
+    pub github: Github,
+    pub containers: Option<Containers>,
+    pub store: Store,
+    pub database: String,
+    pub folder: PathBuf,
+    pub timeline: Timeline,
+    pub begun: Begun,
+    /// Secrets that were seen while there were sandboxes, by where.
+    pub seen_secrets: Mutex<Vec<(String, Vec<u8>)>>,
+    is_smooth: Arc<AtomicBool>,
+    stop: CancellationToken,
+    keeping: tokio::task::JoinHandle<()>,
+}
+
+impl Stage {
+    async fn open(folder: &Path, fate: &Fate, ground: &Ground) -> anyhow::Result<Self> {
+        let begun = Begun::now();
+        let (slack, github) = platforms(folder, fate, ground).await?;
+        let instance = folder.file_name().unwrap_or_default().to_string_lossy();
+        let containers = if ground.has_containers {
+            Some(Containers::open(&instance, folder, fate.story).await?)
+        } else {
+            None
+        };
+        let listen = machines::address()?;
+        let (road, is_smooth) = road::open(&format!("http://{listen}"), fate.road).await?;
+        slack.set_app_urls(
+            &format!("{road}/slack/events"),
+            &format!("{road}/slack/interactions"),
+            &format!("{road}/slack/commands"),
+        );
+        github.set_webhook_url(&format!("{road}/github/webhooks"));
+        let database = match &ground.database {
+            Database::Sqlite => format!("sqlite:{}", folder.join("d/deckhand.db").display()),
+            Database::Postgres(address) => address.clone(),
+        };
+        fs::create_dir_all(folder.join("d"))?;
+        fs::write(folder.join("deckhand.toml"), "")?;
+        let mut variables = variables(&slack, &github, folder, containers.as_ref());
+        variables.insert("DECKHAND_LISTEN".to_owned(), listen.clone());
+        variables.insert("DECKHAND_DATABASE_URL".to_owned(), database.clone());
+        let timeline = Timeline::new();
+        let stop = CancellationToken::new();
+        let machines = Machines {
+            folder: folder.to_owned(),
+            variables,
+            fate: fate.clone(),
+            slack: slack.clone(),
+            github: github.clone(),
+            containers: containers.clone(),
+            timeline: timeline.clone(),
+            database: (ground.database != Database::Sqlite).then(|| database.clone()),
+            away: Duration::ZERO,
+        };
+        let keeping = tokio::spawn(machines.keep(stop.clone()));
+        let open = async {
+            while !machines::is_open(&listen).await {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, open)
+            .await
+            .context("the bot did not open its doors")?;
+        Ok(Self {
+            store: Store::open_beside(&database).await?,
+            slack,
+            github,
+            containers,
+            database,
+            folder: folder.to_owned(),
+            timeline,
+            begun,
+            seen_secrets: Mutex::default(),
+            is_smooth,
+            stop,
+            keeping,
+        })
+    }
+
+    /// The task of a thread. A database that does not answer is asked again later.
+    pub async fn task(&self, thread: &Thread) -> Option<Task> {
+        let conversation = deckhand::slack::ids::conversation(
+            "T0ACME",
+            thread.channel().as_str(),
+            Some(thread.root().as_str()),
+        );
+        let stored = self.store.task_of(&conversation).await.ok()??;
+        Some(stored.task)
+    }
+
+    /// The pause between two looks at what is left.
+    pub fn look_every(&self) -> Duration {
+        match self.containers {
+            Some(_) => LOOK_AT_CONTAINERS_EVERY,
+            None => LOOK_EVERY,
+        }
+    }
+}
+
+/// Slack and GitHub, with a repository and the faults of this run.
+async fn platforms(folder: &Path, fate: &Fate, ground: &Ground) -> anyhow::Result<(Slack, Github)> {
+    let secret = |index: usize| SecretString::from(CANARIES[index]);
+    let slack = Slack::start(SlackOptions {
+        signing_secret: secret(1),
+        bot_token: secret(0),
+        port: 0,
+        methods_dir: None,
+    })
+    .await?;
+    let github = Github::start(GithubOptions {
+        port: 0,
+        token: Some(secret(2)),
+        app: None,
+        webhook_secret: secret(3),
+    })
+    .await?;
+    if ground.has_containers {
+        let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/world/fixtures/web");
+        github.seed("acme/web", &web).await?;
+    } else {
+        let seed = folder.join("seed");
+        fs::create_dir(&seed)?;
+        fs::write(seed.join("README.md"), "# A greeting\n")?;
+        fs::write(seed.join("greeting.txt"), "nothing yet\n")?;
+        github.seed("acme/web", &seed).await?;
+    }
+    for (method, fault) in &fate.slack {
+        slack.fail_next(method, fault.clone());
+    }
+    for (route, fault) in &fate.github {
+        github.fail_next(route, fault.clone());
+    }
+    Ok((slack, github))
+}
+
+fn variables(
+    slack: &Slack,
+    github: &Github,
+    folder: &Path,
+    containers: Option<&Containers>,
+) -> BTreeMap<String, String> {
+    let instance = folder.file_name().unwrap_or_default().to_string_lossy();
+    let mut variables = vec![
+        ("DECKHAND_DATA_DIR", folder.join("d").display().to_string()),
+        ("DECKHAND_INSTANCE", instance.into_owned()),
+        ("DECKHAND_AGENT", "goose".to_owned()),
+        // What an engine had in hand when it was killed is lost, and an agent that never got its prompt is silent.
+        ("DECKHAND_SILENCE_MINUTES", "1".to_owned()),
+        ("SLACK_BOT_TOKEN", CANARIES[0].to_owned()),
+        ("SLACK_SIGNING_SECRET", CANARIES[1].to_owned()),
+        ("SLACK_API_URL", slack.api_url()),
+        ("GITHUB_TOKEN", CANARIES[2].to_owned()),
+        ("GITHUB_WEBHOOK_SECRET", CANARIES[3].to_owned()),
+        ("GITHUB_API_URL", github.api_url()),
+        ("GITHUB_URL", github.web_url()),
+        ("ANTHROPIC_API_KEY", CANARIES[4].to_owned()),
+    ];
+    if let Some(containers) = containers {
+        let road = containers.road.display().to_string();
+        variables.push(("DECKHAND_DOCKER_HOST", road));
+        variables.push(("ANTHROPIC_BASE_URL", containers.models.url()));
+    }
+    variables
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}

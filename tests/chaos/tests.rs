@@ -1,0 +1,134 @@
+//! The tests of this program, and the few words of a test runner's language that it understands: it is its own bot and
+//! engine too, so it cannot be built with the usual one.
+
+use std::{pin::Pin, process::ExitCode};
+
+use crate::{Kind, Options, judge, played, safety};
+
+type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
+type Test = (&'static str, fn() -> Running);
+
+/// What has to hold before anything runs in a sandbox.
+const WALLS: [Test; 5] = [
+    ("a_sandbox_does_not_write_to_the_host", || {
+        Box::pin(safety::a_sandbox_does_not_write_to_the_host())
+    }),
+    ("a_sandbox_does_not_see_the_host", || {
+        Box::pin(safety::a_sandbox_does_not_see_the_host())
+    }),
+    ("no_command_runs_where_no_sandbox_is", || {
+        Box::pin(safety::no_command_runs_where_no_sandbox_is())
+    }),
+    ("the_first_program_refuses_the_host", || {
+        Box::pin(safety::the_first_program_refuses_the_host())
+    }),
+    ("nobody_else_is_killed", || {
+        at_once(safety::nobody_else_is_killed)
+    }),
+];
+
+/// The questions, and a few runs on each database. They take about a minute of one processor.
+const OTHERS: [Test; 9] = [
+    ("what_is_right_is_left_alone", || {
+        at_once(judge::tests::what_is_right_is_left_alone)
+    }),
+    ("a_wrong_end_is_found", || {
+        at_once(judge::tests::a_wrong_end_is_found)
+    }),
+    ("missing_and_second_pull_requests_are_found", || {
+        at_once(judge::tests::missing_and_second_pull_requests_are_found)
+    }),
+    ("doubles_are_found_also_with_other_words", || {
+        at_once(judge::tests::doubles_are_found_also_with_other_words)
+    }),
+    ("everything_after_a_cancel_is_found", || {
+        at_once(judge::tests::everything_after_a_cancel_is_found)
+    }),
+    ("what_is_given_up_or_left_is_found", || {
+        at_once(judge::tests::what_is_given_up_or_left_is_found)
+    }),
+    ("every_secret_is_found_as_text_and_as_bytes", || {
+        at_once(judge::tests::every_secret_is_found_as_text_and_as_bytes)
+    }),
+    ("a_few_runs_on_sqlite_hold", || {
+        Box::pin(short(12, Kind::Sqlite))
+    }),
+    ("a_few_runs_on_postgres_hold", || {
+        Box::pin(short(6, Kind::Postgres))
+    }),
+];
+
+fn at_once(test: fn()) -> Running {
+    Box::pin(async move { test() })
+}
+
+async fn short(runs: u64, database: Kind) {
+    let options = Options {
+        runs,
+        seed: 1,
+        database,
+        containers: false,
+        parallel: 3,
+        times: 1,
+    };
+    assert_eq!(played(&options).await, ExitCode::SUCCESS);
+}
+
+/// Tries the walls of the sandboxes.
+pub async fn walls() -> ExitCode {
+    all(&WALLS).await
+}
+
+/// Runs or lists the tests whose names hold one of the words. The walls come first, and nothing else where they break.
+pub async fn run(arguments: &[&str]) -> ExitCode {
+    let mut is_exact = false;
+    let mut is_list = false;
+    let mut names = Vec::new();
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        match *word {
+            "--exact" => is_exact = true,
+            "--list" => is_list = true,
+            // No test here is left out.
+            "--ignored" => return ExitCode::SUCCESS,
+            "--format" | "--test-threads" | "--color" => drop(words.next()),
+            word if word.starts_with("--") => {}
+            name => names.push(name),
+        }
+    }
+    let wanted = |test: &&Test| {
+        let is = |name: &&str| {
+            if is_exact {
+                test.0 == *name
+            } else {
+                test.0.contains(name)
+            }
+        };
+        names.is_empty() || names.iter().any(is)
+    };
+    let chosen: Vec<Test> = WALLS.iter().filter(wanted).copied().collect();
+    let others: Vec<Test> = OTHERS.iter().filter(wanted).copied().collect();
+    if is_list {
+        for (name, _) in chosen.iter().chain(&others) {
+            println!("{name}: test");
+        }
+        return ExitCode::SUCCESS;
+    }
+    match all(&chosen).await {
+        ExitCode::SUCCESS => all(&others).await,
+        broken => broken,
+    }
+}
+
+async fn all(tests: &[Test]) -> ExitCode {
+    let mut code = ExitCode::SUCCESS;
+    for (name, test) in tests {
+        let ended = tokio::spawn(test()).await;
+        let verdict = if ended.is_ok() { "ok" } else { "FAILED" };
+        println!("test {name} ... {verdict}");
+        if ended.is_err() {
+            code = ExitCode::FAILURE;
+        }
+    }
+    code
+}
