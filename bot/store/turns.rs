@@ -17,8 +17,9 @@ use super::{
 pub(super) async fn of_conversation(on: impl Into<On<'_>>, id: &str) -> Result<(), sqlx::Error> {
     query(
         "UPDATE inbox SET behind = 0 WHERE behind = 1 AND id = (
-             SELECT min(e.id) FROM inbox AS e WHERE e.state = 'waiting'
-                AND e.conversation = (SELECT o.conversation FROM inbox AS o WHERE o.id = $1))",
+             SELECT e.id FROM inbox AS e WHERE e.state = 'waiting'
+                AND e.conversation = (SELECT o.conversation FROM inbox AS o WHERE o.id = $1)
+             ORDER BY e.id || '' LIMIT 1)",
     )
     .bind(id)
     .execute(on)
@@ -30,8 +31,9 @@ pub(super) async fn of_conversation(on: impl Into<On<'_>>, id: &str) -> Result<(
 pub(super) async fn of_lane(on: impl Into<On<'_>>, id: &str) -> Result<(), sqlx::Error> {
     query(
         "UPDATE outbox SET behind = 0 WHERE behind = 1 AND id = (
-             SELECT min(e.id) FROM outbox AS e WHERE e.state IN ('ready', 'leased')
-                AND e.lane = (SELECT o.lane FROM outbox AS o WHERE o.id = $1))",
+             SELECT e.id FROM outbox AS e WHERE e.state IN ('ready', 'leased')
+                AND e.lane = (SELECT o.lane FROM outbox AS o WHERE o.id = $1)
+             ORDER BY e.id || '' LIMIT 1)",
     )
     .bind(id)
     .execute(on)
@@ -43,7 +45,8 @@ pub(super) async fn of_lane(on: impl Into<On<'_>>, id: &str) -> Result<(), sqlx:
 pub(super) async fn in_lane(on: impl Into<On<'_>>, lane: &str) -> Result<(), sqlx::Error> {
     query(
         "UPDATE outbox SET behind = 0 WHERE behind = 1 AND id = (
-             SELECT min(e.id) FROM outbox AS e WHERE e.state IN ('ready', 'leased') AND e.lane = $1)",
+             SELECT e.id FROM outbox AS e WHERE e.state IN ('ready', 'leased') AND e.lane = $1
+             ORDER BY e.id || '' LIMIT 1)",
     )
     .bind(lane)
     .execute(on)
@@ -57,9 +60,9 @@ impl Store {
     pub(super) async fn free_turns(&self) -> Result<(), StoreError> {
         for statement in [
             "UPDATE inbox SET behind = 0 WHERE behind = 1 AND state = 'waiting' AND NOT EXISTS (
-                 SELECT 1 FROM inbox AS e WHERE e.state = 'waiting' AND e.conversation = inbox.conversation AND e.id < inbox.id)",
+                 SELECT 1 FROM inbox AS e WHERE e.state = 'waiting' AND e.conversation = inbox.conversation AND e.id || '' < inbox.id || '')",
             "UPDATE outbox SET behind = 0 WHERE behind = 1 AND state IN ('ready', 'leased') AND NOT EXISTS (
-                 SELECT 1 FROM outbox AS e WHERE e.state IN ('ready', 'leased') AND e.lane = outbox.lane AND e.id < outbox.id)",
+                 SELECT 1 FROM outbox AS e WHERE e.state IN ('ready', 'leased') AND e.lane = outbox.lane AND e.id || '' < outbox.id || '')",
         ] {
             query(statement).execute(self.database.writing()).await?;
         }

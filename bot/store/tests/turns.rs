@@ -216,6 +216,7 @@ async fn no_claim_sorts_or_reads_through_what_waits() {
         let plan = plan.join("\n");
         assert!(plan.contains("_ready (due_ms<?)"), "{plan}");
         assert!(plan.contains("_taken (lease_until_ms<?)"), "{plan}");
+        assert!(plan.contains("_line ("), "{plan}");
         assert!(!plan.contains("SCAN"), "{plan}");
         assert!(!plan.contains("TEMP B-TREE"), "{plan}");
     }
