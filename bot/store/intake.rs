@@ -152,7 +152,7 @@ async fn store_rows(
 }
 
 /// Stores so many rows, those with an identifier of nothing left out, each with the mark where it stands behind an older one.
-fn statement(rows: usize) -> Arc<str> {
+pub(super) fn statement(rows: usize) -> Arc<str> {
     let values = vec!["(?, ?, ?, ?, ?, ?)"; rows].join(", ");
     format!(
         "INSERT INTO inbox (id, source, delivery_key, conversation, body, state, attempts, due_ms, received_ms, behind)

@@ -5,6 +5,7 @@
 mod dead_letters;
 mod leases;
 mod milestones;
+mod plans;
 mod trouble;
 mod turns;
 

@@ -5,11 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::{
     domain::{effect::Slot, message::Message},
-    store::{
-        database::{Database, Row},
-        dead_letters::Queue,
-        dialect,
-    },
+    store::{database::Row, dead_letters::Queue},
 };
 
 /// How long many that work at once may take before one of them is taken to be forgotten.
@@ -194,59 +190,6 @@ async fn among_many_that_come_and_go_at_once_none_is_forgotten() {
         other.close().await;
         store.close().await;
     }
-}
-
-/// A flood in one conversation, and in one lane.
-const FLOOD: [&str; 3] = [
-    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
-     INSERT INTO inbox (id, source, delivery_key, conversation, body, state, attempts, due_ms, received_ms, behind)
-     SELECT 10000 + i, 'slack', i, 'flood', '{}', 'waiting', 0, i, i, i > 1 FROM n",
-    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
-     INSERT INTO outbox (id, task, conversation, lane, slot, effect, state, attempts, due_ms, created_ms, behind)
-     SELECT 10000 + i, '', 'flood', 'talk:flood', '', '{}', 'ready', 0, i, i, i > 1 FROM n",
-    "ANALYZE",
-];
-
-#[tokio::test]
-async fn nothing_sorts_or_reads_through_what_waits() {
-    let folder = tempfile::tempdir().unwrap();
-    let address = format!("sqlite:{}", folder.path().join("db").display());
-    let store = Store::open(&address).await.unwrap();
-    for statement in FLOOD {
-        let done = query(statement).execute(store.database.writing());
-        done.await.unwrap();
-    }
-    store.close().await;
-    let store = Store::open(&address).await.unwrap();
-    let Database::Sqlite { read, .. } = &store.database else {
-        panic!("this is a file");
-    };
-    let claims = ["_ready (due_ms<?)", "_taken (lease_until_ms<?)", "_line ("];
-    for (statement, ways) in [
-        (dialect::claim_delivery(), &claims[..]),
-        (dialect::claim_effect(), &claims),
-        (dialect::turn_of_conversation(), &claims[2..]),
-        (dialect::turn_of_lane(), &claims[2..]),
-        (dialect::turn_in_lane(), &claims[2..]),
-    ] {
-        let text = format!("EXPLAIN QUERY PLAN {}", statement.sqlite);
-        // The statement is the store's own.
-        let rows = sqlx::query(sqlx::AssertSqlSafe(text))
-            .fetch_all(read)
-            .await
-            .unwrap();
-        let plan: Vec<String> = rows
-            .iter()
-            .map(|row| sqlx::Row::get(row, "detail"))
-            .collect();
-        let plan = plan.join("\n");
-        for way in ways {
-            assert!(plan.contains(way), "{plan}");
-        }
-        assert!(!plan.contains("SCAN"), "{plan}");
-        assert!(!plan.contains("TEMP B-TREE"), "{plan}");
-    }
-    store.close().await;
 }
 
 #[tokio::test]
