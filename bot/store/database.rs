@@ -85,7 +85,7 @@ pub(super) enum On<'a> {
 #[derive(Debug)]
 pub(super) struct Query {
     pub(super) sqlite: &'static str,
-    postgres: &'static str,
+    pub(super) postgres: &'static str,
     values: Vec<Value>,
 }
 

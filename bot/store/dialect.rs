@@ -1,5 +1,7 @@
 //! The few statements that the two databases do not say the same way, side by side.
 //!
+//! Older is who sorts before, by `id || ''`: the index of a line has just that, and no other index of the table can serve it.
+//!
 //! SQLite has one writer, so a transaction has everything to itself. PostgreSQL has many: what must not change under
 //! a transaction is locked by name.
 
@@ -26,33 +28,23 @@ pub(super) const fn slots_to_itself(database: &Database) -> Option<Query> {
 /// owner, end of the lease. What another process has had for longer than its lease comes first.
 pub(super) const fn claim_delivery() -> Query {
     macro_rules! claim {
-        ($older:literal, $lock:literal) => {
+        ($lock:literal) => {
             concat!(
                 "UPDATE inbox SET owner = $2, token = token + 1, lease_until_ms = $3 WHERE id = coalesce(
                      (SELECT id FROM inbox AS i WHERE state = 'waiting' AND owner <> '' AND owner <> $2 AND lease_until_ms <= $1
-                        AND NOT EXISTS (SELECT 1 FROM inbox AS e WHERE e.state = 'waiting' AND e.conversation = i.conversation AND ",
-                $older,
-                ") ORDER BY lease_until_ms LIMIT 1",
+                        AND NOT EXISTS (SELECT 1 FROM inbox AS e WHERE e.state = 'waiting' AND e.conversation = i.conversation AND e.id || '' < i.id || '')
+                      ORDER BY lease_until_ms LIMIT 1",
                 $lock,
                 "),
                      (SELECT id FROM inbox AS i WHERE state = 'waiting' AND owner = '' AND behind = 0 AND due_ms <= $1
-                        AND NOT EXISTS (SELECT 1 FROM inbox AS e WHERE e.state = 'waiting' AND e.conversation = i.conversation AND ",
-                $older,
-                ") ORDER BY due_ms, id LIMIT 1",
+                        AND NOT EXISTS (SELECT 1 FROM inbox AS e WHERE e.state = 'waiting' AND e.conversation = i.conversation AND e.id || '' < i.id || '')
+                      ORDER BY due_ms, id LIMIT 1",
                 $lock,
                 ")) RETURNING id, source, conversation, body, attempts, received_ms, token"
             )
         };
     }
-    // As one pair the two fit the index of conversations alone: PostgreSQL would look through all that is older where it
-    // takes a conversation to have most of it.
-    either(
-        claim!("e.id < i.id", ""),
-        claim!(
-            "(e.conversation, e.id) < (i.conversation, i.id)",
-            " FOR UPDATE SKIP LOCKED"
-        ),
-    )
+    either(claim!(""), claim!(" FOR UPDATE SKIP LOCKED"))
 }
 
 /// Writes something that means nothing: of SQLite a number in the file's head that nobody reads, of PostgreSQL the number of
@@ -72,24 +64,20 @@ pub(super) const fn write_nothing() -> Query {
 /// seconds.
 pub(super) const fn claim_effect() -> Query {
     macro_rules! claim {
-        ($older:literal, $elsewhere:literal, $lock:literal) => {
+        ($elsewhere:literal, $lock:literal) => {
             concat!(
                 "UPDATE outbox SET state = 'leased', attempts = attempts + 1, owner = $2, token = token + 1,
                      taken_over = CASE WHEN state = 'leased' THEN 1 ELSE taken_over END,
                      lease_until_ms = CASE WHEN effect = '{\"effect\":\"stop_all\"}' THEN $4 ELSE $3 END
                  WHERE id = coalesce(
                      (SELECT id FROM outbox AS o WHERE state = 'leased' AND owner <> $2 AND lease_until_ms <= $1
-                        AND NOT EXISTS (SELECT 1 FROM outbox AS e WHERE e.state IN ('ready', 'leased') AND e.lane = o.lane AND ",
-                $older,
-                ")",
+                        AND NOT EXISTS (SELECT 1 FROM outbox AS e WHERE e.state IN ('ready', 'leased') AND e.lane = o.lane AND e.id || '' < o.id || '')",
                 $elsewhere,
                 " ORDER BY lease_until_ms LIMIT 1",
                 $lock,
                 "),
                      (SELECT id FROM outbox AS o WHERE state = 'ready' AND behind = 0 AND due_ms <= $1
-                        AND NOT EXISTS (SELECT 1 FROM outbox AS e WHERE e.state IN ('ready', 'leased') AND e.lane = o.lane AND ",
-                $older,
-                ")",
+                        AND NOT EXISTS (SELECT 1 FROM outbox AS e WHERE e.state IN ('ready', 'leased') AND e.lane = o.lane AND e.id || '' < o.id || '')",
                 $elsewhere,
                 " ORDER BY due_ms, id LIMIT 1",
                 $lock,
@@ -98,9 +86,8 @@ pub(super) const fn claim_effect() -> Query {
         };
     }
     either(
-        claim!("e.id < o.id", "", ""),
+        claim!("", ""),
         claim!(
-            "(e.lane, e.id) < (o.lane, o.id)",
             "
                        AND (o.task = '' OR (o.effect = '{\"effect\":\"stop_all\"}' AND o.due_ms <= $1 - 1500) OR (
                            NOT EXISTS (
@@ -117,42 +104,82 @@ pub(super) const fn claim_effect() -> Query {
 /// who stands behind it. By itself: a transaction that held anything else could wait in a circle.
 pub(super) const fn insert_delivery() -> Query {
     macro_rules! insert {
-        ($older:literal, $lock:literal) => {
+        ($lock:literal) => {
             concat!(
                 "INSERT INTO inbox (id, source, delivery_key, conversation, body, state, attempts, due_ms, received_ms, behind)
                  VALUES ($1, $2, $3, $4, $5, 'waiting', 0, $6, $6, coalesce((
-                     SELECT 1 FROM inbox AS e WHERE e.state = 'waiting' AND e.conversation = $4 AND ",
-                $older,
-                " LIMIT 1",
+                     SELECT 1 FROM inbox AS e WHERE e.state = 'waiting' AND e.conversation = $4 AND e.id || '' < $1
+                     ORDER BY e.id || '' DESC LIMIT 1",
                 $lock,
                 "), 0)) ON CONFLICT (source, delivery_key) DO NOTHING"
             )
         };
     }
-    either(
-        insert!("e.id < $1", ""),
-        insert!("(e.conversation, e.id) < ($4, $1)", " FOR SHARE"),
-    )
+    either(insert!(""), insert!(" FOR SHARE"))
 }
 
 /// Appends an effect to its lane, and marks it where an older one is open there: identifier, task, conversation, lane, slot,
 /// effect, tries, when it is due, moment.
 pub(super) const fn insert_effect() -> Query {
     macro_rules! insert {
-        ($older:literal, $lock:literal) => {
+        ($lock:literal) => {
             concat!(
                 "INSERT INTO outbox (id, task, conversation, lane, slot, effect, state, attempts, due_ms, created_ms, behind)
                  VALUES ($1, $2, $3, $4, $5, $6, 'ready', $7, $8, $9, coalesce((
-                     SELECT 1 FROM outbox AS e WHERE e.state IN ('ready', 'leased') AND e.lane = $4 AND ",
-                $older,
-                " LIMIT 1",
+                     SELECT 1 FROM outbox AS e WHERE e.state IN ('ready', 'leased') AND e.lane = $4 AND e.id || '' < $1
+                     ORDER BY e.id || '' DESC LIMIT 1",
                 $lock,
                 "), 0))"
             )
         };
     }
-    either(
-        insert!("e.id < $1", ""),
-        insert!("(e.lane, e.id) < ($4, $1)", " FOR SHARE"),
-    )
+    either(insert!(""), insert!(" FOR SHARE"))
+}
+
+/// Gives the next delivery of a conversation its turn: identifier of the one that is over. SQLite is told the way, because
+/// where it has counted its rows it would sooner read all that waits than one line of it.
+pub(super) const fn turn_of_conversation() -> Query {
+    macro_rules! turn {
+        ($by:literal) => {
+            concat!(
+                "UPDATE inbox SET behind = 0 WHERE behind = 1 AND id = (
+                     SELECT e.id FROM inbox AS e",
+                $by,
+                " WHERE e.state = 'waiting' AND e.conversation = (SELECT o.conversation FROM inbox AS o WHERE o.id = $1)
+                     ORDER BY e.id || '' LIMIT 1)"
+            )
+        };
+    }
+    either(turn!(" INDEXED BY inbox_line"), turn!(""))
+}
+
+/// Gives the next effect of a lane its turn: identifier of the one that is over.
+pub(super) const fn turn_of_lane() -> Query {
+    macro_rules! turn {
+        ($by:literal) => {
+            concat!(
+                "UPDATE outbox SET behind = 0 WHERE behind = 1 AND id = (
+                     SELECT e.id FROM outbox AS e",
+                $by,
+                " WHERE e.state IN ('ready', 'leased') AND e.lane = (SELECT o.lane FROM outbox AS o WHERE o.id = $1)
+                     ORDER BY e.id || '' LIMIT 1)"
+            )
+        };
+    }
+    either(turn!(" INDEXED BY outbox_line"), turn!(""))
+}
+
+/// Gives the oldest effect of a lane its turn: the lane.
+pub(super) const fn turn_in_lane() -> Query {
+    macro_rules! turn {
+        ($by:literal) => {
+            concat!(
+                "UPDATE outbox SET behind = 0 WHERE behind = 1 AND id = (
+                     SELECT e.id FROM outbox AS e",
+                $by,
+                " WHERE e.state IN ('ready', 'leased') AND e.lane = $1 ORDER BY e.id || '' LIMIT 1)"
+            )
+        };
+    }
+    either(turn!(" INDEXED BY outbox_line"), turn!(""))
 }

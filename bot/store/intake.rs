@@ -152,12 +152,12 @@ async fn store_rows(
 }
 
 /// Stores so many rows, those with an identifier of nothing left out, each with the mark where it stands behind an older one.
-fn statement(rows: usize) -> Arc<str> {
+pub(super) fn statement(rows: usize) -> Arc<str> {
     let values = vec!["(?, ?, ?, ?, ?, ?)"; rows].join(", ");
     format!(
         "INSERT INTO inbox (id, source, delivery_key, conversation, body, state, attempts, due_ms, received_ms, behind)
          SELECT column1, column2, column3, column4, column5, 'waiting', 0, column6, column6,
-                EXISTS (SELECT 1 FROM inbox AS e WHERE e.state = 'waiting' AND e.conversation = column4 AND e.id < column1)
+                EXISTS (SELECT 1 FROM inbox AS e WHERE e.state = 'waiting' AND e.conversation = column4 AND e.id || '' < column1)
          FROM (VALUES {values}) WHERE column1 IS NOT NULL
          ON CONFLICT (source, delivery_key) DO NOTHING RETURNING id"
     )

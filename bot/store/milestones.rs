@@ -39,6 +39,8 @@ pub const UP_TO_MS: [i64; 19] = [
 ];
 /// Where waits count that are longer than the last of [`UP_TO_MS`].
 pub const LONGER: i64 = i64::MAX;
+/// In how many parts a wait is counted, so that tasks which get somewhere at once seldom meet in one row.
+const PARTS: u8 = 64;
 /// The name of the moment from which all waits are counted: the delivery that the task began with was stored.
 const MENTION: &str = "mention";
 
@@ -140,10 +142,13 @@ impl Store {
 
     /// How long tasks waited for a milestone.
     pub async fn waits_for(&self, milestone: Milestone) -> Result<Vec<Waited>, StoreError> {
-        let rows = query("SELECT up_to_ms, tasks, sum_ms FROM waits WHERE milestone = $1")
-            .bind(milestone.name())
-            .fetch_all(self.database.reading())
-            .await?;
+        let rows = query(
+            "SELECT up_to_ms, CAST(sum(tasks) AS BIGINT) AS tasks, CAST(sum(sum_ms) AS BIGINT) AS sum_ms
+             FROM waits WHERE milestone = $1 GROUP BY up_to_ms",
+        )
+        .bind(milestone.name())
+        .fetch_all(self.database.reading())
+        .await?;
         rows.iter()
             .map(|row| {
                 Ok(Waited {
@@ -204,12 +209,13 @@ async fn note(
     let waited = row.try_get::<i64>("waited_ms")?.max(0);
     let up_to = UP_TO_MS.into_iter().find(|up_to| waited <= *up_to);
     query(
-        "INSERT INTO waits (milestone, up_to_ms, tasks, sum_ms) VALUES ($1, $2, 1, $3)
-         ON CONFLICT (milestone, up_to_ms) DO UPDATE SET tasks = waits.tasks + 1, sum_ms = waits.sum_ms + excluded.sum_ms",
+        "INSERT INTO waits (milestone, up_to_ms, part, tasks, sum_ms) VALUES ($1, $2, $4, 1, $3)
+         ON CONFLICT (milestone, up_to_ms, part) DO UPDATE SET tasks = waits.tasks + 1, sum_ms = waits.sum_ms + excluded.sum_ms",
     )
     .bind(milestone.name())
     .bind(up_to.unwrap_or(LONGER))
     .bind(waited)
+    .bind(i64::from(uuid::Uuid::new_v4().as_bytes()[0] % PARTS))
     .execute(&mut *transaction)
     .await?;
     Ok(())

@@ -11,43 +11,24 @@
 use super::{
     Store, StoreError,
     database::{On, query},
+    dialect,
 };
 
 /// A delivery is over: the next one of its conversation has its turn.
 pub(super) async fn of_conversation(on: impl Into<On<'_>>, id: &str) -> Result<(), sqlx::Error> {
-    query(
-        "UPDATE inbox SET behind = 0 WHERE behind = 1 AND id = (
-             SELECT min(e.id) FROM inbox AS e WHERE e.state = 'waiting'
-                AND e.conversation = (SELECT o.conversation FROM inbox AS o WHERE o.id = $1))",
-    )
-    .bind(id)
-    .execute(on)
-    .await?;
+    dialect::turn_of_conversation().bind(id).execute(on).await?;
     Ok(())
 }
 
 /// An effect is over: the next one of its lane has its turn.
 pub(super) async fn of_lane(on: impl Into<On<'_>>, id: &str) -> Result<(), sqlx::Error> {
-    query(
-        "UPDATE outbox SET behind = 0 WHERE behind = 1 AND id = (
-             SELECT min(e.id) FROM outbox AS e WHERE e.state IN ('ready', 'leased')
-                AND e.lane = (SELECT o.lane FROM outbox AS o WHERE o.id = $1))",
-    )
-    .bind(id)
-    .execute(on)
-    .await?;
+    dialect::turn_of_lane().bind(id).execute(on).await?;
     Ok(())
 }
 
 /// Effects of a lane were dropped: whoever is the oldest there now has its turn.
 pub(super) async fn in_lane(on: impl Into<On<'_>>, lane: &str) -> Result<(), sqlx::Error> {
-    query(
-        "UPDATE outbox SET behind = 0 WHERE behind = 1 AND id = (
-             SELECT min(e.id) FROM outbox AS e WHERE e.state IN ('ready', 'leased') AND e.lane = $1)",
-    )
-    .bind(lane)
-    .execute(on)
-    .await?;
+    dialect::turn_in_lane().bind(lane).execute(on).await?;
     Ok(())
 }
 
@@ -57,9 +38,9 @@ impl Store {
     pub(super) async fn free_turns(&self) -> Result<(), StoreError> {
         for statement in [
             "UPDATE inbox SET behind = 0 WHERE behind = 1 AND state = 'waiting' AND NOT EXISTS (
-                 SELECT 1 FROM inbox AS e WHERE e.state = 'waiting' AND e.conversation = inbox.conversation AND e.id < inbox.id)",
+                 SELECT 1 FROM inbox AS e WHERE e.state = 'waiting' AND e.conversation = inbox.conversation AND e.id || '' < inbox.id || '')",
             "UPDATE outbox SET behind = 0 WHERE behind = 1 AND state IN ('ready', 'leased') AND NOT EXISTS (
-                 SELECT 1 FROM outbox AS e WHERE e.state IN ('ready', 'leased') AND e.lane = outbox.lane AND e.id < outbox.id)",
+                 SELECT 1 FROM outbox AS e WHERE e.state IN ('ready', 'leased') AND e.lane = outbox.lane AND e.id || '' < outbox.id || '')",
         ] {
             query(statement).execute(self.database.writing()).await?;
         }

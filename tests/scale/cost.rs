@@ -129,6 +129,10 @@ pub async fn measure(
                 execute(&address, statement, Some(*rows)).await?;
             }
             execute(&address, "ANALYZE", None).await?;
+            if kind == Kind::Postgres {
+                // What was put there is not to reach the disk while the events do.
+                execute(&address, "CHECKPOINT", None).await?;
+            }
             let store = Store::open(&address).await?;
             costs.push(events(&store, (kind, beside, *rows), options.events).await?);
             store.close().await;

@@ -106,6 +106,28 @@ async fn a_wait_is_counted_once_and_outlives_the_process_and_the_task() {
 }
 
 #[tokio::test]
+async fn waits_of_many_tasks_add_up() {
+    const TASKS: i64 = 20;
+    for Opened { store, _folder, .. } in each_database().await {
+        let mut task = samples::task();
+        for number in 0..TASKS {
+            task.id = TaskId(format!("t{number}"));
+            let words = vec![say(Slot::Note(1))];
+            commit(&store, &number.to_string(), (&task, 0), words, 1_400).await;
+            comes(&store, 1_600).await;
+        }
+        let counted = store.waits_for(Milestone::Words).await.unwrap();
+        let expected = Waited {
+            up_to_ms: 1_000,
+            tasks: TASKS,
+            sum_ms: TASKS * 600,
+        };
+        assert_eq!(counted, [expected]);
+        store.close().await;
+    }
+}
+
+#[tokio::test]
 async fn what_waits_is_counted_by_source_and_by_lane() {
     for Opened { store, _folder, .. } in each_database().await {
         for (key, at) in [("1", 700), ("2", 500)] {

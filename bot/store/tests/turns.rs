@@ -5,11 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::{
     domain::{effect::Slot, message::Message},
-    store::{
-        database::{Database, Row},
-        dead_letters::Queue,
-        dialect,
-    },
+    store::{database::Row, dead_letters::Queue},
 };
 
 /// How long many that work at once may take before one of them is taken to be forgotten.
@@ -194,32 +190,6 @@ async fn among_many_that_come_and_go_at_once_none_is_forgotten() {
         other.close().await;
         store.close().await;
     }
-}
-
-#[tokio::test]
-async fn no_claim_sorts_or_reads_through_what_waits() {
-    let [Opened { store, _folder, .. }, _] = each_database().await;
-    let Database::Sqlite { read, .. } = &store.database else {
-        panic!("the first one is a file");
-    };
-    for claim in [dialect::claim_delivery(), dialect::claim_effect()] {
-        let text = format!("EXPLAIN QUERY PLAN {}", claim.sqlite);
-        // The statement is the store's own.
-        let rows = sqlx::query(sqlx::AssertSqlSafe(text))
-            .fetch_all(read)
-            .await
-            .unwrap();
-        let plan: Vec<String> = rows
-            .iter()
-            .map(|row| sqlx::Row::get(row, "detail"))
-            .collect();
-        let plan = plan.join("\n");
-        assert!(plan.contains("_ready (due_ms<?)"), "{plan}");
-        assert!(plan.contains("_taken (lease_until_ms<?)"), "{plan}");
-        assert!(!plan.contains("SCAN"), "{plan}");
-        assert!(!plan.contains("TEMP B-TREE"), "{plan}");
-    }
-    store.close().await;
 }
 
 #[tokio::test]
