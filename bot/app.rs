@@ -194,6 +194,7 @@ impl App {
             heartbeats: context.heartbeats.clone(),
             sockets: sockets.as_ref().map(SocketMode::state),
             redactor: context.redactor.clone(),
+            github: Some(context.github.clone()),
         };
         if let Some(sockets) = sockets {
             let web = web.clone();

@@ -7,6 +7,7 @@ use secrecy::SecretString;
 
 use crate::domain::{
     conversation::{Line, PersonId},
+    edit::Settlement,
     network::Verdict,
 };
 
@@ -151,6 +152,13 @@ pub enum Control {
         /// The repository that a lasting decision is for.
         repository: String,
     },
+    /// Decides about a change of the request.
+    Settle {
+        /// The proposal's number.
+        proposal: u32,
+        /// The decision that it stands for.
+        settlement: Settlement,
+    },
     /// Opens a page.
     Open {
         /// The label.
@@ -170,11 +178,41 @@ pub enum Form {
         /// The plan as text, to be read while writing.
         plan: String,
     },
+    /// What should be done, where, and in which repository?
+    Request {
+        /// The repositories in reach; empty where they are not known.
+        known: Vec<String>,
+    },
     /// Which repository?
     Repository {
         /// The ones in reach; empty where they are not known.
         known: Vec<String>,
     },
+}
+
+/// A person's page of the surface, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HomePage {
+    /// Its parts, in order.
+    pub sections: Vec<HomeSection>,
+}
+
+/// A part of a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HomeSection {
+    /// Above it.
+    pub title: String,
+    /// Its entries.
+    pub entries: Vec<HomeEntry>,
+}
+
+/// An entry of a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HomeEntry {
+    /// Plain text, of one or two lines.
+    pub text: String,
+    /// The label and address of the page behind it, where there is one.
+    pub page: Option<(String, String)>,
 }
 
 /// A picture to be posted.

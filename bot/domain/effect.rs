@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     CommitId, RunNumber,
-    conversation::{LineRef, Person},
+    conversation::{LineRef, Person, PersonId},
+    home::Home,
     message::Message,
     network::NetworkGrant,
     proof::Judged,
@@ -22,6 +23,8 @@ pub enum Slot {
     Question(u32),
     /// A card about refused hosts, by number.
     Network(u32),
+    /// A card about a change of the request, by number.
+    Proposal(u32),
     /// A result, by the run that it came from.
     Result(RunNumber),
     /// The pictures of a run.
@@ -37,6 +40,7 @@ impl std::fmt::Display for Slot {
             Self::Plan(revision) => write!(formatter, "plan-{revision}"),
             Self::Question(number) => write!(formatter, "question-{number}"),
             Self::Network(number) => write!(formatter, "network-{number}"),
+            Self::Proposal(number) => write!(formatter, "proposal-{number}"),
             Self::Result(run) => write!(formatter, "result-{run}"),
             Self::Pictures(run) => write!(formatter, "pictures-{run}"),
             Self::Note(number) => write!(formatter, "note-{number}"),
@@ -193,6 +197,25 @@ pub enum Effect {
         /// Which.
         form: FormRequest,
     },
+    /// Opens the form that asks for a task.
+    OpenRequestForm {
+        /// The surface's permission to open one, short-lived.
+        trigger: String,
+    },
+    /// Says a request for a person who wrote it in a form, so that its task has a place.
+    PostRequest {
+        /// Who asks.
+        by: Person,
+        /// The words, with their options.
+        text: String,
+    },
+    /// Shows a person their page of the surface.
+    ShowHome {
+        /// Whom.
+        to: PersonId,
+        /// What.
+        home: Box<Home>,
+    },
     /// Ends everything of the task that runs.
     StopAll,
     /// Removes sandboxes and volumes of an ended task.
@@ -204,16 +227,22 @@ impl Effect {
     #[must_use]
     pub const fn lane(&self) -> Lane {
         match self {
-            Self::Say { .. } | Self::Whisper { .. } | Self::ShowPictures { .. } => Lane::Talk,
+            Self::Say { .. }
+            | Self::Whisper { .. }
+            | Self::ShowPictures { .. }
+            | Self::PostRequest { .. }
+            | Self::ShowHome { .. } => Lane::Talk,
             Self::Mark { .. } | Self::Hear { .. } => Lane::Marks,
             Self::Gather
             | Self::StartRun { .. }
             | Self::Prove { .. }
             | Self::Publish { .. }
             | Self::Release => Lane::Work,
-            Self::Steer { .. } | Self::Widen { .. } | Self::OpenForm { .. } | Self::StopAll => {
-                Lane::Control
-            }
+            Self::Steer { .. }
+            | Self::Widen { .. }
+            | Self::OpenForm { .. }
+            | Self::OpenRequestForm { .. }
+            | Self::StopAll => Lane::Control,
         }
     }
 
@@ -233,6 +262,9 @@ impl Effect {
             Self::Publish { .. } => "publish",
             Self::ShowPictures { .. } => "show_pictures",
             Self::OpenForm { .. } => "open_form",
+            Self::OpenRequestForm { .. } => "open_request_form",
+            Self::PostRequest { .. } => "post_request",
+            Self::ShowHome { .. } => "show_home",
             Self::StopAll => "stop_all",
             Self::Release => "release",
         }

@@ -11,6 +11,7 @@ use super::{
     budget::Usage,
     command::{Command, Options},
     conversation::{Line, LineRef, Person, Road},
+    edit::Settlement,
     held::HeldChange,
     kept::Kept,
     network::{RefusedHost, Verdict},
@@ -43,10 +44,6 @@ pub enum ReactionMeaning {
 /// Everything that can happen to a task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one at a time, and what people say is the most common"
-)]
 pub enum Event {
     /// Somebody said something in the task's conversation.
     Said {
@@ -58,6 +55,33 @@ pub enum Event {
         options: Options,
         /// Whether the bot was mentioned.
         mentioned: bool,
+    },
+    /// Somebody changed what they had said in the task's conversation.
+    Edited {
+        /// The words of now, by whoever changed them.
+        line: Line,
+        /// What they ask for.
+        command: Command,
+        /// What they set.
+        options: Options,
+        /// Whether the change put a mention of the bot into it.
+        mentioned: bool,
+    },
+    /// Something that was said in the task's conversation was taken away.
+    Deleted {
+        /// What.
+        line: LineRef,
+    },
+    /// Somebody decided about a change of the request.
+    ProposalSettled {
+        /// Who.
+        by: Person,
+        /// The proposal's number.
+        proposal: u32,
+        /// What.
+        settlement: Settlement,
+        /// How.
+        road: Road,
     },
     /// Somebody added an emoji to something in the conversation.
     Reacted {

@@ -2,6 +2,7 @@
 
 use super::{
     conversation::{ConversationId, FileRef, LineRef, PersonId, Standing},
+    edit::Settlement,
     event::ReactionMeaning,
     network::Verdict,
 };
@@ -37,6 +38,30 @@ pub enum Incoming {
         /// What is known of the channel for choosing a repository and policy: the channel, the team.
         place: String,
     },
+    /// Somebody changed what they had said.
+    Edited {
+        /// Where.
+        conversation: ConversationId,
+        /// The surface's name of what was said.
+        reference: LineRef,
+        /// Who changed it.
+        by: Author,
+        /// The words of now, without the mention of the bot, with the surface's own escapes undone.
+        text: String,
+        /// What hangs on it.
+        files: Vec<FileRef>,
+        /// Whether the change put a mention of the bot into it.
+        mentioned: bool,
+        /// What is known of the channel for choosing a repository and policy: the channel, the team.
+        place: String,
+    },
+    /// Something that was said was taken away. Surfaces do not say by whom.
+    Deleted {
+        /// Where.
+        conversation: ConversationId,
+        /// The surface's name of what was said.
+        reference: LineRef,
+    },
     /// Somebody gave the bot something that is written elsewhere, an issue. Who wrote it is looked up.
     Delegated {
         /// Where.
@@ -47,6 +72,48 @@ pub enum Incoming {
         by: Author,
         /// What is known of the channel for choosing a repository and policy: the team.
         place: String,
+    },
+    /// Somebody made a request of what somebody has said, without saying anything.
+    Pointed {
+        /// Where it was said.
+        conversation: ConversationId,
+        /// The surface's name of what was said.
+        reference: LineRef,
+        /// Who points at it.
+        by: Author,
+        /// Who said it.
+        writer: Author,
+        /// The words.
+        text: String,
+        /// What hangs on it.
+        files: Vec<FileRef>,
+        /// What is known of the channel for choosing a repository and policy.
+        place: String,
+    },
+    /// Somebody wants the form that asks for a task.
+    FormAsked {
+        /// A place to whisper in, where something goes wrong.
+        conversation: ConversationId,
+        /// Who.
+        by: Author,
+        /// The surface's permission to open a form, short-lived.
+        trigger: String,
+    },
+    /// Somebody sent the form that asks for a task. It stands nowhere yet.
+    Requested {
+        /// Where it is to stand: a channel.
+        conversation: ConversationId,
+        /// Who.
+        by: Author,
+        /// The words, with their options.
+        text: String,
+    },
+    /// Somebody looks at the bot's own page on the surface.
+    HomeOpened {
+        /// A place to whisper in, where something goes wrong.
+        conversation: ConversationId,
+        /// Who.
+        by: Author,
     },
     /// Somebody added an emoji.
     Reacted {
@@ -129,6 +196,13 @@ pub enum Press {
         /// What.
         verdict: Verdict,
     },
+    /// Decide about a change of the request.
+    Settle {
+        /// The proposal's number.
+        proposal: u32,
+        /// What.
+        settlement: Settlement,
+    },
     /// One of the offered answers.
     Answer {
         /// The question's number.
@@ -144,6 +218,12 @@ impl Incoming {
     pub const fn conversation(&self) -> Option<&ConversationId> {
         match self {
             Self::Said { conversation, .. }
+            | Self::Edited { conversation, .. }
+            | Self::Deleted { conversation, .. }
+            | Self::Pointed { conversation, .. }
+            | Self::FormAsked { conversation, .. }
+            | Self::Requested { conversation, .. }
+            | Self::HomeOpened { conversation, .. }
             | Self::Delegated { conversation, .. }
             | Self::Pressed { conversation, .. }
             | Self::StopSignal { conversation, .. }
@@ -157,12 +237,17 @@ impl Incoming {
     pub const fn author(&self) -> Option<&Author> {
         match self {
             Self::Said { by, .. }
+            | Self::Edited { by, .. }
+            | Self::Pointed { by, .. }
+            | Self::FormAsked { by, .. }
+            | Self::Requested { by, .. }
+            | Self::HomeOpened { by, .. }
             | Self::Delegated { by, .. }
             | Self::Reacted { by, .. }
             | Self::Pressed { by, .. }
             | Self::StopSignal { by, .. }
             | Self::Asked { by, .. } => Some(by),
-            Self::Nothing => None,
+            Self::Deleted { .. } | Self::Nothing => None,
         }
     }
 }

@@ -2,10 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use super::home::TaskLine;
 use super::{
+    Timestamp,
     budget::{MicroDollars, Usage},
     command::UnknownOption,
     conversation::{Person, Road},
+    edit::ProposalCard,
     event::{BaseStanding, Publication, PublishProblem, RunFailure, WorkplaceProblem},
     held::HeldChange,
     kept::Kept,
@@ -29,6 +32,8 @@ pub enum Message {
     Question(QuestionCard),
     /// Hosts that a sandbox was refused, to be decided on.
     Network(Box<NetworkCard>),
+    /// A change of the request, to be decided on.
+    Proposal(Box<ProposalCard>),
     /// The end of a stretch of work.
     Result(Box<ResultCard>),
     /// The end of a task that did not work.
@@ -103,6 +108,8 @@ pub enum Message {
         /// What was wanted.
         wanted: String,
     },
+    /// Somebody edited a request before anything was made of it.
+    EditTaken,
     /// Words that look like options and are none.
     OptionHints {
         /// Which.
@@ -116,6 +123,23 @@ pub enum Message {
     Unavailable {
         /// The word.
         word: String,
+    },
+    /// What somebody asked for in a form, where its task begins.
+    Requested {
+        /// Who.
+        by: Person,
+        /// The words.
+        text: String,
+    },
+    /// What somebody asked for in a form cannot be said where they wanted it.
+    CannotPost {
+        /// The words.
+        text: String,
+    },
+    /// Somebody made a request of something that is one already.
+    AlreadyAsked {
+        /// The task that it is the request of.
+        task: TaskLine,
     },
     /// Tasks of a person, or of everybody.
     TaskList {
@@ -134,21 +158,6 @@ pub enum Message {
         /// The last error.
         reason: String,
     },
-}
-
-/// One line of a list of tasks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TaskLine {
-    /// The task.
-    pub id: String,
-    /// Its title, or the request's first words.
-    pub title: String,
-    /// How it stands, in words.
-    pub stands: String,
-    /// Where to look.
-    pub url: String,
-    /// What only a person can do next, where there is something.
-    pub needs: Option<String>,
 }
 
 /// In which part of the work a task is.
@@ -250,6 +259,9 @@ pub enum Decision {
     Approved {
         /// Who.
         by: Person,
+        /// When; none in what an earlier version stored.
+        #[serde(default)]
+        at: Option<Timestamp>,
     },
     /// A later revision took its place.
     Superseded,

@@ -18,9 +18,11 @@
 pub mod budget;
 pub mod command;
 pub mod conversation;
+pub mod edit;
 pub mod effect;
 pub mod event;
 pub mod held;
+pub mod home;
 pub mod incoming;
 pub mod kept;
 pub mod message;

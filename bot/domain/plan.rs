@@ -8,7 +8,7 @@ use super::{
     Timestamp,
     budget::MicroDollars,
     conversation::{Person, Road},
-    specification::Specification,
+    specification::{Specification, SpecificationDraft},
 };
 
 /// The most entries of one list of a plan.
@@ -99,6 +99,9 @@ pub struct PlanRevision {
     pub plan: Plan,
     /// What approving this revision approves.
     pub fingerprint: Fingerprint,
+    /// The specification that it was shown with; none in what an earlier version stored.
+    #[serde(default)]
+    pub specification: Option<SpecificationDraft>,
 }
 
 /// A hash of everything that an approver sees: specification, plan, base commit, budget, agent and policy.
@@ -159,13 +162,41 @@ pub struct ListDifference {
 /// What changed from one plan to the next; lists that stayed the same are left out.
 #[must_use]
 pub fn difference(before: &Plan, after: &Plan) -> Vec<ListDifference> {
-    let lists = [
+    compare([
         ("steps", &before.steps, &after.steps),
         ("files", &before.files, &after.files),
         ("checks", &before.checks, &after.checks),
         ("risks", &before.risks, &after.risks),
         ("network", &before.network, &after.network),
-    ];
+    ])
+}
+
+/// What changed from one specification to the next.
+#[must_use]
+pub fn specification_difference(
+    before: &SpecificationDraft,
+    after: &SpecificationDraft,
+) -> Vec<ListDifference> {
+    let requirements = |draft: &SpecificationDraft| {
+        let all = draft.requirements.iter();
+        all.map(|one| format!("{} {}", one.id, one.text))
+            .collect::<Vec<_>>()
+    };
+    compare([
+        (
+            "goal",
+            &vec![before.goal.clone()],
+            &vec![after.goal.clone()],
+        ),
+        ("requirements", &requirements(before), &requirements(after)),
+        ("required checks", &before.checks, &after.checks),
+        ("not part of it", &before.out_of_scope, &after.out_of_scope),
+    ])
+}
+
+fn compare<const LISTS: usize>(
+    lists: [(&str, &Vec<String>, &Vec<String>); LISTS],
+) -> Vec<ListDifference> {
     lists
         .into_iter()
         .map(|(name, old, new)| ListDifference {

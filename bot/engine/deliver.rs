@@ -188,6 +188,11 @@ impl Deliver {
             Effect::Say { slot, message } => self.say(claimed, slot, message, attempt).await,
             Effect::Mark { mark } => self.mark(claimed, *mark).await,
             Effect::OpenForm { trigger, form } => self.open_form(claimed, trigger, *form).await,
+            Effect::ShowHome { to, home } => self.show_home(to, home).await,
+            Effect::OpenRequestForm { trigger } => {
+                self.open_request_form(conversation, trigger).await
+            }
+            Effect::PostRequest { by, text } => self.post_request(claimed, by, text, attempt).await,
             Effect::Steer { run, text } => self.steer(self.owner(claimed)?, *run, text).await,
             Effect::Widen { grant } => self.widen(self.owner(claimed)?, grant).await,
             Effect::StopAll => self.stop_all(claimed).await,
@@ -286,6 +291,9 @@ impl Deliver {
             | Effect::Widen { .. }
             | Effect::ShowPictures { .. }
             | Effect::OpenForm { .. }
+            | Effect::OpenRequestForm { .. }
+            | Effect::PostRequest { .. }
+            | Effect::ShowHome { .. }
             | Effect::StopAll
             | Effect::Release => Ok(()),
         }

@@ -1,8 +1,11 @@
 //! One delivery, one transition: takes the oldest delivery, finds its task, lets the machine decide, and stores everything at once.
 
 mod deliveries;
+mod editing;
 mod giving_up;
+mod looking;
 mod opening;
+mod pointing;
 mod pressing;
 
 use std::{sync::Arc, time::Duration};
@@ -18,9 +21,8 @@ use crate::{
         TaskId, Timestamp,
         command::{self, Command},
         conversation::{ConversationId, Line, Person, Road, Standing},
-        event::{Event, Happened, ReactionMeaning},
-        incoming::{Author, Incoming},
-        message::Message,
+        event::{Event, Happened},
+        incoming::Incoming,
     },
     github,
     heartbeat::Heartbeat,
@@ -28,7 +30,6 @@ use crate::{
     store::{
         Store, StoreError,
         inbox::{Delivery, Next, Source},
-        posts::Post,
         tasks::{Stored, Transition},
     },
     surface::SurfaceError,
@@ -80,6 +81,17 @@ struct Said {
     subject: Option<Line>,
     /// Whether the bot was meant without doubt.
     mentioned: bool,
+}
+
+impl Said {
+    /// What points at nothing else.
+    const fn plain(line: Line, mentioned: bool) -> Self {
+        Self {
+            line,
+            subject: None,
+            mentioned,
+        }
+    }
 }
 
 /// Why a delivery cannot be handled now.
@@ -293,126 +305,28 @@ impl Dispatch {
         .await
     }
 
+    /// Boxed by kind: together their futures would be large.
     async fn incoming(
         &self,
         delivery: &Delivery,
         incoming: Incoming,
         now: Timestamp,
     ) -> Result<Transition, Later> {
-        match incoming {
+        match &incoming {
             Incoming::Nothing => Ok(nothing(delivery)),
-            Incoming::Said {
-                conversation,
-                reference,
-                by,
-                text,
-                files,
-                mentioned,
-                place,
-            } => {
-                let author = self.surfaces.person(&by).await?;
-                let said = Said {
-                    line: Line {
-                        files,
-                        ..Line::said(reference, author, text)
-                    },
-                    subject: None,
-                    mentioned,
-                };
-                self.said(delivery, conversation, said, &place, now).await
+            Incoming::Said { .. }
+            | Incoming::Edited { .. }
+            | Incoming::Deleted { .. }
+            | Incoming::Delegated { .. }
+            | Incoming::Pointed { .. } => Box::pin(self.worded(delivery, incoming, now)).await,
+            Incoming::Reacted { .. } | Incoming::StopSignal { .. } | Incoming::Pressed { .. } => {
+                Box::pin(self.acted(delivery, incoming, now)).await
             }
-            Incoming::Delegated {
-                conversation,
-                reference,
-                by,
-                place,
-            } => {
-                let by = self.surfaces.person(&by).await?;
-                let said = self.delegated(&conversation, reference, by).await?;
-                self.said(delivery, conversation, said, &place, now).await
-            }
-            Incoming::Reacted { by, on, meaning } => {
-                let Some(post) = self.store.post_at(&on).await? else {
-                    return Ok(nothing(delivery));
-                };
-                self.reacted(delivery, &post, &by, meaning, now).await
-            }
-            Incoming::StopSignal { conversation, by } => {
-                let Some(stored) = self.store.task_of(&conversation).await? else {
-                    return Ok(nothing(delivery));
-                };
-                let (by, road) = (self.surfaces.person(&by).await?, Road::Signal);
-                let event = Event::CancelAsked { by, road };
-                self.handled(delivery, stored, event, now).await
-            }
-            Incoming::Pressed {
-                conversation,
-                by,
-                press,
-            } => {
-                let Some(stored) = self.pressed_task(delivery, &conversation).await? else {
-                    return Ok(nothing(delivery));
-                };
-                let by = self.surfaces.person(&by).await?;
-                self.pressed(delivery, stored, by, press, now).await
-            }
-            Incoming::Asked {
-                conversation,
-                by,
-                text,
-            } => self.asked(delivery, conversation, &by, &text).await,
+            Incoming::Asked { .. }
+            | Incoming::FormAsked { .. }
+            | Incoming::Requested { .. }
+            | Incoming::HomeOpened { .. } => Box::pin(self.looked(delivery, incoming)).await,
         }
-    }
-
-    /// A command outside any conversation.
-    async fn asked(
-        &self,
-        delivery: &Delivery,
-        conversation: ConversationId,
-        by: &Author,
-        text: &str,
-    ) -> Result<Transition, Later> {
-        let person = self.surfaces.person(by).await?;
-        let (command, _) = command::parse(text);
-        let message = match command {
-            Command::List | Command::Status => self.list(&person).await?,
-            Command::Unavailable(word) => Message::Unavailable { word },
-            _ => Message::Help,
-        };
-        Ok(answer(delivery, conversation, &person, message))
-    }
-
-    async fn reacted(
-        &self,
-        delivery: &Delivery,
-        post: &Post,
-        by: &Author,
-        meaning: ReactionMeaning,
-        now: Timestamp,
-    ) -> Result<Transition, Later> {
-        let Some(stored) = self.store.task(&post.task).await? else {
-            return Ok(nothing(delivery));
-        };
-        let revision = post
-            .slot
-            .strip_prefix("plan-")
-            .and_then(|number| number.parse().ok());
-        let by = self.surfaces.person(by).await?;
-        // The bot marks with the same emojis; its own are never meant.
-        if by.standing == Standing::Bot {
-            return Ok(nothing(delivery));
-        }
-        self.handled(
-            delivery,
-            stored,
-            Event::Reacted {
-                by,
-                meaning,
-                revision,
-            },
-            now,
-        )
-        .await
     }
 
     async fn said(

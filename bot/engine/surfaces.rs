@@ -19,7 +19,10 @@ use crate::{
     linear::Linear,
     redact::{Redactor, Sought},
     slack::{self, Slack},
-    surface::{Attempt, Control, Form, PictureFile, Step, Subject, SurfaceError, Words, WordsKind},
+    surface::{
+        Attempt, Control, Form, HomeEntry, HomePage, HomeSection, PictureFile, Step, Subject,
+        SurfaceError, Words, WordsKind,
+    },
 };
 
 /// How long what a surface said of a person is believed. Rights are taken away within this time.
@@ -234,12 +237,42 @@ impl Surfaces {
                 revision: *revision,
                 plan: self.clean(plan),
             },
-            Form::Repository { known } => Form::Repository {
-                known: known.clone(),
-            },
+            Form::Repository { .. } | Form::Request { .. } => form.clone(),
         };
         match self.surface(&conversation.0)? {
             Surface::Slack(slack) => slack.open_form(trigger, (conversation, task), form).await,
+            Surface::Linear(_) => Ok(()),
+        }
+    }
+
+    /// Opens the form that asks for a task.
+    pub async fn open_request_form(
+        &self,
+        conversation: &ConversationId,
+        trigger: &str,
+        known: Vec<String>,
+    ) -> Result<(), SurfaceError> {
+        match self.surface(&conversation.0)? {
+            Surface::Slack(slack) => slack.open_request_form(trigger, known).await,
+            Surface::Linear(_) => Ok(()),
+        }
+    }
+
+    /// Shows a person their page, where the surface has such pages.
+    pub async fn show_home(&self, person: &PersonId, page: &HomePage) -> Result<(), SurfaceError> {
+        let clean = |entry: &HomeEntry| HomeEntry {
+            text: self.clean(&entry.text),
+            page: entry.page.clone(),
+        };
+        let sections = page.sections.iter().map(|section| HomeSection {
+            title: section.title.clone(),
+            entries: section.entries.iter().map(clean).collect(),
+        });
+        let page = HomePage {
+            sections: sections.collect(),
+        };
+        match self.surface(&person.0)? {
+            Surface::Slack(slack) => slack.show_home(person, &page).await,
             Surface::Linear(_) => Ok(()),
         }
     }
@@ -335,6 +368,7 @@ impl Surfaces {
             | Control::Cancel
             | Control::Retry
             | Control::Widen { .. }
+            | Control::Settle { .. }
             | Control::Open { .. } => control.clone(),
         };
         let step = |step: &Step| Step {

@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use crate::{
-    domain::{incoming::Press, network::Verdict},
+    domain::{edit::Settlement, incoming::Press, network::Verdict},
     surface::{Control, Words},
     words::choice_label,
 };
@@ -14,6 +14,7 @@ use crate::{
 const APPROVE: &str = "approve:";
 const ANSWER: &str = "answer:";
 const NETWORK: &str = "network:";
+const SETTLE: &str = "settle:";
 /// As a sentence it means the same, so it needs no value of its own.
 const CANCEL: &str = "cancel";
 
@@ -52,6 +53,10 @@ fn value(control: &Control) -> Option<String> {
         Control::Widen { entry, verdict, .. } => {
             Some(format!("{NETWORK}{entry}:{}", verdict.name()))
         }
+        Control::Settle {
+            proposal,
+            settlement,
+        } => Some(format!("{SETTLE}{proposal}:{}", settlement.name())),
         Control::Cancel => Some(CANCEL.to_owned()),
         Control::Edit { .. }
         | Control::ChangeRepository
@@ -76,6 +81,15 @@ pub(super) fn pressed(body: &str) -> Option<Press> {
         return Some(Press::Widen {
             entry: entry.parse().ok()?,
             verdict: Verdict::named(verdict)?,
+        });
+    }
+    if let Some((proposal, settlement)) = body
+        .strip_prefix(SETTLE)
+        .and_then(|rest| rest.split_once(':'))
+    {
+        return Some(Press::Settle {
+            proposal: proposal.parse().ok()?,
+            settlement: Settlement::named(settlement)?,
         });
     }
     let (question, text) = body.strip_prefix(ANSWER)?.split_once(':')?;

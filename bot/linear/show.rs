@@ -91,6 +91,7 @@ fn page(control: &Control) -> Option<Link> {
         | Control::Cancel
         | Control::Retry
         | Control::Widen { .. }
+        | Control::Settle { .. }
         | Control::Answer { .. } => None,
     }
 }

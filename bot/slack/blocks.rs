@@ -12,7 +12,7 @@ use super::{
     },
 };
 use crate::{
-    domain::{clip, network::Verdict},
+    domain::{clip, edit::Settlement, network::Verdict},
     surface::{Control, Words, WordsKind},
     words,
 };
@@ -26,13 +26,27 @@ const ANSWER_MAX_CHARS: usize = VALUE_MAX_CHARS / 4;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub(super) enum Action {
-    Approve { revision: u32 },
-    Edit { revision: u32 },
+    Approve {
+        revision: u32,
+    },
+    Edit {
+        revision: u32,
+    },
     ChangeRepository,
     Cancel,
     Retry,
-    Answer { question: u32, choice: String },
-    Network { entry: u32, verdict: Verdict },
+    Answer {
+        question: u32,
+        choice: String,
+    },
+    Network {
+        entry: u32,
+        verdict: Verdict,
+    },
+    Settle {
+        proposal: u32,
+        settlement: Settlement,
+    },
 }
 
 impl Action {
@@ -70,6 +84,13 @@ impl Action {
             Control::Widen { entry, verdict, .. } => Some(Self::Network {
                 entry: *entry,
                 verdict: *verdict,
+            }),
+            Control::Settle {
+                proposal,
+                settlement,
+            } => Some(Self::Settle {
+                proposal: *proposal,
+                settlement: *settlement,
             }),
             Control::Open { .. } => None,
         }
@@ -226,12 +247,17 @@ fn button(index: usize, control: &Control, kind: &WordsKind) -> Value {
     }
     match control {
         Control::Approve { .. } => button["style"] = json!("primary"),
-        Control::Cancel => button["style"] = json!("danger"),
+        Control::Cancel
+        | Control::Settle {
+            settlement: Settlement::Cancel,
+            ..
+        } => button["style"] = json!("danger"),
         Control::Open { url, .. } => button["url"] = json!(clip(url, URL_MAX_CHARS)),
         Control::Edit { .. }
         | Control::ChangeRepository
         | Control::Retry
         | Control::Widen { .. }
+        | Control::Settle { .. }
         | Control::Answer { .. } => {}
     }
     button
@@ -246,6 +272,7 @@ const fn name(control: &Control) -> &'static str {
         Control::Retry => "retry",
         Control::Answer { .. } => "answer",
         Control::Widen { .. } => "network",
+        Control::Settle { .. } => "settle",
         Control::Open { .. } => "open",
     }
 }

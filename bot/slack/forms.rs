@@ -20,8 +20,14 @@ use crate::{
 const CORRECTION: &str = "deckhand:correction";
 /// The form that chooses a repository.
 const REPOSITORY: &str = "deckhand:repository";
-/// The one field of either form, as block and as action.
+/// The form that asks for a task.
+const REQUEST: &str = "deckhand:request";
+/// The field for what is said in each form, as block and as action.
 const FIELD: &str = "said";
+/// The field for the channel of a new task.
+const WHERE: &str = "where";
+/// The field for the repository of a new task.
+const WHICH: &str = "which";
 
 /// What a form carries to its own sending.
 #[derive(Serialize, Deserialize)]
@@ -59,18 +65,8 @@ pub(super) fn view(form: &Form, conversation: &ConversationId, task: &TaskId) ->
             let field = json!({ "type": "plain_text_input", "action_id": FIELD, "multiline": true, "max_length": INPUT_MAX_CHARS, "placeholder": hint });
             (CORRECTION, Some(*revision), vec![shown], field)
         }
-        Form::Repository { known } => {
-            let options: Vec<Value> = known
-                .iter()
-                .filter(|name| name.chars().count() <= OPTION_VALUE_MAX_CHARS)
-                .take(OPTIONS_MAX)
-                .map(|name| blocks::option(name))
-                .collect();
-            let field = if options.is_empty() {
-                json!({ "type": "plain_text_input", "action_id": FIELD, "placeholder": hint })
-            } else {
-                json!({ "type": "static_select", "action_id": FIELD, "placeholder": hint, "options": options })
-            };
+        Form::Repository { known } | Form::Request { known } => {
+            let field = repository_field(known, FIELD, labels.hint);
             (REPOSITORY, None, Vec::new(), field)
         }
     };
@@ -92,6 +88,84 @@ pub(super) fn view(form: &Form, conversation: &ConversationId, task: &TaskId) ->
         "close": plain(labels.leave),
         "blocks": blocks_before.into_iter().chain([input]).collect::<Vec<_>>(),
     })
+}
+
+/// The field for a repository: a menu of the known ones, or one that asks for what fits, or a line to write in.
+fn repository_field(known: &[String], action: &str, hint: &str) -> Value {
+    let hint = json!({ "type": "plain_text", "text": clip(hint, PLACEHOLDER_MAX_CHARS) });
+    let options: Vec<Value> = known
+        .iter()
+        .filter(|name| name.chars().count() <= OPTION_VALUE_MAX_CHARS)
+        .take(OPTIONS_MAX)
+        .map(|name| blocks::option(name))
+        .collect();
+    if known.len() > OPTIONS_MAX {
+        // The whole list does not fit; Slack asks for what fits to each letter.
+        json!({ "type": "external_select", "action_id": action, "placeholder": hint, "min_query_length": 1 })
+    } else if options.is_empty() {
+        json!({ "type": "plain_text_input", "action_id": action, "placeholder": hint })
+    } else {
+        json!({ "type": "static_select", "action_id": action, "placeholder": hint, "options": options })
+    }
+}
+
+/// Whether somebody writes into the menu of repositories, of either form that has one.
+pub(super) fn is_repository_menu(payload: &Value) -> bool {
+    let (action, form) = (&payload["action_id"], &payload["view"]["callback_id"]);
+    (action == FIELD && form == REPOSITORY) || (action == WHICH && form == REQUEST)
+}
+
+/// The view of the form that asks for a task.
+pub(super) fn request_view(form: &Form) -> Value {
+    let labels = words::form_labels(form);
+    let known: &[String] = match form {
+        Form::Request { known } | Form::Repository { known } => known,
+        Form::Correction { .. } => &[],
+    };
+    let plain =
+        |text: &str| json!({ "type": "plain_text", "text": clip(text, VIEW_TITLE_MAX_CHARS) });
+    let label = |text: &str| json!({ "type": "plain_text", "text": text });
+    let hint = json!({ "type": "plain_text", "text": clip(labels.hint, PLACEHOLDER_MAX_CHARS) });
+    let said = json!({
+        "type": "plain_text_input", "action_id": FIELD, "multiline": true, "max_length": INPUT_MAX_CHARS, "placeholder": hint,
+    });
+    let place = json!({
+        "type": "conversations_select", "action_id": WHERE, "default_to_current_conversation": true,
+        "filter": { "include": ["public", "private"], "exclude_external_shared_channels": true, "exclude_bot_users": true },
+    });
+    let which = repository_field(known, WHICH, words::REPOSITORY_HINT);
+    json!({
+        "type": "modal",
+        "callback_id": REQUEST,
+        "title": plain(labels.title),
+        "submit": plain(labels.send),
+        "close": plain(labels.leave),
+        "blocks": [
+            { "type": "input", "block_id": FIELD, "label": label(labels.field), "element": said },
+            { "type": "input", "block_id": WHERE, "label": label(words::REQUEST_PLACE), "element": place },
+            { "type": "input", "block_id": WHICH, "optional": true, "label": label(words::REQUEST_REPOSITORY), "element": which },
+        ],
+    })
+}
+
+/// What the form that asks for a task says when it is sent: its channel, and its words with the repository as an option.
+/// None where it is another form.
+pub(super) fn requested(view: &Value) -> Option<(&str, String)> {
+    (view["callback_id"] == REQUEST).then_some(())?;
+    let values = &view["state"]["values"];
+    let channel = values[WHERE][WHERE]["selected_conversation"].as_str()?;
+    let said = values[FIELD][FIELD]["value"].as_str()?.trim();
+    let which = &values[WHICH][WHICH];
+    let repository = which["value"]
+        .as_str()
+        .or_else(|| which["selected_option"]["value"].as_str())
+        .map(str::trim)
+        .filter(|name| !name.is_empty() && !name.contains(char::is_whitespace));
+    let text = match repository {
+        Some(repository) => format!("{said}\nrepo={repository}"),
+        None => said.to_owned(),
+    };
+    Some((channel, text))
 }
 
 /// What a sent form says; none where it is not ours.

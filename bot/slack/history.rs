@@ -138,6 +138,9 @@ impl Slack {
         slot_key: &str,
     ) -> Result<Option<String>, SurfaceError> {
         let mut found = None;
+        if place.ts.is_none() {
+            return self.find_in_channel(place, slot_key).await;
+        }
         self.for_each_page(place, "", |messages| {
             let own = messages.iter().find(|message| {
                 let metadata = &message["metadata"];
@@ -155,6 +158,31 @@ impl Slack {
         })
         .await?;
         Ok(found)
+    }
+
+    /// The same outside of threads: what was said in the channel last.
+    async fn find_in_channel(
+        &self,
+        place: &Place,
+        slot_key: &str,
+    ) -> Result<Option<String>, SurfaceError> {
+        let size = PAGE_MESSAGES.to_string();
+        let arguments = [
+            ("channel", place.channel.as_str()),
+            ("limit", &size),
+            ("include_all_metadata", "true"),
+        ];
+        let page = self.api.get("conversations.history", &arguments).await?;
+        let messages = page["messages"].as_array().into_iter().flatten();
+        let mut own = messages.filter(|message| {
+            let metadata = &message["metadata"];
+            metadata["event_type"] == METADATA_EVENT
+                && metadata["event_payload"]["slot"] == slot_key
+        });
+        Ok(own
+            .next()
+            .and_then(|message| message["ts"].as_str())
+            .map(str::to_owned))
     }
 
     /// Reads a thread page by page, oldest first, up to the moment `latest`; an empty one means to the end.

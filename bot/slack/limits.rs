@@ -8,6 +8,10 @@ pub(super) const MARKDOWN_MAX_CHARS: usize = 12_000;
 pub(super) const TEXT_MAX_CHARS: usize = 4_000;
 /// Characters of a section's text. Source: reference of the section block.
 pub(super) const SECTION_MAX_CHARS: usize = 3_000;
+/// Characters of a header. Source: reference of the header block.
+pub(super) const HEADER_MAX_CHARS: usize = 150;
+/// Blocks of a person's page. Source: reference of Home views.
+pub(super) const HOME_BLOCKS_MAX: usize = 100;
 /// Elements of one actions block. Source: reference of the actions block.
 pub(super) const ACTIONS_MAX: usize = 25;
 /// Characters on a button. Source: reference of the button element.

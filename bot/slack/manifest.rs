@@ -30,9 +30,19 @@ pub const SCOPES: &[&str] = &[
     "users:read",
 ];
 
+/// The shortcut in the menu of every message.
+pub const TURN_INTO_TASK: &str = "turn_into_task";
+
+/// The shortcut that opens the form for a task, from anywhere.
+pub const NEW_TASK: &str = "new_task";
+
+/// Shortcuts by their identifiers, sorted.
+pub const SHORTCUTS: &[&str] = &[NEW_TASK, TURN_INTO_TASK];
+
 /// Events that Slack sends, sorted.
 pub const EVENTS: &[&str] = &[
     "agent_session_stopped",
+    "app_home_opened",
     "app_mention",
     "message.channels",
     "message.groups",
@@ -68,7 +78,18 @@ mod tests {
                 .unwrap();
         assert_eq!(entries(&manifest, "bot"), SCOPES);
         assert_eq!(entries(&manifest, "bot_events"), EVENTS);
-        for door in ["/slack/events", "/slack/interactions", "/slack/commands"] {
+        let shortcuts: Vec<&str> = manifest
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("callback_id: "))
+            .collect();
+        assert_eq!(shortcuts, SHORTCUTS);
+        assert!(manifest.contains("home_tab_enabled: true"));
+        for door in [
+            "/slack/events",
+            "/slack/interactions",
+            "/slack/options",
+            "/slack/commands",
+        ] {
             assert!(manifest.contains(door), "{door}");
         }
     }
@@ -101,6 +122,6 @@ mod tests {
 
     #[test]
     fn the_lists_are_sorted() {
-        assert!(SCOPES.is_sorted() && EVENTS.is_sorted());
+        assert!(SCOPES.is_sorted() && EVENTS.is_sorted() && SHORTCUTS.is_sorted());
     }
 }

@@ -9,11 +9,13 @@ mod blocks;
 mod files;
 mod forms;
 mod history;
+mod home;
 pub mod ids;
 pub mod inbound;
 mod limits;
 pub mod manifest;
 mod marks;
+pub mod options;
 pub mod outbound;
 mod people;
 pub mod signature;
@@ -23,7 +25,8 @@ pub mod socket;
 pub(crate) mod tests;
 
 pub use inbound::{
-    Accepted, Identity, Meant, Relevance, accept, challenge, form_to_value, meant, read,
+    Accepted, Identity, Meant, PostedRequest, Relevance, accept, challenge, form_to_value, meant,
+    posted, read,
 };
 pub use outbound::Slack;
 pub use socket::SocketMode;

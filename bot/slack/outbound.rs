@@ -178,6 +178,17 @@ impl Slack {
         self.api.post("views.open", &view).await.map(drop)
     }
 
+    /// Opens the form that asks for a task, for the person whose shortcut gave the trigger; it is good for three seconds.
+    pub async fn open_request_form(
+        &self,
+        trigger: &str,
+        known: Vec<String>,
+    ) -> Result<(), SurfaceError> {
+        let view = forms::request_view(&Form::Request { known });
+        let opening = json!({ "trigger_id": trigger, "view": view });
+        self.api.post("views.open", &opening).await.map(drop)
+    }
+
     /// The address of a message, for people.
     pub async fn permalink(&self, line: &LineRef) -> Result<String, SurfaceError> {
         let (Place { channel, .. }, ts) = ids::parse_line(line)?;

@@ -81,6 +81,7 @@ impl Milestone {
                 Slot::Progress(_)
                 | Slot::Question(_)
                 | Slot::Network(_)
+                | Slot::Proposal(_)
                 | Slot::Pictures(_)
                 | Slot::Note(_) => &[Self::Words],
             },
@@ -95,6 +96,9 @@ impl Milestone {
             | Effect::Publish { .. }
             | Effect::ShowPictures { .. }
             | Effect::OpenForm { .. }
+            | Effect::OpenRequestForm { .. }
+            | Effect::PostRequest { .. }
+            | Effect::ShowHome { .. }
             | Effect::StopAll
             | Effect::Release => &[],
         }

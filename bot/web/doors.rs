@@ -58,7 +58,7 @@ pub async fn slack_form(State(web): State<Web>, request: Request) -> Response {
 }
 
 /// The body of a request that Slack has signed.
-async fn slack_body(web: &Web, request: Request) -> Result<Bytes, Response> {
+pub(super) async fn slack_body(web: &Web, request: Request) -> Result<Bytes, Response> {
     let slack = web.config.slack.as_ref();
     let Some(secret) = slack.and_then(|slack| slack.signing_secret.as_ref()) else {
         return Err(StatusCode::NOT_FOUND.into_response());

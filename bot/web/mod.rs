@@ -4,6 +4,7 @@ mod artifacts;
 pub mod doors;
 pub mod health;
 pub mod metrics;
+pub mod options;
 pub mod pages;
 pub mod server;
 pub mod socket;
@@ -19,7 +20,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tower_http::{limit::RequestBodyLimitLayer, timeout::TimeoutLayer};
 
 use crate::{
-    clock::Clock, config::Config, heartbeat::Heartbeats, redact::Redactor,
+    clock::Clock, config::Config, github::Github, heartbeat::Heartbeats, redact::Redactor,
     slack::socket::SocketState, store::Store, wake::Wake,
 };
 
@@ -49,6 +50,8 @@ pub struct Web {
     pub sockets: Option<SocketState>,
     /// Takes secrets out of pages.
     pub redactor: Redactor,
+    /// Lists repositories while somebody looks for one.
+    pub github: Option<Github>,
 }
 
 /// Every door and page.
@@ -60,6 +63,7 @@ pub fn router(web: Web) -> Router {
         .route("/slack/events", post(doors::slack_event))
         .route("/slack/interactions", post(doors::slack_form))
         .route("/slack/commands", post(doors::slack_form))
+        .route("/slack/options", post(options::slack_options))
         .route("/linear/webhooks", post(doors::linear_webhook))
         .route("/github/webhooks", post(doors::github_webhook));
     let bounded = Router::new()

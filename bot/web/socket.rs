@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{
     Web,
     doors::{store, store_slack},
+    options,
 };
 use crate::{
     slack::{
@@ -22,6 +23,11 @@ const STORE_WITHIN: Duration = Duration::from_secs(5);
 
 /// Stores an envelope. What the connection acknowledges is on the disk, or certainly nothing for us.
 pub async fn take(web: Web, envelope: Envelope) -> Taken {
+    if let Content::Payload(payload) = &envelope.content
+        && let Some(entries) = options::entries(&web, payload).await
+    {
+        return Taken::Answered(entries);
+    }
     let storing = async {
         match envelope.content {
             Content::Payload(payload) => store_slack(&web, payload).await,
@@ -68,8 +74,14 @@ pub(super) mod tests {
 
     use super::*;
     use crate::{
-        clock::Clock, config::Config, redact::Redactor, slack::tests::recorded::recordings,
-        store::Store, wake::Wake, web::doors::slack_event,
+        clock::Clock,
+        config::Config,
+        domain::conversation::ConversationId,
+        redact::Redactor,
+        slack::tests::recorded::recordings,
+        store::{Store, inbox::Next, tasks::Transition},
+        wake::Wake,
+        web::doors::slack_event,
     };
 
     const SECRET: &str = "canary-of-the-signing-secret";
@@ -95,6 +107,7 @@ pub(super) mod tests {
             heartbeats: crate::heartbeat::Heartbeats::default(),
             sockets: None,
             redactor: Redactor::new(Vec::new()).unwrap(),
+            github: None,
         }
     }
 
@@ -163,6 +176,145 @@ pub(super) mod tests {
         assert_eq!(now, (all, all), "what came before is known by both doors");
     }
 
+    /// What this project itself knows that Slack sends: doubled, in threads, alone with the bot, with files, edited, from
+    /// an installation for a whole organisation, and much that is not for us.
+    fn own_payloads() -> Vec<(String, Value)> {
+        let message = |ts: &str, fields: Value| {
+            let mut event = json!({
+                "type": "message", "user": "U1", "channel": "C1", "channel_type": "channel", "ts": ts, "event_ts": ts,
+            });
+            for (name, value) in fields.as_object().into_iter().flatten() {
+                event[name] = value.clone();
+            }
+            json!({
+                "type": "event_callback", "team_id": "T1", "event_id": format!("Ev{ts}{fields}"), "event": event,
+                "authorizations": [{ "team_id": "T1", "user_id": "U0BOT", "is_bot": true }],
+            })
+        };
+        let said =
+            |words: &str| json!({ "text": format!("<@U0BOT> {words} … \u{1f600} &amp; `code`") });
+        let as_mention = |mut payload: Value| {
+            payload["event"]["type"] = json!("app_mention");
+            payload["event_id"] = json!("Ev-again");
+            payload
+        };
+        let mut file = said("look at the picture");
+        file["subtype"] = json!("file_share");
+        file["files"] =
+            json!([{ "id": "F1", "name": "a.png", "mimetype": "image/png", "size": 1 }]);
+        let mut organisation = message("4.000001", said("fix it for all of us"));
+        organisation["team_id"].take();
+        organisation["authorizations"][0]["team_id"].take();
+        organisation["enterprise_id"] = json!("E1");
+        let mut numbers = message("5.000001", said("count them"));
+        numbers["event"]["metadata"] = json!({ "event_type": "x", "event_payload": { "n": 1.5 } });
+        let long = "many words ".repeat(3_000);
+        [
+            message("1.000001", said("fix the offset")),
+            as_mention(message("1.000001", said("fix the offset"))),
+            message("2.000001", file),
+            message("3.000001", json!({ "channel": "D1", "channel_type": "im", "text": "alone with you" })),
+            organisation,
+            numbers,
+            as_mention(message("6.000001", said(&long))),
+            message("6.000001", said(&long)),
+            message("7.000001", json!({ "text": "between two people" })),
+            message("8.000001", json!({ "bot_id": "B9", "text": "<@U0BOT> from a program" })),
+            message("9.000001", json!({
+                "subtype": "message_changed", "hidden": true,
+                "message": { "user": "U1", "ts": "1.000001", "text": "<@U0BOT> fix both", "edited": { "user": "U1", "ts": "9.000001" } },
+                "previous_message": { "user": "U1", "ts": "1.000001", "text": "<@U0BOT> fix it" },
+            })),
+            json!({ "type": "event_callback", "event": { "type": "unheard_of" } }),
+            json!({ "type": "interaction_of_tomorrow", "payload": [1, 2] }),
+        ]
+        .map(|payload| ("U0BOT".to_owned(), payload))
+        .into()
+    }
+
+    /// The words of every request, by its channel and moment: what mentions the bot, and what is said to it alone.
+    fn requests(payloads: &[(String, Value)]) -> BTreeMap<(String, String), String> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let all = payloads.iter().filter_map(|(bot, payload)| {
+            let event = &payload["event"];
+            let is_said = event["type"] == "app_mention" || event["type"] == "message";
+            let by_nobody = event["bot_id"].is_string()
+                || event["user"] == bot.as_str()
+                || event["subtype"] == "message_changed";
+            let is_meant = event["type"] == "app_mention"
+                || text(&event["text"]).contains(&format!("<@{bot}>"))
+                || event["channel_type"] == "im";
+            let place = (text(&event["channel"]), text(&event["ts"]));
+            (is_said && is_meant && !by_nobody).then(|| (place, text(&event["text"])))
+        });
+        all.collect()
+    }
+
+    /// Takes everything out of the inbox, as dispatch does, and says what each request was stored with.
+    async fn taken_out(web: &Web) -> BTreeMap<(String, String), Vec<String>> {
+        let mut all: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        while let Some(next) = web.store.next_delivery(web.clock.now()).await.unwrap() {
+            let Next::Delivery(delivery) = next else {
+                panic!("a delivery cannot be read")
+            };
+            let event = &delivery.body["event"];
+            if event["subtype"] != "message_changed" {
+                let place = (text(&event["channel"]), text(&event["ts"]));
+                all.entry(place).or_default().push(text(&event["text"]));
+            }
+            let done = Transition {
+                delivery: delivery.id.clone(),
+                conversation: ConversationId(delivery.conversation.clone()),
+                task: None,
+                effects: Vec::new(),
+                audit: Vec::new(),
+            };
+            web.store
+                .commit(&done, &delivery.body, web.clock.now())
+                .await
+                .unwrap();
+        }
+        all
+    }
+
+    #[tokio::test]
+    async fn in_whatever_order_and_however_often_a_request_is_one_delivery_with_all_its_words() {
+        let recorded = recordings().unwrap_or_default().into_values();
+        let payloads: Vec<(String, Value)> = recorded.chain(own_payloads()).collect();
+        let requests = requests(&payloads);
+        assert!(requests.len() >= 6, "{}", requests.len());
+        for seed in 0..4_u64 {
+            let folder = tempfile::tempdir().unwrap();
+            let web = doors(&folder).await;
+            let twice = payloads.iter().chain(&payloads);
+            let mut order: Vec<(u64, &Value)> = twice
+                .zip(0_u64..)
+                .map(|((_, payload), place)| (place, payload))
+                .collect();
+            if seed > 0 {
+                order.sort_by_key(|(place, _)| (place + seed).wrapping_mul(0x9e37_79b9) % 1_009);
+            }
+            for (place, payload) in order {
+                if (place + seed) % 2 == 0 {
+                    assert_eq!(by_http(&web, payload).await, 200, "{payload}");
+                } else {
+                    let content = Content::Payload(payload.clone());
+                    let by_socket = envelope(&place.to_string(), content);
+                    assert_eq!(take(web.clone(), by_socket).await, Taken::Stored);
+                }
+            }
+            let stored = taken_out(&web).await;
+            for (place, words) in &requests {
+                assert_eq!(
+                    stored.get(place),
+                    Some(&vec![words.clone()]),
+                    "{place:?} in the order {seed}"
+                );
+            }
+        }
+    }
+
     #[tokio::test]
     async fn what_is_known_in_a_new_wrapping_is_what_it_is() {
         let folder = tempfile::tempdir().unwrap();
@@ -185,6 +337,52 @@ pub(super) mod tests {
             assert_eq!(take(web.clone(), unknown).await, Taken::Stored);
             assert_eq!(stored(&web).await, 2);
         }
+    }
+
+    #[tokio::test]
+    async fn a_menu_gets_its_entries_by_both_doors_and_nothing_is_stored() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut web = doors(&folder).await;
+        let settings: BTreeMap<String, String> = [
+            ("SLACK_BOT_TOKEN", "xoxb-1"),
+            ("SLACK_SIGNING_SECRET", SECRET),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+        let file = "[[repository]]\nname = \"acme/web\"\n[[repository]]\nname = \"acme/api\"\n";
+        web.config = Arc::new(Config::from_parts(&settings, file, "deckhand.toml").unwrap());
+        let asked = json!({
+            "type": "block_suggestion", "action_id": "said", "block_id": "said", "value": "we",
+            "view": { "callback_id": "deckhand:repository" },
+        });
+        let content = Content::Payload(asked.clone());
+        let Taken::Answered(by_socket) = take(web.clone(), envelope("e1", content)).await else {
+            panic!("the menu got no entries")
+        };
+        assert_eq!(by_socket["options"][0]["value"], "acme/web");
+        assert_eq!(by_socket["options"].as_array().map(Vec::len), Some(1));
+
+        let body = format!("payload={}", asked.to_string().replace('"', "%22"));
+        let request = |signature: String, now: u64| {
+            Request::post("/slack/options")
+                .header("x-slack-request-timestamp", now)
+                .header("x-slack-signature", signature)
+                .body(Body::from(body.clone()))
+                .unwrap()
+        };
+        let now = u64::try_from(web.clock.now().0 / 1_000).unwrap();
+        let secret = SecretString::from(SECRET);
+        let signature = deckhand_world::slack::signature(&secret, now, body.as_bytes());
+        let state = State(web.clone());
+        let answer = options::slack_options(state, request(signature, now)).await;
+        let answer = axum::body::to_bytes(answer.into_body(), 10_000)
+            .await
+            .unwrap();
+        let by_http: Value = serde_json::from_slice(&answer).unwrap();
+        assert_eq!(by_http, by_socket);
+        let forged = options::slack_options(State(web.clone()), request("v0=00".into(), now)).await;
+        assert_eq!(forged.status().as_u16(), 401);
+        assert_eq!(stored(&web).await, 0);
     }
 
     #[tokio::test]

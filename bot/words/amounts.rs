@@ -1,6 +1,13 @@
 //! Durations, costs and cut lists, as people read them.
 
-use crate::domain::budget::Usage;
+use crate::domain::{Timestamp, budget::Usage};
+
+/// A moment as the hour of its day.
+#[must_use]
+pub fn clock_of(at: Timestamp) -> String {
+    let minutes = at.0.div_euclid(60_000).rem_euclid(24 * 60);
+    format!("{:02}:{:02} UTC", minutes / 60, minutes % 60)
+}
 
 /// A duration in milliseconds as people say it: `4 s`, `3 min 12 s`, `1 h 5 min`.
 #[must_use]

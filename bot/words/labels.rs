@@ -1,7 +1,7 @@
 //! The words on buttons and forms.
 
 use crate::{
-    domain::network::Verdict,
+    domain::{edit::Settlement, network::Verdict},
     surface::{Control, Form, WordsKind},
 };
 
@@ -33,6 +33,12 @@ pub fn label(control: &Control, kind: &WordsKind) -> String {
             Verdict::Repository => format!("Allow for {}", super::tame::plain_to(repository, 60)),
             Verdict::Never => "Never".to_owned(),
         },
+        Control::Settle { settlement, .. } => match settlement {
+            Settlement::Take => "Work on it".to_owned(),
+            Settlement::Leave => "Leave it out".to_owned(),
+            Settlement::Cancel => "Cancel the task".to_owned(),
+            Settlement::Keep => "Go on".to_owned(),
+        },
         Control::Open { label, .. } => label.clone(),
     }
 }
@@ -49,6 +55,7 @@ pub fn choice_label(control: &Control, kind: &WordsKind) -> String {
         | Control::Cancel
         | Control::Retry
         | Control::Answer { .. }
+        | Control::Settle { .. }
         | Control::Open { .. } => label,
     }
 }
@@ -79,6 +86,13 @@ pub const fn form_labels(form: &Form) -> FormLabels {
             send: "Send",
             leave: "Keep the plan",
         },
+        Form::Request { .. } => FormLabels {
+            title: "New task",
+            field: "What should be done?",
+            hint: "In your own words. A plan follows for you to approve.",
+            send: "Ask",
+            leave: "Not now",
+        },
         Form::Repository { .. } => FormLabels {
             title: "Change repository",
             field: "Which repository?",
@@ -88,6 +102,13 @@ pub const fn form_labels(form: &Form) -> FormLabels {
         },
     }
 }
+
+/// Above the field for the channel of a new task.
+pub const REQUEST_PLACE: &str = "In which channel?";
+/// Above the field for the repository of a new task, which may stay empty.
+pub const REQUEST_REPOSITORY: &str = "In which repository, if you know it?";
+/// In that field.
+pub const REPOSITORY_HINT: &str = "owner/name";
 
 /// In an open list of answers.
 pub const CHOOSE: &str = "Choose an answer";

@@ -7,12 +7,14 @@ mod amounts;
 mod commit;
 mod failure;
 mod fence;
+mod home;
 mod labels;
 mod network;
 mod notes;
 mod plan;
 mod progress;
 mod prompts;
+mod proposal;
 mod pull_request;
 mod question;
 mod result;
@@ -27,12 +29,14 @@ use askama::Template;
 pub use amounts::{duration, spent};
 pub use commit::{CommitExtra, commit_message};
 pub use fence::FenceMark;
+pub use home::home_page;
 pub use labels::{
-    CHOOSE, FormLabels, OPEN_PULL_REQUEST, OPEN_TASK, PICTURES, choice_label, form_labels, label,
+    CHOOSE, FormLabels, OPEN_PULL_REQUEST, OPEN_TASK, PICTURES, REPOSITORY_HINT, REQUEST_PLACE,
+    REQUEST_REPOSITORY, choice_label, form_labels, label,
 };
 pub use network::{decided_words, network_answer, not_offered, refused_because};
 pub use plan::{PLAN_TEXT_MAX_CHARS, plan_text};
-pub use prompts::{PromptExtra, delegated_words, prompt};
+pub use prompts::{PromptExtra, delegated_words, pointed_words, prompt};
 pub use pull_request::{CommandLine, PictureLink, PullRequestExtra, pull_request_body};
 pub use tame::tame;
 
@@ -91,6 +95,7 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
         Message::PlanCard(card) => plan::PlanView::new(card, url, room).render(),
         Message::Question(card) => question::QuestionView::new(card, url, room).render(),
         Message::Network(card) => network::NetworkView::new(card, url, room).render(),
+        Message::Proposal(card) => proposal::ProposalView::new(card, room).render(),
         Message::NetworkSettled { host, decision } => {
             network::NetworkSettledView { host, decision }.render()
         }
@@ -126,11 +131,7 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
             let pushed = pushed_branch.as_deref();
             waiting::ExpiredView::new(asked.as_ref(), pushed, kept, links)?.render()
         }
-        Message::NotAllowed { act, refusal } => notes::NotAllowedView {
-            act: *act,
-            refusal: *refusal,
-        }
-        .render(),
+        Message::NotAllowed { act, refusal } => notes::NotAllowedView::new(*act, *refusal).render(),
         Message::StaleApproval { seen, current } => notes::StaleApprovalView {
             seen: *seen,
             current: *current,
@@ -140,9 +141,13 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
             notes::NothingToDoView { stands, wanted }.render()
         }
         Message::OptionHints { unknown } => notes::OptionHintsView { unknown, room }.render(),
+        Message::EditTaken => notes::EditTakenView.render(),
         Message::NothingAsked => notes::NothingAskedView.render(),
         Message::Help => notes::HelpView.render(),
         Message::Unavailable { word } => notes::UnavailableView { word }.render(),
+        Message::Requested { by, text } => notes::RequestedView { by, text }.render(),
+        Message::CannotPost { text } => notes::CannotPostView { text }.render(),
+        Message::AlreadyAsked { task } => notes::AlreadyAskedView { task }.render(),
         Message::TaskList { tasks } => notes::TaskListView { tasks, room }.render(),
         Message::NotHandled { reference } => notes::NotHandledView { reference }.render(),
         Message::GivenUp { effect, reason } => notes::GivenUpView {
@@ -161,11 +166,13 @@ fn mentions(message: &Message) -> Option<PersonId> {
         Message::Question(card) if card.is_open() => Some(card.asks.id.clone()),
         Message::Reminder(reminder) => Some(reminder.asks.id.clone()),
         Message::Network(card) if card.is_open() => Some(card.asks.id.clone()),
+        Message::Proposal(card) if card.is_open() => Some(card.asks.id.clone()),
         Message::Result(card) => Some(card.asks.id.clone()),
         Message::Failed(card) => Some(card.asks.id.clone()),
         Message::PlanCard(_)
         | Message::Question(_)
         | Message::Network(_)
+        | Message::Proposal(_)
         | Message::NetworkSettled { .. }
         | Message::NetworkUnknown { .. }
         | Message::Progress(_)
@@ -176,10 +183,14 @@ fn mentions(message: &Message) -> Option<PersonId> {
         | Message::NotAllowed { .. }
         | Message::StaleApproval { .. }
         | Message::NothingToDo { .. }
+        | Message::EditTaken
         | Message::OptionHints { .. }
         | Message::NothingAsked
         | Message::Help
         | Message::Unavailable { .. }
+        | Message::Requested { .. }
+        | Message::CannotPost { .. }
+        | Message::AlreadyAsked { .. }
         | Message::TaskList { .. }
         | Message::NotHandled { .. }
         | Message::GivenUp { .. } => None,
@@ -196,6 +207,7 @@ fn controls(message: &Message, links: &Links) -> Vec<Control> {
         Message::PlanCard(card) => plan::controls(card),
         Message::Question(card) => question::controls(card),
         Message::Network(card) => network::controls(card),
+        Message::Proposal(card) => proposal::controls(card),
         Message::Result(card) => result::controls(card, open()),
         Message::Failed(card) => failure::controls(card, open()),
         Message::Reminder(reminder) if links.card_url.is_none() => waiting::controls(reminder),
@@ -209,10 +221,14 @@ fn controls(message: &Message, links: &Links) -> Vec<Control> {
         | Message::NotAllowed { .. }
         | Message::StaleApproval { .. }
         | Message::NothingToDo { .. }
+        | Message::EditTaken
         | Message::OptionHints { .. }
         | Message::NothingAsked
         | Message::Help
         | Message::Unavailable { .. }
+        | Message::Requested { .. }
+        | Message::CannotPost { .. }
+        | Message::AlreadyAsked { .. }
         | Message::TaskList { .. }
         | Message::NotHandled { .. }
         | Message::GivenUp { .. } => Vec::new(),
@@ -225,6 +241,7 @@ fn kind(message: &Message) -> WordsKind {
         Message::PlanCard(card) if card.decision == Decision::Open => WordsKind::Decision,
         Message::Question(card) if card.is_open() => WordsKind::Decision,
         Message::Network(card) if card.is_open() => WordsKind::Decision,
+        Message::Proposal(card) if card.is_open() => WordsKind::Decision,
         Message::Result(card) => WordsKind::Ending { well: card.whole },
         Message::Failed(_) | Message::Expired { .. } | Message::Canceled { .. } => {
             WordsKind::Ending { well: false }
@@ -235,15 +252,20 @@ fn kind(message: &Message) -> WordsKind {
         | Message::TimeLow(_)
         | Message::Reminder(_)
         | Message::Network(_)
+        | Message::Proposal(_)
         | Message::NetworkSettled { .. }
         | Message::NetworkUnknown { .. }
         | Message::NotAllowed { .. }
         | Message::StaleApproval { .. }
         | Message::NothingToDo { .. }
+        | Message::EditTaken
         | Message::OptionHints { .. }
         | Message::NothingAsked
         | Message::Help
         | Message::Unavailable { .. }
+        | Message::Requested { .. }
+        | Message::CannotPost { .. }
+        | Message::AlreadyAsked { .. }
         | Message::TaskList { .. }
         | Message::NotHandled { .. }
         | Message::GivenUp { .. } => WordsKind::Note,

@@ -3,12 +3,11 @@
 use askama::Template;
 
 use super::{
-    amounts::{Room, count},
+    amounts::{Room, clock_of, count},
     tame::{self, filters},
 };
 use crate::{
     domain::{
-        Timestamp,
         message::NetworkCard,
         network::{NetworkDecision, NetworkEntry, NetworkTerms, TaskNetwork, Verdict},
     },
@@ -78,7 +77,7 @@ impl<'a> NetworkView<'a> {
     }
 
     fn clock(&self, decision: &NetworkDecision) -> String {
-        clock(decision.at)
+        clock_of(decision.at)
     }
 }
 
@@ -96,7 +95,7 @@ impl NetworkSettledView<'_> {
     }
 
     fn clock(&self) -> String {
-        clock(self.decision.at)
+        clock_of(self.decision.at)
     }
 }
 
@@ -177,12 +176,6 @@ struct NotOffered<'a> {
 /// What is said of MCP servers that an agent cannot speak to.
 pub fn not_offered(agent: &str, servers: &[&str]) -> Result<String, askama::Error> {
     Ok(super::tidy(&NotOffered { agent, servers }.render()?))
-}
-
-/// The time of the day, in UTC.
-fn clock(at: Timestamp) -> String {
-    let minutes = at.0.div_euclid(60_000).rem_euclid(24 * 60);
-    format!("{:02}:{:02} UTC", minutes / 60, minutes % 60)
 }
 
 fn address_of(row: &NetworkEntry) -> String {

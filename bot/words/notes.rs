@@ -57,8 +57,14 @@ pub(super) struct PullRequestEndedView<'a> {
 #[derive(Template)]
 #[template(path = "messages/not_allowed.md")]
 pub(super) struct NotAllowedView {
-    pub(super) act: Act,
-    pub(super) refusal: Refusal,
+    act: Act,
+    refusal: Refusal,
+}
+
+impl NotAllowedView {
+    pub(super) const fn new(act: Act, refusal: Refusal) -> Self {
+        Self { act, refusal }
+    }
 }
 
 /// `stale_approval.md`.
@@ -91,6 +97,11 @@ impl OptionHintsView<'_> {
     }
 }
 
+/// `edit_taken.md`.
+#[derive(Template)]
+#[template(path = "messages/edit_taken.md")]
+pub(super) struct EditTakenView;
+
 /// `nothing_asked.md`.
 #[derive(Template)]
 #[template(path = "messages/nothing_asked.md")]
@@ -106,6 +117,28 @@ pub(super) struct HelpView;
 #[template(path = "messages/unavailable.md")]
 pub(super) struct UnavailableView<'a> {
     pub(super) word: &'a str,
+}
+
+/// `requested.md`.
+#[derive(Template)]
+#[template(path = "messages/requested.md")]
+pub(super) struct RequestedView<'a> {
+    pub(super) by: &'a Person,
+    pub(super) text: &'a str,
+}
+
+/// `cannot_post.md`.
+#[derive(Template)]
+#[template(path = "messages/cannot_post.md")]
+pub(super) struct CannotPostView<'a> {
+    pub(super) text: &'a str,
+}
+
+/// `already_asked.md`.
+#[derive(Template)]
+#[template(path = "messages/already_asked.md")]
+pub(super) struct AlreadyAskedView<'a> {
+    pub(super) task: &'a TaskLine,
 }
 
 /// `task_list.md`.

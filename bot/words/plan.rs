@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::{
-    amounts::{Cut, Room, duration},
+    amounts::{Cut, Room, clock_of, duration},
     tame::filters,
 };
 use crate::{
@@ -57,6 +57,14 @@ impl<'a> PlanView<'a> {
     /// The ceiling of working time.
     fn work_time(&self) -> Option<String> {
         self.card.work_ms.map(duration)
+    }
+
+    /// When it was approved, where that is known.
+    fn approved_at(&self) -> Option<String> {
+        match self.card.decision {
+            Decision::Approved { at, .. } => at.map(clock_of),
+            Decision::Open | Decision::Superseded | Decision::Withdrawn => None,
+        }
     }
 
     fn is_revised(&self) -> bool {

@@ -78,6 +78,19 @@ struct DelegatedView<'a> {
     name: &'a str,
 }
 
+#[derive(Template)]
+#[template(path = "prompts/parts/pointed.md")]
+struct PointedView<'a> {
+    writer: &'a str,
+}
+
+/// What somebody asks for who points at a message of a person who may not give instructions: that, and no word of it.
+#[must_use]
+pub fn pointed_words(writer: &str) -> String {
+    let words = PointedView { writer }.render();
+    words.map_or_else(|_| writer.to_owned(), |words| super::tidy(&words))
+}
+
 /// What somebody asks for who gives an issue that others wrote: that, and no word of it.
 #[must_use]
 pub fn delegated_words(name: &str) -> String {

@@ -23,6 +23,7 @@ mod command_line;
 mod dead_letters;
 mod deliveries;
 mod doors;
+mod editing;
 mod exits;
 mod figures;
 mod following;

@@ -55,7 +55,7 @@ impl Task {
         effects
     }
 
-    fn specify_again(&mut self, around: &Surroundings) -> Vec<Effect> {
+    pub(super) fn specify_again(&mut self, around: &Surroundings) -> Vec<Effect> {
         self.workplace = None;
         self.specification = None;
         self.state = State::Queued {
@@ -135,7 +135,7 @@ impl Task {
                 if let Some(specification) = self.specification.as_mut().filter(|_| !none) {
                     specification.require(text.trim_matches('`'));
                 }
-                effects.extend(self.show_plan());
+                effects.extend(self.show_edited_plan(around));
             }
             QuestionKind::Agent { question } => {
                 let assignment = self.go_on_with(question, by, text);

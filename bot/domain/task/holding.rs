@@ -135,6 +135,7 @@ impl Task {
             number,
             plan,
             fingerprint: fingerprint.clone(),
+            specification: self.specification.clone(),
         });
         self.approval = Some(Approval {
             revision: number,
@@ -146,7 +147,10 @@ impl Task {
         });
         self.held_decisions.push(decision);
         let mut effects = vec![self.say_answered(reply)];
-        effects.extend(self.say_plan(Decision::Approved { by: by.clone() }));
+        effects.extend(self.say_plan(Decision::Approved {
+            by: by.clone(),
+            at: Some(reply.at),
+        }));
         effects.extend(self.prove_next(reply.run, &reply.held.commit, around));
         effects
     }

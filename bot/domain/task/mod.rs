@@ -4,6 +4,7 @@
 //! says yields at least one effect.
 
 mod answers;
+mod edits;
 mod endings;
 mod holding;
 mod network;
@@ -28,6 +29,7 @@ use super::{
     budget::{Ceilings, Usage},
     command::Options,
     conversation::{ConversationId, Line, Person, Road},
+    edit::Proposal,
     effect::{Assignment, Effect, Slot},
     event::{Event, Happened, Publication},
     held::HeldDecision,
@@ -128,6 +130,12 @@ pub struct Task {
     /// What its sandboxes may reach, were refused, and were allowed by people.
     #[serde(default)]
     pub network: TaskNetwork,
+    /// The first line of the request as it was written first, where it was edited since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named_after: Option<String>,
+    /// Changes of the request since it was approved, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub proposals: Vec<Proposal>,
     /// Whether replies without a mention are left alone.
     pub muted: bool,
     /// What became of its work when it was cancelled.
@@ -209,6 +217,8 @@ impl Task {
             questions: 0,
             notes: 0,
             network: TaskNetwork::default(),
+            named_after: None,
+            proposals: Vec::new(),
             muted: false,
             kept: Kept::default(),
             time: WorkTime::default(),
@@ -262,6 +272,9 @@ impl Task {
             } => self.reacted(by, *meaning, *revision, happened.at, around),
             Event::Approved { by, revision, road } => {
                 self.approved(by, *revision, *road, happened.at, around)
+            }
+            Event::Edited { .. } | Event::Deleted { .. } | Event::ProposalSettled { .. } => {
+                self.reworded(happened, around)
             }
             Event::CancelAsked { by, road } => self.cancel_asked(by, *road, around),
             Event::RetryAsked { by } => self.retry_asked(by, around),
@@ -387,11 +400,9 @@ impl Task {
     /// the same from the first checkout to the last follow-up.
     #[must_use]
     pub fn branch(&self) -> String {
-        format!(
-            "deckhand/{}-{}",
-            slug(self.request.text.lines().next().unwrap_or_default()),
-            self.id
-        )
+        let first = self.request.text.lines().next().unwrap_or_default();
+        let named_after = self.named_after.as_deref().unwrap_or(first);
+        format!("deckhand/{}-{}", slug(named_after), self.id)
     }
 
     /// The title, or the first words of the request.

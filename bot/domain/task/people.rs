@@ -5,6 +5,7 @@ use crate::domain::{
     RunNumber, Timestamp,
     command::{Command, Options},
     conversation::{Line, Person, Road},
+    edit::ProposalStanding,
     effect::{Assignment, Effect, Mark},
     event::ReactionMeaning,
     message::{Decision, Message, Phase},
@@ -361,7 +362,10 @@ impl Task {
             at,
             used: false,
         });
-        let mut effects = self.say_plan(Decision::Approved { by: by.clone() });
+        let mut effects = self.say_plan(Decision::Approved {
+            by: by.clone(),
+            at: Some(at),
+        });
         effects.extend(self.requeue(
             Next::Run {
                 assignment: Assignment::Work,
@@ -434,6 +438,7 @@ impl Task {
         let mut effects = self.cancel(by, road, around);
         if effects.first() == Some(&Effect::StopAll) {
             effects.extend(closed);
+            effects.extend(self.close_proposals(&ProposalStanding::Withdrawn));
         }
         effects
     }

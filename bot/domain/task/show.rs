@@ -10,7 +10,7 @@ use crate::domain::{
         Decision, FailureCard, FailureText, Message, Phase, PlanCard, Progress, QuestionCard,
         ResultCard,
     },
-    plan,
+    plan::{self, ListDifference, PlanRevision},
     proof::{Proof, judge},
 };
 
@@ -117,7 +117,7 @@ impl Task {
             workplace: self.workplace.clone()?,
             plan: last.plan.clone(),
             changes: before
-                .map(|before| plan::difference(&before.plan, &last.plan))
+                .map(|before| changes_since(before, last))
                 .unwrap_or_default(),
             agent: self.terms.agent.clone(),
             model: self.terms.model.clone().or_else(|| self.model.clone()),
@@ -325,6 +325,19 @@ impl Task {
             | State::Expired => Next::Specify,
         }
     }
+}
+
+/// What is different from an earlier revision, the specification first.
+fn changes_since(before: &PlanRevision, now: &PlanRevision) -> Vec<ListDifference> {
+    let both = before
+        .specification
+        .as_ref()
+        .zip(now.specification.as_ref());
+    let mut changes = both
+        .map(|(before, now)| plan::specification_difference(before, now))
+        .unwrap_or_default();
+    changes.extend(plan::difference(&before.plan, &now.plan));
+    changes
 }
 
 /// People, by what their words were taken as.

@@ -98,6 +98,8 @@ impl Task {
             self.ceilings.work_ms = work_ms;
         }
         match workplace {
+            // An edit has named another place since that reading began; the one that it asked for follows.
+            Ok(workplace) if !self.is_asked_for(workplace) => Vec::new(),
             Ok(workplace) => {
                 self.workplace = Some(workplace.clone());
                 let start = self.start_run(Assignment::Plan);
@@ -129,6 +131,25 @@ impl Task {
                 )
             }
         }
+    }
+
+    /// Whether a reading is of the place that is asked for now.
+    fn is_asked_for(&self, workplace: &Workplace) -> bool {
+        let Workplace {
+            repository,
+            base_branch,
+            ..
+        } = workplace;
+        let options = &self.options;
+        let same_repository = options
+            .repository
+            .as_ref()
+            .is_none_or(|wanted| wanted == repository);
+        same_repository
+            && options
+                .branch
+                .as_ref()
+                .is_none_or(|wanted| wanted == base_branch)
     }
 
     /// Takes what was said, and decides line by line what is an instruction: the words of the requester, and the issue
@@ -256,6 +277,7 @@ impl Task {
             number,
             plan: plan.clone(),
             fingerprint,
+            specification: self.specification.clone(),
         });
     }
 
@@ -272,6 +294,7 @@ impl Task {
             });
         };
         last.fingerprint = fingerprint;
+        last.specification.clone_from(&self.specification);
         self.state = State::AwaitingApproval {
             revision: last.number,
         };

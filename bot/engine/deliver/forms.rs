@@ -1,11 +1,20 @@
-//! Forms: opened for the person who pressed a button, with what they need to see.
+//! What is shown to one person beside the conversation: forms, and their page.
 
 use super::Deliver;
 use crate::{
-    domain::{effect::FormRequest, message::Decision},
+    domain::{
+        conversation::{ConversationId, Person, PersonId},
+        effect::FormRequest,
+        home::Home,
+        message::{Decision, Message},
+    },
     engine::{Fault, gather},
-    store::outbox::Claimed,
-    surface::Form,
+    slack,
+    store::{
+        inbox::{NewDelivery, Source},
+        outbox::Claimed,
+    },
+    surface::{Attempt, Form, SurfaceError},
     words,
 };
 
@@ -39,5 +48,61 @@ impl Deliver {
             .surfaces
             .open_form((&claimed.conversation, owner), trigger, &form)
             .await?)
+    }
+
+    pub(super) async fn show_home(&self, to: &PersonId, home: &Home) -> Result<(), Fault> {
+        let page = words::home_page(home);
+        Ok(self.context.surfaces.show_home(to, &page).await?)
+    }
+
+    pub(super) async fn open_request_form(
+        &self,
+        conversation: &ConversationId,
+        trigger: &str,
+    ) -> Result<(), Fault> {
+        let known = gather::known_names(&self.context).await;
+        let surfaces = &self.context.surfaces;
+        Ok(surfaces
+            .open_request_form(conversation, trigger, known)
+            .await?)
+    }
+
+    /// Says the request where its person wants it, and stores it as what that person said there. Where it cannot be said,
+    /// they hear so, with their words.
+    pub(super) async fn post_request(
+        &self,
+        claimed: &Claimed,
+        by: &Person,
+        text: &str,
+        attempt: Attempt,
+    ) -> Result<(), Fault> {
+        let conversation = &claimed.conversation;
+        let shown = Message::Requested {
+            by: by.clone(),
+            text: text.to_owned(),
+        };
+        let words = self.words(&shown, None, None)?;
+        let key = format!("request:{}", claimed.id);
+        let surfaces = &self.context.surfaces;
+        let said = surfaces
+            .say(conversation, &key, None, &words, attempt)
+            .await;
+        let line = match said {
+            Ok(line) => line,
+            Err(SurfaceError::Permanent { .. }) => {
+                let text = text.to_owned();
+                let words = self.words(&Message::CannotPost { text }, None, None)?;
+                return Ok(surfaces.whisper(conversation, &by.id, &words).await?);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let posted = slack::posted(&line, &by.id, text)?;
+        let delivery = NewDelivery {
+            source: Source::Slack,
+            key: posted.key,
+            conversation: posted.conversation.0,
+            body: posted.body,
+        };
+        Ok(self.context.accept(delivery).await?)
     }
 }

@@ -30,8 +30,12 @@ pub(super) const fn attempts_max(effect: &Effect) -> i64 {
         Effect::Mark { .. }
         | Effect::Hear { .. }
         | Effect::OpenForm { .. }
+        | Effect::OpenRequestForm { .. }
+        | Effect::ShowHome { .. }
         | Effect::ShowPictures { .. } => DECORATION_ATTEMPTS_MAX,
-        Effect::Say { .. } | Effect::Whisper { .. } => TALK_ATTEMPTS_MAX,
+        Effect::Say { .. } | Effect::Whisper { .. } | Effect::PostRequest { .. } => {
+            TALK_ATTEMPTS_MAX
+        }
         Effect::Gather
         | Effect::StartRun { .. }
         | Effect::Prove { .. }
@@ -44,12 +48,14 @@ pub(super) const fn attempts_max(effect: &Effect) -> i64 {
 /// The longest pause between two tries, where the other side does not ask for a longer one.
 pub(super) const fn pause_max(effect: &Effect) -> Duration {
     match effect {
-        Effect::Say { .. } | Effect::Whisper { .. } => TALK_PAUSE_MAX,
+        Effect::Say { .. } | Effect::Whisper { .. } | Effect::PostRequest { .. } => TALK_PAUSE_MAX,
         // Somebody waits for it.
         Effect::Steer { .. } | Effect::Widen { .. } | Effect::StopAll => WAITED_FOR_PAUSE_MAX,
         Effect::Mark { .. }
         | Effect::Hear { .. }
         | Effect::OpenForm { .. }
+        | Effect::OpenRequestForm { .. }
+        | Effect::ShowHome { .. }
         | Effect::ShowPictures { .. }
         | Effect::Gather
         | Effect::StartRun { .. }
@@ -88,9 +94,12 @@ pub(super) const fn when_missed(effect: &Effect) -> Missed {
         } => Missed::RequesterHears,
         Effect::Say { .. }
         | Effect::Whisper { .. }
+        | Effect::PostRequest { .. }
         | Effect::Mark { .. }
         | Effect::Hear { .. }
         | Effect::OpenForm { .. }
+        | Effect::OpenRequestForm { .. }
+        | Effect::ShowHome { .. }
         | Effect::ShowPictures { .. }
         | Effect::Release => Missed::OperatorSees,
     }
@@ -117,7 +126,9 @@ pub(super) fn in_words(effect: &Effect) -> &'static str {
         } => "The result",
         Effect::Say { .. } | Effect::Whisper { .. } => "saying something",
         Effect::Mark { .. } | Effect::Hear { .. } => "adding an emoji",
-        Effect::OpenForm { .. } => "opening a form",
+        Effect::OpenForm { .. } | Effect::OpenRequestForm { .. } => "opening a form",
+        Effect::PostRequest { .. } => "posting a request",
+        Effect::ShowHome { .. } => "showing the App Home",
         Effect::Steer { .. } => "steering the agent",
         Effect::Widen { .. } => "changing what the sandbox may reach",
         Effect::ShowPictures { .. } => "posting pictures",

@@ -75,15 +75,24 @@ pub(super) fn answer(
     to: &Person,
     message: Message,
 ) -> Transition {
-    let effects = vec![Effect::Whisper {
+    let effect = Effect::Whisper {
         to: to.clone(),
         message: Box::new(message),
-    }];
+    };
+    without_task(delivery, conversation, effect)
+}
+
+/// Something is done that belongs to no task.
+pub(super) fn without_task(
+    delivery: &Delivery,
+    conversation: ConversationId,
+    effect: Effect,
+) -> Transition {
     Transition {
         delivery: delivery.id.clone(),
         conversation,
         task: None,
-        effects,
+        effects: vec![effect],
         audit: Vec::new(),
     }
 }
@@ -109,7 +118,7 @@ pub(super) fn form(
 const NETWORK_ACT: &str = "network";
 
 pub(super) fn audit_of(task: &Task, event: &Event) -> Option<AuditEntry> {
-    if let Some(entry) = network_audit_of(task, event) {
+    if let Some(entry) = network_audit_of(task, event).or_else(|| edit_audit_of(event)) {
         return Some(entry);
     }
     let entry = |person: &Person, act: &str, detail: String| {
@@ -156,6 +165,9 @@ pub(super) fn audit_of(task: &Task, event: &Event) -> Option<AuditEntry> {
             entry(by, "choose repository", repository.0.clone())
         }
         Event::SlotGranted
+        | Event::Edited { .. }
+        | Event::Deleted { .. }
+        | Event::ProposalSettled { .. }
         | Event::NetworkRefused { .. }
         | Event::NetworkDecided { .. }
         | Event::Gathered { .. }
@@ -175,6 +187,28 @@ pub(super) fn audit_of(task: &Task, event: &Event) -> Option<AuditEntry> {
         | Event::Unanswered { .. }
         | Event::WaitedTooLong { .. } => None,
     }
+}
+
+/// Who edited what, and who decided about it.
+fn edit_audit_of(event: &Event) -> Option<AuditEntry> {
+    let (by, act, detail) = match event {
+        Event::Edited { line, .. } => (&line.author, "edit", line.reference.0.clone()),
+        Event::ProposalSettled {
+            by,
+            proposal,
+            settlement,
+            road,
+        } => {
+            let detail = format!("proposal {proposal}: {} by {road:?}", settlement.name());
+            (by, "settle", detail)
+        }
+        _ => return None,
+    };
+    Some(AuditEntry {
+        person: by.id.0.clone(),
+        act: act.to_owned(),
+        detail,
+    })
 }
 
 /// Who decided what about which host, and by which road.

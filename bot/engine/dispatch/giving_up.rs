@@ -160,17 +160,36 @@ impl Dispatch {
                 }
                 (conversation, by)
             }
-            Incoming::StopSignal { conversation, by }
+            Incoming::Edited {
+                conversation,
+                by,
+                mentioned: true,
+                ..
+            }
+            | Incoming::StopSignal { conversation, by }
             | Incoming::Delegated {
                 conversation, by, ..
             }
+            | Incoming::Pointed {
+                conversation, by, ..
+            }
+            | Incoming::Requested {
+                conversation, by, ..
+            }
+            | Incoming::FormAsked {
+                conversation, by, ..
+            }
+            | Incoming::HomeOpened { conversation, by }
             | Incoming::Asked {
                 conversation, by, ..
             }
             | Incoming::Pressed {
                 conversation, by, ..
             } => (conversation, by),
-            Incoming::Reacted { .. } | Incoming::Nothing => return None,
+            Incoming::Edited { .. }
+            | Incoming::Deleted { .. }
+            | Incoming::Reacted { .. }
+            | Incoming::Nothing => return None,
         };
         let effect = Effect::Whisper {
             to: somebody(by),

@@ -6,10 +6,10 @@ use super::{
 };
 use crate::{
     domain::{
-        Timestamp,
+        TaskId, Timestamp,
         budget::MicroDollars,
         command::{Command, Options},
-        conversation::{ConversationId, Line, LineRef, Person},
+        conversation::{ConversationId, Line, LineRef, Person, PersonId},
         message::{Message, TaskLine},
         plan::Terms,
         policy::Act,
@@ -225,25 +225,37 @@ impl Dispatch {
     }
 
     pub(super) async fn list(&self, person: &Person) -> Result<Message, StoreError> {
-        let tasks = self.store.recent_tasks(Some(&person.id), LIST_MAX).await?;
-        let queue = self.store.queue().await?;
-        let tasks = tasks
-            .iter()
-            .map(|task| {
-                let place = queue.iter().position(|waiting| waiting == &task.id);
-                TaskLine {
-                    id: task.id.0.clone(),
-                    title: task.title(),
-                    stands: place.map_or_else(
-                        || task.state.in_words().to_owned(),
-                        |place| format!("is number {} in line", place + 1),
-                    ),
-                    url: links::task_url(&self.config, &task.id),
-                    needs: needs(task),
-                }
-            })
-            .collect();
+        let tasks = self.task_lines(&person.id, LIST_MAX).await?;
         Ok(Message::TaskList { tasks })
+    }
+
+    /// The newest tasks of a person, each in a line.
+    pub(super) async fn task_lines(
+        &self,
+        person: &PersonId,
+        most: u32,
+    ) -> Result<Vec<TaskLine>, StoreError> {
+        let tasks = self.store.recent_tasks(Some(person), most).await?;
+        let queue = self.store.queue().await?;
+        Ok(tasks
+            .iter()
+            .map(|task| self.task_line(task, &queue))
+            .collect())
+    }
+
+    /// A task in a line, with its place where it is in line.
+    pub(super) fn task_line(&self, task: &Task, queue: &[TaskId]) -> TaskLine {
+        let place = queue.iter().position(|waiting| waiting == &task.id);
+        TaskLine {
+            id: task.id.0.clone(),
+            title: task.title(),
+            stands: place.map_or_else(
+                || task.state.in_words().to_owned(),
+                |place| format!("is number {} in line", place + 1),
+            ),
+            url: links::task_url(&self.config, &task.id),
+            needs: needs(task),
+        }
     }
 
     /// What the world is like around a task that decides now.

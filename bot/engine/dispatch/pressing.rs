@@ -1,25 +1,63 @@
-//! Buttons and forms: what a press makes happen.
+//! Buttons, forms and reactions: what they make happen.
 
 use super::{
     Dispatch, Later,
-    deliveries::{answer, form},
+    deliveries::{answer, form, nothing},
 };
 use crate::{
     domain::{
         Timestamp, command,
-        conversation::{Person, Road},
+        conversation::{Person, Road, Standing},
         effect::FormRequest,
-        event::Event,
-        incoming::Press,
+        event::{Event, ReactionMeaning},
+        incoming::{Author, Incoming, Press},
         message::Message,
     },
     store::{
         inbox::Delivery,
+        posts::Post,
         tasks::{Stored, Transition},
     },
 };
 
 impl Dispatch {
+    /// What people do without words.
+    pub(super) async fn acted(
+        &self,
+        delivery: &Delivery,
+        incoming: Incoming,
+        now: Timestamp,
+    ) -> Result<Transition, Later> {
+        match incoming {
+            Incoming::Reacted { by, on, meaning } => {
+                let Some(post) = self.store.post_at(&on).await? else {
+                    return Ok(nothing(delivery));
+                };
+                self.reacted(delivery, &post, &by, meaning, now).await
+            }
+            Incoming::StopSignal { conversation, by } => {
+                let Some(stored) = self.store.task_of(&conversation).await? else {
+                    return Ok(nothing(delivery));
+                };
+                let (by, road) = (self.surfaces.person(&by).await?, Road::Signal);
+                let event = Event::CancelAsked { by, road };
+                self.handled(delivery, stored, event, now).await
+            }
+            Incoming::Pressed {
+                conversation,
+                by,
+                press,
+            } => {
+                let Some(stored) = self.pressed_task(delivery, &conversation).await? else {
+                    return Ok(nothing(delivery));
+                };
+                let by = self.surfaces.person(&by).await?;
+                self.pressed(delivery, stored, by, press, now).await
+            }
+            _ => Ok(nothing(delivery)),
+        }
+    }
+
     pub(super) async fn pressed(
         &self,
         delivery: &Delivery,
@@ -44,6 +82,15 @@ impl Dispatch {
                 by,
                 entry,
                 verdict,
+                road: Road::Button,
+            },
+            Press::Settle {
+                proposal,
+                settlement,
+            } => Event::ProposalSettled {
+                by,
+                proposal,
+                settlement,
                 road: Road::Button,
             },
             Press::Answer { question, text } => Event::Answered { by, question, text },
@@ -75,5 +122,38 @@ impl Dispatch {
             }
         };
         self.handled(delivery, stored, event, now).await
+    }
+
+    pub(super) async fn reacted(
+        &self,
+        delivery: &Delivery,
+        post: &Post,
+        by: &Author,
+        meaning: ReactionMeaning,
+        now: Timestamp,
+    ) -> Result<Transition, Later> {
+        let Some(stored) = self.store.task(&post.task).await? else {
+            return Ok(nothing(delivery));
+        };
+        let revision = post
+            .slot
+            .strip_prefix("plan-")
+            .and_then(|number| number.parse().ok());
+        let by = self.surfaces.person(by).await?;
+        // The bot marks with the same emojis; its own are never meant.
+        if by.standing == Standing::Bot {
+            return Ok(nothing(delivery));
+        }
+        self.handled(
+            delivery,
+            stored,
+            Event::Reacted {
+                by,
+                meaning,
+                revision,
+            },
+            now,
+        )
+        .await
     }
 }

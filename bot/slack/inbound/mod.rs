@@ -4,7 +4,10 @@
 //! no team, other apps put numbers into metadata). Here every field is optional, and what is missing makes the payload
 //! mean less, never an error.
 
+mod changed;
 mod form;
+mod pointed;
+mod requested;
 mod said;
 pub(crate) mod text;
 
@@ -13,6 +16,7 @@ pub(crate) use said::files;
 use serde_json::Value;
 
 pub use form::form_to_value;
+pub use requested::{PostedRequest, posted};
 
 use super::{blocks::Action, forms, ids, marks};
 use crate::domain::{
@@ -20,6 +24,8 @@ use crate::domain::{
     conversation::{ConversationId, LineRef, Standing},
     incoming::{Author, Incoming, Press},
 };
+use changed::Changed;
+use pointed::Pointed;
 use said::Said;
 
 /// Who the bot is in a workspace.
@@ -78,6 +84,8 @@ pub fn accept(payload: &Value) -> Option<Accepted> {
         "event_callback" => accept_event(payload),
         "block_actions" => accept_press(payload),
         "view_submission" => accept_form(payload),
+        "shortcut" => requested::accept_shortcut(payload),
+        "message_action" => Pointed::of(payload)?.accepted(payload),
         "" if payload["command"].is_string() => {
             let trigger = payload["trigger_id"].as_str()?;
             Some(certain(
@@ -96,6 +104,9 @@ pub fn read(payload: &Value, me: &Identity) -> Incoming {
         "event_callback" => read_event(payload, me),
         "block_actions" => read_press(payload),
         "view_submission" => read_form(payload),
+        "shortcut" => requested::read_shortcut(payload),
+        requested::POSTED => requested::read_posted(payload),
+        "message_action" => Pointed::of(payload).and_then(|pointed| pointed.read(payload, me)),
         "" if payload["command"].is_string() => read_command(payload, me),
         _ => None,
     };
@@ -136,6 +147,7 @@ fn accept_event(payload: &Value) -> Option<Accepted> {
     let event = &payload["event"];
     let team = team(payload);
     match text_of(event, "type") {
+        "message" if Changed::is_one(event) => Some(Changed::of(payload)?.accepted(payload)),
         "app_mention" | "message" => Said::of(payload)?.accepted(payload),
         "reaction_added" => {
             let (user, channel, ts) = reaction(event)?;
@@ -154,6 +166,11 @@ fn accept_event(payload: &Value) -> Option<Accepted> {
                 relevance: Relevance::IfLineKnown,
             })
         }
+        "app_home_opened" => {
+            let (place, user) = home_of(team, event)?;
+            let moment = text_of(event, "event_ts");
+            Some(certain(format!("home:{team}:{user}:{moment}"), place))
+        }
         "agent_session_stopped" => {
             let (channel, thread) = (event["channel"].as_str()?, event["thread_ts"].as_str()?);
             Some(Accepted {
@@ -171,6 +188,7 @@ fn read_event(payload: &Value, me: &Identity) -> Option<Incoming> {
     let event = &payload["event"];
     let team = team(payload);
     match text_of(event, "type") {
+        "message" if Changed::is_one(event) => Changed::of(payload)?.read(payload, me),
         "app_mention" | "message" => Said::of(payload)?.read(payload, me),
         "reaction_added" => {
             let (user, channel, ts) = reaction(event)?;
@@ -180,6 +198,11 @@ fn read_event(payload: &Value, me: &Identity) -> Option<Incoming> {
                 on: ids::line(team, channel, ts),
                 meaning,
             })
+        }
+        "app_home_opened" => {
+            let (conversation, user) = home_of(team, event)?;
+            let by = author(team, user, None);
+            Some(Incoming::HomeOpened { conversation, by })
         }
         "agent_session_stopped" => Some(Incoming::StopSignal {
             conversation: ids::conversation(
@@ -191,6 +214,13 @@ fn read_event(payload: &Value, me: &Identity) -> Option<Incoming> {
         }),
         _ => None,
     }
+}
+
+/// Whose page was opened. The tab with messages is opened by the same event, and shows nothing of ours.
+fn home_of<'a>(team: &str, event: &'a Value) -> Option<(ConversationId, &'a str)> {
+    (text_of(event, "tab") == "home").then_some(())?;
+    let place = ids::conversation(team, event["channel"].as_str()?, None);
+    Some((place, event["user"].as_str()?))
 }
 
 fn reaction(event: &Value) -> Option<(&str, &str, &str)> {
@@ -229,6 +259,13 @@ fn read_press(payload: &Value) -> Option<Incoming> {
         Action::Cancel => Press::Cancel,
         Action::Retry => Press::Retry,
         Action::Network { entry, verdict } => Press::Widen { entry, verdict },
+        Action::Settle {
+            proposal,
+            settlement,
+        } => Press::Settle {
+            proposal,
+            settlement,
+        },
         Action::Answer { question, choice } => Press::Answer {
             question,
             text: choice,
@@ -272,7 +309,10 @@ fn pressed_conversation(payload: &Value) -> Option<ConversationId> {
 }
 
 fn accept_form(payload: &Value) -> Option<Accepted> {
-    let conversation = forms::sent(&payload["view"])?.conversation;
+    let conversation = match requested::place(payload) {
+        Some((place, _)) => place,
+        None => forms::sent(&payload["view"])?.conversation,
+    };
     let view = payload["view"]["id"].as_str()?;
     Some(certain(
         format!("form:{view}:{}", text_of(&payload["user"], "id")),
@@ -281,6 +321,14 @@ fn accept_form(payload: &Value) -> Option<Accepted> {
 }
 
 fn read_form(payload: &Value) -> Option<Incoming> {
+    if let Some((conversation, text)) = requested::place(payload) {
+        let by = interactor(payload)?;
+        return Some(Incoming::Requested {
+            conversation,
+            by,
+            text,
+        });
+    }
     let sent = forms::sent(&payload["view"])?;
     Some(Incoming::Pressed {
         conversation: sent.conversation,

@@ -72,7 +72,11 @@ impl<'a> Said<'a> {
         Some(Incoming::Said {
             conversation: self.conversation(),
             reference: self.reference(),
-            by: author(self.team, self.user, self.standing(payload)),
+            by: author(
+                self.team,
+                self.user,
+                outsider(payload, self.event, self.team),
+            ),
             text: text::plain(text_of(self.event, "text"), &me.user_id),
             files: files(self.event),
             mentioned: self.means(&me.user_id),
@@ -112,15 +116,14 @@ impl<'a> Said<'a> {
     fn reference(&self) -> LineRef {
         ids::line(self.team, self.channel, self.ts)
     }
+}
 
-    /// In a channel that is shared with others, whoever belongs to another team is an outsider, whatever else is known.
-    fn standing(&self, payload: &Value) -> Option<Standing> {
-        let home = self.event["user_team"]
-            .as_str()
-            .or_else(|| self.event["source_team"].as_str())?;
-        (payload["is_ext_shared_channel"] == true && home != self.team)
-            .then_some(Standing::Outsider)
-    }
+/// In a channel that is shared with others, whoever belongs to another team is an outsider, whatever else is known.
+pub(super) fn outsider(payload: &Value, message: &Value, team: &str) -> Option<Standing> {
+    let home = message["user_team"]
+        .as_str()
+        .or_else(|| message["source_team"].as_str())?;
+    (payload["is_ext_shared_channel"] == true && home != team).then_some(Standing::Outsider)
 }
 
 /// What hangs on a message. A file that was deleted since is none.

@@ -134,9 +134,16 @@ impl Connection {
         D: Fn(Envelope) -> F + Send + Sync,
         F: Future<Output = Taken> + Send,
     {
-        let answer = envelope::acknowledgement(&envelope.id);
+        let id = envelope.id.clone();
         match door(envelope).await {
-            Taken::Stored => self.write(Message::text(answer)).await,
+            Taken::Stored => {
+                self.write(Message::text(envelope::acknowledgement(&id)))
+                    .await
+            }
+            Taken::Answered(payload) => {
+                let answer = envelope::answer(&id, &payload);
+                self.write(Message::text(answer)).await
+            }
             Taken::Refused => Ok(()),
         }
     }

@@ -74,9 +74,14 @@ pub(super) fn read(text: &[u8]) -> Option<Said> {
     Some(Said::Envelope(Envelope { id, content }))
 }
 
-/// The answer to an envelope. It never carries a payload: what is said to people is an effect, as behind the HTTP doors.
+/// The answer to an envelope that is stored. What is said to people is an effect, as behind the HTTP doors.
 pub(super) fn acknowledgement(id: &str) -> String {
     json!({ "envelope_id": id }).to_string()
+}
+
+/// The answer to an envelope that asked for something: the entries of a menu.
+pub(super) fn answer(id: &str, payload: &Value) -> String {
+    json!({ "envelope_id": id, "payload": payload }).to_string()
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ mod state;
 use std::{future::Future, time::Duration};
 
 use secrecy::SecretString;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{sync::oneshot, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -28,10 +28,12 @@ pub use envelope::{Content, Envelope};
 pub use state::SocketState;
 
 /// What a door did with an envelope.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Taken {
     /// It is on the disk, or certainly nothing for us.
     Stored,
+    /// It asked for something that is answered at once: the entries of a menu.
+    Answered(Value),
     /// It is not. Slack has to send it again.
     Refused,
 }

@@ -192,6 +192,15 @@ fn a_repository_is_chosen_from_the_known_or_written() {
             }
         })
     );
+    // More than a menu holds: Slack asks for what fits while somebody writes.
+    let many = forms::view(
+        &Form::Repository {
+            known: (0..101).map(|n| format!("acme/r{n}")).collect(),
+        },
+        &conversation,
+        &TaskId("k3f9qx".into()),
+    );
+    assert_eq!(many["blocks"][0]["element"]["type"], "external_select");
     let written = forms::view(
         &Form::Repository { known: vec![] },
         &conversation,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use deckhand_world::slack::{
     Attachment, ChannelKind, Fault, Membership, On, Slack as World, SlackOptions, Thread,
+    TokenStanding,
 };
 use secrecy::SecretString;
 
@@ -15,7 +16,10 @@ use crate::{
         effect::Mark,
     },
     slack::{Slack, ids, manifest},
-    surface::{Attempt, Control, PictureFile, SurfaceError, Words, WordsKind},
+    surface::{
+        Attempt, Control, HomeEntry, HomePage, HomeSection, PictureFile, SurfaceError, Words,
+        WordsKind,
+    },
 };
 
 const TEAM: &str = deckhand_world::slack::TEAM_ID;
@@ -363,5 +367,58 @@ async fn the_bot_knows_itself_people_and_addresses() {
             .unwrap()
             .contains(stage.thread.channel().as_str())
     );
+    stage.ends_well();
+}
+
+#[tokio::test]
+async fn a_slow_answer_is_an_answer_and_a_token_that_was_taken_back_is_no_outage() {
+    let stage = stage().await;
+    let slow = Fault::Slow {
+        by: Duration::from_millis(100),
+    };
+    stage.world.fail_next("chat.postMessage", slow);
+    stage
+        .say("t1/slow", None, "slow", Attempt::First)
+        .await
+        .unwrap();
+    assert_eq!(stage.bot_messages(), 1);
+    stage.world.set_token(TokenStanding::Revoked);
+    let refused = stage
+        .say("t1/refused", None, "refused", Attempt::First)
+        .await;
+    assert!(
+        matches!(&refused, Err(SurfaceError::Permanent { code, .. }) if code == "token_revoked"),
+        "{refused:?}"
+    );
+    stage.world.set_token(TokenStanding::Valid);
+    stage
+        .say("t1/again", None, "again", Attempt::First)
+        .await
+        .unwrap();
+    assert_eq!(stage.bot_messages(), 2);
+    stage.ends_well();
+}
+
+#[tokio::test]
+async fn a_persons_page_is_published_within_the_limits_and_without_markup() {
+    let stage = stage().await;
+    let entry = |number: usize| HomeEntry {
+        text: format!("<!channel> *task* {number} {}", "words ".repeat(1_000)),
+        page: Some((
+            "Task page".into(),
+            "https://deckhand.example/tasks/a".into(),
+        )),
+    };
+    let section = |title: &str, entries: usize| HomeSection {
+        title: title.repeat(100),
+        entries: (0..entries).map(entry).collect(),
+    };
+    let page = HomePage {
+        sections: vec![section("Waiting ", 90), section("Others ", 90)],
+    };
+    stage.slack.show_home(&dora(), &page).await.unwrap();
+    let shown = stage.world.home("dora").unwrap();
+    assert!(shown.starts_with("Waiting Waiting"), "{shown}");
+    assert!(shown.contains("<!channel> *task* 0"), "{shown}");
     stage.ends_well();
 }

@@ -283,3 +283,81 @@ fn the_address_proves_itself() {
         None
     );
 }
+
+/// An event of a changed message, as Slack sends it: the words before and now, and who edited when.
+fn changed(before: &str, now: &str) -> Value {
+    envelope(json!({
+        "type": "message", "subtype": "message_changed", "hidden": true, "channel": "C1", "channel_type": "channel", "ts": "3.0",
+        "message": { "type": "message", "user": "U1", "text": now, "ts": "2.2", "edited": { "user": "U1", "ts": "3.0" } },
+        "previous_message": { "type": "message", "user": "U1", "text": before, "ts": "2.2" },
+    }))
+}
+
+#[test]
+fn an_edit_is_one_where_a_person_wrote_it_differently() {
+    let payload = changed("<@U0BOT> fix it", "<@U0BOT> fix &amp; test it");
+    let accepted = accept(&payload).expect("an edit");
+    assert_eq!(accepted.relevance, Relevance::IfConversationKnown);
+    assert_eq!(accepted.key, "edited:T1:C1:2.2:3.0");
+    let Incoming::Edited {
+        conversation,
+        reference,
+        text,
+        mentioned,
+        ..
+    } = read(&payload, &me("U0BOT"))
+    else {
+        panic!("the edit was not read")
+    };
+    assert_eq!(conversation.0, "slack:T1:C1:2.2");
+    assert_eq!(reference.0, "slack:T1:C1:2.2");
+    assert_eq!((text.as_str(), mentioned), ("fix & test it", false));
+    // Links get previews, threads get replies, and the bot edits its own: nobody wrote anything.
+    let same = changed("see https://a.example", "see https://a.example");
+    let mut own = changed("working", "done");
+    own["event"]["previous_message"]["user"] = json!("U0BOT");
+    let mut program = changed("a", "b");
+    program["event"]["previous_message"]["bot_id"] = json!("B2");
+    let mut unmarked = changed("a", "b");
+    unmarked["event"]["message"]["edited"].take();
+    for nothing in [same, own, program, unmarked] {
+        assert_eq!(accept(&nothing), None, "{nothing}");
+        assert_eq!(read(&nothing, &me("U0BOT")), Incoming::Nothing, "{nothing}");
+    }
+}
+
+#[test]
+fn a_mention_that_an_edit_adds_is_heard_wherever_it_is() {
+    let payload = changed("fix it", "<@U0BOT> fix it");
+    assert_eq!(relevance(&payload), Some(Relevance::Certain));
+    assert!(matches!(
+        read(&payload, &me("U0BOT")),
+        Incoming::Edited {
+            mentioned: true,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn a_deleted_message_is_told_of_in_both_of_its_shapes() {
+    let gone = envelope(json!({
+        "type": "message", "subtype": "message_deleted", "hidden": true, "channel": "C1", "ts": "3.0", "deleted_ts": "2.2",
+        "previous_message": { "type": "message", "user": "U1", "text": "fix it", "ts": "2.2", "thread_ts": "2.1" },
+    }));
+    let mut emptied = changed("fix it", "This message was deleted.");
+    emptied["event"]["message"]["subtype"] = json!("tombstone");
+    emptied["event"]["message"]["user"] = json!("USLACKBOT");
+    emptied["event"]["message"]["edited"].take();
+    emptied["event"]["previous_message"]["thread_ts"] = json!("2.1");
+    for payload in [gone, emptied] {
+        assert_eq!(relevance(&payload), Some(Relevance::IfConversationKnown));
+        assert_eq!(
+            read(&payload, &me("U0BOT")),
+            Incoming::Deleted {
+                conversation: ConversationId("slack:T1:C1:2.1".into()),
+                reference: LineRef("slack:T1:C1:2.2".into()),
+            }
+        );
+    }
+}

@@ -167,7 +167,10 @@ fn a_second_revision_begins_with_what_is_different_and_why() {
     **What is different:** ana wants it documented
     - steps, added: Mention it in the README
     "#);
-    card.decision = Decision::Approved { by: person("cleo") };
+    card.decision = Decision::Approved {
+        by: person("cleo"),
+        at: None,
+    };
     let approved = Message::PlanCard(Box::new(card));
     assert!(words(&approved).markdown.ends_with("**Approved by cleo.**"));
     assert_eq!(

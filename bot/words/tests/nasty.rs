@@ -2,9 +2,10 @@
 
 use super::{TASK_URL, samples::*};
 use crate::domain::{
-    CommitId,
+    CommitId, Timestamp,
     command::UnknownOption,
     conversation::Road,
+    edit::{Proposal, ProposalCard, ProposalStanding, RequestChange, Settlement},
     event::{BaseStanding, DiskWall, PublishProblem, RunFailure, WorkplaceProblem},
     held::{HeldChange, Hold, HoldReason},
     kept::Kept,
@@ -352,9 +353,18 @@ fn notes() -> Vec<Message> {
                 50
             ],
         },
+        Message::EditTaken,
         Message::NothingAsked,
         Message::Help,
         Message::Unavailable { word: NASTY.into() },
+        Message::Requested {
+            by: person(NASTY),
+            text: NASTY.repeat(100),
+        },
+        Message::CannotPost {
+            text: NASTY.repeat(100),
+        },
+        Message::AlreadyAsked { task: task.clone() },
         Message::TaskList { tasks: vec![] },
         Message::TaskList {
             tasks: vec![task; 500],
@@ -414,10 +424,50 @@ fn notes() -> Vec<Message> {
     notes
 }
 
+fn proposals() -> Vec<Message> {
+    let edited = RequestChange::Edited {
+        by: person(NASTY),
+        before: NASTY.repeat(200),
+        now: NASTY.repeat(200),
+    };
+    let settled = |settlement| ProposalStanding::Settled {
+        by: person(NASTY),
+        settlement,
+        at: Timestamp(1),
+    };
+    let mut all = Vec::new();
+    for change in [edited, RequestChange::Deleted] {
+        for standing in [
+            ProposalStanding::Open,
+            settled(Settlement::Take),
+            settled(Settlement::Leave),
+            settled(Settlement::Cancel),
+            settled(Settlement::Keep),
+            ProposalStanding::Replaced,
+            ProposalStanding::Withdrawn,
+        ] {
+            let proposal = Proposal {
+                number: 1,
+                change: change.clone(),
+                standing,
+            };
+            all.push(Message::Proposal(Box::new(ProposalCard {
+                proposal,
+                title: NASTY.into(),
+                asks: person(NASTY),
+            })));
+        }
+    }
+    all
+}
+
 pub(super) fn everything() -> Vec<Message> {
     let mut decided = Vec::new();
     for decision in [
-        Decision::Approved { by: person(NASTY) },
+        Decision::Approved {
+            by: person(NASTY),
+            at: Some(Timestamp(1)),
+        },
         Decision::Superseded,
         Decision::Withdrawn,
     ] {
@@ -433,6 +483,7 @@ pub(super) fn everything() -> Vec<Message> {
         questions(),
         failures(),
         notes(),
+        proposals(),
     ]
     .concat()
 }

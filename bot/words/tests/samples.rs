@@ -162,6 +162,7 @@ pub(crate) fn approved_task() -> Task {
         number: 1,
         plan: plan(),
         fingerprint: Fingerprint("f".into()),
+        specification: None,
     }];
     task.approval = Some(Approval {
         revision: 1,

@@ -1,5 +1,6 @@
 //! Tests of the machine.
 
+mod edits;
 mod ground;
 mod stories;
 mod times;

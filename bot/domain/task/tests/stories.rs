@@ -36,6 +36,7 @@ fn including_is_an_approval_of_the_next_revision_by_somebody_who_may() {
         number: 1,
         plan: plan(),
         fingerprint: Fingerprint(String::new()),
+        specification: None,
     }];
     task.ask_about(RunNumber(2), &held_change());
     let mut answer = |by: &Person, text: &str| {

@@ -71,6 +71,9 @@ impl World {
                 | Effect::ShowPictures { .. }
                 | Effect::Widen { .. }
                 | Effect::OpenForm { .. }
+                | Effect::OpenRequestForm { .. }
+                | Effect::PostRequest { .. }
+                | Effect::ShowHome { .. }
                 | Effect::Release => {}
             }
         }

@@ -17,7 +17,7 @@ use super::arguments::{Arguments, Unreadable};
 use super::catalogue::MethodSpec;
 use super::core::Core;
 use super::directory::BOT_USER;
-use super::fault::Fault;
+use super::fault::{Fault, TokenStanding};
 use super::ids::{ChannelId, Ts};
 use super::journal::{Call, CallEnding, keep};
 use super::limits::{CALL_BYTES, TEXT_IN_POST};
@@ -75,6 +75,9 @@ async fn call(
             .weather
             .meet_limit(&ChannelId::from(channel))
     });
+    if let Some(Fault::Slow { by }) = &fault {
+        tokio::time::sleep(*by).await;
+    }
     let turn = core.turn();
     let response = match fault {
         Some(Fault::RateLimited { retry_after }) => {
@@ -96,7 +99,7 @@ async fn call(
             drop(answer(&core, &method, arguments, &mut record.ending));
             broken_off()
         }
-        None => answer(&core, &method, arguments, &mut record.ending),
+        Some(Fault::Slow { .. }) | None => answer(&core, &method, arguments, &mut record.ending),
     };
     keep(&mut core.journal().calls, record);
     drop(turn);
@@ -198,6 +201,9 @@ fn play(
         None => return Err(Refusal::caller("not_authed", "no token")),
         Some(token) if token != core.token.expose_secret() => {
             return Err(Refusal::state("invalid_auth"));
+        }
+        Some(_) if core.settings().weather.token == TokenStanding::Revoked => {
+            return Err(Refusal::state("token_revoked"));
         }
         Some(_) => {}
     }

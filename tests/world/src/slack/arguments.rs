@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::catalogue::{ArgumentType, Breadth, MethodSpec};
+use super::catalogue::{ArgumentType, MethodSpec};
 
 /// Methods that read nothing from a JSON body: their arguments come by query or form.
 const NO_JSON: &[&str] = &[
@@ -119,7 +119,6 @@ impl Arguments {
                     "[ERROR] must be a {:?} [json-pointer:/{name}]",
                     argument.kind
                 )),
-                None if spec.breadth == Breadth::RequiredOnly => None,
                 None => Some(format!("[ERROR] no such argument: {name}")),
             });
         missing.chain(wrong).collect()

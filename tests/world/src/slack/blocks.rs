@@ -354,6 +354,22 @@ impl Check {
     }
 }
 
+/// What is wrong with a person's page.
+pub(crate) fn home_faults(view: &Value) -> Vec<String> {
+    let blocks = view["blocks"]
+        .as_array()
+        .map_or(&[] as &[Value], Vec::as_slice);
+    let kind = (view["type"] != "home").then(|| "type must be home".to_owned());
+    let fields = ["title", "submit", "close"]
+        .into_iter()
+        .filter(|field| !view[*field].is_null())
+        .map(|field| format!("a page has no {field}"));
+    let in_blocks = faults(blocks, Place::View)
+        .into_iter()
+        .map(|fault| fault.message);
+    kind.into_iter().chain(fields).chain(in_blocks).collect()
+}
+
 /// Everything wrong with a view; empty where Slack would show it.
 pub(crate) fn view_faults(view: &Value) -> Vec<String> {
     let mut check = Check {

@@ -1,7 +1,7 @@
 //! What Slack says of its methods: arguments, scopes and errors, read from published descriptions.
 //!
 //! The descriptions are data of another project and are not part of this one; a folder with them is named by
-//! `CONFORMANCE_DIR`. Where it is absent, a short list of required arguments stands in.
+//! `CONFORMANCE_DIR`. Where it is absent, the methods that this project knows itself stand in; those have no errors.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -9,12 +9,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use serde::Deserialize;
 
+use super::known_methods::{KNOWN, Known};
+
 /// Where the descriptions of methods come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CatalogueSource {
     /// A folder of published descriptions.
     Folder(PathBuf),
-    /// The short list of this file: required arguments and scopes only.
+    /// The methods that this project knows itself: arguments and scopes, without errors.
     BuiltIn,
 }
 
@@ -42,17 +44,6 @@ pub(crate) struct MethodSpec {
     pub(crate) scopes: Vec<String>,
     /// The errors that the method documents; empty where they are not known.
     pub(crate) errors: BTreeSet<String>,
-    pub(crate) breadth: Breadth,
-}
-
-/// Whether a description names every argument.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Breadth {
-    /// All of them: another name is a mistake.
-    #[default]
-    Full,
-    /// Only the required ones.
-    RequiredOnly,
 }
 
 /// Everything known of Slack's methods.
@@ -62,49 +53,6 @@ pub(crate) struct Catalogue {
     pub(crate) methods: BTreeMap<String, MethodSpec>,
     pub(crate) common_errors: BTreeSet<String>,
 }
-
-/// Method, required arguments, scopes: used where no descriptions are at hand.
-const BUILT_IN: &[(&str, &[&str], &[&str])] = &[
-    ("api.test", &[], &[]),
-    ("auth.test", &[], &[]),
-    ("chat.postMessage", &["channel"], &["chat:write"]),
-    ("chat.update", &["channel", "ts"], &["chat:write"]),
-    ("chat.postEphemeral", &["channel", "user"], &["chat:write"]),
-    ("chat.delete", &["channel", "ts"], &["chat:write"]),
-    ("chat.getPermalink", &["channel", "message_ts"], &[]),
-    (
-        "conversations.replies",
-        &["channel", "ts"],
-        &["channels:history"],
-    ),
-    ("conversations.history", &["channel"], &["channels:history"]),
-    ("conversations.info", &["channel"], &["channels:read"]),
-    ("conversations.open", &[], &["im:write"]),
-    (
-        "reactions.add",
-        &["channel", "name", "timestamp"],
-        &["reactions:write"],
-    ),
-    ("reactions.remove", &["name"], &["reactions:write"]),
-    ("reactions.get", &[], &["reactions:read"]),
-    ("users.info", &["user"], &["users:read"]),
-    ("users.lookupByEmail", &["email"], &["users:read.email"]),
-    ("team.info", &[], &["team:read"]),
-    (
-        "files.getUploadURLExternal",
-        &["filename", "length"],
-        &["files:write"],
-    ),
-    ("files.completeUploadExternal", &["files"], &["files:write"]),
-    ("files.info", &["file"], &["files:read"]),
-    ("views.open", &["view"], &[]),
-    ("views.update", &["view"], &[]),
-    (
-        "assistant.threads.setStatus",
-        &["channel_id", "status", "thread_ts"],
-        &["chat:write"],
-    ),
-];
 
 /// Methods that are newer than the published descriptions: required arguments, then the others.
 const NEWER: &[(&str, &[&str], &[&str])] = &[
@@ -181,7 +129,7 @@ impl Catalogue {
                 }
                 tracing::warn!(
                     folder = %usual.display(),
-                    "Slack's method descriptions are absent: calls are checked against a short built-in list"
+                    "Slack's method descriptions are absent: calls are checked against the methods that are known here"
                 );
                 Ok(Self::built_in())
             }
@@ -219,20 +167,9 @@ impl Catalogue {
     }
 
     pub(crate) fn built_in() -> Self {
-        let methods = BUILT_IN.iter().map(|(name, required, scopes)| {
-            let arguments = required.iter().map(|name| argument(name, true)).collect();
-            let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
-            let breadth = Breadth::RequiredOnly;
-            (
-                (*name).to_owned(),
-                MethodSpec {
-                    arguments,
-                    scopes,
-                    errors: BTreeSet::new(),
-                    breadth,
-                },
-            )
-        });
+        let methods = KNOWN
+            .iter()
+            .map(|known| (known.method.to_owned(), MethodSpec::from(known)));
         let mut catalogue = Self {
             source: CatalogueSource::BuiltIn,
             methods: methods.collect(),
@@ -274,6 +211,32 @@ impl Catalogue {
     }
 }
 
+impl From<&Known> for MethodSpec {
+    fn from(known: &Known) -> Self {
+        let of = |words: &'static str, required| {
+            words.split_whitespace().map(move |word| {
+                let (name, kind) = word.split_once(':').unwrap_or((word, ""));
+                let kind = match kind {
+                    "text" => ArgumentType::Text,
+                    "flag" => ArgumentType::Flag,
+                    "number" => ArgumentType::Number,
+                    "list" => ArgumentType::List,
+                    _ => ArgumentType::Any,
+                };
+                (name.to_owned(), ArgumentSpec { kind, required })
+            })
+        };
+        let scopes = known.scopes.split_whitespace().map(str::to_owned);
+        Self {
+            arguments: of(known.required, true)
+                .chain(of(known.optional, false))
+                .collect(),
+            scopes: scopes.collect(),
+            errors: BTreeSet::new(),
+        }
+    }
+}
+
 impl From<PublishedMethod> for MethodSpec {
     fn from(published: PublishedMethod) -> Self {
         let arguments = published.args.into_iter().map(|(name, argument)| {
@@ -301,7 +264,6 @@ impl From<PublishedMethod> for MethodSpec {
                 .map(|scope| scope.name)
                 .collect(),
             errors: published.errors.into_keys().collect(),
-            breadth: Breadth::Full,
         }
     }
 }
@@ -321,4 +283,64 @@ fn usual_folder() -> PathBuf {
     let conformance = std::env::var_os("CONFORMANCE_DIR")
         .map_or_else(|| "../shared/conformance".into(), PathBuf::from);
     project.join(conformance).join("slack/methods")
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(
+        clippy::unwrap_used,
+        clippy::print_stdout,
+        reason = "a description that cannot be read is a failed test; a skipped one says so"
+    )]
+
+    use super::*;
+
+    /// What is known here is what Slack publishes: no argument, type or scope more or less.
+    #[test]
+    fn what_is_known_here_is_what_is_published() {
+        let folder = usual_folder();
+        if !folder.is_dir() {
+            println!(
+                "skipped: there are no descriptions in {}; set CONFORMANCE_DIR to where they are",
+                folder.display()
+            );
+            return;
+        }
+        let (published, known) = (Catalogue::read(&folder).unwrap(), Catalogue::built_in());
+        for (name, spec) in &known.methods {
+            let official = &published.methods[name];
+            let shape = |spec: &MethodSpec| -> Vec<(String, ArgumentType, bool)> {
+                spec.arguments
+                    .iter()
+                    .map(|(name, one)| (name.clone(), one.kind, one.required))
+                    .collect()
+            };
+            assert_eq!(shape(spec), shape(official), "{name}");
+            assert_eq!(spec.scopes, official.scopes, "{name}");
+        }
+        assert!(known.methods.len() > 20);
+    }
+
+    #[test]
+    fn an_argument_that_no_method_has_is_known_to_be_wrong_without_the_descriptions() {
+        let known = Catalogue::built_in();
+        let read = |form: &str| {
+            let kind = "application/x-www-form-urlencoded";
+            let arguments = crate::slack::arguments::Arguments::read(
+                "views.publish",
+                "",
+                kind,
+                form.as_bytes(),
+            );
+            arguments.unwrap().faults(&known.methods["views.publish"])
+        };
+        assert_eq!(read("user_id=U1&view={}"), Vec::<String>::new());
+        assert_eq!(
+            read("user_id=U1&veiw={}"),
+            [
+                "[ERROR] missing required field: view",
+                "[ERROR] no such argument: veiw"
+            ]
+        );
+    }
 }

@@ -71,12 +71,38 @@ pub(crate) fn of_deletion(
     ts: &Ts,
 ) -> Option<Parcel> {
     let channel = heard_channel(workspace, &gone.channel)?;
+    // One with replies leaves its place behind, and that is told as a change of it.
+    if let Some(emptied) = workspace.message(&gone.channel, &gone.ts) {
+        let event = json!({
+            "type": "message", "subtype": "message_changed", "hidden": true, "channel": channel.id,
+            "channel_type": channel_type(channel), "ts": ts, "event_ts": ts,
+            "message": emptied.wire(workspace), "previous_message": before,
+        });
+        return Some(envelope(channel, "message_changed", &event));
+    }
     let event = json!({
         "type": "message", "subtype": "message_deleted", "hidden": true, "channel": channel.id,
         "channel_type": channel_type(channel), "ts": ts, "event_ts": ts,
         "deleted_ts": gone.ts, "previous_message": before,
     });
     Some(envelope(channel, "message_deleted", &event))
+}
+
+/// The event of a person opening the app's page.
+pub(crate) fn of_opened_home(workspace: &mut Workspace, user: &UserId) -> Parcel {
+    let id = workspace.direct_channel(user);
+    let ts = workspace.next_ts();
+    let event = json!({
+        "type": "app_home_opened", "user": user, "channel": id, "tab": "home", "event_ts": ts,
+    });
+    let channel = workspace.channel(id.as_str()).cloned();
+    let channel = channel.unwrap_or_else(|| Channel {
+        id: id.clone(),
+        name: String::new(),
+        kind: ChannelKind::Direct(user.clone()),
+        bot: Membership::Joined,
+    });
+    envelope(&channel, "app_home_opened", &event)
 }
 
 /// The event of a reaction; `what` is `reaction_added` or `reaction_removed`.
@@ -189,6 +215,14 @@ pub(crate) fn of_message_shortcut(
     payload["channel"] = json!({ "id": message.channel, "name": name });
     payload["response_url"] = json!(response_url);
     interaction_parcel("message_action", &payload)
+}
+
+/// A shortcut that belongs to no message.
+pub(crate) fn of_shortcut(workspace: &mut Workspace, user: &UserId, callback_id: &str) -> Parcel {
+    let mut payload = interaction(workspace, "shortcut", user);
+    payload["callback_id"] = json!(callback_id);
+    payload["action_ts"] = json!(workspace.next_ts());
+    interaction_parcel("shortcut", &payload)
 }
 
 /// A submitted view; `what` is `view_submission` or `view_closed`.

@@ -20,6 +20,11 @@ pub enum Fault {
     DropRequest,
     /// The call is done, but its answer breaks off: the caller cannot know.
     DropAnswer,
+    /// The call is done, and its answer takes this long.
+    Slow {
+        /// How long.
+        by: Duration,
+    },
     /// HTTP 200 with this error code. Nothing was done.
     Error(String),
 }
@@ -34,11 +39,22 @@ pub enum PostLimit {
     OnePerSecond,
 }
 
+/// Whether the bot's token is worth something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TokenStanding {
+    /// It is.
+    #[default]
+    Valid,
+    /// An administrator took it back: every call is refused with `token_revoked`.
+    Revoked,
+}
+
 /// Faults that wait for their call, and the writing limit.
 #[derive(Default)]
 pub(crate) struct Weather {
     waiting: HashMap<String, VecDeque<Fault>>,
     pub(crate) limit: PostLimit,
+    pub(crate) token: TokenStanding,
     last_posts: HashMap<ChannelId, Instant>,
 }
 

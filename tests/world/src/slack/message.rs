@@ -183,6 +183,7 @@ impl Message {
         }
         if self.presence == Presence::Tombstone {
             set("subtype", json!("tombstone"));
+            set("user", json!("USLACKBOT"));
             set("hidden", json!(true));
         }
         if !self.reactions.is_empty() {

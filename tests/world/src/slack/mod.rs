@@ -17,6 +17,7 @@ mod fault;
 mod file;
 mod ids;
 mod journal;
+mod known_methods;
 pub mod limits;
 mod message;
 mod methods;
@@ -45,7 +46,7 @@ pub use self::directory::{
     APP_ID, BOT_ID, BOT_NAME, BOT_USER, Channel, ChannelKind, Membership, OTHER_TEAM_ID, Standing,
     TEAM_DOMAIN, TEAM_ID, User,
 };
-pub use self::fault::{Fault, PostLimit};
+pub use self::fault::{Fault, PostLimit, TokenStanding};
 pub use self::file::File;
 pub use self::ids::{ChannelId, FileId, Ts, UserId, ViewId};
 pub use self::journal::{Call, CallEnding, Timing};
@@ -204,6 +205,53 @@ impl Slack {
     /// Lets the next call of `method` meet a fault; several wait in a row.
     pub fn fail_next(&self, method: &str, fault: Fault) {
         self.core.settings().weather.order(method, fault);
+    }
+
+    /// Takes the bot's token back, or gives it back.
+    pub fn set_token(&self, token: TokenStanding) {
+        self.core.settings().weather.token = token;
+    }
+
+    /// A person chooses a shortcut that belongs to no message.
+    pub async fn shortcut(&self, user: &str, callback_id: &str) -> anyhow::Result<Delivery> {
+        let parcel = self.core.change(|workspace| {
+            let user = people::person(workspace, user)?;
+            Ok::<_, anyhow::Error>(events::of_shortcut(workspace, &user, callback_id))
+        })?;
+        self.core.deliver_one(parcel).await
+    }
+
+    /// Submits the view that a person has in front of them; `fields` are a block's identifier or label, and a value.
+    pub async fn submit_view(
+        &self,
+        user: &str,
+        fields: &[(&str, &str)],
+    ) -> anyhow::Result<ViewAnswer> {
+        self.core.submit(user, fields).await
+    }
+
+    /// A person opens the app's page, and what they see there is what the app published last.
+    pub async fn open_home(&self, user: &str) -> anyhow::Result<Delivery> {
+        let parcel = self.core.change(|workspace| {
+            let user = people::person(workspace, user)?;
+            Ok::<_, anyhow::Error>(events::of_opened_home(workspace, &user))
+        })?;
+        self.core.deliver_one(parcel).await
+    }
+
+    /// The page that the app published for a person last, in words: its headers, texts and the labels of its buttons.
+    #[must_use]
+    pub fn home(&self, user: &str) -> Option<String> {
+        self.core.look(|workspace| {
+            let user = people::person(workspace, user).ok()?;
+            let view = workspace.homes.get(&user)?;
+            let mut lines = Vec::new();
+            for block in view["blocks"].as_array().into_iter().flatten() {
+                let texts = [&block["text"]["text"], &block["accessory"]["text"]["text"]];
+                lines.extend(texts.into_iter().filter_map(|text| text.as_str()));
+            }
+            Some(lines.join("\n"))
+        })
     }
 
     /// Adds a person; the identifier is `U` and the name in capitals.

@@ -384,7 +384,14 @@ fn view_values(view: &Value, fields: &[(&str, &str)]) -> anyhow::Result<Value> {
         let is_choice = ["static_select", "radio_buttons"]
             .iter()
             .any(|kind| element["type"] == *kind);
-        let value = if is_choice {
+        let value = if element["type"] == "conversations_select" {
+            json!({ "type": element["type"], "selected_conversation": filled })
+        } else if element["type"] == "external_select" {
+            let option = filled.map(
+                |name| json!({ "text": { "type": "plain_text", "text": name }, "value": name }),
+            );
+            json!({ "type": element["type"], "selected_option": option })
+        } else if is_choice {
             let chosen = filled.map(|label| option_of(element, label)).transpose()?;
             let chosen = chosen.unwrap_or_else(|| element["initial_option"].clone());
             json!({ "type": element["type"], "selected_option": chosen })

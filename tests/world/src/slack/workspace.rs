@@ -100,6 +100,7 @@ pub struct Workspace {
     pub(crate) deleted: Vec<Message>,
     pub(crate) files: BTreeMap<FileId, File>,
     pub(crate) views: BTreeMap<ViewId, View>,
+    pub(crate) homes: BTreeMap<UserId, Value>,
     pub(crate) statuses: HashMap<(ChannelId, Ts), ThreadStatus>,
     pub(crate) response_urls: BTreeMap<String, ResponseUrl>,
     triggers: HashMap<String, Trigger>,
@@ -307,6 +308,29 @@ impl Workspace {
         }
         self.deleted.push(removed.clone());
         Some(removed)
+    }
+
+    /// Whether a person has a view in front of them.
+    #[must_use]
+    pub fn has_open_view(&self, user: &str) -> bool {
+        let user = self.user(user).map(|user| user.id.clone());
+        user.is_some_and(|user| self.open_view(&user).is_some())
+    }
+
+    /// Whether the bot says this to a person alone, in their direct messages or where only they see it.
+    #[must_use]
+    pub fn says_to(&self, user: &str, fragment: &str) -> bool {
+        let Some(user) = self.user(user).map(|user| user.id.clone()) else {
+            return false;
+        };
+        let direct = ChannelKind::Direct(user.clone());
+        self.messages.values().any(|message| {
+            let is_direct = self
+                .channel(message.channel.as_str())
+                .is_some_and(|channel| channel.kind == direct);
+            let is_theirs = is_direct || message.audience == Audience::Only(user.clone());
+            is_theirs && message.from_bot() && message.says(fragment)
+        })
     }
 
     /// Adds a reaction; `false` where it is there already.

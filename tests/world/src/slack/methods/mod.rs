@@ -106,6 +106,7 @@ pub(crate) fn play(
         "files.info" => files::info,
         "views.open" => views::open,
         "views.update" => views::update,
+        "views.publish" => views::publish,
         "agents.sessions.setStatus" => sessions::set_status,
         "agents.sessions.rename" => sessions::rename,
         "assistant.threads.setStatus" => sessions::set_thread_status,

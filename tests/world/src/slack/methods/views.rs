@@ -86,6 +86,28 @@ pub(super) fn update(workspace: &mut Workspace, arguments: &Arguments) -> Result
     Ok(Done::quietly(json!({ "view": wire(found, &json!({})) })))
 }
 
+pub(super) fn publish(workspace: &mut Workspace, arguments: &Arguments) -> Result<Done> {
+    let unreadable =
+        |error: serde_json::Error| Refusal::caller("invalid_arguments", error.to_string());
+    let view = arguments
+        .json("view")
+        .map_err(unreadable)?
+        .unwrap_or_default();
+    let faults = blocks::home_faults(&view);
+    if !faults.is_empty() {
+        return Err(Refusal {
+            code: "invalid_arguments",
+            detail: faults,
+            blame: Blame::Caller,
+        });
+    }
+    let name = arguments.text_or_empty("user_id");
+    let user = workspace.user(&name).map(|user| user.id.clone());
+    let user = user.ok_or_else(|| Refusal::state("user_not_found"))?;
+    workspace.homes.insert(user, view.clone());
+    Ok(Done::quietly(json!({ "view": view })))
+}
+
 /// Gives inputs the identifiers that Slack gives them where the app did not, and makes the view's new hash.
 fn name_blocks(workspace: &mut Workspace, view: &mut Value) -> String {
     for block in view["blocks"].as_array_mut().into_iter().flatten() {

@@ -1,0 +1,150 @@
+//! What people say, and what they change of it: edits and deletions.
+
+use super::{Dispatch, Later, Said, deliveries::nothing};
+use crate::{
+    domain::{
+        Timestamp, command,
+        conversation::{ConversationId, FileRef, Line, LineRef},
+        event::Event,
+        incoming::{Author, Incoming},
+    },
+    store::{
+        inbox::Delivery,
+        tasks::{Stored, Transition},
+    },
+};
+
+impl Dispatch {
+    /// What people say, and what they change of what they said.
+    pub(super) async fn worded(
+        &self,
+        delivery: &Delivery,
+        incoming: Incoming,
+        now: Timestamp,
+    ) -> Result<Transition, Later> {
+        match incoming {
+            Incoming::Said {
+                conversation,
+                reference,
+                by,
+                text,
+                files,
+                mentioned,
+                place,
+            } => {
+                let line = self.line(&by, reference, text, files).await?;
+                let said = Said::plain(line, mentioned);
+                self.said(delivery, conversation, said, &place, now).await
+            }
+            Incoming::Edited {
+                conversation,
+                reference,
+                by,
+                text,
+                files,
+                mentioned,
+                place,
+            } => {
+                let line = self.line(&by, reference, text, files).await?;
+                let said = Said::plain(line, mentioned);
+                self.edited(delivery, conversation, said, &place, now).await
+            }
+            Incoming::Deleted {
+                conversation,
+                reference,
+            } => {
+                let meant = self.task_of_line(&reference, &conversation).await?;
+                let Some(stored) = meant else {
+                    return Ok(nothing(delivery));
+                };
+                let event = Event::Deleted { line: reference };
+                self.handled(delivery, stored, event, now).await
+            }
+            Incoming::Delegated {
+                conversation,
+                reference,
+                by,
+                place,
+            } => {
+                let by = self.surfaces.person(&by).await?;
+                let said = self.delegated(&conversation, reference, by).await?;
+                self.said(delivery, conversation, said, &place, now).await
+            }
+            Incoming::Pointed {
+                conversation,
+                reference,
+                by,
+                writer,
+                text,
+                files,
+                place,
+            } => {
+                let by = self.surfaces.person(&by).await?;
+                let line = self.line(&writer, reference, text, files).await?;
+                self.pointed(delivery, conversation, (by, line), &place, now)
+                    .await
+            }
+            _ => Ok(nothing(delivery)),
+        }
+    }
+
+    async fn line(
+        &self,
+        by: &Author,
+        reference: LineRef,
+        text: String,
+        files: Vec<FileRef>,
+    ) -> Result<Line, Later> {
+        let author = self.surfaces.person(by).await?;
+        Ok(Line {
+            files,
+            ..Line::said(reference, author, text)
+        })
+    }
+
+    /// An edit of what a task knows belongs to that task. One that puts a mention into what no task knows is said now.
+    pub(super) async fn edited(
+        &self,
+        delivery: &Delivery,
+        conversation: ConversationId,
+        said: Said,
+        place: &str,
+        now: Timestamp,
+    ) -> Result<Transition, Later> {
+        let stored = self
+            .task_of_line(&said.line.reference, &conversation)
+            .await?;
+        let known = stored.filter(|stored| {
+            let is_request = stored.task.request.reference == said.line.reference;
+            is_request || !(said.mentioned && stored.task.state.is_over())
+        });
+        let Some(stored) = known else {
+            return if said.mentioned {
+                self.said(delivery, conversation, said, place, now).await
+            } else {
+                Ok(nothing(delivery))
+            };
+        };
+        let (command, options) = command::parse(&said.line.text);
+        let event = Event::Edited {
+            line: said.line,
+            command,
+            options,
+            mentioned: said.mentioned,
+        };
+        self.handled(delivery, stored, event, now).await
+    }
+
+    /// The task whose request this line is, or the newest one of its conversation.
+    pub(super) async fn task_of_line(
+        &self,
+        line: &LineRef,
+        conversation: &ConversationId,
+    ) -> Result<Option<Stored>, Later> {
+        let stored = match self.store.post_at(line).await? {
+            Some(post) => self.store.task(&post.task).await?,
+            None => self.store.task_of(conversation).await?,
+        };
+        Ok(stored)
+    }
+}

@@ -1,0 +1,133 @@
+//! What people look at outside any conversation: the answers to a command, and their page.
+
+use super::{
+    Dispatch, LIST_MAX, Later,
+    deliveries::{answer, nothing, without_task},
+};
+use crate::{
+    domain::{
+        command::{self, Command},
+        conversation::{ConversationId, Person, Standing},
+        effect::Effect,
+        home::{Home, HomeSettings},
+        incoming::{Author, Incoming},
+        message::Message,
+        policy::Act,
+    },
+    store::{inbox::Delivery, tasks::Transition},
+};
+
+impl Dispatch {
+    /// What people look at and fill in, each for themselves.
+    pub(super) async fn looked(
+        &self,
+        delivery: &Delivery,
+        incoming: Incoming,
+    ) -> Result<Transition, Later> {
+        match incoming {
+            Incoming::Asked {
+                conversation,
+                by,
+                text,
+            } => self.asked(delivery, conversation, &by, &text).await,
+            Incoming::FormAsked {
+                conversation,
+                by,
+                trigger,
+            } => {
+                self.starting(delivery, conversation, &by, |_| Effect::OpenRequestForm {
+                    trigger,
+                })
+                .await
+            }
+            Incoming::Requested {
+                conversation,
+                by,
+                text,
+            } => {
+                self.starting(delivery, conversation, &by, |by| Effect::PostRequest {
+                    by,
+                    text,
+                })
+                .await
+            }
+            Incoming::HomeOpened { conversation, by } => {
+                self.home_opened(delivery, conversation, &by).await
+            }
+            _ => Ok(nothing(delivery)),
+        }
+    }
+
+    /// A command outside any conversation.
+    pub(super) async fn asked(
+        &self,
+        delivery: &Delivery,
+        conversation: ConversationId,
+        by: &Author,
+        text: &str,
+    ) -> Result<Transition, Later> {
+        let person = self.surfaces.person(by).await?;
+        let (command, _) = command::parse(text);
+        let message = match command {
+            Command::List | Command::Status => self.list(&person).await?,
+            Command::Unavailable(word) => Message::Unavailable { word },
+            _ => Message::Help,
+        };
+        Ok(answer(delivery, conversation, &person, message))
+    }
+
+    /// A person looks at their page: it shows what is true now.
+    pub(super) async fn home_opened(
+        &self,
+        delivery: &Delivery,
+        conversation: ConversationId,
+        by: &Author,
+    ) -> Result<Transition, Later> {
+        let config = &self.config;
+        let person = self.surfaces.person(by).await?;
+        // Guests and outsiders see what is theirs, and not what there is beside.
+        let shown = match person.standing {
+            Standing::Member => config.repositories.as_slice(),
+            Standing::Guest | Standing::Outsider | Standing::Bot | Standing::Unknown => &[],
+        };
+        let settings = HomeSettings {
+            agent: self.agents.default_name().to_owned(),
+            model: config.model.clone(),
+            budget: config.limits.task.spend,
+            parallel_tasks: config.limits.parallel_tasks,
+            repositories: shown
+                .iter()
+                .map(|repository| repository.name.clone())
+                .collect(),
+            people: config.policy.people.len(),
+            second_person_approves: config.policy.second_person_approves,
+        };
+        let home = Home {
+            tasks: self.task_lines(&by.id, LIST_MAX).await?,
+            settings,
+        };
+        let effect = Effect::ShowHome {
+            to: by.id.clone(),
+            home: Box::new(home),
+        };
+        Ok(without_task(delivery, conversation, effect))
+    }
+
+    /// A form for a task is asked for, or sent: whoever may start one goes on, the others hear why not. A sent form gets a
+    /// message of its own first, in whose thread the task lives.
+    async fn starting(
+        &self,
+        delivery: &Delivery,
+        conversation: ConversationId,
+        by: &Author,
+        next: impl FnOnce(Person) -> Effect,
+    ) -> Result<Transition, Later> {
+        let by = self.surfaces.person(by).await?;
+        if let Err(refusal) = self.config.policy.allows(Act::Start, &by, &by.id) {
+            let act = Act::Start;
+            let message = Message::NotAllowed { act, refusal };
+            return Ok(answer(delivery, conversation, &by, message));
+        }
+        Ok(without_task(delivery, conversation, next(by)))
+    }
+}

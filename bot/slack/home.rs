@@ -1,0 +1,52 @@
+//! A person's page in Slack: the App Home.
+
+use serde_json::{Value, json};
+
+use super::{
+    ids,
+    limits::{
+        BUTTON_MAX_CHARS, HEADER_MAX_CHARS, HOME_BLOCKS_MAX, SECTION_MAX_CHARS, URL_MAX_CHARS,
+    },
+    outbound::Slack,
+};
+use crate::{
+    domain::{clip, conversation::PersonId},
+    surface::{HomeEntry, HomePage, SurfaceError},
+};
+
+impl Slack {
+    /// Shows a person their page; what was shown there before goes.
+    pub async fn show_home(&self, person: &PersonId, page: &HomePage) -> Result<(), SurfaceError> {
+        let (_, user) = ids::parse_person(person)?;
+        let publishing = json!({ "user_id": user, "view": view(page) });
+        self.api.post("views.publish", &publishing).await.map(drop)
+    }
+}
+
+/// A page as a view. Its texts are plain, so nothing in them is markup.
+pub(super) fn view(page: &HomePage) -> Value {
+    let mut blocks = Vec::new();
+    for section in &page.sections {
+        let title = clip(&section.title, HEADER_MAX_CHARS);
+        blocks.push(json!({ "type": "header", "text": { "type": "plain_text", "text": title } }));
+        for one in &section.entries {
+            blocks.push(entry(blocks.len(), one));
+        }
+    }
+    blocks.truncate(HOME_BLOCKS_MAX);
+    json!({ "type": "home", "blocks": blocks })
+}
+
+fn entry(place: usize, entry: &HomeEntry) -> Value {
+    let text = clip(&entry.text, SECTION_MAX_CHARS);
+    let mut section = json!({ "type": "section", "text": { "type": "plain_text", "text": text } });
+    if let Some((label, url)) = &entry.page {
+        section["accessory"] = json!({
+            "type": "button",
+            "action_id": format!("deckhand:open:{place}"),
+            "text": { "type": "plain_text", "text": clip(label, BUTTON_MAX_CHARS) },
+            "url": clip(url, URL_MAX_CHARS),
+        });
+    }
+    section
+}

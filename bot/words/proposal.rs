@@ -1,0 +1,69 @@
+//! The card about a request that was edited or deleted.
+
+use askama::Template;
+
+use super::{
+    amounts::{Room, clock_of},
+    tame::filters,
+};
+use crate::{
+    domain::edit::{ProposalCard, ProposalStanding, RequestChange, Settlement},
+    surface::Control,
+};
+
+/// Everything that `proposal.md` shows.
+#[derive(Template)]
+#[template(path = "messages/proposal.md")]
+pub(super) struct ProposalView<'a> {
+    card: &'a ProposalCard,
+    room: Room,
+}
+
+impl<'a> ProposalView<'a> {
+    pub(super) const fn new(card: &'a ProposalCard, room: Room) -> Self {
+        Self { card, room }
+    }
+
+    /// The longest passage of a request that is shown, in characters.
+    const fn passage(&self) -> usize {
+        self.room.chars() * 2
+    }
+
+    /// What was decided; empty before.
+    const fn decided(&self) -> &'static str {
+        match self.card.proposal.standing {
+            ProposalStanding::Settled { settlement, .. } => match settlement {
+                Settlement::Take => "the agent works on the request as it reads now",
+                Settlement::Leave => "the edit is left out",
+                Settlement::Cancel => "the task is cancelled",
+                Settlement::Keep => "the task goes on",
+            },
+            ProposalStanding::Open | ProposalStanding::Replaced | ProposalStanding::Withdrawn => "",
+        }
+    }
+
+    /// When it was decided; empty before.
+    fn decided_at(&self) -> String {
+        match self.card.proposal.standing {
+            ProposalStanding::Settled { at, .. } => clock_of(at),
+            ProposalStanding::Open | ProposalStanding::Replaced | ProposalStanding::Withdrawn => {
+                String::new()
+            }
+        }
+    }
+}
+
+pub(super) fn controls(card: &ProposalCard) -> Vec<Control> {
+    if !card.is_open() {
+        return Vec::new();
+    }
+    let proposal = card.proposal.number;
+    card.proposal
+        .change
+        .settlements()
+        .map(|settlement| Control::Settle {
+            proposal,
+            settlement,
+        })
+        .into()
+}
