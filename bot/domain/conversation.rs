@@ -73,6 +73,8 @@ pub enum LineKind {
     Talk,
     /// The text of the issue that the request is about: what is asked for, where whoever wrote it may ask.
     Issue,
+    /// What the place has written down for every agent that works there.
+    Guidance,
 }
 
 /// What a line is for the agent.

@@ -197,6 +197,9 @@ pub struct Progress {
     pub title: Option<String>,
     /// Repository and branch, once they are known.
     pub workplace: Option<Workplace>,
+    /// The steps of the last plan; empty before there is one.
+    #[serde(default)]
+    pub steps: Vec<String>,
     /// What the live run says; none while nothing runs.
     pub live: Option<Live>,
     /// Whether the bot was started again in this part of the work, and took it up where it was.
@@ -217,11 +220,35 @@ pub struct Live {
     pub elapsed_ms: i64,
     /// How long ago the agent was last heard, in milliseconds.
     pub heartbeat_age_ms: i64,
-    /// Which of the plan's steps are done, where the agent says so: done and all.
+    /// Which of the agent's own steps are done, where it says so: done and all.
     pub steps: Option<(u32, u32)>,
+    /// The agent's own steps, where it keeps a list of them.
+    #[serde(default)]
+    pub list: Vec<LiveStep>,
     /// What people should know about its heartbeat; none while all is well.
     #[serde(default)]
     pub trouble: Option<Trouble>,
+}
+
+/// A step of the agent's own list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveStep {
+    /// What is done, in the agent's words, cut.
+    pub title: String,
+    /// How it stands.
+    pub standing: LiveStanding,
+}
+
+/// How a step of a live run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LiveStanding {
+    /// Not begun.
+    Pending,
+    /// Begun.
+    Active,
+    /// Done.
+    Done,
 }
 
 /// What is wrong with the heartbeat of a run that is not given up yet.

@@ -16,6 +16,8 @@ use crate::{
 
 /// The most repositories that are offered as near to a wrong name.
 const NEAR_MAX: usize = 5;
+/// How sure a surface has to be of a repository so that nobody is asked, from 0 to 1. Others who ask Linear take the same.
+const SURE_ENOUGH: f64 = 0.7;
 
 /// Reads what a task needs to know before anybody can plan it.
 pub async fn gather(context: &Context, task: &Task) -> Result<Event, Fault> {
@@ -205,15 +207,15 @@ async fn workplace(context: &Context, task: &Task) -> Result<Workplace, Trouble>
             known: context.agents.usable(),
         }));
     }
-    let repository = match &task.options.repository {
-        Some(named) => named.clone(),
+    let repository = if let Some(named) = &task.options.repository {
+        named.clone()
+    } else {
         // Only where nothing names it is the forge asked for all that are in reach.
-        None => match choose_repository(None, None, None, &known(context).await) {
+        let filed = filed_under(context, task).await?;
+        match choose_repository(None, None, filed.as_ref(), &known(context).await) {
             RepositoryChoice::Chosen(repository) => repository,
-            RepositoryChoice::Ask(known) => {
-                return Err(Trouble::Problem(WorkplaceProblem::Unclear { known }));
-            }
-        },
+            RepositoryChoice::Ask(known) => suggested(context, task, known).await?,
+        }
     };
     let ground = match ground(context, &repository).await {
         Ok(ground) => ground,
@@ -238,6 +240,76 @@ async fn workplace(context: &Context, task: &Task) -> Result<Workplace, Trouble>
         base_commit: CommitId(base_commit.as_str().to_owned()),
         setup,
     })
+}
+
+/// The repository that the settings name for the labels or project, or else for its team. Where labels name two,
+/// they decide nothing.
+async fn filed_under(context: &Context, task: &Task) -> Result<Option<RepositoryName>, Trouble> {
+    let settings = &context.config.repositories;
+    if settings.iter().all(|one| one.labels.is_empty()) {
+        return Ok(None);
+    }
+    let filing = context.surfaces.filing(&task.conversation).await;
+    let Some(filing) = filing.map_err(|error| Trouble::Fault(error.into()))? else {
+        return Ok(None);
+    };
+    let is_labelled = |label: &String| {
+        let mut names = filing.names.iter();
+        names.any(|name| name.trim().eq_ignore_ascii_case(label.trim()))
+    };
+    let mut labelled = settings
+        .iter()
+        .filter(|one| one.labels.iter().any(is_labelled));
+    let of_place = || {
+        let mut settings = settings.iter();
+        settings.find(|one| one.places.contains(&filing.place))
+    };
+    Ok(match (labelled.next(), labelled.next()) {
+        (Some(one), None) => Some(one.name.clone()),
+        (Some(_), Some(_)) => None,
+        (None, _) => of_place().map(|one| one.name.clone()),
+    })
+}
+
+/// The one repository that the surface itself is sure of. Where it is sure of none or of two, people are asked, and the
+/// likelier ones are offered first.
+async fn suggested(
+    context: &Context,
+    task: &Task,
+    known: Vec<RepositoryName>,
+) -> Result<RepositoryName, Trouble> {
+    let unclear = |known| Trouble::Problem(WorkplaceProblem::Unclear { known });
+    let Some(host) = known.first().and_then(|name| host_of(context, name)) else {
+        return Err(unclear(known));
+    };
+    let asked = context
+        .surfaces
+        .suggested(&task.conversation, &host, &known)
+        .await;
+    let suggestions = asked.unwrap_or_else(|error| {
+        tracing::info!(task = %task.id, %error, "nothing was suggested about the repository");
+        Vec::new()
+    });
+    let mut sure = suggestions
+        .iter()
+        .filter(|(_, confidence)| *confidence >= SURE_ENOUGH);
+    if let (Some((only, _)), None) = (sure.next(), sure.next()) {
+        return Ok(only.clone());
+    }
+    let likelier = suggestions.into_iter().map(|(name, _)| name);
+    let mut offered: Vec<RepositoryName> = likelier.collect();
+    offered.extend(known);
+    let mut seen = std::collections::BTreeSet::new();
+    offered.retain(|name| seen.insert(name.0.clone()));
+    Err(unclear(offered))
+}
+
+/// The host that a repository is on, as a forge's address names it.
+fn host_of(context: &Context, repository: &RepositoryName) -> Option<String> {
+    let url = context.github.clone_url(repository);
+    let (_, rest) = url.split_once("://")?;
+    let host = rest.split(['/', ':']).next()?;
+    (!host.is_empty()).then(|| host.to_owned())
 }
 
 async fn trouble(context: &Context, error: GroundError, repository: &RepositoryName) -> Trouble {

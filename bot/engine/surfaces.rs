@@ -15,11 +15,14 @@ use crate::{
         conversation::{ConversationId, FileRef, Line, LineRef, Person, PersonId, Standing},
         effect::Mark,
         incoming::Author,
+        specification::RepositoryName,
     },
     linear::Linear,
     redact::{Redactor, Sought},
     slack::{self, Slack},
-    surface::{Attempt, Control, Form, PictureFile, Step, Subject, SurfaceError, Words, WordsKind},
+    surface::{
+        Attempt, Control, Filing, Form, PictureFile, Step, Subject, SurfaceError, Words, WordsKind,
+    },
 };
 
 /// How long what a surface said of a person is believed. Rights are taken away within this time.
@@ -222,7 +225,7 @@ impl Surfaces {
         }
     }
 
-    /// Opens a form about a task. Linear has none, and never gives the permission to open one.
+    /// Opens a form about a task. Where a surface has none, it asks in words, and what the person writes then is the answer.
     pub async fn open_form(
         &self,
         (conversation, task): (&ConversationId, &TaskId),
@@ -240,7 +243,7 @@ impl Surfaces {
         };
         match self.surface(&conversation.0)? {
             Surface::Slack(slack) => slack.open_form(trigger, (conversation, task), form).await,
-            Surface::Linear(_) => Ok(()),
+            Surface::Linear(linear) => linear.open_form(conversation, trigger, form).await,
         }
     }
 
@@ -286,6 +289,31 @@ impl Surfaces {
         match self.surface(&conversation.0)? {
             Surface::Slack(slack) => slack.download(file, limit_bytes).await,
             Surface::Linear(linear) => linear.download(file, limit_bytes).await,
+        }
+    }
+
+    /// How the subject of a conversation is filed; none where a surface files nothing.
+    pub async fn filing(
+        &self,
+        conversation: &ConversationId,
+    ) -> Result<Option<Filing>, SurfaceError> {
+        match self.surface(&conversation.0)? {
+            Surface::Slack(_) => Ok(None),
+            Surface::Linear(linear) => linear.filing(conversation).await,
+        }
+    }
+
+    /// How sure a surface is, from 0 to 1, of each repository that its conversation may be about, the surest first; empty
+    /// where it has no opinion.
+    pub async fn suggested(
+        &self,
+        conversation: &ConversationId,
+        host: &str,
+        known: &[RepositoryName],
+    ) -> Result<Vec<(RepositoryName, f64)>, SurfaceError> {
+        match self.surface(&conversation.0)? {
+            Surface::Slack(_) => Ok(Vec::new()),
+            Surface::Linear(linear) => linear.suggested(conversation, host, known).await,
         }
     }
 

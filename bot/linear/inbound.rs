@@ -177,7 +177,7 @@ fn prompted(session: &Session, activity: Activity) -> Incoming {
     if activity.signal.as_deref() == Some("stop") {
         return Incoming::StopSignal { conversation, by };
     }
-    if let Some(press) = choices::pressed(&activity.content.body) {
+    if let Some(press) = choices::pressed(&activity.content.body, &activity.id) {
         return Incoming::Pressed {
             conversation,
             by,
@@ -371,7 +371,23 @@ mod tests {
                 verdict: Verdict::Once
             })
         );
+        assert_eq!(
+            pressed("revise:2"),
+            Some(Press::OpenCorrection {
+                revision: 2,
+                trigger: "a1".to_owned()
+            })
+        );
+        assert_eq!(
+            pressed("repository:change"),
+            Some(Press::OpenRepository {
+                trigger: "a1".to_owned()
+            })
+        );
         for words in [
+            "revise",
+            "revise: 2",
+            "repository",
             "network:2:always",
             "network:once",
             "approve",

@@ -8,6 +8,8 @@ mod choices;
 mod client;
 mod conversation;
 mod files;
+mod filing;
+mod guidance;
 pub mod ids;
 mod inbound;
 mod issue;
@@ -23,6 +25,7 @@ mod tests;
 
 use std::sync::Arc;
 
+pub use guidance::guidance;
 pub use inbound::{Accepted, accept, read};
 pub use signature::{SignatureError, verify};
 

@@ -39,6 +39,10 @@ operations! {
     SAID: "said", "looking for what was said in Linear";
     SHOW: "show", "showing plan and links in Linear";
     UPLOAD: "upload", "announcing a picture to Linear";
+    FILING: "filing", "reading how an issue is filed in Linear";
+    SUGGEST: "suggest", "asking Linear which repository an issue is about";
+    LINK_PULL_REQUEST: "link_pull_request", "linking a pull request to an issue in Linear";
+    ATTACH: "attach", "attaching a pull request to an issue in Linear";
     SUBJECT: "subject" with "request", "reading who wrote an issue in Linear";
     CONVERSATION: "conversation" with "request", "reading a conversation in Linear";
 }
@@ -155,9 +159,10 @@ pub(super) struct Session {
     pub(super) issue: Option<Page>,
 }
 
-/// Something with a page.
+/// An issue with its page.
 #[derive(Deserialize)]
 pub(super) struct Page {
+    pub(super) id: String,
     pub(super) url: String,
 }
 
@@ -166,6 +171,79 @@ pub(super) struct Page {
 pub(super) struct Link {
     pub(super) label: String,
     pub(super) url: String,
+}
+
+/// The answer to [`FILING`].
+#[derive(Deserialize)]
+pub(super) struct Filed {
+    pub(super) issue: Option<FiledIssue>,
+}
+
+/// Where an issue is filed.
+#[derive(Deserialize)]
+pub(super) struct FiledIssue {
+    pub(super) id: String,
+    pub(super) team: Keyed,
+    pub(super) project: Option<Named>,
+    pub(super) labels: Nodes<Named>,
+}
+
+/// A team.
+#[derive(Deserialize)]
+pub(super) struct Keyed {
+    pub(super) key: String,
+}
+
+/// The variables of [`SUGGEST`].
+#[derive(Serialize)]
+pub(super) struct WhichRepository<'a> {
+    pub(super) issue: &'a str,
+    pub(super) session: &'a str,
+    pub(super) candidates: Vec<Candidate<'a>>,
+}
+
+/// A repository that may be meant.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Candidate<'a> {
+    pub(super) hostname: &'a str,
+    pub(super) repository_full_name: &'a str,
+}
+
+/// The answer to [`SUGGEST`].
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Suggested {
+    pub(super) issue_repository_suggestions: Suggestions,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Suggestions {
+    pub(super) suggestions: Vec<Suggestion>,
+}
+
+/// How sure Linear is of a repository, from 0 to 1.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Suggestion {
+    pub(super) repository_full_name: String,
+    pub(super) confidence: f64,
+}
+
+/// The variables of [`LINK_PULL_REQUEST`].
+#[derive(Serialize)]
+pub(super) struct PullRequestOf<'a> {
+    pub(super) issue: &'a str,
+    pub(super) url: &'a str,
+}
+
+/// What [`ATTACH`] makes. The same issue and address change what is attached already.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Attachment<'a> {
+    pub(super) issue_id: &'a str,
+    pub(super) title: &'static str,
+    pub(super) url: &'a str,
 }
 
 /// The answer to [`WORK_ITEM`].
@@ -213,16 +291,21 @@ pub(super) struct StartIssue {
 
 /// What an activity says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "type", content = "body", rename_all = "lowercase")]
+#[serde(tag = "type", rename_all = "lowercase")]
 pub(super) enum Content {
-    /// What the agent thinks or does; no comment, notifies nobody.
-    Thought(String),
+    /// What the agent thinks; no comment, notifies nobody.
+    Thought { body: String },
+    /// Something that was done; no comment, notifies nobody.
+    Action {
+        action: &'static str,
+        parameter: String,
+    },
     /// A question; the session waits.
-    Elicitation(String),
+    Elicitation { body: String },
     /// An end; the session is complete.
-    Response(String),
+    Response { body: String },
     /// A failure.
-    Error(String),
+    Error { body: String },
 }
 
 /// Whether the next activity takes an activity's place.
@@ -342,6 +425,8 @@ pub(super) struct Issue {
     #[serde(flatten)]
     pub(super) request: Request,
     pub(super) parent: Option<Request>,
+    /// Its sub-issues.
+    pub(super) children: Nodes<Request>,
     pub(super) comments: Nodes<Comment>,
 }
 

@@ -28,7 +28,8 @@ pub use amounts::{duration, spent};
 pub use commit::{CommitExtra, commit_message};
 pub use fence::FenceMark;
 pub use labels::{
-    CHOOSE, FormLabels, OPEN_PULL_REQUEST, OPEN_TASK, PICTURES, choice_label, form_labels, label,
+    CHOOSE, DONE_STEP, FormLabels, OPEN_PULL_REQUEST, OPEN_TASK, PICTURES, PULL_REQUEST,
+    choice_label, form_in_words, form_labels, label,
 };
 pub use network::{decided_words, network_answer, not_offered, refused_because};
 pub use plan::{PLAN_TEXT_MAX_CHARS, plan_text};

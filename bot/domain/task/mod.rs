@@ -159,6 +159,8 @@ pub struct Opening {
     pub request: Line,
     /// What the request points at and may not say itself: an issue by people who may not give instructions.
     pub subject: Option<Line>,
+    /// What the place has written down for agents.
+    pub guidance: Vec<Line>,
     /// What the request sets.
     pub options: Options,
     /// Agent, model, ceiling and network policy.
@@ -184,7 +186,11 @@ impl Task {
             opened_at: at,
             terms: opening.terms,
             ceilings: opening.ceilings,
-            context: opening.subject.into_iter().collect(),
+            context: opening
+                .guidance
+                .into_iter()
+                .chain(opening.subject)
+                .collect(),
             workplace: None,
             specification: None,
             plans: Vec::new(),

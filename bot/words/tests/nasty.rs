@@ -86,6 +86,7 @@ fn progresses() -> Vec<Message> {
         elapsed_ms: 1,
         heartbeat_age_ms: 1,
         steps: None,
+        list: Vec::new(),
         trouble: None,
     };
     let phases = [
@@ -121,6 +122,7 @@ fn progresses() -> Vec<Message> {
                 phase,
                 title: Some(NASTY.into()),
                 workplace: Some(workplace.clone()),
+                steps: vec![NASTY.into()],
                 live: Some(live.clone()),
                 taken_up: true,
                 spent: usage(),

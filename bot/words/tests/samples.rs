@@ -115,6 +115,7 @@ pub(crate) fn task() -> Task {
             "The offset parameter of /api/v2/users is ignored when limit is over 100.",
         ),
         subject: None,
+        guidance: Vec::new(),
         options: Options::default(),
         terms: Terms {
             agent: "claude".into(),
