@@ -1,7 +1,7 @@
 //! What a surface understood of one delivery, before people are looked up and the task is found. The same for every surface.
 
 use super::{
-    conversation::{ConversationId, FileRef, LineRef, PersonId, Standing},
+    conversation::{ConversationId, FileRef, LineRef, PersonId, Standing, SubjectId},
     event::ReactionMeaning,
     network::Verdict,
 };
@@ -70,6 +70,13 @@ pub enum Incoming {
     StopSignal {
         /// Where.
         conversation: ConversationId,
+        /// Who.
+        by: Author,
+    },
+    /// Somebody took what a task is about away from the bot.
+    TakenAway {
+        /// What.
+        about: SubjectId,
         /// Who.
         by: Author,
     },
@@ -148,7 +155,7 @@ impl Incoming {
             | Self::Pressed { conversation, .. }
             | Self::StopSignal { conversation, .. }
             | Self::Asked { conversation, .. } => Some(conversation),
-            Self::Reacted { .. } | Self::Nothing => None,
+            Self::Reacted { .. } | Self::TakenAway { .. } | Self::Nothing => None,
         }
     }
 
@@ -161,6 +168,7 @@ impl Incoming {
             | Self::Reacted { by, .. }
             | Self::Pressed { by, .. }
             | Self::StopSignal { by, .. }
+            | Self::TakenAway { by, .. }
             | Self::Asked { by, .. } => Some(by),
             Self::Nothing => None,
         }

@@ -2,6 +2,7 @@
 
 mod deliveries;
 mod giving_up;
+mod joining;
 mod opening;
 mod pressing;
 
@@ -17,7 +18,7 @@ use crate::{
     domain::{
         TaskId, Timestamp,
         command::{self, Command},
-        conversation::{ConversationId, Line, Person, Road, Standing},
+        conversation::{ConversationId, Line, Person, Place, Road, Standing},
         event::{Event, Happened, ReactionMeaning},
         incoming::{Author, Incoming},
         message::Message,
@@ -170,7 +171,7 @@ impl Dispatch {
     }
 
     async fn handle(&self, delivery: &Delivery, now: Timestamp) -> Result<(), StoreError> {
-        match self.transition(delivery, now).await {
+        match Box::pin(self.transition(delivery, now)).await {
             Ok(transition) => match self
                 .store
                 .commit(&transition, &self.remains(delivery), now)
@@ -319,7 +320,7 @@ impl Dispatch {
                     subject: None,
                     mentioned,
                 };
-                self.said(delivery, conversation, said, &place, now).await
+                Box::pin(self.said(delivery, conversation, said, &place, now)).await
             }
             Incoming::Delegated {
                 conversation,
@@ -327,9 +328,11 @@ impl Dispatch {
                 by,
                 place,
             } => {
-                let by = self.surfaces.person(&by).await?;
-                let said = self.delegated(&conversation, reference, by).await?;
-                self.said(delivery, conversation, said, &place, now).await
+                let here = Place {
+                    conversation,
+                    opening: reference,
+                };
+                Box::pin(self.given(delivery, here, &by, &place, now)).await
             }
             Incoming::Reacted { by, on, meaning } => {
                 let Some(post) = self.store.post_at(&on).await? else {
@@ -338,13 +341,9 @@ impl Dispatch {
                 self.reacted(delivery, &post, &by, meaning, now).await
             }
             Incoming::StopSignal { conversation, by } => {
-                let Some(stored) = self.store.task_of(&conversation).await? else {
-                    return Ok(nothing(delivery));
-                };
-                let (by, road) = (self.surfaces.person(&by).await?, Road::Signal);
-                let event = Event::CancelAsked { by, road };
-                self.handled(delivery, stored, event, now).await
+                self.stopped(delivery, conversation, &by, now).await
             }
+            Incoming::TakenAway { about, by } => self.taken_away(delivery, &about, &by, now).await,
             Incoming::Pressed {
                 conversation,
                 by,
@@ -354,7 +353,12 @@ impl Dispatch {
                     return Ok(nothing(delivery));
                 };
                 let by = self.surfaces.person(&by).await?;
-                self.pressed(delivery, stored, by, press, now).await
+                let pressed = pressing::Pressed {
+                    conversation,
+                    by,
+                    press,
+                };
+                self.pressed(delivery, stored, pressed, now).await
             }
             Incoming::Asked {
                 conversation,
@@ -402,17 +406,13 @@ impl Dispatch {
         if by.standing == Standing::Bot {
             return Ok(nothing(delivery));
         }
-        self.handled(
-            delivery,
-            stored,
-            Event::Reacted {
-                by,
-                meaning,
-                revision,
-            },
-            now,
-        )
-        .await
+        let event = Event::Reacted {
+            by,
+            meaning,
+            revision,
+        };
+        let from = post.conversation.clone();
+        self.handled_in(delivery, from, stored, event, now).await
     }
 
     async fn said(
@@ -437,21 +437,26 @@ impl Dispatch {
         let is_new = matches!(command, Command::New(_)) && mentioned;
         match known {
             Some(stored) if !(is_new || mentioned && wants_a_new_task(&stored.task, &command)) => {
-                self.handled(
-                    delivery,
-                    stored,
-                    Event::Said {
-                        line,
-                        command,
-                        options,
-                        mentioned,
-                    },
-                    now,
-                )
-                .await
+                let event = Event::Said {
+                    line,
+                    command,
+                    options,
+                    mentioned,
+                };
+                self.handled_in(delivery, conversation, stored, event, now)
+                    .await
             }
             Some(_) | None if !mentioned => Ok(nothing(delivery)),
             Some(_) | None => {
+                if !is_new && let Some(stored) = self.live_about(delivery, &line.text).await? {
+                    let here = Place {
+                        conversation,
+                        opening: line.reference.clone(),
+                    };
+                    let by = line.author.clone();
+                    let joined = self.join(delivery, here, stored, by, Some(line), now);
+                    return Box::pin(joined).await;
+                }
                 let request = Request {
                     line,
                     subject,
@@ -464,9 +469,22 @@ impl Dispatch {
         }
     }
 
+    /// Handles what happened in no conversation of its own.
     async fn handled(
         &self,
         delivery: &Delivery,
+        stored: Stored,
+        event: Event,
+        now: Timestamp,
+    ) -> Result<Transition, Later> {
+        let home = stored.task.conversation.clone();
+        self.handled_in(delivery, home, stored, event, now).await
+    }
+
+    async fn handled_in(
+        &self,
+        delivery: &Delivery,
+        conversation: ConversationId,
         mut stored: Stored,
         event: Event,
         now: Timestamp,
@@ -480,7 +498,6 @@ impl Dispatch {
             .map(|entry| with_outcome(entry, &effects))
             .into_iter()
             .collect();
-        let conversation = stored.task.conversation.clone();
         Ok(Transition {
             delivery: delivery.id.clone(),
             conversation,

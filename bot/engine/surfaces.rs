@@ -12,7 +12,9 @@ use tokio::sync::{Mutex, OnceCell};
 use crate::{
     domain::{
         TaskId, Timestamp,
-        conversation::{ConversationId, FileRef, Line, LineRef, Person, PersonId, Standing},
+        conversation::{
+            ConversationId, FileRef, Line, LineRef, Person, PersonId, Place, Standing, SubjectId,
+        },
         effect::Mark,
         incoming::Author,
         specification::RepositoryName,
@@ -189,7 +191,7 @@ impl Surfaces {
     ) -> Result<(), SurfaceError> {
         match self.surface(&conversation.0)? {
             Surface::Slack(slack) => slack.mark(request, mark).await,
-            Surface::Linear(linear) => linear.mark(conversation, mark).await,
+            Surface::Linear(linear) => linear.mark(conversation, request, mark).await,
         }
     }
 
@@ -282,13 +284,37 @@ impl Surfaces {
     /// The bytes of a file that hung on a line.
     pub async fn download(
         &self,
-        conversation: &ConversationId,
+        line: &LineRef,
         file: &FileRef,
         limit_bytes: u64,
     ) -> Result<Vec<u8>, SurfaceError> {
-        match self.surface(&conversation.0)? {
+        match self.surface(&line.0)? {
             Surface::Slack(slack) => slack.download(file, limit_bytes).await,
             Surface::Linear(linear) => linear.download(file, limit_bytes).await,
+        }
+    }
+
+    /// Opens a conversation about something that a request elsewhere names; none where there is no such thing.
+    pub async fn open_beside(
+        &self,
+        about: &SubjectId,
+        task_url: &str,
+    ) -> Result<Option<(Place, SubjectId)>, SurfaceError> {
+        match self.surface(&about.0)? {
+            Surface::Slack(_) => Ok(None),
+            Surface::Linear(linear) => linear.open_beside(about, task_url).await,
+        }
+    }
+
+    /// Whether the bot itself has opened a conversation.
+    pub async fn is_own(
+        &self,
+        conversation: &ConversationId,
+        public_url: &str,
+    ) -> Result<bool, SurfaceError> {
+        match self.surface(&conversation.0)? {
+            Surface::Slack(_) => Ok(false),
+            Surface::Linear(linear) => linear.is_own(conversation, public_url).await,
         }
     }
 

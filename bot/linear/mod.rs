@@ -13,6 +13,7 @@ mod guidance;
 pub mod ids;
 mod inbound;
 mod issue;
+mod joining;
 mod memory;
 mod operations;
 mod show;
@@ -26,7 +27,8 @@ mod tests;
 use std::sync::Arc;
 
 pub use guidance::guidance;
-pub use inbound::{Accepted, accept, read};
+pub use inbound::{Accepted, about, accept, read};
+pub use joining::{is_addressed, named_in, only_names};
 pub use signature::{SignatureError, verify};
 
 use crate::{

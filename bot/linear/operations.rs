@@ -3,11 +3,18 @@
 //!
 //! A field that is absent is never sent: an explicit null clears it at Linear.
 
+mod issues;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::choices::Select;
+
+pub(super) use issues::{
+    Attachment, Candidate, Filed, FiledIssue, IssueAnswer, KnownSession, NewSession, OpenAnswer,
+    PullRequestOf, Suggested, WhichRepository,
+};
 
 /// An operation.
 pub(super) struct Operation {
@@ -43,6 +50,8 @@ operations! {
     SUGGEST: "suggest", "asking Linear which repository an issue is about";
     LINK_PULL_REQUEST: "link_pull_request", "linking a pull request to an issue in Linear";
     ATTACH: "attach", "attaching a pull request to an issue in Linear";
+    ISSUE: "issue", "looking for an issue in Linear";
+    OPEN: "open", "opening a session in Linear";
     SUBJECT: "subject" with "request", "reading who wrote an issue in Linear";
     CONVERSATION: "conversation" with "request", "reading a conversation in Linear";
 }
@@ -171,79 +180,6 @@ pub(super) struct Page {
 pub(super) struct Link {
     pub(super) label: String,
     pub(super) url: String,
-}
-
-/// The answer to [`FILING`].
-#[derive(Deserialize)]
-pub(super) struct Filed {
-    pub(super) issue: Option<FiledIssue>,
-}
-
-/// Where an issue is filed.
-#[derive(Deserialize)]
-pub(super) struct FiledIssue {
-    pub(super) id: String,
-    pub(super) team: Keyed,
-    pub(super) project: Option<Named>,
-    pub(super) labels: Nodes<Named>,
-}
-
-/// A team.
-#[derive(Deserialize)]
-pub(super) struct Keyed {
-    pub(super) key: String,
-}
-
-/// The variables of [`SUGGEST`].
-#[derive(Serialize)]
-pub(super) struct WhichRepository<'a> {
-    pub(super) issue: &'a str,
-    pub(super) session: &'a str,
-    pub(super) candidates: Vec<Candidate<'a>>,
-}
-
-/// A repository that may be meant.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Candidate<'a> {
-    pub(super) hostname: &'a str,
-    pub(super) repository_full_name: &'a str,
-}
-
-/// The answer to [`SUGGEST`].
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Suggested {
-    pub(super) issue_repository_suggestions: Suggestions,
-}
-
-#[derive(Deserialize)]
-pub(super) struct Suggestions {
-    pub(super) suggestions: Vec<Suggestion>,
-}
-
-/// How sure Linear is of a repository, from 0 to 1.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Suggestion {
-    pub(super) repository_full_name: String,
-    pub(super) confidence: f64,
-}
-
-/// The variables of [`LINK_PULL_REQUEST`].
-#[derive(Serialize)]
-pub(super) struct PullRequestOf<'a> {
-    pub(super) issue: &'a str,
-    pub(super) url: &'a str,
-}
-
-/// What [`ATTACH`] makes. The same issue and address change what is attached already.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Attachment<'a> {
-    pub(super) issue_id: &'a str,
-    pub(super) title: &'static str,
-    pub(super) url: &'a str,
 }
 
 /// The answer to [`WORK_ITEM`].

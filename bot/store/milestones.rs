@@ -82,7 +82,8 @@ impl Milestone {
                 | Slot::Pictures(_)
                 | Slot::Note(_) => &[Self::Words],
             },
-            Effect::Whisper { .. }
+            Effect::Introduce
+            | Effect::Whisper { .. }
             | Effect::Mark { .. }
             | Effect::Hear { .. }
             | Effect::Gather

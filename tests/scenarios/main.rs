@@ -44,4 +44,5 @@ mod secrets;
 mod sockets;
 mod steering;
 mod talking;
+mod two_surfaces;
 mod waiting;

@@ -31,7 +31,7 @@ pub(super) const fn attempts_max(effect: &Effect) -> i64 {
         | Effect::Hear { .. }
         | Effect::OpenForm { .. }
         | Effect::ShowPictures { .. } => DECORATION_ATTEMPTS_MAX,
-        Effect::Say { .. } | Effect::Whisper { .. } => TALK_ATTEMPTS_MAX,
+        Effect::Say { .. } | Effect::Introduce | Effect::Whisper { .. } => TALK_ATTEMPTS_MAX,
         Effect::Gather
         | Effect::StartRun { .. }
         | Effect::Prove { .. }
@@ -44,7 +44,7 @@ pub(super) const fn attempts_max(effect: &Effect) -> i64 {
 /// The longest pause between two tries, where the other side does not ask for a longer one.
 pub(super) const fn pause_max(effect: &Effect) -> Duration {
     match effect {
-        Effect::Say { .. } | Effect::Whisper { .. } => TALK_PAUSE_MAX,
+        Effect::Say { .. } | Effect::Introduce | Effect::Whisper { .. } => TALK_PAUSE_MAX,
         // Somebody waits for it.
         Effect::Steer { .. } | Effect::Widen { .. } | Effect::StopAll => WAITED_FOR_PAUSE_MAX,
         Effect::Mark { .. }
@@ -87,6 +87,7 @@ pub(super) const fn when_missed(effect: &Effect) -> Missed {
             ..
         } => Missed::RequesterHears,
         Effect::Say { .. }
+        | Effect::Introduce
         | Effect::Whisper { .. }
         | Effect::Mark { .. }
         | Effect::Hear { .. }
@@ -115,7 +116,7 @@ pub(super) fn in_words(effect: &Effect) -> &'static str {
             slot: Slot::Result(_),
             ..
         } => "The result",
-        Effect::Say { .. } | Effect::Whisper { .. } => "saying something",
+        Effect::Say { .. } | Effect::Introduce | Effect::Whisper { .. } => "saying something",
         Effect::Mark { .. } | Effect::Hear { .. } => "adding an emoji",
         Effect::OpenForm { .. } => "opening a form",
         Effect::Steer { .. } => "steering the agent",

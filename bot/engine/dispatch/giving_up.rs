@@ -170,7 +170,9 @@ impl Dispatch {
             | Incoming::Pressed {
                 conversation, by, ..
             } => (conversation, by),
-            Incoming::Reacted { .. } | Incoming::Nothing => return None,
+            Incoming::Reacted { .. } | Incoming::TakenAway { .. } | Incoming::Nothing => {
+                return None;
+            }
         };
         let effect = Effect::Whisper {
             to: somebody(by),

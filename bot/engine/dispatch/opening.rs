@@ -141,9 +141,14 @@ impl Dispatch {
             let place = if is_filed { "" } else { place };
             options.repository = self.repository_of(&conversation, place).await?;
         }
-        let guidance = match delivery.source {
-            Source::Linear => linear::guidance(&delivery.body),
-            Source::Slack | Source::Github | Source::Work | Source::CommandLine => Vec::new(),
+        let (guidance, about) = match delivery.source {
+            Source::Linear => (
+                linear::guidance(&delivery.body),
+                linear::about(&delivery.body),
+            ),
+            Source::Slack | Source::Github | Source::Work | Source::CommandLine => {
+                (Vec::new(), None)
+            }
         };
         let terms = self.terms(&options);
         let mut ceilings = self.config.limits.task;
@@ -155,6 +160,7 @@ impl Dispatch {
             request: line,
             subject,
             guidance,
+            about,
             options,
             terms,
             ceilings,

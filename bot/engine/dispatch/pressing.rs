@@ -7,7 +7,7 @@ use super::{
 use crate::{
     domain::{
         Timestamp, command,
-        conversation::{Person, Road},
+        conversation::{ConversationId, Person, Road},
         effect::FormRequest,
         event::Event,
         incoming::Press,
@@ -19,15 +19,29 @@ use crate::{
     },
 };
 
+/// Something that was pressed.
+pub(super) struct Pressed {
+    /// Where.
+    pub conversation: ConversationId,
+    /// Who did it.
+    pub by: Person,
+    /// What it stands for.
+    pub press: Press,
+}
+
 impl Dispatch {
     pub(super) async fn pressed(
         &self,
         delivery: &Delivery,
         stored: Stored,
-        by: Person,
-        press: Press,
+        pressed: Pressed,
         now: Timestamp,
     ) -> Result<Transition, Later> {
+        let Pressed {
+            conversation,
+            by,
+            press,
+        } = pressed;
         let event = match press {
             Press::Approve { revision } => Event::Approved {
                 by,
@@ -53,27 +67,21 @@ impl Dispatch {
                         written: text,
                         hint: "a repository is written `owner/name`".to_owned(),
                     }];
-                    return Ok(answer(
-                        delivery,
-                        stored.task.conversation,
-                        &by,
-                        Message::OptionHints { unknown },
-                    ));
+                    let hints = Message::OptionHints { unknown };
+                    return Ok(answer(delivery, conversation, &by, hints));
                 };
                 Event::RepositoryChosen { by, repository }
             }
             Press::OpenCorrection { revision, trigger } => {
-                return Ok(form(
-                    delivery,
-                    stored,
-                    trigger,
-                    FormRequest::Correction { revision },
-                ));
+                let asked = FormRequest::Correction { revision };
+                return Ok(form(delivery, conversation, stored, (trigger, asked)));
             }
             Press::OpenRepository { trigger } => {
-                return Ok(form(delivery, stored, trigger, FormRequest::Repository));
+                let asked = FormRequest::Repository;
+                return Ok(form(delivery, conversation, stored, (trigger, asked)));
             }
         };
-        self.handled(delivery, stored, event, now).await
+        self.handled_in(delivery, conversation, stored, event, now)
+            .await
     }
 }

@@ -9,7 +9,7 @@ use crate::{
         effect::Mark,
         incoming::{Incoming, Press},
     },
-    linear::Linear,
+    linear::{Linear, ids},
     surface::{Attempt, Form, PictureFile, SurfaceError, Words},
 };
 
@@ -59,7 +59,7 @@ async fn a_delegated_issue_is_answered_with_a_thought_and_a_link() {
     let words = status("Reading.", 0);
     bench
         .linear
-        .mark(&conversation, Mark::Accepted)
+        .mark(&conversation, &ids::line(session.id()), Mark::Accepted)
         .await
         .expect("marked");
     say(&bench.linear, &conversation, PROGRESS, &words).await;
@@ -111,7 +111,7 @@ async fn a_plan_waits_until_its_choice_comes_back_as_an_approval() {
     )
     .await;
     linear
-        .mark(&conversation, Mark::Working)
+        .mark(&conversation, &ids::line(session.id()), Mark::Working)
         .await
         .expect("moved");
     assert_eq!(session.state(), SessionState::Active);
@@ -354,10 +354,10 @@ async fn an_issue_that_nobody_asked_for_is_left_in_triage() {
         .world
         .delegate_by_automation(&issue)
         .expect("delegated");
-    let conversation = crate::linear::ids::conversation(session.id());
+    let conversation = ids::conversation(session.id());
     bench
         .linear
-        .mark(&conversation, Mark::Working)
+        .mark(&conversation, &ids::line(session.id()), Mark::Working)
         .await
         .expect("nothing to do");
     assert_eq!(bench.world.issue(&issue).expect("there").state, before);
@@ -375,10 +375,10 @@ async fn a_mentioned_bot_takes_an_issue_that_no_agent_has() {
         .world
         .mention("ben", &issue, "@deckhand fix it")
         .expect("mentioned");
-    let conversation = crate::linear::ids::conversation(session.id());
+    let conversation = ids::conversation(session.id());
     bench
         .linear
-        .mark(&conversation, Mark::Working)
+        .mark(&conversation, &ids::line(session.id()), Mark::Working)
         .await
         .expect("moved");
     let issue = bench.world.issue(&issue).expect("there");

@@ -5,6 +5,7 @@
 mod dead_letters;
 mod leases;
 mod milestones;
+mod places;
 mod slots;
 mod trouble;
 mod turns;

@@ -409,8 +409,13 @@ fn notes() -> Vec<Message> {
         Act::WidenNetwork,
     ] {
         notes.extend(
-            [Refusal::NotAMember, Refusal::NotListed, Refusal::OwnRequest]
-                .map(|refusal| Message::NotAllowed { act, refusal }),
+            [
+                Refusal::NotAMember,
+                Refusal::NotListed,
+                Refusal::OwnRequest,
+                Refusal::Elsewhere,
+            ]
+            .map(|refusal| Message::NotAllowed { act, refusal }),
         );
     }
     notes

@@ -116,6 +116,7 @@ pub(crate) fn task() -> Task {
         ),
         subject: None,
         guidance: Vec::new(),
+        about: None,
         options: Options::default(),
         terms: Terms {
             agent: "claude".into(),

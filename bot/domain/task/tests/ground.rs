@@ -49,6 +49,7 @@ pub(super) fn opened() -> (Task, Vec<Effect>) {
         request: Line::said(LineRef("l:0".into()), ana(), "Fix the offset".into()),
         subject: None,
         guidance: Vec::new(),
+        about: None,
         options: Options::default(),
         terms: Terms {
             agent: "goose".into(),

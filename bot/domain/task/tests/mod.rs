@@ -1,6 +1,7 @@
 //! Tests of the machine.
 
 mod ground;
+mod places;
 mod stories;
 mod times;
 mod walk;

@@ -62,6 +62,7 @@ fn gathered(subject: Option<Line>, context: Vec<Line>, around: &Surroundings) ->
         request: line(0, member("ana")),
         subject,
         guidance: Vec::new(),
+        about: None,
         options: Options::default(),
         terms: Terms {
             agent: "goose".into(),

@@ -221,16 +221,10 @@ async fn say(
     (task, run): (Task, RunNumber),
     mut newest: watch::Receiver<Option<Progress>>,
 ) {
-    let post = Post {
-        conversation: task.conversation.clone(),
-        slot: Slot::Progress(task.progress).to_string(),
-        task: task.id.clone(),
-    };
+    let slot = Slot::Progress(task.progress).to_string();
+    let key = format!("{}:{slot}", task.id);
     while newest.changed().await.is_ok() {
         let Some(progress) = newest.borrow_and_update().clone() else {
-            continue;
-        };
-        let Ok(Some(standing)) = context.store.find_post(&post).await else {
             continue;
         };
         let links = words::Links {
@@ -244,23 +238,30 @@ async fn say(
         if !matches!(context.store.run_is_ours(&task.id, run).await, Ok(true)) {
             continue;
         }
-        // The run may be over by now; what the task says then must not be overwritten.
-        if newest.has_changed().is_err() {
-            break;
-        }
-        let key = format!("{}:{}", task.id, post.slot);
-        if let Err(error) = context
-            .surfaces
-            .say(
-                &task.conversation,
-                &key,
-                Some(&standing),
-                &words,
-                Attempt::First,
-            )
-            .await
-        {
-            tracing::debug!(task = %task.id, %error, "a status was not shown");
+        // The task may have been brought into another conversation meanwhile.
+        let Ok(Some(stored)) = context.store.task(&task.id).await else {
+            continue;
+        };
+        for conversation in stored.task.conversations() {
+            let post = Post {
+                conversation: conversation.clone(),
+                slot: slot.clone(),
+                task: task.id.clone(),
+            };
+            let Ok(Some(standing)) = context.store.find_post(&post).await else {
+                continue;
+            };
+            // The run may be over by now; what the task says then must not be overwritten.
+            if newest.has_changed().is_err() {
+                return;
+            }
+            let said =
+                context
+                    .surfaces
+                    .say(conversation, &key, Some(&standing), &words, Attempt::First);
+            if let Err(error) = said.await {
+                tracing::debug!(task = %task.id, %error, "a status was not shown");
+            }
         }
     }
 }
