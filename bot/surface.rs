@@ -20,6 +20,15 @@ pub struct Subject {
     pub line: Line,
 }
 
+/// Where the subject of a conversation is filed, which may say what repository is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filing {
+    /// The place, as settings name it: the team.
+    pub place: String,
+    /// Labels and project.
+    pub names: Vec<String>,
+}
+
 /// A token that a platform gave out.
 #[derive(Debug, Clone)]
 pub struct Token {

@@ -347,3 +347,116 @@ fn the_document_lists_every_metric_and_no_other() {
         assert!(metric.help.ends_with('.'), "{}", metric.name);
     }
 }
+
+/// The rows of the table under a heading of a page, each as its cells.
+fn table<'a>(page: &'a str, heading: &str) -> Vec<Vec<&'a str>> {
+    let section = page
+        .split_once(&format!("\n{heading}\n"))
+        .unwrap_or_else(|| panic!("there is no {heading}"))
+        .1;
+    let rows = section
+        .lines()
+        .skip_while(|line| !line.starts_with('|'))
+        .take_while(|line| line.starts_with('|'))
+        .skip(2);
+    rows.map(|row| row.trim_matches('|').split(" | ").map(str::trim).collect())
+        .collect()
+}
+
+/// What stands between backticks.
+fn quoted(text: &str) -> BTreeSet<String> {
+    text.split('`')
+        .skip(1)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn the_page_of_coverage_names_what_is_used_of_linear_with_tests_that_exist() {
+    let page = fs::read_to_string(root().join("docs/coverage.md")).unwrap();
+    let names_of = |heading: &str| -> BTreeSet<String> {
+        let rows = table(&page, heading);
+        rows.iter().flat_map(|row| quoted(row[0])).collect()
+    };
+    let file = |name: &str| fs::read_to_string(root().join(name)).unwrap();
+
+    let operations = file("bot/linear/operations.rs");
+    let declared = operations
+        .split_once("operations! {")
+        .and_then(|(_, rest)| rest.split_once("\n}"))
+        .unwrap()
+        .0;
+    let declared: BTreeSet<String> = declared
+        .lines()
+        .filter_map(|line| line.split('"').nth(1).map(str::to_owned))
+        .collect();
+    assert!(declared.len() > 10, "{declared:?}");
+    assert_eq!(names_of("### What is asked of Linear"), declared);
+
+    let content = operations
+        .split_once("enum Content {")
+        .and_then(|(_, rest)| rest.split_once("\n}"))
+        .unwrap()
+        .0;
+    let kinds: BTreeSet<String> = content
+        .lines()
+        .filter_map(|line| {
+            let name = line.strip_prefix("    ")?.strip_suffix(" {")?;
+            let is_variant = name.starts_with(char::is_uppercase) && !name.contains(' ');
+            is_variant.then(|| name.to_lowercase())
+        })
+        .chain(content.lines().filter_map(|line| {
+            let (name, _) = line.strip_prefix("    ")?.split_once(" { ")?;
+            name.starts_with(char::is_uppercase)
+                .then(|| name.to_lowercase())
+        }))
+        .collect();
+    assert_eq!(names_of("### What is said"), kinds);
+
+    let named = names_of("### What comes in");
+    let manifest = file("manifest/linear.json");
+    let kinds: BTreeSet<String> = named
+        .iter()
+        .filter(|name| name.starts_with(char::is_uppercase))
+        .cloned()
+        .collect();
+    let asked_for = manifest.split_once("\"resourceTypes\": [").unwrap().1;
+    let asked_for = asked_for.split_once(']').unwrap().0;
+    let asked_for: BTreeSet<String> = asked_for
+        .split('"')
+        .skip(1)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(kinds, asked_for);
+    let inbound = production(&root().join("bot/linear/inbound.rs"));
+    for name in &named {
+        assert!(
+            inbound.contains(&format!("\"{name}\"")),
+            "{name} is not read"
+        );
+    }
+}
+
+#[test]
+fn every_test_that_the_page_of_coverage_names_exists() {
+    let page = fs::read_to_string(root().join("docs/coverage.md")).unwrap();
+    let tests: String = ["bot", "tests/scenarios", "tests/world"]
+        .iter()
+        .flat_map(|folder| rust_files(folder))
+        .map(|file| fs::read_to_string(file).unwrap())
+        .collect();
+    let is_test = |word: &String| word.matches('_').count() >= 3;
+    let named: Vec<String> = quoted(&page).into_iter().filter(is_test).collect();
+    assert!(named.len() > 20, "{named:?}");
+    let missing: Vec<&String> = named
+        .iter()
+        .filter(|name| !tests.contains(&format!("fn {name}(")))
+        .collect();
+    assert_eq!(missing, Vec::<&String>::new());
+    for line in page.lines().filter(|line| line.starts_with("| `")) {
+        let last = line.trim_matches('|').rsplit(" | ").next().unwrap();
+        assert!(quoted(last).iter().any(is_test), "no test is named: {line}");
+    }
+}

@@ -367,6 +367,13 @@ impl Config {
             .find(|repository| repository.name.0.eq_ignore_ascii_case(&name.0))
     }
 
+    /// Whether labels or projects decide about any repository.
+    #[must_use]
+    pub fn has_labels(&self) -> bool {
+        let mut repositories = self.repositories.iter();
+        repositories.any(|repository| !repository.labels.is_empty())
+    }
+
     /// Every secret that is held, for the redactor: tokens, keys, and passwords in addresses.
     #[must_use]
     pub fn secrets(&self) -> Vec<SecretString> {
@@ -460,7 +467,7 @@ pub fn reference() -> String {
     }
     text.push_str(credentials::REFERENCE);
     text.push_str(
-        "\n## Repositories\n\nEach `[[repository]]` in `deckhand.toml` has `name` (`owner/name`), and where wanted `url` (`https`, `http`, `ssh` or `file`, for remotes without a forge), `setup` (a command that makes a fresh checkout usable), `places` (channels or teams whose tasks mean this repository), `task_minutes` (how long a task of it works before it asks whether to go on) and `mcp` (MCP servers that its agents are told of, as `{ name = \"tracker\", url = \"https://host/mcp\" }`; a rule of the network policy has to let them through, and may name their credential).\n",
+        "\n## Repositories\n\nEach `[[repository]]` in `deckhand.toml` has `name` (`owner/name`), and where wanted `url` (`https`, `http`, `ssh` or `file`, for remotes without a forge), `setup` (a command that makes a fresh checkout usable), `places` (channels or teams whose tasks mean this repository), `labels` (labels or projects of Linear whose issues mean it; they go before a team), `task_minutes` (how long a task of it works before it asks whether to go on) and `mcp` (MCP servers that its agents are told of, as `{ name = \"tracker\", url = \"https://host/mcp\" }`; a rule of the network policy has to let them through, and may name their credential).\n",
     );
     text
 }

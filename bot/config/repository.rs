@@ -29,6 +29,9 @@ pub struct RepositoryConfig {
     /// Channels or teams whose tasks mean this repository where they name none.
     #[serde(default)]
     pub places: Vec<String>,
+    /// Labels or projects whose issues mean this repository where they name none. They go before places.
+    #[serde(default)]
+    pub labels: Vec<String>,
     /// How long a task of it may work before it asks, in minutes, where that is not the usual time.
     #[serde(default)]
     pub task_minutes: Option<NonZeroU32>,

@@ -6,9 +6,30 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ConversationId(pub String);
 
+/// What a conversation is about that stands elsewhere, an issue. Opaque; made and read by the surface it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SubjectId(pub String);
+
+/// A conversation that a task is talked about in beside the one that it was asked for in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Where.
+    pub conversation: ConversationId,
+    /// What opened it there, so that it can be marked.
+    pub opening: LineRef,
+}
+
 /// A person on a surface. Opaque; made and read by the surface it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PersonId(pub String);
+
+impl PersonId {
+    /// The surface that made it, which stands in front of the first colon of every key; empty where there is none.
+    #[must_use]
+    pub fn surface(&self) -> &str {
+        self.0.split_once(':').map_or("", |(surface, _)| surface)
+    }
+}
 
 /// How a person stands to the organisation that runs this Deckhand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +94,8 @@ pub enum LineKind {
     Talk,
     /// The text of the issue that the request is about: what is asked for, where whoever wrote it may ask.
     Issue,
+    /// What the place has written down for every agent that works there.
+    Guidance,
 }
 
 /// What a line is for the agent.

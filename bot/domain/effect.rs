@@ -33,6 +33,17 @@ pub enum Slot {
     Note(u32),
 }
 
+impl Slot {
+    /// Whether what stands there waits for somebody, until it is decided.
+    #[must_use]
+    pub const fn is_a_card(&self) -> bool {
+        match self {
+            Self::Plan(_) | Self::Question(_) | Self::Network(_) | Self::Proposal(_) => true,
+            Self::Progress(_) | Self::Result(_) | Self::Pictures(_) | Self::Note(_) => false,
+        }
+    }
+}
+
 impl std::fmt::Display for Slot {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -133,6 +144,8 @@ pub enum Effect {
         /// What.
         message: Box<Message>,
     },
+    /// Shows in a conversation that the task was brought into how it stands, at the moment when it is shown.
+    Introduce,
     /// Says something that only one person sees. State is never whispered.
     Whisper {
         /// To whom.
@@ -228,6 +241,7 @@ impl Effect {
     pub const fn lane(&self) -> Lane {
         match self {
             Self::Say { .. }
+            | Self::Introduce
             | Self::Whisper { .. }
             | Self::ShowPictures { .. }
             | Self::PostRequest { .. }
@@ -251,6 +265,7 @@ impl Effect {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Say { .. } => "say",
+            Self::Introduce => "introduce",
             Self::Whisper { .. } => "whisper",
             Self::Mark { .. } => "mark",
             Self::Hear { .. } => "hear",

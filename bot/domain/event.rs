@@ -10,7 +10,7 @@ use super::{
     CommitId, RunNumber, Timestamp,
     budget::Usage,
     command::{Command, Options},
-    conversation::{Line, LineRef, Person, Road},
+    conversation::{Line, LineRef, Person, Place, Road, SubjectId},
     edit::Settlement,
     held::HeldChange,
     kept::Kept,
@@ -155,6 +155,15 @@ pub enum Event {
         run: RunNumber,
         /// Which, retries counted.
         hosts: Vec<RefusedHost>,
+    },
+    /// The task is talked about in another conversation from now on, too.
+    Joined {
+        /// Who brought it there; nobody where the request itself names what that conversation is about.
+        by: Option<Person>,
+        /// Where.
+        place: Place,
+        /// What the task is about by that.
+        about: Option<SubjectId>,
     },
     /// The task may use the machine now.
     SlotGranted,

@@ -1,7 +1,7 @@
 //! What a surface understood of one delivery, before people are looked up and the task is found. The same for every surface.
 
 use super::{
-    conversation::{ConversationId, FileRef, LineRef, PersonId, Standing},
+    conversation::{ConversationId, FileRef, LineRef, PersonId, Standing, SubjectId},
     edit::Settlement,
     event::ReactionMeaning,
     network::Verdict,
@@ -140,6 +140,13 @@ pub enum Incoming {
         /// Who.
         by: Author,
     },
+    /// Somebody took what a task is about away from the bot.
+    TakenAway {
+        /// What.
+        about: SubjectId,
+        /// Who.
+        by: Author,
+    },
     /// A command outside any conversation; the answer is for one person.
     Asked {
         /// A place to whisper in: the surface's own name for channel and person.
@@ -228,7 +235,7 @@ impl Incoming {
             | Self::Pressed { conversation, .. }
             | Self::StopSignal { conversation, .. }
             | Self::Asked { conversation, .. } => Some(conversation),
-            Self::Reacted { .. } | Self::Nothing => None,
+            Self::Reacted { .. } | Self::TakenAway { .. } | Self::Nothing => None,
         }
     }
 
@@ -246,6 +253,7 @@ impl Incoming {
             | Self::Reacted { by, .. }
             | Self::Pressed { by, .. }
             | Self::StopSignal { by, .. }
+            | Self::TakenAway { by, .. }
             | Self::Asked { by, .. } => Some(by),
             Self::Deleted { .. } | Self::Nothing => None,
         }

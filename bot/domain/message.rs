@@ -1,5 +1,7 @@
 //! Everything that is ever said, as data. The words stand in `templates/messages`, one file a message.
 
+mod live;
+
 use serde::{Deserialize, Serialize};
 
 pub use super::home::TaskLine;
@@ -19,6 +21,8 @@ use super::{
     specification::{RepositoryName, SpecificationDraft, Workplace},
     waiting::{Asked, Made, Reminder, TimeNote},
 };
+
+pub use live::{Live, LiveStanding, LiveStep, Trouble};
 
 /// Everything that is ever said.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -206,6 +210,9 @@ pub struct Progress {
     pub title: Option<String>,
     /// Repository and branch, once they are known.
     pub workplace: Option<Workplace>,
+    /// The steps of the last plan; empty before there is one.
+    #[serde(default)]
+    pub steps: Vec<String>,
     /// What the live run says; none while nothing runs.
     pub live: Option<Live>,
     /// Whether the bot was started again in this part of the work, and took it up where it was.
@@ -213,40 +220,6 @@ pub struct Progress {
     pub taken_up: bool,
     /// What was spent so far.
     pub spent: Usage,
-}
-
-/// What a live run says about itself. Not stored; newest wins.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Live {
-    /// What the agent is doing, in its own words, cut.
-    pub step: String,
-    /// The last command that it ran.
-    pub last_command: Option<String>,
-    /// Since when the run lives, in milliseconds.
-    pub elapsed_ms: i64,
-    /// How long ago the agent was last heard, in milliseconds.
-    pub heartbeat_age_ms: i64,
-    /// Which of the plan's steps are done, where the agent says so: done and all.
-    pub steps: Option<(u32, u32)>,
-    /// What people should know about its heartbeat; none while all is well.
-    #[serde(default)]
-    pub trouble: Option<Trouble>,
-}
-
-/// What is wrong with the heartbeat of a run that is not given up yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "is", rename_all = "snake_case")]
-pub enum Trouble {
-    /// The sandbox lives, and its agent says nothing.
-    AgentSilent {
-        /// When the run is given up: so long after the agent was last heard, in milliseconds.
-        limit_ms: i64,
-    },
-    /// The container engine does not say how the sandbox is doing.
-    EngineSilent {
-        /// When the run is given up: so long after the engine last answered, in milliseconds.
-        limit_ms: i64,
-    },
 }
 
 /// What became of a plan.

@@ -50,6 +50,9 @@ pub enum Refusal {
     NotListed,
     /// The requester approves their own task where a second person has to.
     OwnRequest,
+    /// A second person has to decide, and the task was asked for on another surface: nothing says that it is not the same
+    /// person.
+    Elsewhere,
 }
 
 impl Policy {
@@ -77,6 +80,10 @@ impl Policy {
         };
         if needs_another && &person.id == requester {
             return Err(Refusal::OwnRequest);
+        }
+        // Somebody who asks on one surface may be somebody of another name on the next one.
+        if needs_another && person.id.surface() != requester.surface() {
+            return Err(Refusal::Elsewhere);
         }
         Ok(())
     }
@@ -169,6 +176,31 @@ mod tests {
             ),
             Ok(())
         );
+    }
+
+    #[test]
+    fn somebody_of_another_surface_may_be_the_requester_and_is_no_second_person() {
+        let policy = Policy {
+            second_person_approves: true,
+            ..Policy::default()
+        };
+        let approves = |id: &str, requester: &str| {
+            let person = Person {
+                id: PersonId(id.into()),
+                ..person(Standing::Member)
+            };
+            policy.allows(Act::Approve, &person, &PersonId(requester.into()))
+        };
+        assert_eq!(approves("a:ben", "a:ana"), Ok(()));
+        assert_eq!(approves("a:ana", "a:ana"), Err(Refusal::OwnRequest));
+        assert_eq!(approves("b:ben", "a:ana"), Err(Refusal::Elsewhere));
+        let alone = Policy::default();
+        let ben = Person {
+            id: PersonId("b:ben".into()),
+            ..person(Standing::Member)
+        };
+        let ana = PersonId("a:ana".into());
+        assert_eq!(alone.allows(Act::Approve, &ben, &ana), Ok(()));
     }
 
     #[test]

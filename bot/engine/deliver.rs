@@ -3,6 +3,7 @@
 mod ending;
 mod forms;
 mod giving_up;
+mod places;
 mod saying;
 mod stopping;
 mod tables;
@@ -23,7 +24,7 @@ use crate::{
     clock::Clock,
     domain::{
         RunNumber, TaskId,
-        effect::{Effect, Mark},
+        effect::Effect,
         event::Event,
         network::NetworkGrant,
         task::{State, Task},
@@ -31,7 +32,6 @@ use crate::{
     heartbeat::Worker,
     store::{
         outbox::{Claimed, From, Taken},
-        posts::{Post, REQUEST_SLOT},
         tasks::Stored,
     },
     surface::Attempt,
@@ -186,6 +186,7 @@ impl Deliver {
             }
             Effect::Hear { line } => Ok(self.context.surfaces.hear(conversation, line).await?),
             Effect::Say { slot, message } => self.say(claimed, slot, message, attempt).await,
+            Effect::Introduce => self.introduce(claimed, attempt).await,
             Effect::Mark { mark } => self.mark(claimed, *mark).await,
             Effect::OpenForm { trigger, form } => self.open_form(claimed, trigger, *form).await,
             Effect::ShowHome { to, home } => self.show_home(to, home).await,
@@ -257,6 +258,7 @@ impl Deliver {
         }
         match &claimed.effect {
             Effect::Gather => {
+                let task = self.join(task, &claimed.id.to_string()).await?;
                 let event = super::gather::gather(&self.context, &task).await?;
                 self.tell(&task, format!("gathered:{}", claimed.id), event)
                     .await
@@ -284,6 +286,7 @@ impl Deliver {
             | Effect::Prove { .. }
             | Effect::Publish { .. }
             | Effect::Say { .. }
+            | Effect::Introduce
             | Effect::Whisper { .. }
             | Effect::Mark { .. }
             | Effect::Hear { .. }
@@ -301,24 +304,6 @@ impl Deliver {
 
     async fn tell(&self, task: &Task, key: String, event: Event) -> Result<(), Fault> {
         Ok(self.context.accept(work_delivery(task, key, event)).await?)
-    }
-
-    async fn mark(&self, claimed: &Claimed, mark: Mark) -> Result<(), Fault> {
-        let (conversation, task) = (&claimed.conversation, self.owner(claimed)?);
-        let post = Post {
-            conversation: conversation.clone(),
-            slot: REQUEST_SLOT.to_owned(),
-            task: task.clone(),
-        };
-        let Some(request) = self.context.store.find_post(&post).await? else {
-            return Ok(());
-        };
-        self.still_ours(claimed).await?;
-        Ok(self
-            .context
-            .surfaces
-            .mark(conversation, &request, mark)
-            .await?)
     }
 
     /// Stored first: a sandbox that starts in between reads it, and one that lives is told.

@@ -3,6 +3,7 @@
 mod deliveries;
 mod editing;
 mod giving_up;
+mod joining;
 mod looking;
 mod opening;
 mod pointing;
@@ -20,7 +21,7 @@ use crate::{
     domain::{
         TaskId, Timestamp,
         command::{self, Command},
-        conversation::{ConversationId, Line, Person, Road, Standing},
+        conversation::{ConversationId, Line, Person, Place, Road, Standing},
         event::{Event, Happened},
         incoming::Incoming,
     },
@@ -182,7 +183,7 @@ impl Dispatch {
     }
 
     async fn handle(&self, delivery: &Delivery, now: Timestamp) -> Result<(), StoreError> {
-        match self.transition(delivery, now).await {
+        match Box::pin(self.transition(delivery, now)).await {
             Ok(transition) => match self
                 .store
                 .commit(&transition, &self.remains(delivery), now)
@@ -319,9 +320,10 @@ impl Dispatch {
             | Incoming::Deleted { .. }
             | Incoming::Delegated { .. }
             | Incoming::Pointed { .. } => Box::pin(self.worded(delivery, incoming, now)).await,
-            Incoming::Reacted { .. } | Incoming::StopSignal { .. } | Incoming::Pressed { .. } => {
-                Box::pin(self.acted(delivery, incoming, now)).await
-            }
+            Incoming::Reacted { .. }
+            | Incoming::StopSignal { .. }
+            | Incoming::TakenAway { .. }
+            | Incoming::Pressed { .. } => Box::pin(self.acted(delivery, incoming, now)).await,
             Incoming::Asked { .. }
             | Incoming::FormAsked { .. }
             | Incoming::Requested { .. }
@@ -351,21 +353,26 @@ impl Dispatch {
         let is_new = matches!(command, Command::New(_)) && mentioned;
         match known {
             Some(stored) if !(is_new || mentioned && wants_a_new_task(&stored.task, &command)) => {
-                self.handled(
-                    delivery,
-                    stored,
-                    Event::Said {
-                        line,
-                        command,
-                        options,
-                        mentioned,
-                    },
-                    now,
-                )
-                .await
+                let event = Event::Said {
+                    line,
+                    command,
+                    options,
+                    mentioned,
+                };
+                self.handled_in(delivery, conversation, stored, event, now)
+                    .await
             }
             Some(_) | None if !mentioned => Ok(nothing(delivery)),
             Some(_) | None => {
+                if !is_new && let Some(stored) = self.live_about(delivery, &line.text).await? {
+                    let here = Place {
+                        conversation,
+                        opening: line.reference.clone(),
+                    };
+                    let by = line.author.clone();
+                    let joined = self.join(delivery, here, stored, by, Some(line), now);
+                    return Box::pin(joined).await;
+                }
                 let request = Request {
                     line,
                     subject,
@@ -378,9 +385,22 @@ impl Dispatch {
         }
     }
 
+    /// Handles what happened in no conversation of its own.
     async fn handled(
         &self,
         delivery: &Delivery,
+        stored: Stored,
+        event: Event,
+        now: Timestamp,
+    ) -> Result<Transition, Later> {
+        let home = stored.task.conversation.clone();
+        self.handled_in(delivery, home, stored, event, now).await
+    }
+
+    async fn handled_in(
+        &self,
+        delivery: &Delivery,
+        conversation: ConversationId,
         mut stored: Stored,
         event: Event,
         now: Timestamp,
@@ -394,7 +414,6 @@ impl Dispatch {
             .map(|entry| with_outcome(entry, &effects))
             .into_iter()
             .collect();
-        let conversation = stored.task.conversation.clone();
         Ok(Transition {
             delivery: delivery.id.clone(),
             conversation,

@@ -4,6 +4,7 @@ use deckhand_executors::mirror::{BranchName, Mirror, MirrorError, RepositoryUrl}
 
 use super::{Context, Fault};
 use crate::{
+    config::RepositoryConfig,
     domain::{
         CommitId,
         event::{Event, WorkplaceProblem},
@@ -12,17 +13,28 @@ use crate::{
         task::Task,
     },
     github::{ForgeError, PushCredential},
+    surface::Filing,
 };
 
 /// The most repositories that are offered as near to a wrong name.
 const NEAR_MAX: usize = 5;
+/// How sure a surface has to be of a repository so that nobody is asked, from 0 to 1. Others who ask Linear take the same.
+const SURE_ENOUGH: f64 = 0.7;
 
 /// Reads what a task needs to know before anybody can plan it.
 pub async fn gather(context: &Context, task: &Task) -> Result<Event, Fault> {
-    let lines = context
+    let mut lines = Vec::new();
+    // What a conversation of another surface is about comes first, as if it had been said before.
+    for place in &task.also {
+        let read = context
+            .surfaces
+            .read_conversation(&place.conversation, &place.opening);
+        lines.extend(read.await?);
+    }
+    let read = context
         .surfaces
-        .read_conversation(&task.conversation, &task.request.reference)
-        .await?;
+        .read_conversation(&task.conversation, &task.request.reference);
+    lines.extend(read.await?);
     let workplace = match workplace(context, task).await {
         Ok(workplace) => Ok(workplace),
         Err(Trouble::Problem(problem)) => Err(problem),
@@ -205,15 +217,15 @@ async fn workplace(context: &Context, task: &Task) -> Result<Workplace, Trouble>
             known: context.agents.usable(),
         }));
     }
-    let repository = match &task.options.repository {
-        Some(named) => named.clone(),
+    let repository = if let Some(named) = &task.options.repository {
+        named.clone()
+    } else {
         // Only where nothing names it is the forge asked for all that are in reach.
-        None => match choose_repository(None, None, None, &known(context).await) {
+        let filed = filed_under(context, task).await?;
+        match choose_repository(None, None, filed.as_ref(), &known(context).await) {
             RepositoryChoice::Chosen(repository) => repository,
-            RepositoryChoice::Ask(known) => {
-                return Err(Trouble::Problem(WorkplaceProblem::Unclear { known }));
-            }
-        },
+            RepositoryChoice::Ask(known) => suggested(context, task, known).await?,
+        }
     };
     let ground = match ground(context, &repository).await {
         Ok(ground) => ground,
@@ -238,6 +250,95 @@ async fn workplace(context: &Context, task: &Task) -> Result<Workplace, Trouble>
         base_commit: CommitId(base_commit.as_str().to_owned()),
         setup,
     })
+}
+
+/// The repository that the settings name for the labels or project, or else for its team. Where labels name two,
+/// they decide nothing.
+async fn filed_under(context: &Context, task: &Task) -> Result<Option<RepositoryName>, Trouble> {
+    let settings = &context.config.repositories;
+    if settings.iter().all(|one| one.labels.is_empty()) {
+        return Ok(None);
+    }
+    let mut filed = None;
+    for conversation in task.conversations() {
+        let filing = context.surfaces.filing(conversation).await;
+        filed = filed.or(filing.map_err(|error| Trouble::Fault(error.into()))?);
+    }
+    let Some(filing) = filed else {
+        return Ok(None);
+    };
+    Ok(meant_by(settings, &filing).cloned())
+}
+
+fn meant_by<'a>(settings: &'a [RepositoryConfig], filing: &Filing) -> Option<&'a RepositoryName> {
+    let is_labelled = |label: &String| {
+        let mut names = filing.names.iter();
+        names.any(|name| name.trim().eq_ignore_ascii_case(label.trim()))
+    };
+    let mut labelled = settings
+        .iter()
+        .filter(|one| one.labels.iter().any(is_labelled));
+    let meant = match (labelled.next(), labelled.next()) {
+        (Some(_), Some(_)) => None,
+        (Some(one), None) => Some(one),
+        (None, _) => settings
+            .iter()
+            .find(|one| one.places.contains(&filing.place)),
+    };
+    meant.map(|one| &one.name)
+}
+
+/// The one repository that the surface itself is sure of. Where it is sure of none or of two, people are asked, and the
+/// likelier ones are offered first.
+async fn suggested(
+    context: &Context,
+    task: &Task,
+    known: Vec<RepositoryName>,
+) -> Result<RepositoryName, Trouble> {
+    let unclear = |known| Trouble::Problem(WorkplaceProblem::Unclear { known });
+    let Some(host) = known.first().and_then(|name| host_of(context, name)) else {
+        return Err(unclear(known));
+    };
+    let mut suggestions = Vec::new();
+    for conversation in task.conversations() {
+        let asked = context.surfaces.suggested(conversation, &host, &known);
+        match asked.await {
+            Ok(suggested) => suggestions.extend(suggested),
+            Err(error) => {
+                tracing::info!(task = %task.id, %error, "nothing was suggested about the repository");
+            }
+        }
+    }
+    sure_or_offered(suggestions, known).map_err(unclear)
+}
+
+/// The only repository that is sure enough, or all of them with the likelier ones first.
+fn sure_or_offered(
+    suggestions: Vec<(RepositoryName, f64)>,
+    known: Vec<RepositoryName>,
+) -> Result<RepositoryName, Vec<RepositoryName>> {
+    let mut sure = suggestions
+        .iter()
+        .filter(|(_, confidence)| *confidence >= SURE_ENOUGH);
+    if let (Some((only, _)), None) = (sure.next(), sure.next()) {
+        return Ok(only.clone());
+    }
+    let likelier = suggestions.into_iter().map(|(name, _)| name);
+    let mut offered: Vec<RepositoryName> = likelier.collect();
+    for name in known {
+        if !offered.contains(&name) {
+            offered.push(name);
+        }
+    }
+    Err(offered)
+}
+
+/// The host that a repository is on, as a forge's address names it.
+fn host_of(context: &Context, repository: &RepositoryName) -> Option<String> {
+    let url = context.github.clone_url(repository);
+    let (_, rest) = url.split_once("://")?;
+    let host = rest.split(['/', ':']).next()?;
+    (!host.is_empty()).then(|| host.to_owned())
 }
 
 async fn trouble(context: &Context, error: GroundError, repository: &RepositoryName) -> Trouble {
@@ -280,4 +381,58 @@ fn nearest(wanted: &RepositoryName, known: &[RepositoryName]) -> Vec<RepositoryN
         u8::from(part(name, 1) != part(wanted, 1)) * 2 + u8::from(part(name, 0) != part(wanted, 0))
     });
     sorted.into_iter().take(NEAR_MAX).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    fn name(name: &str) -> RepositoryName {
+        RepositoryName(name.to_owned())
+    }
+
+    #[test]
+    fn labels_go_before_the_team_and_two_that_are_named_decide_nothing() {
+        let read = |text: &str| toml::from_str::<RepositoryConfig>(text).unwrap();
+        let settings = [
+            read("name = \"acme/api\"\nlabels = [\"Backend\", \"API 2.0\"]"),
+            read("name = \"acme/web\"\nlabels = [\"Frontend\"]\nplaces = [\"ENG\"]"),
+        ];
+        let filed = |place: &str, names: &[&str]| {
+            let filing = Filing {
+                place: place.to_owned(),
+                names: names.iter().map(|name| (*name).to_owned()).collect(),
+            };
+            meant_by(&settings, &filing).cloned()
+        };
+        assert_eq!(filed("ENG", &["Bug", "backend "]), Some(name("acme/api")));
+        assert_eq!(filed("OPS", &["API 2.0"]), Some(name("acme/api")));
+        assert_eq!(filed("ENG", &["Bug"]), Some(name("acme/web")));
+        assert_eq!(filed("OPS", &[]), None);
+        assert_eq!(filed("ENG", &["Backend", "Frontend"]), None);
+    }
+
+    #[test]
+    fn one_that_is_sure_is_taken_and_of_two_none_is() {
+        let known = || vec![name("acme/api"), name("acme/docs"), name("acme/web")];
+        let suggested = |sure: &[(&str, f64)]| {
+            let sure = sure.iter().map(|(one, sure)| (name(one), *sure));
+            sure_or_offered(sure.collect(), known())
+        };
+        assert_eq!(
+            suggested(&[("acme/web", 0.9), ("acme/api", 0.3)]),
+            Ok(name("acme/web"))
+        );
+        assert_eq!(
+            suggested(&[("acme/web", 0.9), ("acme/docs", 0.8)]),
+            Err(vec![name("acme/web"), name("acme/docs"), name("acme/api")])
+        );
+        assert_eq!(
+            suggested(&[("acme/docs", 0.6)]),
+            Err(vec![name("acme/docs"), name("acme/api"), name("acme/web")])
+        );
+        assert_eq!(suggested(&[]), Err(known()));
+    }
 }

@@ -12,16 +12,19 @@ use tokio::sync::{Mutex, OnceCell};
 use crate::{
     domain::{
         TaskId, Timestamp,
-        conversation::{ConversationId, FileRef, Line, LineRef, Person, PersonId, Standing},
+        conversation::{
+            ConversationId, FileRef, Line, LineRef, Person, PersonId, Place, Standing, SubjectId,
+        },
         effect::Mark,
         incoming::Author,
+        specification::RepositoryName,
     },
     linear::Linear,
     redact::{Redactor, Sought},
     slack::{self, Slack},
     surface::{
-        Attempt, Control, Form, HomeEntry, HomePage, HomeSection, PictureFile, Step, Subject,
-        SurfaceError, Words, WordsKind,
+        Attempt, Control, Filing, Form, HomeEntry, HomePage, HomeSection, PictureFile, Step,
+        Subject, SurfaceError, Words, WordsKind,
     },
 };
 
@@ -189,7 +192,7 @@ impl Surfaces {
     ) -> Result<(), SurfaceError> {
         match self.surface(&conversation.0)? {
             Surface::Slack(slack) => slack.mark(request, mark).await,
-            Surface::Linear(linear) => linear.mark(conversation, mark).await,
+            Surface::Linear(linear) => linear.mark(conversation, request, mark).await,
         }
     }
 
@@ -225,7 +228,7 @@ impl Surfaces {
         }
     }
 
-    /// Opens a form about a task. Linear has none, and never gives the permission to open one.
+    /// Opens a form about a task. Where a surface has none, it asks in words, and what the person writes then is the answer.
     pub async fn open_form(
         &self,
         (conversation, task): (&ConversationId, &TaskId),
@@ -241,7 +244,7 @@ impl Surfaces {
         };
         match self.surface(&conversation.0)? {
             Surface::Slack(slack) => slack.open_form(trigger, (conversation, task), form).await,
-            Surface::Linear(_) => Ok(()),
+            Surface::Linear(linear) => linear.open_form(conversation, trigger, form).await,
         }
     }
 
@@ -312,13 +315,62 @@ impl Surfaces {
     /// The bytes of a file that hung on a line.
     pub async fn download(
         &self,
-        conversation: &ConversationId,
+        line: &LineRef,
         file: &FileRef,
         limit_bytes: u64,
     ) -> Result<Vec<u8>, SurfaceError> {
-        match self.surface(&conversation.0)? {
+        match self.surface(&line.0)? {
             Surface::Slack(slack) => slack.download(file, limit_bytes).await,
             Surface::Linear(linear) => linear.download(file, limit_bytes).await,
+        }
+    }
+
+    /// Opens a conversation about something that a request elsewhere names; none where there is no such thing.
+    pub async fn open_beside(
+        &self,
+        about: &SubjectId,
+        task_url: &str,
+    ) -> Result<Option<(Place, SubjectId)>, SurfaceError> {
+        match self.surface(&about.0)? {
+            Surface::Slack(_) => Ok(None),
+            Surface::Linear(linear) => linear.open_beside(about, task_url).await,
+        }
+    }
+
+    /// Whether the bot itself has opened a conversation.
+    pub async fn is_own(
+        &self,
+        conversation: &ConversationId,
+        public_url: &str,
+    ) -> Result<bool, SurfaceError> {
+        match self.surface(&conversation.0)? {
+            Surface::Slack(_) => Ok(false),
+            Surface::Linear(linear) => linear.is_own(conversation, public_url).await,
+        }
+    }
+
+    /// How the subject of a conversation is filed; none where a surface files nothing.
+    pub async fn filing(
+        &self,
+        conversation: &ConversationId,
+    ) -> Result<Option<Filing>, SurfaceError> {
+        match self.surface(&conversation.0)? {
+            Surface::Slack(_) => Ok(None),
+            Surface::Linear(linear) => linear.filing(conversation).await,
+        }
+    }
+
+    /// How sure a surface is, from 0 to 1, of each repository that its conversation may be about, the surest first; empty
+    /// where it has no opinion.
+    pub async fn suggested(
+        &self,
+        conversation: &ConversationId,
+        host: &str,
+        known: &[RepositoryName],
+    ) -> Result<Vec<(RepositoryName, f64)>, SurfaceError> {
+        match self.surface(&conversation.0)? {
+            Surface::Slack(_) => Ok(Vec::new()),
+            Surface::Linear(linear) => linear.suggested(conversation, host, known).await,
         }
     }
 

@@ -6,17 +6,19 @@
 use serde::Serialize;
 
 use crate::{
-    domain::{edit::Settlement, incoming::Press, network::Verdict},
+    domain::{edit::Settlement, incoming::Press, network::Verdict, policy::PICKER_MAX},
     surface::{Control, Words},
-    words::choice_label,
+    words::{choice_label, tame},
 };
 
 const APPROVE: &str = "approve:";
+const REVISE: &str = "revise:";
 const ANSWER: &str = "answer:";
 const NETWORK: &str = "network:";
 const SETTLE: &str = "settle:";
 /// As a sentence it means the same, so it needs no value of its own.
 const CANCEL: &str = "cancel";
+const REPOSITORY: &str = "repository:change";
 
 /// The metadata of the signal `select`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -45,7 +47,20 @@ pub(super) fn offered(words: &Words) -> Option<Select> {
     (!options.is_empty()).then_some(Select { options })
 }
 
-/// Corrections and another repository are simply written; a page is a link of the session.
+/// Repositories to choose from. What is chosen comes back as a sentence in the grammar that everybody writes.
+pub(super) fn repositories(known: &[String]) -> Option<Select> {
+    let options: Vec<Choice> = known
+        .iter()
+        .take(PICKER_MAX)
+        .map(|name| Choice {
+            label: tame::plain_to(name, usize::MAX),
+            value: format!("repo={name}"),
+        })
+        .collect();
+    (!options.is_empty()).then_some(Select { options })
+}
+
+/// A page is a link of the session, and another try is simply written.
 fn value(control: &Control) -> Option<String> {
     match control {
         Control::Approve { revision } => Some(format!("{APPROVE}{revision}")),
@@ -58,16 +73,25 @@ fn value(control: &Control) -> Option<String> {
             settlement,
         } => Some(format!("{SETTLE}{proposal}:{}", settlement.name())),
         Control::Cancel => Some(CANCEL.to_owned()),
-        Control::Edit { .. }
-        | Control::ChangeRepository
-        | Control::Retry
-        | Control::Open { .. } => None,
+        Control::Edit { revision } => Some(format!("{REVISE}{revision}")),
+        Control::ChangeRepository => Some(REPOSITORY.to_owned()),
+        Control::Retry | Control::Open { .. } => None,
     }
 }
 
-/// What a chosen value stands for; none where the words are a person's own.
-pub(super) fn pressed(body: &str) -> Option<Press> {
+/// What a chosen value stands for; none where the words are a person's own. `activity` is the choice's own name, by which
+/// a question that it leads to is asked once.
+pub(super) fn pressed(body: &str, activity: &str) -> Option<Press> {
     let body = body.trim();
+    let trigger = || activity.to_owned();
+    if body == REPOSITORY {
+        return Some(Press::OpenRepository { trigger: trigger() });
+    }
+    if let Some(revision) = body.strip_prefix(REVISE) {
+        let revision = revision.parse().ok()?;
+        let trigger = trigger();
+        return Some(Press::OpenCorrection { revision, trigger });
+    }
     if let Some(revision) = body.strip_prefix(APPROVE) {
         return revision
             .parse()

@@ -31,8 +31,9 @@ impl Linear {
         Ok(authors::person(&answer.user))
     }
 
-    /// What was said, oldest first, up to and with `until`: the parent issue, the issue, comments of people and of other
-    /// programs, and what people wrote in the session. Of comments and of activities, at most 100 each.
+    /// What was said, oldest first, up to and with `until`: the issue above, the issue, its sub-issues, comments of
+    /// people and of other programs, and what people wrote in the session. At most 20 sub-issues, and of comments and of
+    /// activities 100 each.
     pub async fn read_conversation(
         &self,
         conversation: &ConversationId,
@@ -79,7 +80,8 @@ fn lines(session: &str, read: &Conversation, until: &LineRef) -> Vec<Line> {
     let mut dated: Vec<Dated> = Vec::new();
     let root = read.comment.as_ref().map(|comment| comment.id.as_str());
     if let Some(issue) = &read.issue {
-        dated.extend(issue.parent.iter().map(request));
+        let around = issue.parent.iter().chain(&issue.children.nodes);
+        dated.extend(around.map(neighbour));
         let opening = issue
             .comments
             .nodes
@@ -156,6 +158,13 @@ fn subject_line(issue: &Request) -> Dated {
     (moment, Line { kind, ..line })
 }
 
+/// The issue above, or a part of this one. Its name says which of several is meant.
+fn neighbour(issue: &Request) -> Dated {
+    let (moment, line) = request(issue);
+    let text = format!("{}: {}", issue.identifier, line.text);
+    (moment, Line { text, ..line })
+}
+
 fn request(issue: &Request) -> Dated {
     let text = issue_text(&issue.title, issue.description.as_deref());
     (
@@ -203,6 +212,7 @@ mod tests {
             "createdAt": MOMENT, "comment": null, "activities": { "nodes": [] },
             "issue": {
                 "id": "i1", "identifier": "ENG-1", "title": "t", "description": "d", "createdAt": MOMENT, "parent": null,
+                "children": { "nodes": [] },
                 "creator": user("ana"), "externalUserCreator": null, "botActor": null,
                 "history": { "nodes": [], "pageInfo": { "hasNextPage": false } },
                 "comments": { "nodes": [{

@@ -1,11 +1,12 @@
 //! The opaque keys of the domain, as this surface makes and reads them: `linear:` and one of Linear's own identifiers.
 
 use crate::{
-    domain::conversation::{ConversationId, LineRef, PersonId},
+    domain::conversation::{ConversationId, LineRef, PersonId, SubjectId},
     surface::SurfaceError,
 };
 
 const PREFIX: &str = "linear:";
+const OWN: &str = "own-";
 
 /// An agent session.
 #[must_use]
@@ -19,6 +20,23 @@ pub fn line(id: &str) -> LineRef {
     LineRef(format!("{PREFIX}{id}"))
 }
 
+/// What the bot itself said to open a session for somebody who asked elsewhere.
+#[must_use]
+pub fn own_opening(session: &str) -> LineRef {
+    line(&format!("{OWN}{session}"))
+}
+
+/// Whether a session was opened by the bot itself for somebody who asked elsewhere.
+pub(super) fn is_own_opening(line: &LineRef) -> bool {
+    behind(&line.0, "reading a line's name").is_ok_and(|id| id.starts_with(OWN))
+}
+
+/// An issue, by the name that people know it by: `ENG-12`.
+#[must_use]
+pub fn issue(identifier: &str) -> SubjectId {
+    SubjectId(format!("{PREFIX}{}", identifier.to_ascii_uppercase()))
+}
+
 /// A user.
 #[must_use]
 pub fn person(user: &str) -> PersonId {
@@ -28,6 +46,11 @@ pub fn person(user: &str) -> PersonId {
 /// The session behind a conversation.
 pub(super) fn session_of(conversation: &ConversationId) -> Result<&str, SurfaceError> {
     behind(&conversation.0, "reading a conversation's name")
+}
+
+/// The name of an issue as people know it.
+pub(super) fn issue_of(subject: &SubjectId) -> Result<&str, SurfaceError> {
+    behind(&subject.0, "reading an issue's name")
 }
 
 /// The user behind a person.

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{choices, files, ids};
 use crate::domain::{
-    conversation::{ConversationId, PersonId, Standing},
+    conversation::{ConversationId, PersonId, Standing, SubjectId},
     incoming::{Author, Incoming},
 };
 
@@ -43,7 +43,23 @@ struct Session {
 
 #[derive(Deserialize)]
 struct Issue {
+    identifier: Option<String>,
     team: Option<Team>,
+}
+
+/// Something that Linear tells the application's own user.
+#[derive(Deserialize)]
+struct Notice {
+    r#type: String,
+    action: String,
+    notification: Notification,
+}
+
+#[derive(Deserialize)]
+struct Notification {
+    id: String,
+    actor: Option<User>,
+    issue: Issue,
 }
 
 #[derive(Deserialize)]
@@ -81,6 +97,12 @@ struct Content {
 /// Whether a delivery matters, and what it is the same as. `_delivery_id` (`Linear-Delivery`) decides nothing.
 #[must_use]
 pub fn accept(payload: &Value, _delivery_id: &str) -> Option<Accepted> {
+    if let Some((id, about, _)) = taken_away(payload) {
+        return Some(Accepted {
+            key: id,
+            conversation: ConversationId(about.0),
+        });
+    }
     let payload = session_event(payload)?;
     let key = match (payload.action.as_str(), &payload.agent_activity) {
         ("created", _) => format!("{}:created", payload.agent_session.id),
@@ -96,6 +118,9 @@ pub fn accept(payload: &Value, _delivery_id: &str) -> Option<Accepted> {
 /// What a stored delivery means.
 #[must_use]
 pub fn read(payload: &Value) -> Incoming {
+    if let Some((_, about, by)) = taken_away(payload) {
+        return Incoming::TakenAway { about, by };
+    }
     let Some(payload) = session_event(payload) else {
         return Incoming::Nothing;
     };
@@ -104,6 +129,23 @@ pub fn read(payload: &Value) -> Incoming {
         ("prompted", Some(activity)) => prompted(&payload.agent_session, activity),
         _ => Incoming::Nothing,
     }
+}
+
+/// The issue that a stored delivery of a session is about.
+#[must_use]
+pub fn about(payload: &Value) -> Option<SubjectId> {
+    let issue = session_event(payload)?.agent_session.issue?;
+    issue.identifier.as_deref().map(ids::issue)
+}
+
+/// The issue that somebody took away from the bot, with the notice's own name and whoever did it.
+fn taken_away(payload: &Value) -> Option<(String, SubjectId, Author)> {
+    let notice = Notice::deserialize(payload).ok()?;
+    let is_meant =
+        notice.r#type == "AppUserNotification" && notice.action == "issueUnassignedFromYou";
+    let Notification { id, actor, issue } = notice.notification;
+    let about = ids::issue(&issue.identifier?);
+    (is_meant && !id.is_empty()).then(|| (id, about, actor.map_or_else(automation, author)))
 }
 
 fn session_event(payload: &Value) -> Option<Payload> {
@@ -177,7 +219,7 @@ fn prompted(session: &Session, activity: Activity) -> Incoming {
     if activity.signal.as_deref() == Some("stop") {
         return Incoming::StopSignal { conversation, by };
     }
-    if let Some(press) = choices::pressed(&activity.content.body) {
+    if let Some(press) = choices::pressed(&activity.content.body, &activity.id) {
         return Incoming::Pressed {
             conversation,
             by,
@@ -371,7 +413,23 @@ mod tests {
                 verdict: Verdict::Once
             })
         );
+        assert_eq!(
+            pressed("revise:2"),
+            Some(Press::OpenCorrection {
+                revision: 2,
+                trigger: "a1".to_owned()
+            })
+        );
+        assert_eq!(
+            pressed("repository:change"),
+            Some(Press::OpenRepository {
+                trigger: "a1".to_owned()
+            })
+        );
         for words in [
+            "revise",
+            "revise: 2",
+            "repository",
             "network:2:always",
             "network:once",
             "approve",
@@ -417,8 +475,45 @@ mod tests {
             serde_json::from_str(include_str!("../../manifest/linear.json")).unwrap_or_default();
         assert_eq!(
             manifest["webhook"]["resourceTypes"],
-            json!([created_with(&json!({}))["type"]])
+            json!([created_with(&json!({}))["type"], unassigned()["type"]])
         );
+    }
+
+    fn unassigned() -> Value {
+        json!({ "type": "AppUserNotification", "action": "issueUnassignedFromYou", "notification": {
+            "id": "n1", "actor": { "id": "u1", "name": "Ana" }, "issue": { "identifier": "ENG-1" },
+        } })
+    }
+
+    #[test]
+    fn an_issue_that_is_taken_away_is_told_by_its_name_and_who_did_it() {
+        let taken = unassigned();
+        let accepted = accept(&taken, "d1").expect("it matters");
+        assert_eq!(
+            (accepted.key.as_str(), accepted.conversation.0.as_str()),
+            ("n1", "linear:ENG-1")
+        );
+        let Incoming::TakenAway { about, by } = read(&taken) else {
+            panic!("not taken away")
+        };
+        assert_eq!(
+            (about.0.as_str(), by.id.0.as_str()),
+            ("linear:ENG-1", "linear:u1")
+        );
+        let mut by_rule = taken.clone();
+        by_rule["notification"]["actor"] = Value::Null;
+        let Incoming::TakenAway { by, .. } = read(&by_rule) else {
+            panic!("not taken away")
+        };
+        assert_eq!(by.standing, Some(Standing::Bot));
+        for action in ["issueAssignedToYou", "issueMoved", "something new"] {
+            let mut other = taken.clone();
+            other["action"] = json!(action);
+            assert_eq!(
+                (accept(&other, "d1"), read(&other)),
+                (None, Incoming::Nothing)
+            );
+        }
     }
 
     #[test]

@@ -7,16 +7,21 @@ use super::{
     },
 };
 use crate::{
-    domain::{conversation::ConversationId, effect::Mark},
+    domain::{
+        conversation::{ConversationId, LineRef},
+        effect::Mark,
+    },
     surface::SurfaceError,
 };
 
 impl Linear {
     /// Shows how the task stands. The session's own state follows from what is said; only the beginning of work has
-    /// something to move. What was asked for by a rule and not by a person is left where people triage it.
+    /// something to move. What was asked for by a rule and not by a person is left where people triage it; what somebody
+    /// asked for elsewhere was.
     pub async fn mark(
         &self,
         conversation: &ConversationId,
+        request: &LineRef,
         mark: Mark,
     ) -> Result<(), SurfaceError> {
         match mark {
@@ -31,7 +36,8 @@ impl Linear {
             .run::<OfSession<WorkItem>>(&WORK_ITEM, &Id { id: session })
             .await?
             .agent_session;
-        let (Some(issue), Some(_)) = (item.issue, item.creator) else {
+        let is_asked_for = item.creator.is_some() || ids::is_own_opening(request);
+        let Some(issue) = item.issue.filter(|_| is_asked_for) else {
             return Ok(());
         };
         let delegate_id = issue.delegate.is_none().then_some(item.app_user.id);

@@ -8,9 +8,12 @@ mod choices;
 mod client;
 mod conversation;
 mod files;
+mod filing;
+mod guidance;
 pub mod ids;
 mod inbound;
 mod issue;
+mod joining;
 mod memory;
 mod operations;
 mod show;
@@ -23,7 +26,9 @@ mod tests;
 
 use std::sync::Arc;
 
-pub use inbound::{Accepted, accept, read};
+pub use guidance::guidance;
+pub use inbound::{Accepted, about, accept, read};
+pub use joining::{is_addressed, named_in, only_names};
 pub use signature::{SignatureError, verify};
 
 use crate::{

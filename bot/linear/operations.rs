@@ -3,11 +3,18 @@
 //!
 //! A field that is absent is never sent: an explicit null clears it at Linear.
 
+mod issues;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::choices::Select;
+
+pub(super) use issues::{
+    Attachment, Candidate, Filed, FiledIssue, IssueAnswer, KnownSession, NewSession, OpenAnswer,
+    PullRequestOf, Suggested, WhichRepository,
+};
 
 /// An operation.
 pub(super) struct Operation {
@@ -39,6 +46,12 @@ operations! {
     SAID: "said", "looking for what was said in Linear";
     SHOW: "show", "showing plan and links in Linear";
     UPLOAD: "upload", "announcing a picture to Linear";
+    FILING: "filing", "reading how an issue is filed in Linear";
+    SUGGEST: "suggest", "asking Linear which repository an issue is about";
+    LINK_PULL_REQUEST: "link_pull_request", "linking a pull request to an issue in Linear";
+    ATTACH: "attach", "attaching a pull request to an issue in Linear";
+    ISSUE: "issue", "looking for an issue in Linear";
+    OPEN: "open", "opening a session in Linear";
     SUBJECT: "subject" with "request", "reading who wrote an issue in Linear";
     CONVERSATION: "conversation" with "request", "reading a conversation in Linear";
 }
@@ -155,9 +168,10 @@ pub(super) struct Session {
     pub(super) issue: Option<Page>,
 }
 
-/// Something with a page.
+/// An issue with its page.
 #[derive(Deserialize)]
 pub(super) struct Page {
+    pub(super) id: String,
     pub(super) url: String,
 }
 
@@ -213,16 +227,21 @@ pub(super) struct StartIssue {
 
 /// What an activity says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "type", content = "body", rename_all = "lowercase")]
+#[serde(tag = "type", rename_all = "lowercase")]
 pub(super) enum Content {
-    /// What the agent thinks or does; no comment, notifies nobody.
-    Thought(String),
+    /// What the agent thinks; no comment, notifies nobody.
+    Thought { body: String },
+    /// Something that was done; no comment, notifies nobody.
+    Action {
+        action: &'static str,
+        parameter: String,
+    },
     /// A question; the session waits.
-    Elicitation(String),
+    Elicitation { body: String },
     /// An end; the session is complete.
-    Response(String),
+    Response { body: String },
     /// A failure.
-    Error(String),
+    Error { body: String },
 }
 
 /// Whether the next activity takes an activity's place.
@@ -342,6 +361,8 @@ pub(super) struct Issue {
     #[serde(flatten)]
     pub(super) request: Request,
     pub(super) parent: Option<Request>,
+    /// Its sub-issues.
+    pub(super) children: Nodes<Request>,
     pub(super) comments: Nodes<Comment>,
 }
 

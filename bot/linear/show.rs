@@ -3,9 +3,15 @@
 use super::{
     client::Client,
     memory::Memory,
-    operations::{Change, Id, Link, OfSession, PlanStatus, PlanStep, SESSION, SHOW, Session, Show},
+    operations::{
+        ATTACH, Attachment, Change, Id, Input, LINK_PULL_REQUEST, Link, OfSession, PlanStatus,
+        PlanStep, PullRequestOf, SESSION, SHOW, Session, Show,
+    },
 };
-use crate::surface::{Control, Step, StepStanding, SurfaceError, Words, WordsKind};
+use crate::{
+    surface::{Control, Step, StepStanding, SurfaceError, Words, WordsKind},
+    words::{OPEN_PULL_REQUEST, PULL_REQUEST},
+};
 
 /// Brings checklist and links up to date where words change them. They are ornament: what goes wrong is logged, and
 /// tried again with the next words.
@@ -31,6 +37,9 @@ async fn try_show(
         for page in pages {
             if links.contains(&page) {
                 continue;
+            }
+            if page.label == OPEN_PULL_REQUEST {
+                attach(client, session, &page.url).await?;
             }
             // A page that has moved is still the same page.
             for outdated in links
@@ -64,6 +73,36 @@ async fn try_show(
         memory.links = Some(links);
     }
     Ok(())
+}
+
+/// Hangs a pull request on the session's issue: by way of Linear's own integration, which keeps its state up to date, and
+/// as a plain link where the workspace has none. Both change what hangs there already.
+async fn attach(client: &Client, session: &str, url: &str) -> Result<(), SurfaceError> {
+    let answer: OfSession<Session> = client.run(&SESSION, &Id { id: session }).await?;
+    let Some(issue) = answer.agent_session.issue else {
+        return Ok(());
+    };
+    let issue = issue.id.as_str();
+    let linked = client
+        .change(&LINK_PULL_REQUEST, &PullRequestOf { issue, url })
+        .await;
+    let Err(error @ SurfaceError::Permanent { .. }) = linked else {
+        return linked;
+    };
+    tracing::debug!(session, %error, "a pull request is attached as a plain link");
+    let input = Attachment {
+        issue_id: issue,
+        title: PULL_REQUEST,
+        url,
+    };
+    match client.change(&ATTACH, &Input { input }).await {
+        // It stands among the session's links all the same.
+        Err(error @ SurfaceError::Permanent { .. }) => {
+            tracing::warn!(session, %error, "a pull request could not be linked to its issue");
+            Ok(())
+        }
+        other => other,
+    }
 }
 
 async fn known_links(

@@ -9,8 +9,8 @@ use super::{
     Linear, choices, files, ids,
     memory::{Memory, Posture},
     operations::{
-        Activity, Content, Id, Identified, Input, OfSession, SAID, SAY, SESSION, Session, Signal,
-        Status, Stay,
+        Activity, Content, Id, Identified, Input, OfSession, PlanStatus, PlanStep, SAID, SAY,
+        SESSION, Session, Signal, Status, Stay,
     },
     show,
 };
@@ -19,8 +19,10 @@ use crate::{
         Timestamp,
         conversation::{ConversationId, LineRef, PersonId},
     },
-    surface::{Attempt, Control, PictureFile, Step, StepStanding, SurfaceError, Words, WordsKind},
-    words::PICTURES,
+    surface::{
+        Attempt, Control, Form, PictureFile, Step, StepStanding, SurfaceError, Words, WordsKind,
+    },
+    words::{DONE_STEP, PICTURES, form_in_words},
 };
 
 /// The answer to [`SAID`].
@@ -55,7 +57,8 @@ impl Linear {
                 None
             }
             WordsKind::Status { .. } if !memory.is_news(words) => None,
-            WordsKind::Status { .. } => {
+            WordsKind::Status { steps } => {
+                self.tell_done(session, &seed, steps, &memory.plan).await?;
                 let said = self.think(session, words).await?;
                 memory.thinks(words);
                 Some(said)
@@ -105,6 +108,35 @@ impl Linear {
         Ok(())
     }
 
+    /// Asks in the session what a form would ask elsewhere; the next sentence is the answer. `trigger` makes it one question
+    /// a press.
+    pub async fn open_form(
+        &self,
+        conversation: &ConversationId,
+        trigger: &str,
+        form: &Form,
+    ) -> Result<(), SurfaceError> {
+        let session = ids::session_of(conversation)?;
+        let memory = self.memories.of(session).await;
+        let mut memory = memory.lock().await;
+        let choices = match form {
+            Form::Correction { .. } | Form::Request { .. } => None,
+            Form::Repository { known } => choices::repositories(known),
+        };
+        let id = identifier(session, &[b"form", trigger.as_bytes()]);
+        let question = Activity {
+            content: Content::Elicitation {
+                body: form_in_words(form).to_owned(),
+            },
+            signal: choices.as_ref().map(|_| Signal::Select),
+            signal_metadata: choices,
+            ..lasting(session, id)
+        };
+        self.post(question, Attempt::Repeated).await?;
+        memory.stands(Posture::Waiting);
+        Ok(())
+    }
+
     /// Posts pictures in one response. Nothing is sent again where the response stands already.
     pub async fn show_pictures(
         &self,
@@ -137,7 +169,7 @@ impl Linear {
         let mut memory = memory.lock().await;
         self.post(
             Activity {
-                content: Content::Response(body),
+                content: Content::Response { body },
                 ..lasting(session, id)
             },
             Attempt::First,
@@ -178,9 +210,46 @@ impl Linear {
         Ok(status != Status::AwaitingInput)
     }
 
+    /// Says which steps are done since the checklist was shown last. Unlike the status they stay, so that the way of the
+    /// work can be read in the session. After a restart the last checklist is not known, and nothing is said twice.
+    async fn tell_done(
+        &self,
+        session: &str,
+        seed: &[&str],
+        steps: &[Step],
+        shown: &[PlanStep],
+    ) -> Result<(), SurfaceError> {
+        let was_open = |step: &&Step| {
+            let before = shown.iter().find(|one| one.content == step.title);
+            before.is_some_and(|one| one.status != PlanStatus::Completed)
+        };
+        let done = |step: &&Step| step.standing == StepStanding::Done;
+        for step in steps.iter().filter(done).filter(was_open) {
+            let parts = [seed[0].as_bytes(), b"done", step.title.as_bytes()];
+            let action = Activity {
+                content: Content::Action {
+                    action: DONE_STEP,
+                    parameter: step.title.clone(),
+                },
+                ..lasting(session, identifier(session, &parts))
+            };
+            match self.post(action, Attempt::First).await {
+                Ok(_) => {}
+                // It stands there already, or Linear does not want it; a status is not held up for it.
+                Err(error @ SurfaceError::Permanent { .. }) => {
+                    tracing::debug!(session, %error, "a step was not shown as done");
+                }
+                Err(error @ SurfaceError::Transient { .. }) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
     async fn think(&self, session: &str, words: &Words) -> Result<LineRef, SurfaceError> {
         let thought = Activity {
-            content: Content::Thought(words.markdown.clone()),
+            content: Content::Thought {
+                body: words.markdown.clone(),
+            },
             ephemeral: Stay::Ephemeral,
             ..lasting(session, Uuid::new_v4().to_string())
         };
@@ -196,7 +265,9 @@ impl Linear {
     ) -> Result<LineRef, SurfaceError> {
         let choices = choices::offered(words);
         let question = Activity {
-            content: Content::Elicitation(words.markdown.clone()),
+            content: Content::Elicitation {
+                body: words.markdown.clone(),
+            },
             signal: choices.as_ref().map(|_| Signal::Select),
             signal_metadata: choices,
             ..lasting(session, identifier_of(session, seed, words))
@@ -216,9 +287,13 @@ impl Linear {
     ) -> Result<LineRef, SurfaceError> {
         let failed = !well && words.controls.contains(&Control::Retry);
         let content = if failed {
-            Content::Error(words.markdown.clone())
+            Content::Error {
+                body: words.markdown.clone(),
+            }
         } else {
-            Content::Response(words.markdown.clone())
+            Content::Response {
+                body: words.markdown.clone(),
+            }
         };
         self.post(
             Activity {
@@ -249,9 +324,9 @@ impl Linear {
             Posture::Working | Posture::Resting => None,
         };
         let content = match posture {
-            Posture::Working => Content::Thought(body),
-            Posture::Waiting => Content::Elicitation(body),
-            Posture::Resting => Content::Response(body),
+            Posture::Working => Content::Thought { body },
+            Posture::Waiting => Content::Elicitation { body },
+            Posture::Resting => Content::Response { body },
         };
         let said = self
             .post(
@@ -310,7 +385,9 @@ fn lasting(session: &str, id: String) -> Activity<'_> {
     Activity {
         agent_session_id: session,
         id,
-        content: Content::Thought(String::new()),
+        content: Content::Thought {
+            body: String::new(),
+        },
         ephemeral: Stay::Lasting,
         signal: None,
         signal_metadata: None,

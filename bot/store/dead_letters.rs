@@ -10,7 +10,7 @@ use super::{
     inbox::{NewDelivery, insert_delivery},
     leases::Ticket,
     moment,
-    tasks::append,
+    outbox::append,
     turns,
 };
 use crate::domain::{TaskId, Timestamp, conversation::ConversationId, effect::Effect};

@@ -5,7 +5,7 @@ use super::{
     database::{Unit, query},
     dialect, fresh_id,
 };
-use crate::domain::{TaskId, Timestamp, task::Task};
+use crate::domain::{TaskId, Timestamp, conversation::ConversationId, task::Task};
 
 /// What the audit log calls the deletion of a task.
 pub const DELETE_ACT: &str = "delete";
@@ -148,16 +148,21 @@ async fn deleted_before(transaction: &mut Unit, id: &TaskId) -> Result<Deleted, 
 
 /// Whether anything of the task, or anything said where it lived, has still to be dealt with.
 async fn waits(transaction: &mut Unit, task: &Task) -> Result<bool, StoreError> {
-    let row = query(
-        "SELECT (SELECT count(*) FROM outbox WHERE task = $1 AND state IN ('ready', 'leased'))
-              + (SELECT count(*) FROM inbox WHERE state = 'waiting' AND (conversation IN ($1, $2) OR body LIKE $3)) AS open",
-    )
-    .bind(&task.id.0)
-    .bind(&task.conversation.0)
-    .bind(format!("%{}%", task.id))
-    .fetch_one(&mut *transaction)
-    .await?;
-    Ok(row.try_get::<i64>("open")? > 0)
+    for conversation in task.conversations() {
+        let row = query(
+            "SELECT (SELECT count(*) FROM outbox WHERE task = $1 AND state IN ('ready', 'leased'))
+                  + (SELECT count(*) FROM inbox WHERE state = 'waiting' AND (conversation IN ($1, $2) OR body LIKE $3)) AS open",
+        )
+        .bind(&task.id.0)
+        .bind(&conversation.0)
+        .bind(format!("%{}%", task.id))
+        .fetch_one(&mut *transaction)
+        .await?;
+        if row.try_get::<i64>("open")? > 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 async fn remove_rows(transaction: &mut Unit, task: &Task) -> Result<(), StoreError> {
@@ -176,9 +181,20 @@ async fn remove_rows(transaction: &mut Unit, task: &Task) -> Result<(), StoreErr
             .execute(&mut *transaction)
             .await?;
     }
+    for conversation in task.conversations() {
+        remove_of_conversation(transaction, task, conversation).await?;
+    }
+    Ok(())
+}
+
+async fn remove_of_conversation(
+    transaction: &mut Unit,
+    task: &Task,
+    conversation: &ConversationId,
+) -> Result<(), StoreError> {
     // Whispers and answers in the same conversation that were of no task.
     query("DELETE FROM outbox WHERE task = '' AND conversation = $1 AND state NOT IN ('ready', 'leased')")
-        .bind(&task.conversation.0)
+        .bind(&conversation.0)
         .execute(&mut *transaction)
         .await?;
     // A forge's delivery names the task in its branch, and has the pull request's words in it.
@@ -187,7 +203,7 @@ async fn remove_rows(transaction: &mut Unit, task: &Task) -> Result<(), StoreErr
          WHERE state <> 'waiting' AND (conversation IN ($1, $2) OR body LIKE $3)",
     )
     .bind(&task.id.0)
-    .bind(&task.conversation.0)
+    .bind(&conversation.0)
     .bind(format!("%{}%", task.id))
     .execute(&mut *transaction)
     .await?;

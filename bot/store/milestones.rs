@@ -85,7 +85,8 @@ impl Milestone {
                 | Slot::Pictures(_)
                 | Slot::Note(_) => &[Self::Words],
             },
-            Effect::Whisper { .. }
+            Effect::Introduce
+            | Effect::Whisper { .. }
             | Effect::Mark { .. }
             | Effect::Hear { .. }
             | Effect::Gather

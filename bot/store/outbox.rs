@@ -2,12 +2,18 @@
 
 use super::{
     Store, StoreError,
-    database::{Query, document, query},
-    dialect,
+    database::{Query, Unit, document, query},
+    dialect, fresh_id,
     leases::{Lease, Table, Ticket},
-    moment, turns,
+    moment,
+    tasks::{Stored, Transition},
+    turns,
 };
-use crate::domain::{TaskId, Timestamp, conversation::ConversationId, effect::Effect};
+use crate::domain::{
+    TaskId, Timestamp,
+    conversation::ConversationId,
+    effect::{Effect, Lane, Slot},
+};
 
 /// An effect that was taken out to be done.
 #[derive(Debug, Clone, PartialEq)]
@@ -144,4 +150,117 @@ impl Store {
             .await?;
         Ok(row.try_get::<Option<i64>>("due")?.map(moment))
     }
+}
+
+/// Appends an effect in every conversation that it is for. Each has lanes of its own, so that none waits for another one.
+pub(super) async fn append_everywhere(
+    transaction: &mut Unit,
+    transition: &Transition,
+    effect: &Effect,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let from = &transition.conversation;
+    let Some(Stored { task, .. }) = &transition.task else {
+        return append(transaction, None, from, effect, now).await;
+    };
+    for place in task.places_of(effect, from) {
+        let owner = if place == task.conversation {
+            task.id.0.clone()
+        } else {
+            format!("{}:{}", task.id, place.0)
+        };
+        append_in(transaction, (Some(&task.id), &owner), &place, effect, now).await?;
+    }
+    Ok(())
+}
+
+/// Appends an effect to its lane.
+pub(super) async fn append(
+    transaction: &mut Unit,
+    task: Option<&TaskId>,
+    conversation: &ConversationId,
+    effect: &Effect,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let owner = task.map_or(conversation.0.as_str(), |task| task.0.as_str());
+    append_in(transaction, (task, owner), conversation, effect, now).await
+}
+
+/// With how many attempts, and when at the earliest, something new is said in a slot. What was said there before and has no
+/// good end may stand on the surface all the same, so the new one has to look before it is said.
+async fn before(
+    transaction: &mut Unit,
+    (lane, slot): (&str, &str),
+    place: &Slot,
+    now: Timestamp,
+) -> Result<(i64, i64), StoreError> {
+    let is_status = matches!(place, Slot::Progress(_));
+    if is_status {
+        // The newest status wins; an older one that nobody has seen yet is not worth a message. It is dropped before it is
+        // asked whether it was tried: in between it could be.
+        let dropped = query("UPDATE outbox SET state = 'dropped', done_ms = $3, error = 'a newer status took its place' WHERE lane = $1 AND slot = $2 AND state = 'ready'")
+            .bind(lane)
+            .bind(slot)
+            .bind(now.0)
+            .execute(&mut *transaction)
+            .await?;
+        if dropped > 0 {
+            turns::in_lane(&mut *transaction, lane).await?;
+        }
+    }
+    let row = query(
+        "SELECT coalesce(max(attempts), 0) AS attempts,
+             coalesce(max(CASE WHEN state = 'dropped' AND done_ms = $3 THEN due_ms END), 0) AS due FROM outbox
+         WHERE lane = $1 AND slot = $2 AND state <> 'done'",
+    )
+    .bind(lane)
+    .bind(slot)
+    .bind(now.0)
+    .fetch_one(&mut *transaction)
+    .await?;
+    let tried: i64 = row.try_get("attempts")?;
+    if !is_status {
+        return Ok((tried.min(1), now.0));
+    }
+    // The surface asked for a pause, and a newer status waits as long as the older one would have.
+    Ok((tried, now.0.max(row.try_get("due")?)))
+}
+
+async fn append_in(
+    transaction: &mut Unit,
+    (task, owner): (Option<&TaskId>, &str),
+    conversation: &ConversationId,
+    effect: &Effect,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let lane = format!("{}:{owner}", effect.lane().name());
+    let slot = if let Effect::Say { slot, .. } = effect {
+        slot.to_string()
+    } else {
+        String::new()
+    };
+    let (attempts, due) = if let Effect::Say { slot: place, .. } = effect {
+        before(transaction, (&lane, &slot), place, now).await?
+    } else {
+        (0, now.0)
+    };
+    // A form opens now or never; it waits for nothing.
+    let lane = if effect.lane() == Lane::Control {
+        format!("{lane}:{}", fresh_id())
+    } else {
+        lane
+    };
+    dialect::insert_effect()
+        .bind(fresh_id())
+        .bind(task.map_or("", |task| task.0.as_str()))
+        .bind(&conversation.0)
+        .bind(lane)
+        .bind(slot)
+        .bind(serde_json::to_string(effect)?)
+        .bind(attempts)
+        .bind(due)
+        .bind(now.0)
+        .execute(&mut *transaction)
+        .await?;
+    Ok(())
 }

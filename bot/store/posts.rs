@@ -9,6 +9,9 @@ use crate::domain::{
 /// The slot of the request itself.
 pub const REQUEST_SLOT: &str = "request";
 
+/// The slot by which a task is found that is about something.
+pub const ABOUT_SLOT: &str = "about";
+
 /// Something that stands on a surface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Post {

@@ -10,13 +10,14 @@ use super::{
     inbox::{NewDelivery, Source, insert_delivery},
     leases::Ticket,
     milestones,
-    posts::REQUEST_SLOT,
+    outbox::append_everywhere,
+    posts::{ABOUT_SLOT, REQUEST_SLOT},
     turns,
 };
 use crate::domain::{
     TaskId, Timestamp,
-    conversation::{ConversationId, LineRef, PersonId},
-    effect::{Effect, Lane, Slot},
+    conversation::{ConversationId, PersonId, SubjectId},
+    effect::Effect,
     task::{State, Task},
 };
 
@@ -45,7 +46,7 @@ pub struct AuditEntry {
 pub struct Transition {
     /// The delivery that is done with it.
     pub delivery: Ticket,
-    /// The conversation that effects without a task are said in.
+    /// Where it happened; effects without a task are said there, and answers to one person.
     pub conversation: ConversationId,
     /// The task as it is now, with the version at which it was read; version 0 for a new one.
     pub task: Option<Stored>,
@@ -65,15 +66,36 @@ impl Store {
         row.as_ref().map(stored).transpose()
     }
 
-    /// The newest task of a conversation.
+    /// The newest task of a conversation, which was asked for there or brought there.
     pub async fn task_of(
         &self,
         conversation: &ConversationId,
     ) -> Result<Option<Stored>, StoreError> {
-        let row = query("SELECT id, document, version FROM tasks WHERE conversation = $1 ORDER BY opened_ms DESC, id DESC LIMIT 1")
-            .bind(&conversation.0)
-            .fetch_optional(self.database.reading())
-            .await?;
+        let row = query(
+            "SELECT id, document, version FROM tasks WHERE id IN (
+                 SELECT id FROM tasks WHERE conversation = $1
+                 UNION SELECT task FROM posts WHERE conversation = $1 AND slot = task || $2)
+             ORDER BY opened_ms DESC, id DESC LIMIT 1",
+        )
+        .bind(&conversation.0)
+        .bind(format!(":{REQUEST_SLOT}"))
+        .fetch_optional(self.database.reading())
+        .await?;
+        row.as_ref().map(stored).transpose()
+    }
+
+    /// The newest task about something that is not over.
+    pub async fn task_about(&self, about: &SubjectId) -> Result<Option<Stored>, StoreError> {
+        let row = query(
+            "SELECT id, document, version FROM tasks
+             WHERE id IN (SELECT task FROM posts WHERE conversation = $1 AND slot = task || $2)
+               AND state NOT IN ('completed', 'failed', 'canceled', 'expired', 'unreadable')
+             ORDER BY opened_ms DESC, id DESC LIMIT 1",
+        )
+        .bind(&about.0)
+        .bind(format!(":{ABOUT_SLOT}"))
+        .fetch_optional(self.database.reading())
+        .await?;
         row.as_ref().map(stored).transpose()
     }
 
@@ -82,10 +104,14 @@ impl Store {
         &self,
         conversation: &ConversationId,
     ) -> Result<bool, StoreError> {
-        let row = query("SELECT 1 FROM tasks WHERE conversation = $1 LIMIT 1")
-            .bind(&conversation.0)
-            .fetch_optional(self.database.reading())
-            .await?;
+        let row = query(
+            "SELECT 1 FROM tasks WHERE conversation = $1
+             UNION ALL SELECT 1 FROM posts WHERE conversation = $1 AND slot = task || $2 LIMIT 1",
+        )
+        .bind(&conversation.0)
+        .bind(format!(":{REQUEST_SLOT}"))
+        .fetch_optional(self.database.reading())
+        .await?;
         Ok(row.is_some())
     }
 
@@ -234,14 +260,7 @@ impl Store {
             .as_ref()
             .map(|stored| stored.task.id.clone());
         for effect in &transition.effects {
-            append(
-                &mut transaction,
-                task.as_ref(),
-                &transition.conversation,
-                effect,
-                now,
-            )
-            .await?;
+            append_everywhere(&mut transaction, transition, effect, now).await?;
         }
         for entry in &transition.audit {
             query("INSERT INTO audit (id, task, at_ms, person, act, detail) VALUES ($1, $2, $3, $4, $5, $6)")
@@ -333,14 +352,10 @@ async fn save(transaction: &mut Unit, stored: &Stored, now: Timestamp) -> Result
         .bind(now.0)
         .execute(&mut *transaction)
         .await?;
-        remember_request(
-            transaction,
-            &task.conversation,
-            &task.id,
-            &task.request.reference,
-        )
-        .await?;
-        return Ok(());
+        return remember_places(transaction, task).await;
+    }
+    if !task.also.is_empty() || task.about.is_some() {
+        remember_places(transaction, task).await?;
     }
     // A promise of the machine stays while the task is still queued; it is taken up by the event that follows it.
     let done = query(
@@ -373,19 +388,29 @@ async fn save(transaction: &mut Unit, stored: &Stored, now: Timestamp) -> Result
     Ok(())
 }
 
-async fn remember_request(
-    transaction: &mut Unit,
-    conversation: &ConversationId,
-    task: &TaskId,
-    reference: &LineRef,
-) -> Result<(), StoreError> {
-    query("INSERT INTO posts (conversation, slot, task, reference) VALUES ($1, $2, $3, $4) ON CONFLICT (conversation, slot) DO NOTHING")
-        .bind(&conversation.0)
-        .bind(format!("{task}:{REQUEST_SLOT}"))
-        .bind(&task.0)
-        .bind(&reference.0)
-        .execute(&mut *transaction)
-        .await?;
+/// Remembers what opened the task in each of its conversations, and what it is about, so that it is found by them.
+async fn remember_places(transaction: &mut Unit, task: &Task) -> Result<(), StoreError> {
+    let request = &task.request.reference.0;
+    let home = (&task.conversation.0, REQUEST_SLOT, request);
+    let also = task.also.iter().map(|place| {
+        let opening = &place.opening.0;
+        (&place.conversation.0, REQUEST_SLOT, opening)
+    });
+    let about = task
+        .about
+        .iter()
+        .map(|about| (&about.0, ABOUT_SLOT, &about.0));
+    let places: Vec<(&String, &str, &String)> =
+        std::iter::once(home).chain(also).chain(about).collect();
+    for (conversation, slot, reference) in places {
+        query("INSERT INTO posts (conversation, slot, task, reference) VALUES ($1, $2, $3, $4) ON CONFLICT (conversation, slot) DO NOTHING")
+            .bind(conversation)
+            .bind(format!("{}:{slot}", task.id))
+            .bind(&task.id.0)
+            .bind(reference)
+            .execute(&mut *transaction)
+            .await?;
+    }
     Ok(())
 }
 
@@ -397,87 +422,6 @@ pub(super) async fn drop_everything_open(
 ) -> Result<(), StoreError> {
     query("UPDATE outbox SET state = 'dropped', done_ms = $2, error = 'cancelled' WHERE task = $1 AND state = 'ready'")
         .bind(&task.0)
-        .bind(now.0)
-        .execute(&mut *transaction)
-        .await?;
-    Ok(())
-}
-
-/// With how many attempts, and when at the earliest, something new is said in a slot. What was said there before and has no
-/// good end may stand on the surface all the same, so the new one has to look before it is said.
-async fn before(
-    transaction: &mut Unit,
-    (lane, slot): (&str, &str),
-    place: &Slot,
-    now: Timestamp,
-) -> Result<(i64, i64), StoreError> {
-    let is_status = matches!(place, Slot::Progress(_));
-    if is_status {
-        // The newest status wins; an older one that nobody has seen yet is not worth a message. It is dropped before it is
-        // asked whether it was tried: in between it could be.
-        let dropped = query("UPDATE outbox SET state = 'dropped', done_ms = $3, error = 'a newer status took its place' WHERE lane = $1 AND slot = $2 AND state = 'ready'")
-            .bind(lane)
-            .bind(slot)
-            .bind(now.0)
-            .execute(&mut *transaction)
-            .await?;
-        if dropped > 0 {
-            turns::in_lane(&mut *transaction, lane).await?;
-        }
-    }
-    let row = query(
-        "SELECT coalesce(max(attempts), 0) AS attempts,
-             coalesce(max(CASE WHEN state = 'dropped' AND done_ms = $3 THEN due_ms END), 0) AS due FROM outbox
-         WHERE lane = $1 AND slot = $2 AND state <> 'done'",
-    )
-    .bind(lane)
-    .bind(slot)
-    .bind(now.0)
-    .fetch_one(&mut *transaction)
-    .await?;
-    let tried: i64 = row.try_get("attempts")?;
-    if !is_status {
-        return Ok((tried.min(1), now.0));
-    }
-    // The surface asked for a pause, and a newer status waits as long as the older one would have.
-    Ok((tried, now.0.max(row.try_get("due")?)))
-}
-
-/// Appends an effect to its lane.
-pub(super) async fn append(
-    transaction: &mut Unit,
-    task: Option<&TaskId>,
-    conversation: &ConversationId,
-    effect: &Effect,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let owner = task.map_or(conversation.0.as_str(), |task| task.0.as_str());
-    let lane = format!("{}:{owner}", effect.lane().name());
-    let slot = if let Effect::Say { slot, .. } = effect {
-        slot.to_string()
-    } else {
-        String::new()
-    };
-    let (attempts, due) = if let Effect::Say { slot: place, .. } = effect {
-        before(transaction, (&lane, &slot), place, now).await?
-    } else {
-        (0, now.0)
-    };
-    // A form opens now or never; it waits for nothing.
-    let lane = if effect.lane() == Lane::Control {
-        format!("{lane}:{}", fresh_id())
-    } else {
-        lane
-    };
-    dialect::insert_effect()
-        .bind(fresh_id())
-        .bind(task.map_or("", |task| task.0.as_str()))
-        .bind(&conversation.0)
-        .bind(lane)
-        .bind(slot)
-        .bind(serde_json::to_string(effect)?)
-        .bind(attempts)
-        .bind(due)
         .bind(now.0)
         .execute(&mut *transaction)
         .await?;

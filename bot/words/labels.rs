@@ -49,8 +49,8 @@ pub fn choice_label(control: &Control, kind: &WordsKind) -> String {
     let label = label(control, kind);
     match control {
         Control::Widen { host, .. } => format!("{label}: {host}"),
+        Control::Edit { .. } => "Revise".to_owned(),
         Control::Approve { .. }
-        | Control::Edit { .. }
         | Control::ChangeRepository
         | Control::Cancel
         | Control::Retry
@@ -110,6 +110,22 @@ pub const REQUEST_REPOSITORY: &str = "In which repository, if you know it?";
 /// In that field.
 pub const REPOSITORY_HINT: &str = "owner/name";
 
+/// What a form asks, where there is no form and the answer is written.
+#[must_use]
+pub const fn form_in_words(form: &Form) -> &'static str {
+    match form {
+        Form::Correction { .. } => {
+            "What should be different about this plan? Write it in your own words; the next revision is made from it."
+        }
+        Form::Repository { .. } => "Which repository? Write it as `repo=owner/name`.",
+        Form::Request { .. } => "What should be done? Write it in your own words.",
+    }
+}
+
+/// A step of the checklist that is done, in front of its title.
+pub const DONE_STEP: &str = "Done";
+/// A pull request among the things that hang on an issue.
+pub const PULL_REQUEST: &str = "Pull request";
 /// In an open list of answers.
 pub const CHOOSE: &str = "Choose an answer";
 /// Above pictures that are posted together.

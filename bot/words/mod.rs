@@ -31,8 +31,9 @@ pub use commit::{CommitExtra, commit_message};
 pub use fence::FenceMark;
 pub use home::home_page;
 pub use labels::{
-    CHOOSE, FormLabels, OPEN_PULL_REQUEST, OPEN_TASK, PICTURES, REPOSITORY_HINT, REQUEST_PLACE,
-    REQUEST_REPOSITORY, choice_label, form_labels, label,
+    CHOOSE, DONE_STEP, FormLabels, OPEN_PULL_REQUEST, OPEN_TASK, PICTURES, PULL_REQUEST,
+    REPOSITORY_HINT, REQUEST_PLACE, REQUEST_REPOSITORY, choice_label, form_in_words, form_labels,
+    label,
 };
 pub use network::{decided_words, network_answer, not_offered, refused_because};
 pub use plan::{PLAN_TEXT_MAX_CHARS, plan_text};

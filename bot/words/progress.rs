@@ -7,7 +7,7 @@ use super::{
     tame::filters,
 };
 use crate::{
-    domain::message::{Live, Phase, Progress, Trouble},
+    domain::message::{Live, LiveStanding, Phase, Progress, Trouble},
     surface::{Control, Step, StepStanding, WordsKind},
 };
 
@@ -132,6 +132,11 @@ pub(super) fn kind(progress: &Progress) -> WordsKind {
     }
 }
 
+/// The longest step of a checklist, in characters; the whole one is in the plan.
+const STEP_MAX_CHARS: usize = 160;
+/// Where in [`STEPS`] the work is, which has steps of its own.
+const WORK: usize = 3;
+
 /// The parts of a task's way, as people are shown them.
 const STEPS: [&str; 6] = [
     "Read the conversation and the repository",
@@ -166,12 +171,46 @@ fn steps(progress: &Progress) -> Vec<Step> {
         std::cmp::Ordering::Equal => standing,
         std::cmp::Ordering::Greater => later,
     };
-    STEPS
+    let mut all: Vec<Step> = STEPS
         .iter()
         .enumerate()
         .map(|(index, title)| Step {
             title: (*title).to_owned(),
             standing: standing_of(index),
         })
+        .collect();
+    let work = steps_of_work(progress, standing_of(WORK));
+    let behind = WORK + 1;
+    all.splice(behind..behind, work);
+    all
+}
+
+/// The steps of the work itself: the agent's own list while it keeps one, the plan's otherwise. Which of the plan's are
+/// done is known only when all are.
+fn steps_of_work(progress: &Progress, work: StepStanding) -> Vec<Step> {
+    let step = |title: &str, standing| Step {
+        title: super::tame::plain_to(title, STEP_MAX_CHARS),
+        standing,
+    };
+    let listed = match (&progress.live, work) {
+        (Some(live), StepStanding::Active) => live.list.as_slice(),
+        (Some(_) | None, _) => &[],
+    };
+    if listed.is_empty() {
+        let standing = match work {
+            StepStanding::Active => StepStanding::Pending,
+            StepStanding::Pending | StepStanding::Done | StepStanding::Failed => work,
+        };
+        let steps = progress.steps.iter();
+        return steps.map(|title| step(title, standing)).collect();
+    }
+    let standing = |of| match of {
+        LiveStanding::Pending => StepStanding::Pending,
+        LiveStanding::Active => StepStanding::Active,
+        LiveStanding::Done => StepStanding::Done,
+    };
+    listed
+        .iter()
+        .map(|one| step(&one.title, standing(one.standing)))
         .collect()
 }

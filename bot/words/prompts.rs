@@ -112,6 +112,10 @@ impl Instruction<'_> {
     fn is_the_issue(&self) -> bool {
         self.line.kind == LineKind::Issue
     }
+
+    fn is_guidance(&self) -> bool {
+        self.line.kind == LineKind::Guidance
+    }
 }
 
 /// Where a passage is from.
@@ -120,6 +124,7 @@ fn source(line: &Line) -> String {
     match line.kind {
         LineKind::Talk => format!("said by {who}"),
         LineKind::Issue => format!("the issue, written by {who}"),
+        LineKind::Guidance => format!("for agents, from {who}"),
     }
 }
 

@@ -45,4 +45,5 @@ mod secrets;
 mod sockets;
 mod steering;
 mod talking;
+mod two_surfaces;
 mod waiting;

@@ -9,6 +9,7 @@ mod endings;
 mod holding;
 mod network;
 mod people;
+mod places;
 mod show;
 mod state;
 mod time;
@@ -20,6 +21,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
+pub use places::PLACES_MAX;
 pub use state::{Next, Question, QuestionKind, State};
 pub use time::{FINISH, WorkTime};
 pub use waits::Patience;
@@ -28,7 +30,7 @@ use super::{
     CommitId, RunNumber, TaskId, Timestamp,
     budget::{Ceilings, Usage},
     command::Options,
-    conversation::{ConversationId, Line, Person, Road},
+    conversation::{ConversationId, Line, Person, Place, Road, SubjectId},
     edit::Proposal,
     effect::{Assignment, Effect, Slot},
     event::{Event, Happened, Publication},
@@ -65,6 +67,12 @@ pub struct Task {
     pub id: TaskId,
     /// Where it was asked for.
     pub conversation: ConversationId,
+    /// Where else it is talked about.
+    #[serde(default)]
+    pub also: Vec<Place>,
+    /// What it is about, where that stands elsewhere.
+    #[serde(default)]
+    pub about: Option<SubjectId>,
     /// The request, as written.
     pub request: Line,
     /// What the request sets.
@@ -167,6 +175,10 @@ pub struct Opening {
     pub request: Line,
     /// What the request points at and may not say itself: an issue by people who may not give instructions.
     pub subject: Option<Line>,
+    /// What the place has written down for agents.
+    pub guidance: Vec<Line>,
+    /// What the conversation is about, where that stands elsewhere.
+    pub about: Option<SubjectId>,
     /// What the request sets.
     pub options: Options,
     /// Agent, model, ceiling and network policy.
@@ -187,12 +199,18 @@ impl Task {
         let task = Self {
             id: opening.id,
             conversation: opening.conversation,
+            also: Vec::new(),
+            about: opening.about,
             request: opening.request,
             options: opening.options,
             opened_at: at,
             terms: opening.terms,
             ceilings: opening.ceilings,
-            context: opening.subject.into_iter().collect(),
+            context: opening
+                .guidance
+                .into_iter()
+                .chain(opening.subject)
+                .collect(),
             workplace: None,
             specification: None,
             plans: Vec::new(),
@@ -296,26 +314,23 @@ impl Task {
                 self.network_decided(*entry, &wish, around)
             }
             Event::NetworkRefused { run, hosts } => self.network_refused(*run, hosts, happened.at),
+            Event::Joined { by, place, about } => {
+                self.joined(by.as_ref(), place, about.as_ref(), around)
+            }
             Event::SlotGranted => self.slot_granted(around),
             Event::Gathered { context, workplace } => self.gathered(context, workplace, around),
-            Event::RunStarted { run } if self.is_live(*run) => self.run_started(*run),
-            Event::RunEnded { run, ending } if self.is_live(*run) => {
-                self.run_ended(*run, ending, around)
+            Event::RunStarted { run }
+            | Event::RunEnded { run, .. }
+            | Event::Proved { run, .. }
+            | Event::ProofFailed { run, .. }
+            | Event::Published { run, .. }
+            | Event::PublishRefused { run, .. } => {
+                if self.is_live(*run) {
+                    self.run_told(*run, &happened.event, around)
+                } else {
+                    Vec::new()
+                }
             }
-            Event::Proved { run, proof } if self.is_live(*run) => self.proved(*run, proof),
-            Event::ProofFailed { run, reason } if self.is_live(*run) => self.proof_failed(reason),
-            Event::Published { run, publication } if self.is_live(*run) => {
-                self.published(*run, publication)
-            }
-            Event::PublishRefused { run, problem } if self.is_live(*run) => {
-                self.publish_refused(problem)
-            }
-            Event::RunStarted { .. }
-            | Event::RunEnded { .. }
-            | Event::Proved { .. }
-            | Event::ProofFailed { .. }
-            | Event::Published { .. }
-            | Event::PublishRefused { .. } => Vec::new(),
             Event::PullRequestEnded { merged, by } => self.pull_request_ended(*merged, by),
             Event::Stopped {
                 confirmed, kept, ..
@@ -327,6 +342,19 @@ impl Task {
             | Event::TimeUp
             | Event::Unanswered { .. }
             | Event::WaitedTooLong { .. } => self.time_told(happened),
+        }
+    }
+
+    /// Hears of the live run.
+    fn run_told(&mut self, run: RunNumber, event: &Event, around: &Surroundings) -> Vec<Effect> {
+        match event {
+            Event::RunStarted { .. } => self.run_started(run),
+            Event::RunEnded { ending, .. } => self.run_ended(run, ending, around),
+            Event::Proved { proof, .. } => self.proved(run, proof),
+            Event::ProofFailed { reason, .. } => self.proof_failed(reason),
+            Event::Published { publication, .. } => self.published(run, publication),
+            Event::PublishRefused { problem, .. } => self.publish_refused(problem),
+            _ => Vec::new(),
         }
     }
 

@@ -40,6 +40,11 @@ impl Task {
                 .as_ref()
                 .map(|specification| specification.title.clone()),
             workplace: self.workplace.clone(),
+            steps: self
+                .plans
+                .last()
+                .map(|revision| revision.plan.steps.clone())
+                .unwrap_or_default(),
             live: None,
             taken_up: self.taken_up_in.as_deref() == Some(self.state.name()),
             spent: self.usage,
@@ -144,7 +149,7 @@ impl Task {
         for line in taken_as(Taken::Background) {
             for writer in line.writers() {
                 match line.kind {
-                    LineKind::Talk => {}
+                    LineKind::Talk | LineKind::Guidance => {}
                     LineKind::Issue => add_once(&mut heard.describing, writer),
                 }
                 // Somebody of the same name is somebody else.

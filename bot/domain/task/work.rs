@@ -153,12 +153,12 @@ impl Task {
     }
 
     /// Takes what was said, and decides line by line what is an instruction: the words of the requester, and the issue
-    /// that the request is about, where everybody who wrote in it may steer. The rest of the conversation was said to
+    /// that the request is about and the place's guidance, where everybody who wrote in them may steer. The rest of the conversation was said to
     /// others. Sentences that wait were let in as instructions when they came.
     fn take_context(&mut self, context: &[Line], around: &Surroundings) {
         let subject = std::mem::take(&mut self.context)
             .into_iter()
-            .filter(|line| line.kind == LineKind::Issue);
+            .filter(|line| line.kind != LineKind::Talk);
         let mut lines: Vec<Line> = Vec::new();
         let waiting = std::mem::take(&mut self.waiting);
         for mut line in context.iter().cloned().chain(subject) {
@@ -176,7 +176,7 @@ impl Task {
 
     fn taken(&self, line: &Line, around: &Surroundings) -> Taken {
         let requester = &self.request.author.id;
-        let is_meant = line.kind == LineKind::Issue || line.author.id == *requester;
+        let is_meant = line.kind != LineKind::Talk || line.author.id == *requester;
         let policy = &around.policy;
         let may_steer = |person| policy.allows(Act::Steer, person, requester).is_ok();
         if is_meant && line.writers().all(may_steer) {

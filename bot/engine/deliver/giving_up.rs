@@ -7,7 +7,7 @@ use super::{
     tables::{Missed, in_words, when_missed},
 };
 use crate::{
-    domain::{TaskId, event::Event},
+    domain::{TaskId, conversation::ConversationId, event::Event},
     engine::dispatch::work_delivery,
     store::{StoreError, inbox::NewDelivery, leases::Ticket, outbox::Claimed},
 };
@@ -26,11 +26,29 @@ impl Deliver {
             (Missed::RequesterHears, Some(task)) => {
                 let said = in_words(&claimed.effect).to_owned();
                 let unsaid = |reason| Event::Unsaid { what: said, reason };
-                self.news(&claimed.id, task, unsaid, what).await?
+                // Where the task is only talked about as well, it stands at home all the same.
+                if self.is_home(task, &claimed.conversation).await? {
+                    self.news(&claimed.id, task, unsaid, what).await?
+                } else {
+                    None
+                }
             }
             (Missed::TaskHears | Missed::RequesterHears | Missed::OperatorSees, _) => None,
         };
         self.bury(&claimed.id, what, news).await
+    }
+
+    /// Whether a conversation is the one that a task was asked for in.
+    async fn is_home(
+        &self,
+        task: &TaskId,
+        conversation: &ConversationId,
+    ) -> Result<bool, StoreError> {
+        match self.context.store.task(task).await {
+            Ok(stored) => Ok(stored.is_some_and(|one| one.task.conversation == *conversation)),
+            Err(StoreError::Task(..)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Gives up a row that cannot be read. What it was is not known, so its task does not wait for it.

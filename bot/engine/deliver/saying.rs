@@ -10,7 +10,7 @@ use crate::{
     engine::Fault,
     links,
     store::{StoreError, outbox::Claimed, posts::Post},
-    surface::{Attempt, Words},
+    surface::{Attempt, Words, WordsKind},
     words,
 };
 
@@ -40,6 +40,11 @@ impl Deliver {
             }
             Err(error) => return Err(error.into()),
         };
+        let is_sought = attempt == Attempt::Repeated;
+        if standing.is_none() && !is_sought && words.kind == WordsKind::Note && slot.is_a_card() {
+            // What is decided has nothing to say where nobody was asked: the task was brought there later.
+            return Ok(());
+        }
         let key = format!("{task}:{slot}");
         self.still_ours(claimed).await?;
         let reference = self

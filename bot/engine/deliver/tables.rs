@@ -33,9 +33,10 @@ pub(super) const fn attempts_max(effect: &Effect) -> i64 {
         | Effect::OpenRequestForm { .. }
         | Effect::ShowHome { .. }
         | Effect::ShowPictures { .. } => DECORATION_ATTEMPTS_MAX,
-        Effect::Say { .. } | Effect::Whisper { .. } | Effect::PostRequest { .. } => {
-            TALK_ATTEMPTS_MAX
-        }
+        Effect::Say { .. }
+        | Effect::Introduce
+        | Effect::Whisper { .. }
+        | Effect::PostRequest { .. } => TALK_ATTEMPTS_MAX,
         Effect::Gather
         | Effect::StartRun { .. }
         | Effect::Prove { .. }
@@ -48,7 +49,10 @@ pub(super) const fn attempts_max(effect: &Effect) -> i64 {
 /// The longest pause between two tries, where the other side does not ask for a longer one.
 pub(super) const fn pause_max(effect: &Effect) -> Duration {
     match effect {
-        Effect::Say { .. } | Effect::Whisper { .. } | Effect::PostRequest { .. } => TALK_PAUSE_MAX,
+        Effect::Say { .. }
+        | Effect::Introduce
+        | Effect::Whisper { .. }
+        | Effect::PostRequest { .. } => TALK_PAUSE_MAX,
         // Somebody waits for it.
         Effect::Steer { .. } | Effect::Widen { .. } | Effect::StopAll => WAITED_FOR_PAUSE_MAX,
         Effect::Mark { .. }
@@ -93,6 +97,7 @@ pub(super) const fn when_missed(effect: &Effect) -> Missed {
             ..
         } => Missed::RequesterHears,
         Effect::Say { .. }
+        | Effect::Introduce
         | Effect::Whisper { .. }
         | Effect::PostRequest { .. }
         | Effect::Mark { .. }
@@ -124,7 +129,7 @@ pub(super) fn in_words(effect: &Effect) -> &'static str {
             slot: Slot::Result(_),
             ..
         } => "The result",
-        Effect::Say { .. } | Effect::Whisper { .. } => "saying something",
+        Effect::Say { .. } | Effect::Introduce | Effect::Whisper { .. } => "saying something",
         Effect::Mark { .. } | Effect::Hear { .. } => "adding an emoji",
         Effect::OpenForm { .. } | Effect::OpenRequestForm { .. } => "opening a form",
         Effect::PostRequest { .. } => "posting a request",

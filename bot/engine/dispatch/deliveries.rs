@@ -99,11 +99,10 @@ pub(super) fn without_task(
 
 pub(super) fn form(
     delivery: &Delivery,
+    conversation: ConversationId,
     stored: Stored,
-    trigger: String,
-    form: FormRequest,
+    (trigger, form): (String, FormRequest),
 ) -> Transition {
-    let conversation = stored.task.conversation.clone();
     let effects = vec![Effect::OpenForm { trigger, form }];
     Transition {
         delivery: delivery.id.clone(),
@@ -149,6 +148,9 @@ pub(super) fn audit_of(task: &Task, event: &Event) -> Option<AuditEntry> {
             entry(by, "approve", format!("revision {revision} by {road:?}"))
         }
         Event::CancelAsked { by, road } => entry(by, "cancel", format!("by {road:?}")),
+        Event::Joined { by, place, .. } => {
+            entry(by.as_ref()?, "join", place.conversation.0.clone())
+        }
         Event::RetryAsked { by } => entry(by, "retry", String::new()),
         Event::Answered { by, question, text } => {
             let decided = match HeldAnswer::read(text) {

@@ -4,7 +4,7 @@ use super::{Dispatch, Later, Said, deliveries::nothing};
 use crate::{
     domain::{
         Timestamp, command,
-        conversation::{ConversationId, FileRef, Line, LineRef},
+        conversation::{ConversationId, FileRef, Line, LineRef, Place},
         event::Event,
         incoming::{Author, Incoming},
     },
@@ -66,9 +66,11 @@ impl Dispatch {
                 by,
                 place,
             } => {
-                let by = self.surfaces.person(&by).await?;
-                let said = self.delegated(&conversation, reference, by).await?;
-                self.said(delivery, conversation, said, &place, now).await
+                let here = Place {
+                    conversation,
+                    opening: reference,
+                };
+                self.given(delivery, here, &by, &place, now).await
             }
             Incoming::Pointed {
                 conversation,

@@ -189,6 +189,7 @@ impl Dispatch {
             Incoming::Edited { .. }
             | Incoming::Deleted { .. }
             | Incoming::Reacted { .. }
+            | Incoming::TakenAway { .. }
             | Incoming::Nothing => return None,
         };
         let effect = Effect::Whisper {

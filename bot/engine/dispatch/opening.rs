@@ -15,7 +15,7 @@ use crate::{
         policy::Act,
         task::{Opening, Surroundings, Task},
     },
-    links, slack,
+    linear, links, slack,
     store::{
         StoreError,
         inbox::{Delivery, Source},
@@ -136,8 +136,20 @@ impl Dispatch {
         } = request;
         line.text = text;
         if options.repository.is_none() {
+            // Labels go before places; they are read when the task is.
+            let is_filed = delivery.source == Source::Linear && self.config.has_labels();
+            let place = if is_filed { "" } else { place };
             options.repository = self.repository_of(&conversation, place).await?;
         }
+        let (guidance, about) = match delivery.source {
+            Source::Linear => (
+                linear::guidance(&delivery.body),
+                linear::about(&delivery.body),
+            ),
+            Source::Slack | Source::Github | Source::Work | Source::CommandLine => {
+                (Vec::new(), None)
+            }
+        };
         let terms = self.terms(&options);
         let mut ceilings = self.config.limits.task;
         ceilings.spend = terms.budget;
@@ -147,6 +159,8 @@ impl Dispatch {
             conversation: conversation.clone(),
             request: line,
             subject,
+            guidance,
+            about,
             options,
             terms,
             ceilings,

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     domain::{
         Timestamp, command,
-        conversation::{Person, Road, Standing},
+        conversation::{ConversationId, Person, Road, Standing},
         effect::FormRequest,
         event::{Event, ReactionMeaning},
         incoming::{Author, Incoming, Press},
@@ -19,6 +19,16 @@ use crate::{
         tasks::{Stored, Transition},
     },
 };
+
+/// Something that was pressed.
+pub(super) struct Pressed {
+    /// Where.
+    pub conversation: ConversationId,
+    /// Who did it.
+    pub by: Person,
+    /// What it stands for.
+    pub press: Press,
+}
 
 impl Dispatch {
     /// What people do without words.
@@ -36,13 +46,9 @@ impl Dispatch {
                 self.reacted(delivery, &post, &by, meaning, now).await
             }
             Incoming::StopSignal { conversation, by } => {
-                let Some(stored) = self.store.task_of(&conversation).await? else {
-                    return Ok(nothing(delivery));
-                };
-                let (by, road) = (self.surfaces.person(&by).await?, Road::Signal);
-                let event = Event::CancelAsked { by, road };
-                self.handled(delivery, stored, event, now).await
+                self.stopped(delivery, conversation, &by, now).await
             }
+            Incoming::TakenAway { about, by } => self.taken_away(delivery, &about, &by, now).await,
             Incoming::Pressed {
                 conversation,
                 by,
@@ -52,7 +58,12 @@ impl Dispatch {
                     return Ok(nothing(delivery));
                 };
                 let by = self.surfaces.person(&by).await?;
-                self.pressed(delivery, stored, by, press, now).await
+                let pressed = Pressed {
+                    conversation,
+                    by,
+                    press,
+                };
+                self.pressed(delivery, stored, pressed, now).await
             }
             _ => Ok(nothing(delivery)),
         }
@@ -62,10 +73,14 @@ impl Dispatch {
         &self,
         delivery: &Delivery,
         stored: Stored,
-        by: Person,
-        press: Press,
+        pressed: Pressed,
         now: Timestamp,
     ) -> Result<Transition, Later> {
+        let Pressed {
+            conversation,
+            by,
+            press,
+        } = pressed;
         let event = match press {
             Press::Approve { revision } => Event::Approved {
                 by,
@@ -100,28 +115,22 @@ impl Dispatch {
                         written: text,
                         hint: "a repository is written `owner/name`".to_owned(),
                     }];
-                    return Ok(answer(
-                        delivery,
-                        stored.task.conversation,
-                        &by,
-                        Message::OptionHints { unknown },
-                    ));
+                    let hints = Message::OptionHints { unknown };
+                    return Ok(answer(delivery, conversation, &by, hints));
                 };
                 Event::RepositoryChosen { by, repository }
             }
             Press::OpenCorrection { revision, trigger } => {
-                return Ok(form(
-                    delivery,
-                    stored,
-                    trigger,
-                    FormRequest::Correction { revision },
-                ));
+                let asked = FormRequest::Correction { revision };
+                return Ok(form(delivery, conversation, stored, (trigger, asked)));
             }
             Press::OpenRepository { trigger } => {
-                return Ok(form(delivery, stored, trigger, FormRequest::Repository));
+                let asked = FormRequest::Repository;
+                return Ok(form(delivery, conversation, stored, (trigger, asked)));
             }
         };
-        self.handled(delivery, stored, event, now).await
+        self.handled_in(delivery, conversation, stored, event, now)
+            .await
     }
 
     pub(super) async fn reacted(
@@ -144,16 +153,12 @@ impl Dispatch {
         if by.standing == Standing::Bot {
             return Ok(nothing(delivery));
         }
-        self.handled(
-            delivery,
-            stored,
-            Event::Reacted {
-                by,
-                meaning,
-                revision,
-            },
-            now,
-        )
-        .await
+        let event = Event::Reacted {
+            by,
+            meaning,
+            revision,
+        };
+        let from = post.conversation.clone();
+        self.handled_in(delivery, from, stored, event, now).await
     }
 }

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     domain::{
         RunNumber, TaskId,
-        conversation::{FileRef, LineKind},
+        conversation::{FileRef, Line, LineKind, LineRef},
         effect::Assignment,
         specification::Workplace,
         task::Task,
@@ -259,6 +259,11 @@ fn without_held_secrets(context: &Context, bytes: Vec<u8>) -> Vec<u8> {
     }
 }
 
+/// The files that hang on a line, each with it: it says on which surface they are.
+fn on_line(line: &Line) -> impl Iterator<Item = (&LineRef, &FileRef)> {
+    line.files.iter().map(|file| (&line.reference, file))
+}
+
 async fn place_files(
     context: &Context,
     task: &Task,
@@ -268,21 +273,21 @@ async fn place_files(
         .context
         .iter()
         .filter(|line| line.author.id == task.request.author.id || line.kind == LineKind::Issue)
-        .flat_map(|line| &line.files);
-    let mut files: Vec<&FileRef> = task.request.files.iter().collect();
-    for file in of_context {
-        if !files.iter().any(|known| known.handle == file.handle) {
-            files.push(file);
+        .flat_map(on_line);
+    let mut files: Vec<(&LineRef, &FileRef)> = on_line(&task.request).collect();
+    for (line, file) in of_context {
+        if !files.iter().any(|(_, known)| known.handle == file.handle) {
+            files.push((line, file));
         }
     }
     let mut paths = Vec::new();
-    for (index, file) in files.into_iter().take(ATTACHMENTS_MAX).enumerate() {
+    for (index, (line, file)) in files.into_iter().take(ATTACHMENTS_MAX).enumerate() {
         if file.size_bytes > ATTACHMENT_MAX_BYTES {
             continue;
         }
         let bytes = context
             .surfaces
-            .download(&task.conversation, file, ATTACHMENT_MAX_BYTES)
+            .download(line, file, ATTACHMENT_MAX_BYTES)
             .await?;
         let bytes = without_held_secrets(context, bytes);
         let safe: String = file

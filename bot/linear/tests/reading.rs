@@ -7,6 +7,7 @@ use crate::{
     domain::{
         conversation::{FileRef, LineKind, Standing},
         incoming::Incoming,
+        specification::RepositoryName,
     },
     linear::ids,
     surface::{Attempt, PictureFile, SurfaceError},
@@ -266,5 +267,87 @@ async fn an_issue_from_outside_is_by_nobody_of_the_workspace() {
     let line = subject.expect("there is an issue").line;
     assert_eq!(line.author.name, "Mallory, outside Linear");
     assert_eq!(line.author.standing, Standing::Outsider);
+    bench.assert_clean();
+}
+
+#[tokio::test]
+async fn the_issue_above_and_the_parts_are_read_with_their_names_and_writers() {
+    let mut bench = Bench::start().await;
+    let issue = |login: &str, title: &str, description: &str| {
+        let made = bench.world.create_issue(login, title, description);
+        made.expect("created")
+    };
+    let above = issue("cleo", "Faster pages", "All of them.");
+    let subject = issue("ana", "Offset is ignored", "When limit is over 100.");
+    let part = issue("ben", "A test for it", "With 101 users.");
+    bench.world.make_part_of(&subject, &above).expect("there");
+    bench.world.make_part_of(&part, &subject).expect("there");
+    bench
+        .world
+        .edit_issue("cleo", &part, "With 1,001 users.")
+        .expect("edited");
+    let session = bench.world.delegate("ana", &subject).expect("delegated");
+    let conversation = ids::conversation(session.id());
+    bench.next().await;
+    let lines = bench
+        .linear
+        .read_conversation(&conversation, &ids::line(session.id()))
+        .await
+        .expect("read");
+    let read: Vec<(&str, Vec<&str>, LineKind)> = lines
+        .iter()
+        .map(|line| {
+            let writers = line.writers().map(|one| one.name.as_str()).collect();
+            (line.text.as_str(), writers, line.kind)
+        })
+        .collect();
+    assert_eq!(
+        read,
+        [
+            (
+                "ENG-1: Faster pages\n\nAll of them.",
+                vec!["Cleo"],
+                LineKind::Talk
+            ),
+            (
+                "ENG-3: A test for it\n\nWith 1,001 users.",
+                vec!["Ben", "Cleo"],
+                LineKind::Talk
+            ),
+            (
+                "Offset is ignored\n\nWhen limit is over 100.",
+                vec!["Ana"],
+                LineKind::Issue
+            ),
+        ]
+    );
+    bench.assert_clean();
+}
+
+#[tokio::test]
+async fn an_issue_is_filed_and_linear_is_surer_of_what_is_named_in_it() {
+    let mut bench = Bench::start().await;
+    bench.world.label("ENG-1", "Backend").expect_err("none yet");
+    let (_, conversation) = bench.delegated();
+    bench.next().await;
+    bench.world.label("ENG-1", "Backend").expect("labelled");
+    bench.world.label("ENG-1", "Bug").expect("labelled");
+    let filing = bench.linear.filing(&conversation).await.expect("read");
+    let filing = filing.expect("it has an issue");
+    assert_eq!(
+        (filing.place.as_str(), filing.names),
+        ("ENG", vec!["Backend".to_owned(), "Bug".to_owned()])
+    );
+    let known = ["acme/api", "acme/web"].map(|name| RepositoryName(name.to_owned()));
+    let suggested = bench
+        .linear
+        .suggested(&conversation, "github.example.com", &known)
+        .await
+        .expect("asked");
+    let sure: Vec<(&str, bool)> = suggested
+        .iter()
+        .map(|(name, confidence)| (name.0.as_str(), *confidence > 0.7))
+        .collect();
+    assert_eq!(sure, [("acme/web", true), ("acme/api", false)]);
     bench.assert_clean();
 }

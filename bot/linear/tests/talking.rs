@@ -1,6 +1,6 @@
 //! What is said, and how the session stands afterwards.
 
-use deckhand_world::linear::{Session, SessionState};
+use deckhand_world::linear::{Fault, Session, SessionState};
 
 use super::bench::{Bench, SLOT, canceled, failure, note, plan, question, result, said, status};
 use crate::{
@@ -9,8 +9,8 @@ use crate::{
         effect::Mark,
         incoming::{Incoming, Press},
     },
-    linear::Linear,
-    surface::{Attempt, PictureFile, Words},
+    linear::{Linear, ids},
+    surface::{Attempt, Form, PictureFile, SurfaceError, Words},
 };
 
 const PROGRESS: &str = "abc123:progress-0";
@@ -59,7 +59,7 @@ async fn a_delegated_issue_is_answered_with_a_thought_and_a_link() {
     let words = status("Reading.", 0);
     bench
         .linear
-        .mark(&conversation, Mark::Accepted)
+        .mark(&conversation, &ids::line(session.id()), Mark::Accepted)
         .await
         .expect("marked");
     say(&bench.linear, &conversation, PROGRESS, &words).await;
@@ -111,7 +111,7 @@ async fn a_plan_waits_until_its_choice_comes_back_as_an_approval() {
     )
     .await;
     linear
-        .mark(&conversation, Mark::Working)
+        .mark(&conversation, &ids::line(session.id()), Mark::Working)
         .await
         .expect("moved");
     assert_eq!(session.state(), SessionState::Active);
@@ -309,7 +309,8 @@ async fn a_status_with_new_figures_only_is_not_said_at_once() {
     assert_eq!(activities(status("Working: 1 s", 1)).await, 1);
     assert_eq!(activities(status("Working: 2 s", 1)).await, 1);
     assert_eq!(activities(status("Checking: 3 s", 1)).await, 2);
-    assert_eq!(activities(status("Checking: 3 s", 2)).await, 3);
+    // The step that is done stays beside the status.
+    assert_eq!(activities(status("Checking: 3 s", 2)).await, 4);
     let asked = bench
         .world
         .operations()
@@ -353,10 +354,10 @@ async fn an_issue_that_nobody_asked_for_is_left_in_triage() {
         .world
         .delegate_by_automation(&issue)
         .expect("delegated");
-    let conversation = crate::linear::ids::conversation(session.id());
+    let conversation = ids::conversation(session.id());
     bench
         .linear
-        .mark(&conversation, Mark::Working)
+        .mark(&conversation, &ids::line(session.id()), Mark::Working)
         .await
         .expect("nothing to do");
     assert_eq!(bench.world.issue(&issue).expect("there").state, before);
@@ -374,10 +375,10 @@ async fn a_mentioned_bot_takes_an_issue_that_no_agent_has() {
         .world
         .mention("ben", &issue, "@deckhand fix it")
         .expect("mentioned");
-    let conversation = crate::linear::ids::conversation(session.id());
+    let conversation = ids::conversation(session.id());
     bench
         .linear
-        .mark(&conversation, Mark::Working)
+        .mark(&conversation, &ids::line(session.id()), Mark::Working)
         .await
         .expect("moved");
     let issue = bench.world.issue(&issue).expect("there");
@@ -386,4 +387,145 @@ async fn a_mentioned_bot_takes_an_issue_that_no_agent_has() {
         ("In Progress", Some("deckhand"))
     );
     bench.assert_clean();
+}
+
+#[tokio::test]
+async fn steps_that_are_done_stay_in_the_session_each_once() {
+    let mut bench = Bench::start().await;
+    let (session, conversation) = bench.delegated();
+    bench.next().await;
+    let linear = bench.linear.clone();
+    let actions = |session: &Session| -> Vec<String> {
+        let said = said(session).into_iter();
+        said.filter(|(kind, _)| *kind == "action")
+            .map(|(_, text)| text)
+            .collect()
+    };
+    for (words, at) in [
+        ("Planning.", 0),
+        ("Working.", 1),
+        ("Still working.", 1),
+        ("Publishing.", 2),
+    ] {
+        say(&linear, &conversation, PROGRESS, &status(words, at)).await;
+    }
+    let expected = ["Done `Write a plan`", "Done `Do the work`"];
+    assert_eq!(actions(&session), expected, "{}", session.render());
+    assert_eq!(session.state(), SessionState::Active);
+    // A process that was started again does not know what was shown, and tells nothing twice.
+    let again = bench.restarted();
+    say(
+        &again,
+        &conversation,
+        PROGRESS,
+        &status("Publishing again.", 2),
+    )
+    .await;
+    assert_eq!(actions(&session), expected, "{}", session.render());
+    bench.assert_clean();
+}
+
+#[tokio::test]
+async fn a_step_behind_a_broken_answer_is_told_once() {
+    let mut bench = Bench::start().await;
+    let (session, conversation) = bench.delegated();
+    bench.next().await;
+    say(
+        &bench.linear,
+        &conversation,
+        PROGRESS,
+        &status("Planning.", 0),
+    )
+    .await;
+    let broken = Fault::DoneButAnswered(502);
+    bench.world.fail_next("agentActivityCreate", broken);
+    let words = status("Working.", 1);
+    let failed = bench
+        .linear
+        .say(&conversation, PROGRESS, None, &words, Attempt::First)
+        .await;
+    assert!(matches!(failed, Err(SurfaceError::Transient { .. })));
+    say(&bench.linear, &conversation, PROGRESS, &words).await;
+    let kinds: Vec<&str> = said(&session).iter().map(|(kind, _)| *kind).collect();
+    assert_eq!(kinds, ["action", "thought"], "{}", session.render());
+}
+
+#[tokio::test]
+async fn revise_and_another_repository_are_asked_for_in_words_once_a_press() {
+    let mut bench = Bench::start().await;
+    let (session, conversation, _) = at_the_plan(&mut bench).await;
+    session.select("ana", "Revise").expect("offered");
+    let Incoming::Pressed {
+        press: Press::OpenCorrection {
+            revision: 1,
+            trigger,
+        },
+        ..
+    } = bench.next().await.1
+    else {
+        panic!("not pressed")
+    };
+    let form = Form::Correction {
+        revision: 1,
+        plan: "1. Fix it.".to_owned(),
+    };
+    for _ in 0..2 {
+        bench
+            .linear
+            .open_form(&conversation, &trigger, &form)
+            .await
+            .expect("asked");
+    }
+    let asked = said(&session);
+    assert_eq!(asked.len(), 2, "{}", session.render());
+    assert!(asked[1].1.starts_with("What should be different"));
+    assert_eq!(session.state(), SessionState::AwaitingInput);
+
+    // Words would do, and so does the other choice of the plan, which is still there.
+    session
+        .say("ana", "repository:change")
+        .expect("the value of the choice");
+    let Incoming::Pressed {
+        press: Press::OpenRepository { trigger },
+        ..
+    } = bench.next().await.1
+    else {
+        panic!("not pressed")
+    };
+    let form = Form::Repository {
+        known: vec!["acme/api".to_owned(), "acme/web".to_owned()],
+    };
+    bench
+        .linear
+        .open_form(&conversation, &trigger, &form)
+        .await
+        .expect("asked");
+    session.select("ana", "acme/api").expect("offered");
+    let Incoming::Said { text, .. } = bench.next().await.1 else {
+        panic!("not said")
+    };
+    assert_eq!(text, "repo=acme/api");
+    bench.assert_clean();
+}
+
+#[tokio::test]
+async fn the_pull_request_hangs_on_the_issue_also_where_linears_integration_is_missing() {
+    for without in [None, Some(Fault::Refused { code: "FORBIDDEN" })] {
+        let mut bench = Bench::start().await;
+        let (session, conversation) = bench.delegated();
+        bench.next().await;
+        let is_plain = without.is_some();
+        if let Some(fault) = without {
+            bench.world.fail_next("attachmentLinkGitHubPR", fault);
+        }
+        let words = result("Done: R1 is met.");
+        say(&bench.linear, &conversation, "abc123:result-1", &words).await;
+        let attached = bench.world.issue("ENG-1").expect("there").attachments;
+        let url = "https://github.example.com/acme/web/pull/1";
+        assert_eq!(attached.len(), 1);
+        assert_eq!(attached[0].1, url);
+        assert_eq!(attached[0].0 == "Pull request", is_plain, "{attached:?}");
+        assert!(session.external_urls().iter().any(|(_, link)| link == url));
+        bench.assert_clean();
+    }
 }

@@ -5,6 +5,7 @@
 mod dead_letters;
 mod leases;
 mod milestones;
+mod places;
 mod plans;
 mod slots;
 mod trouble;

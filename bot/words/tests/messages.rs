@@ -5,7 +5,7 @@ use crate::{
     domain::{
         budget::Usage,
         event::BaseStanding,
-        message::{Decision, Live, Message, Phase, Progress},
+        message::{Decision, Live, LiveStanding, LiveStep, Message, Phase, Progress},
         plan,
         proof::{CheckOutcome, Weakening},
     },
@@ -21,6 +21,7 @@ fn live() -> Live {
         elapsed_ms: 192_000,
         heartbeat_age_ms: 4_000,
         steps: Some((1, 4)),
+        list: Vec::new(),
         trouble: None,
     }
 }
@@ -30,6 +31,7 @@ fn progress(phase: Phase) -> Progress {
         phase,
         title: Some(specification().title),
         workplace: Some(workplace()),
+        steps: Vec::new(),
         live: None,
         taken_up: false,
         spent: usage(),
@@ -82,6 +84,53 @@ fn a_working_task_says_where_it_is() {
     };
     let standings: Vec<StepStanding> = steps.iter().map(|step| step.standing).collect();
     assert_eq!(standings, [Done, Done, Done, Active, Pending, Pending]);
+}
+
+/// The steps of the work itself, between "Do the work" and the check.
+fn work_of(progress: Progress) -> Vec<(String, StepStanding)> {
+    let WordsKind::Status { mut steps } = words(&Message::Progress(progress)).kind else {
+        panic!("a status is a status")
+    };
+    let work = steps.drain(4..steps.len() - 2);
+    work.map(|step| (step.title, step.standing)).collect()
+}
+
+#[test]
+fn the_checklist_has_the_plans_steps_and_while_the_agent_keeps_a_list_its_own() {
+    let steps = vec!["Mend the offset".to_owned(), "Add a test".to_owned()];
+    let with = |phase, live| Progress {
+        steps: steps.clone(),
+        live,
+        ..progress(phase)
+    };
+    let planned = |standing| {
+        let all = ["Mend the offset", "Add a test"];
+        all.map(|title| (title.to_owned(), standing)).to_vec()
+    };
+    // Nobody says which of the plan's steps is done before all are.
+    assert_eq!(work_of(with(Phase::Planned, None)), planned(Pending));
+    assert_eq!(work_of(with(Phase::Working, None)), planned(Pending));
+    assert_eq!(
+        work_of(with(Phase::Working, Some(live()))),
+        planned(Pending)
+    );
+    assert_eq!(work_of(with(Phase::Verifying, None)), planned(Done));
+    let own = |title: &str, standing| LiveStep {
+        title: title.to_owned(),
+        standing,
+    };
+    let listed = Live {
+        list: vec![
+            own("Read lib/users.js", LiveStanding::Done),
+            own("Edit @channel it", LiveStanding::Active),
+            own("Run the tests", LiveStanding::Pending),
+        ],
+        ..live()
+    };
+    let working = work_of(with(Phase::Working, Some(listed)));
+    let standings: Vec<StepStanding> = working.iter().map(|(_, standing)| *standing).collect();
+    assert_eq!(standings, [Done, Active, Pending]);
+    assert_eq!(working[0].0, "Read lib/users.js");
 }
 
 #[test]

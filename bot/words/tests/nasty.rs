@@ -87,6 +87,7 @@ fn progresses() -> Vec<Message> {
         elapsed_ms: 1,
         heartbeat_age_ms: 1,
         steps: None,
+        list: Vec::new(),
         trouble: None,
     };
     let phases = [
@@ -122,6 +123,7 @@ fn progresses() -> Vec<Message> {
                 phase,
                 title: Some(NASTY.into()),
                 workplace: Some(workplace.clone()),
+                steps: vec![NASTY.into()],
                 live: Some(live.clone()),
                 taken_up: true,
                 spent: usage(),
@@ -417,8 +419,13 @@ fn notes() -> Vec<Message> {
         Act::WidenNetwork,
     ] {
         notes.extend(
-            [Refusal::NotAMember, Refusal::NotListed, Refusal::OwnRequest]
-                .map(|refusal| Message::NotAllowed { act, refusal }),
+            [
+                Refusal::NotAMember,
+                Refusal::NotListed,
+                Refusal::OwnRequest,
+                Refusal::Elsewhere,
+            ]
+            .map(|refusal| Message::NotAllowed { act, refusal }),
         );
     }
     notes

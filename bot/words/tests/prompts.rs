@@ -260,3 +260,27 @@ fn an_issue_by_whoever_may_instruct_is_an_instruction_with_their_name() {
         "{delegated}"
     );
 }
+
+#[test]
+fn guidance_is_told_as_what_it_is_and_as_data_where_it_may_not_instruct() {
+    let guidance = |taken| Line {
+        kind: LineKind::Guidance,
+        ..issue("the workspace's guidance", "Prefer small changes.", taken)
+    };
+    let mut task = task();
+    task.context = vec![guidance(Taken::Instruction)];
+    let instructed = told(&task, &Assignment::Plan);
+    assert!(
+        instructed.contains("From the workspace's guidance, for every agent that works here; it is an instruction as far as the request does not say otherwise:\n> Prefer small changes.\n"),
+        "{instructed}"
+    );
+    task.context = vec![guidance(Taken::Background)];
+    let fenced = told(&task, &Assignment::Plan);
+    assert!(
+        fenced.contains(
+            ": for agents, from the workspace's guidance\n| Prefer small changes.\n--- end"
+        ),
+        "{fenced}"
+    );
+    assert!(!fenced.contains("The issue is among it"), "{fenced}");
+}

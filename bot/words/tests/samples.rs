@@ -115,6 +115,8 @@ pub(crate) fn task() -> Task {
             "The offset parameter of /api/v2/users is ignored when limit is over 100.",
         ),
         subject: None,
+        guidance: Vec::new(),
+        about: None,
         options: Options::default(),
         terms: Terms {
             agent: "claude".into(),

@@ -48,6 +48,8 @@ pub(super) fn opened() -> (Task, Vec<Effect>) {
         conversation: ConversationId("c:1".into()),
         request: Line::said(LineRef("l:0".into()), ana(), "Fix the offset".into()),
         subject: None,
+        guidance: Vec::new(),
+        about: None,
         options: Options::default(),
         terms: Terms {
             agent: "goose".into(),

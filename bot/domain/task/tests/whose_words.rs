@@ -9,7 +9,7 @@ use crate::domain::{
     plan::Terms,
     policy::Policy,
     specification::{RepositoryName, Workplace},
-    task::{Opening, Surroundings, Task},
+    task::{Opening, State, Surroundings, Task},
 };
 
 fn person(name: &str, standing: Standing) -> Person {
@@ -61,6 +61,8 @@ fn gathered(subject: Option<Line>, context: Vec<Line>, around: &Surroundings) ->
         conversation: ConversationId("c:1".into()),
         request: line(0, member("ana")),
         subject,
+        guidance: Vec::new(),
+        about: None,
         options: Options::default(),
         terms: Terms {
             agent: "goose".into(),
@@ -167,4 +169,30 @@ fn what_a_request_points_at_is_kept_also_when_it_is_read_again() {
     // Once is enough, where the conversation has it too.
     let task = gathered(Some(subject.clone()), vec![subject], &around(&[]));
     assert_eq!(taken(&task), [("line 1", Taken::Background)]);
+}
+
+#[test]
+fn guidance_instructs_where_every_member_may_and_is_kept_over_a_second_reading() {
+    let guidance = Line {
+        kind: LineKind::Guidance,
+        ..line(7, member("the workspace's guidance"))
+    };
+    for (people, expected) in [
+        (&[][..], Taken::Instruction),
+        // Who wrote it is not known, so it cannot be somebody on the list.
+        (&["ana"][..], Taken::Background),
+    ] {
+        let around = around(people);
+        let mut task = gathered(Some(guidance.clone()), Vec::new(), &around);
+        assert_eq!(taken(&task), [("line 7", expected)]);
+        task.state = State::Specifying;
+        let workplace = Ok(task.workplace.clone().unwrap());
+        let event = Event::Gathered {
+            context: Vec::new(),
+            workplace,
+        };
+        let at = Timestamp(2);
+        task.handle(&Happened { at, event }, &around);
+        assert_eq!(taken(&task), [("line 7", expected)]);
+    }
 }

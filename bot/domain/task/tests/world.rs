@@ -64,6 +64,7 @@ impl World {
                     assert_eq!(self.live, Some(*run), "a run that is not live is steered");
                 }
                 Effect::Say { .. }
+                | Effect::Introduce
                 | Effect::Whisper { .. }
                 | Effect::Mark { .. }
                 | Effect::Hear { .. }

@@ -10,7 +10,7 @@ use crate::{
         RunNumber, Timestamp,
         budget::Usage,
         effect::{Assignment, Slot},
-        message::{Live, Message, Phase, Progress, Trouble},
+        message::{Live, LiveStanding, LiveStep, Message, Phase, Progress, Trouble},
         task::Task,
     },
     engine::Context,
@@ -28,6 +28,8 @@ const EDIT_AT_LEAST_EVERY: Duration = Duration::from_secs(20);
 const FINISH_WITHIN: Duration = Duration::from_secs(3);
 /// The longest step or command that is shown, in characters.
 const STEP_MAX_CHARS: usize = 120;
+/// The most steps of the agent's own list that are shown.
+const LIST_MAX: usize = 30;
 
 /// What is known of the run, and when it was last said.
 pub(super) struct Reporter<'a> {
@@ -48,6 +50,7 @@ struct News {
     command: Option<String>,
     spent: Usage,
     steps: Option<(u32, u32)>,
+    list: Vec<LiveStep>,
     trouble: Option<Trouble>,
 }
 
@@ -75,6 +78,7 @@ impl<'a> Reporter<'a> {
             command: None,
             spent: task.usage,
             steps: None,
+            list: Vec::new(),
             trouble: None,
         };
         let (newest, receiver) = watch::channel(None);
@@ -154,6 +158,21 @@ impl<'a> Reporter<'a> {
             .filter(|step| step.progress == StepProgress::Done)
             .count();
         self.news.steps = Some((count(done), count(steps.len())));
+        self.news.list = steps
+            .iter()
+            .take(LIST_MAX)
+            .map(|step| LiveStep {
+                title: crate::domain::clip(
+                    &self.context.redactor.redact(&step.text),
+                    STEP_MAX_CHARS,
+                ),
+                standing: match step.progress {
+                    StepProgress::Done => LiveStanding::Done,
+                    StepProgress::Active => LiveStanding::Active,
+                    StepProgress::Pending => LiveStanding::Pending,
+                },
+            })
+            .collect();
         if let Some(current) = steps
             .iter()
             .find(|step| step.progress == StepProgress::Active)
@@ -184,6 +203,7 @@ impl<'a> Reporter<'a> {
             elapsed_ms: self.context.clock.now().milliseconds_since(self.started),
             heartbeat_age_ms: milliseconds(self.heard.elapsed()),
             steps: self.news.steps,
+            list: self.news.list.clone(),
             trouble: self.news.trouble,
         };
         let _ = self.newest.send(Some(Progress {
@@ -201,16 +221,10 @@ async fn say(
     (task, run): (Task, RunNumber),
     mut newest: watch::Receiver<Option<Progress>>,
 ) {
-    let post = Post {
-        conversation: task.conversation.clone(),
-        slot: Slot::Progress(task.progress).to_string(),
-        task: task.id.clone(),
-    };
+    let slot = Slot::Progress(task.progress).to_string();
+    let key = format!("{}:{slot}", task.id);
     while newest.changed().await.is_ok() {
         let Some(progress) = newest.borrow_and_update().clone() else {
-            continue;
-        };
-        let Ok(Some(standing)) = context.store.find_post(&post).await else {
             continue;
         };
         let links = words::Links {
@@ -224,23 +238,30 @@ async fn say(
         if !matches!(context.store.run_is_ours(&task.id, run).await, Ok(true)) {
             continue;
         }
-        // The run may be over by now; what the task says then must not be overwritten.
-        if newest.has_changed().is_err() {
-            break;
-        }
-        let key = format!("{}:{}", task.id, post.slot);
-        if let Err(error) = context
-            .surfaces
-            .say(
-                &task.conversation,
-                &key,
-                Some(&standing),
-                &words,
-                Attempt::First,
-            )
-            .await
-        {
-            tracing::debug!(task = %task.id, %error, "a status was not shown");
+        // The task may have been brought into another conversation meanwhile.
+        let Ok(Some(stored)) = context.store.task(&task.id).await else {
+            continue;
+        };
+        for conversation in stored.task.conversations() {
+            let post = Post {
+                conversation: conversation.clone(),
+                slot: slot.clone(),
+                task: task.id.clone(),
+            };
+            let Ok(Some(standing)) = context.store.find_post(&post).await else {
+                continue;
+            };
+            // The run may be over by now; what the task says then must not be overwritten.
+            if newest.has_changed().is_err() {
+                return;
+            }
+            let said =
+                context
+                    .surfaces
+                    .say(conversation, &key, Some(&standing), &words, Attempt::First);
+            if let Err(error) = said.await {
+                tracing::debug!(task = %task.id, %error, "a status was not shown");
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Faults that a test plans for a coming GraphQL request.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
@@ -16,6 +18,16 @@ pub enum Fault {
     },
     /// The token is not taken, as after it was revoked.
     Unauthorized,
+    /// HTTP 200 with an error in it, as for an operation that this workspace does not allow.
+    Refused {
+        /// The code, such as `FORBIDDEN`.
+        code: &'static str,
+    },
+    /// The operation is done, and the answer comes so much later.
+    Slow(
+        /// How much.
+        Duration,
+    ),
     /// This HTTP status with an HTML page.
     Status(
         /// A status of 500 or more.
@@ -73,6 +85,13 @@ impl Fault {
                 response
             }
             Self::Unauthorized => unauthorized(),
+            Self::Refused { code } => refusal(
+                StatusCode::OK,
+                ("forbidden", code),
+                "Not allowed in this workspace",
+            ),
+            // Whoever serves it waits, and answers what was done.
+            Self::Slow(_) => StatusCode::OK.into_response(),
             Self::Status(status) | Self::DoneButAnswered(status) => {
                 let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY);
                 (status, "<html><body>Something went wrong</body></html>").into_response()

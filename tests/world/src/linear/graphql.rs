@@ -1,6 +1,7 @@
 //! The GraphQL endpoint: a request that is not valid against the schema never gets further.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use apollo_compiler::ExecutableDocument;
 use apollo_compiler::executable::Selection;
@@ -15,6 +16,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::complexity;
 use super::fault::{Fault, extensions, refusal, unauthorized};
 use super::resolve::Root;
 use super::state::{OperationRecord, World};
@@ -50,7 +52,10 @@ pub(super) async fn serve(
             "POST body is not a GraphQL request",
         );
     };
-    let (field, mut response) = answer(&world, &request);
+    let (field, mut response, late) = answer(&world, &request);
+    if let Some(late) = late {
+        tokio::time::sleep(late).await;
+    }
     let status = response.status().as_u16();
     let used = {
         let mut state = world.lock();
@@ -85,7 +90,12 @@ pub(super) fn may_enter(world: &World, headers: &HeaderMap) -> bool {
         .is_some_and(|token| world.lock().tokens.contains_key(token))
 }
 
-fn answer(world: &Arc<World>, request: &Request) -> (String, Response) {
+/// The operation's first field, the answer, and by how much it is late.
+fn answer(world: &Arc<World>, request: &Request) -> (String, Response, Option<Duration>) {
+    let refused = |errors: &[GraphQLError]| {
+        let field = "invalid".to_owned();
+        (field, refuse(world, request, errors), None)
+    };
     let schema = &world.schema;
     let parsed = ExecutableDocument::parse_and_validate(schema, &request.query, "request.graphql");
     let document = match parsed {
@@ -93,16 +103,23 @@ fn answer(world: &Arc<World>, request: &Request) -> (String, Response) {
         Err(invalid) => {
             let errors: Vec<GraphQLError> =
                 invalid.errors.iter().map(|error| error.to_json()).collect();
-            return ("invalid".to_owned(), refuse(world, request, &errors));
+            return refused(&errors);
         }
     };
     let operation = match document.operations.get(request.operation_name.as_deref()) {
         Ok(operation) => operation,
         Err(error) => {
             let error = error.to_graphql_error(&document.sources);
-            return ("invalid".to_owned(), refuse(world, request, &[error]));
+            return refused(&[error]);
         }
     };
+    let cost = complexity::of(&document, operation);
+    if cost > complexity::MAX {
+        let message = format!("Query too complex: {cost:.0}");
+        world.violation(message.clone());
+        let response = refusal(StatusCode::BAD_REQUEST, INVALID, &message);
+        return ("invalid".to_owned(), response, None);
+    }
     let field = operation
         .selection_set
         .selections
@@ -114,9 +131,9 @@ fn answer(world: &Arc<World>, request: &Request) -> (String, Response) {
     let field = field.unwrap_or_default();
     let fault = planned(world, &field);
     if let Some(fault) = &fault
-        && !matches!(fault, Fault::DoneButAnswered(_))
+        && !matches!(fault, Fault::DoneButAnswered(_) | Fault::Slow(_))
     {
-        return (field, fault.response());
+        return (field, fault.response(), None);
     }
     let root = Root::new(world, operation.is_mutation());
     let variables = request.variables.clone().unwrap_or_default();
@@ -135,7 +152,11 @@ fn answer(world: &Arc<World>, request: &Request) -> (String, Response) {
         }
         Err(error) => refuse(world, request, &[error.to_graphql_error(&document.sources)]),
     };
-    (field, fault.map_or(response, |fault| fault.response()))
+    match fault {
+        None => (field, response, None),
+        Some(Fault::Slow(late)) => (field, response, Some(late)),
+        Some(fault) => (field, fault.response(), None),
+    }
 }
 
 fn planned(world: &World, field: &str) -> Option<Fault> {

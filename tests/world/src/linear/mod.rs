@@ -4,6 +4,7 @@
 //! [`Linear::start`] opens it. People act through [`Linear::create_issue`], [`Linear::delegate`],
 //! [`Linear::mention`] and a [`Session`]; the agent acts through the wire.
 
+mod complexity;
 mod fault;
 mod graphql;
 mod mutations;

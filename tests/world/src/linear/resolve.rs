@@ -27,6 +27,7 @@ const OWNED: &[(&str, &str, &str, &str)] = &[
     ("Comment", "children", "Comment", "parent"),
     ("Issue", "agentSessions", "AgentSession", "issue"),
     ("Issue", "attachments", "Attachment", "issue"),
+    ("Issue", "children", "Issue", "parent"),
     ("Issue", "comments", "Comment", "issue"),
     ("Issue", "history", "IssueHistory", "issue"),
     ("Organization", "teams", "Team", "organization"),

@@ -554,3 +554,24 @@ async fn the_built_in_schema_serves_the_same_story() {
     assert_eq!(waited.unwrap().content.text(), "Ran `make`");
     assert_eq!(bench.linear.violations(), Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn a_query_that_costs_too_much_is_refused() {
+    let bench = Bench::start().await;
+    bench.delegated();
+    let deep = "{ issue(id: \"ENG-1\") { children { nodes { children { nodes { comments(first: 100) { nodes { id } } } } } } } }";
+    let (status, answer) = bench.ask(deep, Value::Null).await;
+    assert_eq!(status, 400, "{answer}");
+    assert!(answer.to_string().contains("too complex"), "{answer}");
+    let (status, answer) = bench
+        .ask(
+            &deep.replace("nodes { children {", "nodes { children(first: 2) {"),
+            Value::Null,
+        )
+        .await;
+    assert_eq!(status, 400, "{answer}");
+    let fits = deep.replace("children {", "children(first: 2) {");
+    let (status, answer) = bench.ask(&fits, Value::Null).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(bench.linear.violations().len(), 2);
+}

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use serde_json::json;
 
 use super::sessions::{self, NewIssue};
-use super::state::reference;
+use super::state::{State, reference};
 use super::{Linear, both};
 
 impl Linear {
@@ -45,6 +45,41 @@ impl Linear {
             .id()
             .to_owned();
         state.set(&person, &[("guest", json!(true))]);
+        Ok(())
+    }
+
+    /// A person puts a label on an issue; it is made where there is none of this name.
+    pub fn label(&self, issue: &str, name: &str) -> anyhow::Result<()> {
+        let mut state = self.world.lock();
+        let id = state
+            .find("Issue", issue)
+            .with_context(|| format!("there is no issue {issue}"))?
+            .id()
+            .to_owned();
+        let known = state
+            .all("IssueLabel", |label| label.text("name") == name)
+            .first()
+            .map(|label| label.id().to_owned());
+        let label = known.unwrap_or_else(|| state.add("IssueLabel", json!({ "name": name })));
+        let mut labels = state.entities[&id].value("labels");
+        if let Some(labels) = labels.as_array_mut() {
+            labels.push(reference(&label));
+        }
+        state.set(&id, &[("labels", labels)]);
+        Ok(())
+    }
+
+    /// A person makes an issue a part of another one.
+    pub fn make_part_of(&self, issue: &str, parent: &str) -> anyhow::Result<()> {
+        let mut state = self.world.lock();
+        let id = |state: &State, name: &str| {
+            let found = state.find("Issue", name);
+            found
+                .map(|issue| issue.id().to_owned())
+                .with_context(|| format!("there is no issue {name}"))
+        };
+        let (issue, parent) = (id(&state, issue)?, id(&state, parent)?);
+        state.set(&issue, &[("parent", reference(&parent))]);
         Ok(())
     }
 }

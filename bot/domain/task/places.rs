@@ -1,0 +1,139 @@
+//! One task, several conversations: everything that is said is said in each, and what somebody says in any of them counts
+//! once, because there is one task that hears it.
+
+use super::{State, Surroundings, Task};
+use crate::domain::{
+    conversation::{ConversationId, Person, Place, SubjectId},
+    effect::{Effect, Mark, Slot},
+    message::{Decision, Message, Progress},
+    policy::Act,
+};
+
+/// The most conversations of one task.
+pub const PLACES_MAX: usize = 4;
+
+impl Task {
+    /// Every conversation that the task is talked about in, the one that it was asked for in first.
+    pub fn conversations(&self) -> impl Iterator<Item = &ConversationId> {
+        let also = self.also.iter().map(|place| &place.conversation);
+        std::iter::once(&self.conversation).chain(also)
+    }
+
+    /// Where an effect is done that follows from something in the conversation `from`: what is said to all is said
+    /// everywhere, an answer to one person where they are, and work where the task is at home.
+    #[must_use]
+    pub fn places_of(&self, effect: &Effect, from: &ConversationId) -> Vec<ConversationId> {
+        match effect {
+            Effect::Say { .. } | Effect::Mark { .. } | Effect::ShowPictures { .. } => {
+                self.conversations().cloned().collect()
+            }
+            Effect::Introduce
+            | Effect::Whisper { .. }
+            | Effect::Hear { .. }
+            | Effect::OpenForm { .. }
+            | Effect::OpenRequestForm { .. }
+            | Effect::PostRequest { .. }
+            | Effect::ShowHome { .. } => vec![from.clone()],
+            Effect::Gather
+            | Effect::StartRun { .. }
+            | Effect::Steer { .. }
+            | Effect::Widen { .. }
+            | Effect::Prove { .. }
+            | Effect::Publish { .. }
+            | Effect::StopAll
+            | Effect::Release => vec![self.conversation.clone()],
+        }
+    }
+
+    /// Takes the task into another conversation, where the person may steer it. What stands open is shown there too.
+    pub(super) fn joined(
+        &mut self,
+        by: Option<&Person>,
+        place: &Place,
+        about: Option<&SubjectId>,
+        around: &Surroundings,
+    ) -> Vec<Effect> {
+        let requester = &self.request.author.id;
+        if let Some(by) = by
+            && let Err(refusal) = around.policy.allows(Act::Steer, by, requester)
+        {
+            let act = Act::Steer;
+            return vec![Self::whisper(by, Message::NotAllowed { act, refusal })];
+        }
+        if self.about.is_none() {
+            self.about = about.cloned();
+        }
+        let is_known = self
+            .conversations()
+            .any(|conversation| *conversation == place.conversation);
+        if is_known || self.state.is_over() {
+            return Vec::new();
+        }
+        if self.conversations().count() >= PLACES_MAX {
+            return by
+                .map(|by| self.nothing_to_do(by, "bring it into one more conversation"))
+                .into_iter()
+                .collect();
+        }
+        self.also.push(place.clone());
+        vec![Effect::Introduce]
+    }
+
+    /// What somebody sees who comes in now: the status, and what waits for a decision.
+    #[must_use]
+    pub fn standing(&self) -> Vec<(Slot, Message)> {
+        let progress: Progress = self.progress_now();
+        let mut shown = vec![(Slot::Progress(self.progress), Message::Progress(progress))];
+        match &self.state {
+            State::AwaitingApproval { .. } => shown.extend(
+                self.plan_card(Decision::Open)
+                    .map(|card| (Slot::Plan(card.revision), Message::PlanCard(Box::new(card)))),
+            ),
+            State::AwaitingInput { question } => shown.push((
+                Slot::Question(question.number),
+                Message::Question(self.question_card(question)),
+            )),
+            State::InReview { .. } => shown.extend(self.last_result().map(|card| {
+                let run = self.last_run;
+                (Slot::Result(run), Message::Result(Box::new(card)))
+            })),
+            State::Queued { .. }
+            | State::Specifying
+            | State::Planning { .. }
+            | State::Preparing { .. }
+            | State::Running { .. }
+            | State::Verifying { .. }
+            | State::Publishing { .. }
+            | State::Completed { .. }
+            | State::Failed { .. }
+            | State::Canceled { .. }
+            | State::Expired => {}
+        }
+        for number in 1..=self.network.cards {
+            let card = self.network_card(number);
+            if card.is_open() {
+                shown.push((Slot::Network(number), Message::Network(Box::new(card))));
+            }
+        }
+        shown
+    }
+
+    /// The emoji that fits how the task stands.
+    #[must_use]
+    pub const fn mark_now(&self) -> Mark {
+        match &self.state {
+            State::AwaitingApproval { .. } | State::AwaitingInput { .. } => Mark::NeedsYou,
+            State::Queued { .. } | State::Specifying | State::Planning { .. } => Mark::Accepted,
+            State::Preparing { .. }
+            | State::Running { .. }
+            | State::Verifying { .. }
+            | State::Publishing { .. } => Mark::Working,
+            State::InReview { whole: true } | State::Completed { whole: true, .. } => Mark::Proved,
+            State::InReview { .. }
+            | State::Completed { .. }
+            | State::Failed { .. }
+            | State::Expired => Mark::Gaps,
+            State::Canceled { .. } => Mark::Canceled,
+        }
+    }
+}

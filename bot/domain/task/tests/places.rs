@@ -1,0 +1,108 @@
+//! A task that is talked about in several conversations.
+
+use super::ground::*;
+use crate::domain::{
+    RunNumber, Timestamp,
+    conversation::{ConversationId, LineRef, Person, Place, Standing, SubjectId},
+    effect::{Effect, Lane, Mark, Slot},
+    event::{Event, Happened},
+    message::Message,
+    task::{PLACES_MAX, State, Task},
+};
+
+fn place(name: &str) -> Place {
+    Place {
+        conversation: ConversationId(format!("c:{name}")),
+        opening: LineRef(format!("l:{name}")),
+    }
+}
+
+fn join(task: &mut Task, by: Option<Person>, name: &str) -> Vec<Effect> {
+    let event = Event::Joined {
+        by,
+        place: place(name),
+        about: Some(SubjectId("s:ENG-1".into())),
+    };
+    let at = Timestamp(1);
+    task.handle(&Happened { at, event }, &around())
+}
+
+fn where_is(task: &Task, effect: &Effect, from: &str) -> Vec<String> {
+    let from = ConversationId(format!("c:{from}"));
+    let places = task.places_of(effect, &from).into_iter();
+    places.map(|place| place.0).collect()
+}
+
+#[test]
+fn what_all_may_hear_is_said_everywhere_and_an_answer_where_it_was_asked() {
+    let (mut task, said) = opened();
+    assert_eq!(where_is(&task, &said[0], "1"), ["c:1"]);
+    assert_eq!(join(&mut task, Some(ana()), "2"), [Effect::Introduce]);
+    assert_eq!(join(&mut task, Some(ana()), "2"), [], "it is there already");
+    assert_eq!(join(&mut task, Some(ana()), "1"), [], "it began there");
+    assert_eq!(task.about, Some(SubjectId("s:ENG-1".into())));
+    for effect in &said {
+        assert_eq!(where_is(&task, effect, "2"), ["c:1", "c:2"], "{effect:?}");
+    }
+    let here = [
+        Effect::Introduce,
+        Task::whisper(&ana(), Message::Help),
+        Effect::Hear {
+            line: LineRef("l:9".into()),
+        },
+    ];
+    for effect in &here {
+        assert_eq!(where_is(&task, effect, "2"), ["c:2"], "{effect:?}");
+    }
+    let run = RunNumber(1);
+    for effect in [
+        Effect::Gather,
+        Effect::StopAll,
+        Effect::ShowPictures { run },
+    ] {
+        let is_talk = effect.lane() == Lane::Talk;
+        let expected: &[&str] = if is_talk { &["c:1", "c:2"] } else { &["c:1"] };
+        assert_eq!(where_is(&task, &effect, "2"), expected, "{effect:?}");
+    }
+}
+
+#[test]
+fn nobody_brings_a_task_elsewhere_who_may_not_steer_it_and_nobody_brings_it_everywhere() {
+    let (mut task, _) = opened();
+    let guest = person("gus", Standing::Guest);
+    let refused = join(&mut task, Some(guest), "2");
+    assert!(
+        matches!(&refused[..], [Effect::Whisper { message, .. }] if matches!(**message, Message::NotAllowed { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(task.also, []);
+    for number in 2..=PLACES_MAX {
+        join(&mut task, None, &number.to_string());
+    }
+    assert_eq!(task.conversations().count(), PLACES_MAX);
+    let one_more = join(&mut task, Some(ana()), "9");
+    assert!(matches!(&one_more[..], [Effect::Whisper { .. }]));
+    assert_eq!(task.conversations().count(), PLACES_MAX);
+
+    let (mut over, _) = opened();
+    over.state = State::Expired;
+    assert_eq!(join(&mut over, Some(ana()), "2"), []);
+    assert_eq!(over.also, []);
+}
+
+#[test]
+fn whoever_comes_in_sees_the_status_and_what_waits() {
+    let (mut task, _) = opened();
+    let shown = |task: &Task| -> Vec<Slot> {
+        let standing = task.standing().into_iter();
+        standing.map(|(slot, _)| slot).collect()
+    };
+    let progress = Slot::Progress(RunNumber(0));
+    let alone = [progress.clone()];
+    assert_eq!(shown(&task), alone);
+    assert_eq!(task.mark_now(), Mark::Accepted);
+    task.workplace = Some(workplace());
+    task.ask_about(RunNumber(2), &held_change());
+    assert_eq!(shown(&task), [progress, Slot::Question(1)]);
+    assert_eq!(task.mark_now(), Mark::NeedsYou);
+}

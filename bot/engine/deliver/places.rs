@@ -1,0 +1,97 @@
+//! A task in several conversations: how it gets there, and what it shows when it comes.
+
+use tracing::info;
+
+use super::Deliver;
+use crate::{
+    domain::{
+        conversation::{Place, SubjectId},
+        effect::Mark,
+        event::Event,
+        task::Task,
+    },
+    engine::Fault,
+    linear, links,
+    store::{
+        outbox::Claimed,
+        posts::{Post, REQUEST_SLOT},
+    },
+    surface::Attempt,
+};
+
+impl Deliver {
+    /// Shows in a conversation how its task stands now. What stands there already is left to what comes after.
+    pub(super) async fn introduce(&self, claimed: &Claimed, attempt: Attempt) -> Result<(), Fault> {
+        let id = self.owner(claimed)?;
+        let Some(stored) = self.context.store.task(id).await? else {
+            return Ok(());
+        };
+        for (slot, message) in stored.task.standing() {
+            let post = Post {
+                conversation: claimed.conversation.clone(),
+                slot: slot.to_string(),
+                task: id.clone(),
+            };
+            if self.context.store.find_post(&post).await?.is_none() {
+                self.say(claimed, &slot, &message, attempt).await?;
+            }
+        }
+        self.mark(claimed, stored.task.mark_now()).await
+    }
+
+    /// Sets the status emoji on what opened the task there.
+    pub(super) async fn mark(&self, claimed: &Claimed, mark: Mark) -> Result<(), Fault> {
+        let (conversation, task) = (&claimed.conversation, self.owner(claimed)?);
+        let post = Post {
+            conversation: conversation.clone(),
+            slot: REQUEST_SLOT.to_owned(),
+            task: task.clone(),
+        };
+        let Some(request) = self.context.store.find_post(&post).await? else {
+            return Ok(());
+        };
+        self.still_ours(claimed).await?;
+        Ok(self
+            .context
+            .surfaces
+            .mark(conversation, &request, mark)
+            .await?)
+    }
+
+    /// Brings a task to the issue that its request names, where it is not there yet: a session is opened on it, and the
+    /// task hears of it. Gives the task as it is then.
+    pub(super) async fn join(&self, mut task: Task, key: &str) -> Result<Task, Fault> {
+        let Some((place, about)) = self.place_named(&task).await? else {
+            return Ok(task);
+        };
+        let event = Event::Joined {
+            by: None,
+            place: place.clone(),
+            about: Some(about),
+        };
+        self.tell(&task, format!("joined:{key}"), event).await?;
+        // What is read for the task is read there, too.
+        task.also.push(place);
+        Ok(task)
+    }
+
+    async fn place_named(&self, task: &Task) -> Result<Option<(Place, SubjectId)>, Fault> {
+        if task.about.is_some() || self.context.surfaces.linear().is_none() {
+            return Ok(None);
+        }
+        let task_url = links::task_url(&self.context.config, &task.id);
+        for about in linear::named_in(&task.request.text) {
+            match self.context.surfaces.open_beside(&about, &task_url).await {
+                Ok(Some(found)) => return Ok(Some(found)),
+                Ok(None) => {}
+                // Who gives an address means it; a word that only looks like a name holds nothing up.
+                Err(error) if linear::is_addressed(&task.request.text) => return Err(error.into()),
+                Err(error) => {
+                    info!(task = %task.id, about = about.0, %error, "what a request may name could not be looked for");
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(None)
+    }
+}

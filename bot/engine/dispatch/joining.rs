@@ -1,0 +1,169 @@
+//! Brings a task into another conversation: where somebody speaks of what a task is about already, there is one task.
+
+use super::{Dispatch, Later, nothing};
+use crate::{
+    domain::{
+        Timestamp, command,
+        conversation::{ConversationId, Line, Person, Place, Road, Standing, SubjectId},
+        event::Event,
+        incoming::Author,
+    },
+    linear,
+    store::{
+        inbox::{Delivery, Source},
+        tasks::{Stored, Transition},
+    },
+    surface::SurfaceError,
+};
+
+impl Dispatch {
+    /// The task that is under way about what a delivery is about, or about what the words of a mention name.
+    pub(super) async fn live_about(
+        &self,
+        delivery: &Delivery,
+        text: &str,
+    ) -> Result<Option<Stored>, Later> {
+        let named = match delivery.source {
+            Source::Linear => linear::about(&delivery.body).into_iter().collect(),
+            Source::Slack if self.surfaces.linear().is_some() => linear::named_in(text),
+            Source::Slack | Source::Github | Source::Work | Source::CommandLine => Vec::new(),
+        };
+        for about in named {
+            if let Some(stored) = self.store.task_about(&about).await? {
+                return Ok(Some(stored));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Brings a task into a conversation. What was said there beside the name of the matter is said to the task.
+    pub(super) async fn join(
+        &self,
+        delivery: &Delivery,
+        here: Place,
+        stored: Stored,
+        by: Person,
+        line: Option<Line>,
+        now: Timestamp,
+    ) -> Result<Transition, Later> {
+        let conversation = here.conversation.clone();
+        let event = Event::Joined {
+            by: Some(by),
+            place: here,
+            about: None,
+        };
+        let mut transition = self
+            .handled_in(delivery, conversation.clone(), stored, event, now)
+            .await?;
+        let is_in = |stored: &Stored| {
+            let mut conversations = stored.task.conversations();
+            conversations.any(|one| *one == conversation)
+        };
+        let Some(line) = line.filter(|line| !linear::only_names(&line.text)) else {
+            return Ok(transition);
+        };
+        let Some(stored) = transition.task.take_if(|stored| is_in(stored)) else {
+            return Ok(transition);
+        };
+        let (command, options) = command::parse(&line.text);
+        let event = Event::Said {
+            line,
+            command,
+            options,
+            mentioned: true,
+        };
+        let said = self
+            .handled_in(delivery, conversation.clone(), stored, event, now)
+            .await?;
+        transition.task = said.task;
+        transition.effects.extend(said.effects);
+        transition.audit.extend(said.audit);
+        Ok(transition)
+    }
+
+    /// Somebody gave the bot what is written elsewhere: it opens a task, or brings the one there that is about it already.
+    pub(super) async fn given(
+        &self,
+        delivery: &Delivery,
+        here: Place,
+        by: &Author,
+        place: &str,
+        now: Timestamp,
+    ) -> Result<Transition, Later> {
+        let known = self.store.knows_conversation(&here.conversation).await?;
+        if known || self.is_own(&here.conversation, by).await? {
+            return Ok(nothing(delivery));
+        }
+        let by = self.surfaces.person(by).await?;
+        if let Some(stored) = self.live_about(delivery, "").await? {
+            return Box::pin(self.join(delivery, here, stored, by, None, now)).await;
+        }
+        let Place {
+            conversation,
+            opening,
+        } = here;
+        let said = self.delegated(&conversation, opening, by).await?;
+        Box::pin(self.said(delivery, conversation, said, place, now)).await
+    }
+
+    /// The surface's own stop signal.
+    pub(super) async fn stopped(
+        &self,
+        delivery: &Delivery,
+        conversation: ConversationId,
+        by: &Author,
+        now: Timestamp,
+    ) -> Result<Transition, Later> {
+        let Some(stored) = self.store.task_of(&conversation).await? else {
+            return Ok(nothing(delivery));
+        };
+        let (by, road) = (self.surfaces.person(by).await?, Road::Signal);
+        let event = Event::CancelAsked { by, road };
+        self.handled_in(delivery, conversation, stored, event, now)
+            .await
+    }
+
+    /// Ends the task about something that somebody took away from the bot, as a stop in its conversation would.
+    pub(super) async fn taken_away(
+        &self,
+        delivery: &Delivery,
+        about: &SubjectId,
+        by: &Author,
+        now: Timestamp,
+    ) -> Result<Transition, Later> {
+        let Some(stored) = self.store.task_about(about).await? else {
+            return Ok(nothing(delivery));
+        };
+        let surface = |id: &str| id.split(':').next().map(str::to_owned);
+        let there = stored
+            .task
+            .conversations()
+            .find(|conversation| surface(&conversation.0) == surface(&about.0))
+            .unwrap_or(&stored.task.conversation)
+            .clone();
+        let (by, road) = (self.surfaces.person(by).await?, Road::Signal);
+        let event = Event::CancelAsked { by, road };
+        self.handled_in(delivery, there, stored, event, now).await
+    }
+
+    /// Whether the bot itself has opened a conversation that nobody seems to have opened. What a platform says of that for
+    /// good does not make it somebody's.
+    pub(super) async fn is_own(
+        &self,
+        conversation: &ConversationId,
+        by: &Author,
+    ) -> Result<bool, Later> {
+        if by.standing != Some(Standing::Bot) {
+            return Ok(false);
+        }
+        let own = self
+            .surfaces
+            .is_own(conversation, &self.config.public_url)
+            .await;
+        match own {
+            Ok(own) => Ok(own),
+            Err(SurfaceError::Permanent { .. }) => Ok(false),
+            Err(error @ SurfaceError::Transient { .. }) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! A task in several conversations, on each database.
+
+use serde_json::Value;
+
+use super::*;
+use crate::{
+    domain::{
+        budget::{Ceilings, MicroDollars},
+        command::Options,
+        conversation::{Line, Place, SubjectId},
+        plan::Terms,
+        policy::Policy,
+        task::{Opening, State, Surroundings, Task},
+    },
+    store::tasks::Stored,
+};
+
+fn asked_for(about: &SubjectId) -> Task {
+    let ana = Person {
+        id: PersonId("slack:ana".into()),
+        name: "Ana".into(),
+        standing: Standing::Member,
+    };
+    let opening = Opening {
+        id: TaskId("k7f3qx".into()),
+        conversation: ConversationId("slack:c1".into()),
+        request: Line::said(LineRef("slack:l1".into()), ana, "Fix ENG-1".into()),
+        subject: None,
+        guidance: Vec::new(),
+        about: Some(about.clone()),
+        options: Options::default(),
+        terms: Terms {
+            agent: "goose".into(),
+            model: None,
+            budget: MicroDollars(1),
+            network_policy: String::new(),
+        },
+        ceilings: Ceilings {
+            spend: MicroDollars(1),
+            run_ms: 1,
+            work_ms: 1,
+            rework_rounds: 0,
+        },
+    };
+    let around = Surroundings {
+        policy: Policy::default(),
+        ahead: 0,
+        network: None,
+        work_ms: None,
+    };
+    Task::open(opening, NOW, &around).0
+}
+
+/// A task in a thread, brought into a session on an issue.
+async fn stored_task(store: &Store) -> Task {
+    let mut task = asked_for(&SubjectId("linear:ENG-1".into()));
+    store
+        .accept(&delivery("1", &task.conversation.0), NOW)
+        .await
+        .unwrap();
+    let first = next(store, NOW).await.unwrap();
+    let mut opened = transition(&first, Vec::new());
+    opened.task = Some(Stored {
+        task: task.clone(),
+        version: 0,
+    });
+    store.commit(&opened, &Value::Null, NOW).await.unwrap();
+    task.also.push(Place {
+        conversation: ConversationId("linear:s1".into()),
+        opening: LineRef("linear:own-s1".into()),
+    });
+    task
+}
+
+#[tokio::test]
+async fn a_task_is_found_by_each_of_its_conversations_and_by_what_it_is_about() {
+    for Opened { store, _folder, .. } in each_database().await {
+        let task = stored_task(&store).await;
+        let (home, there) = (&task.conversation, &task.also[0].conversation);
+        let about = SubjectId("linear:ENG-1".into());
+        let id = |found: Option<Stored>| found.map(|stored| stored.task.id);
+        assert_eq!(
+            id(store.task_of(home).await.unwrap()),
+            Some(task.id.clone())
+        );
+        assert_eq!(id(store.task_of(there).await.unwrap()), None);
+        assert!(!store.knows_conversation(there).await.unwrap());
+        assert_eq!(
+            id(store.task_about(&about).await.unwrap()),
+            Some(task.id.clone())
+        );
+
+        store
+            .accept(&delivery("2", "linear:s1"), NOW)
+            .await
+            .unwrap();
+        let second = next(&store, NOW).await.unwrap();
+        let mark = Effect::Mark {
+            mark: Mark::Working,
+        };
+        let mut joined = transition(&second, vec![Effect::Introduce, mark, Effect::Gather]);
+        joined.task = Some(Stored {
+            task: task.clone(),
+            version: 1,
+        });
+        store.commit(&joined, &Value::Null, NOW).await.unwrap();
+        assert_eq!(
+            id(store.task_of(there).await.unwrap()),
+            Some(task.id.clone())
+        );
+        assert!(store.knows_conversation(there).await.unwrap());
+        let opening = store.post_at(&task.also[0].opening).await.unwrap().unwrap();
+        assert_eq!(
+            (opening.task, opening.conversation),
+            (task.id.clone(), there.clone())
+        );
+
+        // Each conversation has lanes of its own: all four are out at once.
+        let mut out = Vec::new();
+        while let Some(claimed) = taken(&store, NOW).await {
+            out.push((claimed.effect.name(), claimed.conversation));
+        }
+        out.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
+        assert_eq!(
+            out,
+            [
+                ("gather", home.clone()),
+                ("introduce", there.clone()),
+                ("mark", there.clone()),
+                ("mark", home.clone()),
+            ]
+        );
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_task_that_is_over_is_about_nothing_any_more() {
+    for Opened { store, _folder, .. } in each_database().await {
+        let task = stored_task(&store).await;
+        let over = Stored {
+            task: Task {
+                state: State::Expired,
+                ..task.clone()
+            },
+            version: 1,
+        };
+        store
+            .accept(&delivery("3", "linear:s1"), NOW)
+            .await
+            .unwrap();
+        let third = next(&store, NOW).await.unwrap();
+        let mut ended = transition(&third, Vec::new());
+        ended.task = Some(over);
+        store.commit(&ended, &Value::Null, NOW).await.unwrap();
+        let about = task.about.clone().unwrap();
+        assert_eq!(store.task_about(&about).await.unwrap(), None);
+        let there = &task.also[0].conversation;
+        let found = store.task_of(there).await.unwrap();
+        assert_eq!(found.map(|stored| stored.task.id), Some(task.id));
+        store.close().await;
+    }
+}
