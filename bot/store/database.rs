@@ -4,8 +4,8 @@ use std::{str::FromStr, sync::Arc, time::Duration};
 
 use serde::de::DeserializeOwned;
 use sqlx::{
-    Decode, Encode, PgConnection, PgPool, Postgres, Row as _, Sqlite, SqliteConnection, SqlitePool,
-    Transaction, Type,
+    Connection as _, Decode, Encode, PgConnection, PgPool, Postgres, Row as _, Sqlite,
+    SqliteConnection, SqlitePool, Transaction, Type,
     migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions, PgRow},
     query::Query as Bound,
@@ -122,6 +122,12 @@ impl Database {
             .pragma("wal_autocheckpoint", LOG_PAGES_MAX);
         let connection = SqlitePoolOptions::new()
             .max_connections(1)
+            // A full disk ends a transaction before its owner can. sqlx takes it for open still and begins no other one, so
+            // the connection is given up.
+            .before_acquire(|connection, _| {
+                let is_free = !connection.is_in_transaction();
+                Box::pin(async move { Ok(is_free) })
+            })
             .connect_with(options.clone())
             .await?;
         MIGRATIONS.run(&connection).await.map_err(migration)?;

@@ -214,3 +214,16 @@ async fn a_clock_that_is_set_back_makes_nothing_wait_for_the_difference() {
         store.close().await;
     }
 }
+
+#[tokio::test]
+async fn a_transaction_that_the_database_ended_itself_is_in_nobodys_way() {
+    for Opened { store, _folder, .. } in each_database().await {
+        let mut ended = store.begin().await.unwrap();
+        // As SQLite does where the disk is full.
+        query("ROLLBACK").execute(&mut ended).await.unwrap();
+        drop(ended);
+        let next = store.begin().await.unwrap();
+        next.commit().await.unwrap();
+        store.close().await;
+    }
+}
