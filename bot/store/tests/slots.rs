@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     domain::{effect::Slot, message::Message},
-    store::tasks::{append, drop_everything_open},
+    store::{outbox::append, tasks::drop_everything_open},
 };
 
 /// Says something in this slot.
