@@ -177,7 +177,11 @@ impl Deliver {
         let conversation = &claimed.conversation;
         match &claimed.effect {
             Effect::Whisper { to, message } => {
-                let words = self.words(message, claimed.task.as_ref(), None)?;
+                let words = self.words(
+                    (message, claimed.task.as_ref()),
+                    &claimed.conversation,
+                    None,
+                )?;
                 Ok(self
                     .context
                     .surfaces

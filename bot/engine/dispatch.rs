@@ -418,6 +418,7 @@ impl Dispatch {
             delivery: delivery.id.clone(),
             conversation,
             task: Some(stored),
+            alone: None,
             effects,
             audit,
         })

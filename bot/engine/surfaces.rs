@@ -26,6 +26,7 @@ use crate::{
         Attempt, Control, Filing, Form, HomeEntry, HomePage, HomeSection, PictureFile, Step,
         Subject, SurfaceError, Words, WordsKind,
     },
+    words::Reactions,
 };
 
 /// How long what a surface said of a person is believed. Rights are taken away within this time.
@@ -393,6 +394,16 @@ impl Surfaces {
         match self.surface(&conversation.0) {
             Ok(Surface::Slack(slack)) => slack.permalink(line).await.ok(),
             Ok(Surface::Linear(_)) | Err(_) => None,
+        }
+    }
+
+    /// Whether the surface of a conversation tells of the emojis on its messages.
+    #[must_use]
+    pub fn reactions(conversation: &ConversationId) -> Reactions {
+        if conversation.0.starts_with("slack:") {
+            Reactions::Heard
+        } else {
+            Reactions::Unheard
         }
     }
 

@@ -80,6 +80,7 @@ async fn keep_fresh(context: &Context) -> Result<(), Fault> {
             let links = words::Links {
                 task_url: links::task_url(&context.config, &task.id),
                 card_url: None,
+                reactions: words::Reactions::Unheard,
             };
             let message = Message::Progress(task.progress_now());
             let words = words::render(&message, &links).map_err(Fault::of_words)?;

@@ -300,7 +300,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::{incoming::Press, network::Verdict};
+    use crate::domain::{edit::Settlement, incoming::Press, network::Verdict};
 
     fn created_with(session: &Value) -> Value {
         let mut payload = json!({ "type": "AgentSessionEvent", "action": "created", "agentSession": {
@@ -411,6 +411,13 @@ mod tests {
             Some(Press::Widen {
                 entry: 2,
                 verdict: Verdict::Once
+            })
+        );
+        assert_eq!(
+            pressed("settle:2:take"),
+            Some(Press::Settle {
+                proposal: 2,
+                settlement: Settlement::Take
             })
         );
         assert_eq!(

@@ -22,7 +22,7 @@ use crate::{
     surface::{
         Attempt, Control, Form, PictureFile, Step, StepStanding, SurfaceError, Words, WordsKind,
     },
-    words::{DONE_STEP, PICTURES, form_in_words},
+    words::{DONE_STEP, PICTURES, form_in_words, tame},
 };
 
 /// The answer to [`SAID`].
@@ -73,8 +73,10 @@ impl Linear {
                 memory.stands(Posture::Resting);
                 Some(said)
             }
-            // A decided plan, an answered question: the person's own words stand below it and say so.
-            WordsKind::Note if standing.is_some() => None,
+            WordsKind::Note if standing.is_some() => {
+                self.settle(session, &seed, words, attempt, &mut memory)
+                    .await?
+            }
             WordsKind::Note => Some(
                 self.remark(session, &seed, words, attempt, &mut memory)
                     .await?,
@@ -303,6 +305,30 @@ impl Linear {
             attempt,
         )
         .await
+    }
+
+    /// A decided plan, an answered question. Where that was done in the session, the person's own words stand below it and
+    /// say so. Where it was done elsewhere, the session would go on asking, and show nothing of the work.
+    async fn settle(
+        &self,
+        session: &str,
+        seed: &[&str],
+        words: &Words,
+        attempt: Attempt,
+        memory: &mut Memory,
+    ) -> Result<Option<LineRef>, SurfaceError> {
+        if self.takes_status(session, memory).await? {
+            return Ok(None);
+        }
+        let news = Activity {
+            content: Content::Thought {
+                body: tame(&words.fallback),
+            },
+            ..lasting(session, identifier_of(session, seed, words))
+        };
+        let said = self.post(news, attempt).await?;
+        memory.stands(Posture::Working);
+        Ok(Some(said))
     }
 
     /// Says something by the way: the session stands afterwards as it stood before the person wrote.

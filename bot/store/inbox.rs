@@ -299,6 +299,7 @@ mod tests {
                     delivery: delivery.id.clone(),
                     conversation: ConversationId(delivery.conversation.clone()),
                     task: None,
+                    alone: None,
                     effects: Vec::new(),
                     audit: Vec::new(),
                 };

@@ -12,6 +12,9 @@ pub const REQUEST_SLOT: &str = "request";
 /// The slot by which a task is found that is about something.
 pub const ABOUT_SLOT: &str = "about";
 
+/// The slot that the one task holds which must be the only live one about something.
+pub const ALONE_SLOT: &str = "alone";
+
 /// Something that stands on a surface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Post {

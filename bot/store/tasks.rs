@@ -11,7 +11,7 @@ use super::{
     leases::Ticket,
     milestones,
     outbox::append_everywhere,
-    posts::{ABOUT_SLOT, REQUEST_SLOT},
+    posts::{ABOUT_SLOT, ALONE_SLOT, REQUEST_SLOT},
     turns,
 };
 use crate::domain::{
@@ -50,6 +50,9 @@ pub struct Transition {
     pub conversation: ConversationId,
     /// The task as it is now, with the version at which it was read; version 0 for a new one.
     pub task: Option<Stored>,
+    /// What the task must be the only live one about; none where there may be several. Otherwise it is a conflict, and who
+    /// reads the delivery again finds the other task.
+    pub alone: Option<SubjectId>,
     /// What is to be done.
     pub effects: Vec<Effect>,
     /// What is to be written into the audit log.
@@ -254,6 +257,9 @@ impl Store {
         if let Some(stored) = &transition.task {
             milestones::pass(&mut transaction, stored, &transition.delivery, now).await?;
             save(&mut transaction, stored, now).await?;
+            if let Some(about) = &transition.alone {
+                be_alone(&mut transaction, about, &stored.task.id).await?;
+            }
         }
         let task = transition
             .task
@@ -412,6 +418,51 @@ async fn remember_places(transaction: &mut Unit, task: &Task) -> Result<(), Stor
             .await?;
     }
     Ok(())
+}
+
+/// Makes a task the only live one about something. Two that are opened at once, of two conversations, meet at one row.
+async fn be_alone(
+    transaction: &mut Unit,
+    about: &SubjectId,
+    task: &TaskId,
+) -> Result<(), StoreError> {
+    let is_first = query("INSERT INTO posts (conversation, slot, task, reference) VALUES ($1, $2, $3, $4) ON CONFLICT (conversation, slot) DO NOTHING")
+        .bind(&about.0)
+        .bind(ALONE_SLOT)
+        .bind(&task.0)
+        .bind(&about.0)
+        .execute(&mut *transaction)
+        .await?;
+    if is_first == 1 {
+        return Ok(());
+    }
+    let over = query(
+        "SELECT posts.task AS task FROM posts LEFT JOIN tasks ON tasks.id = posts.task
+         WHERE posts.conversation = $1 AND posts.slot = $2
+           AND (tasks.id IS NULL OR tasks.state IN ('completed', 'failed', 'canceled', 'expired', 'unreadable'))",
+    )
+    .bind(&about.0)
+    .bind(ALONE_SLOT)
+    .fetch_optional(&mut *transaction)
+    .await?;
+    let Some(over) = over else {
+        return Err(StoreError::Conflict);
+    };
+    let before: String = over.try_get("task")?;
+    // Of two that follow the same one, the second finds another name there.
+    let follows =
+        query("UPDATE posts SET task = $3 WHERE conversation = $1 AND slot = $2 AND task = $4")
+            .bind(&about.0)
+            .bind(ALONE_SLOT)
+            .bind(&task.0)
+            .bind(before)
+            .execute(&mut *transaction)
+            .await?;
+    if follows == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::Conflict)
+    }
 }
 
 /// A cancelled task says and does nothing more but what follows from the cancel itself.

@@ -66,6 +66,17 @@ pub struct Links {
     /// The page of the card that somebody is reminded of; none where its surface has no pages for single messages, and
     /// where it could not be found. Then the reminder offers the same choices itself.
     pub card_url: Option<String>,
+    /// Whether an emoji on the message says something.
+    pub reactions: Reactions,
+}
+
+/// Whether a surface tells of the emojis that people put on messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reactions {
+    /// It does, and they are offered.
+    Heard,
+    /// It does not, and they are not spoken of.
+    Unheard,
 }
 
 /// Puts a message into words. Long lists are cut until the whole fits into [`MESSAGE_MAX_CHARS`].
@@ -93,7 +104,7 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
     let url = links.task_url.as_str();
     match message {
         Message::Progress(progress) => progress::ProgressView::new(progress, url, room).render(),
-        Message::PlanCard(card) => plan::PlanView::new(card, url, room).render(),
+        Message::PlanCard(card) => plan::PlanView::new(card, links, room).render(),
         Message::Question(card) => question::QuestionView::new(card, url, room).render(),
         Message::Network(card) => network::NetworkView::new(card, url, room).render(),
         Message::Proposal(card) => proposal::ProposalView::new(card, room).render(),
@@ -144,7 +155,7 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
         Message::OptionHints { unknown } => notes::OptionHintsView { unknown, room }.render(),
         Message::EditTaken => notes::EditTakenView.render(),
         Message::NothingAsked => notes::NothingAskedView.render(),
-        Message::Help => notes::HelpView.render(),
+        Message::Help => notes::HelpView::new(links.reactions).render(),
         Message::Unavailable { word } => notes::UnavailableView { word }.render(),
         Message::Requested { by, text } => notes::RequestedView { by, text }.render(),
         Message::CannotPost { text } => notes::CannotPostView { text }.render(),

@@ -3,6 +3,7 @@
 use askama::Template;
 
 use super::{
+    Reactions,
     amounts::{Cut, Room},
     tame::filters,
 };
@@ -110,7 +111,19 @@ pub(super) struct NothingAskedView;
 /// `help.md`.
 #[derive(Template)]
 #[template(path = "messages/help.md")]
-pub(super) struct HelpView;
+pub(super) struct HelpView {
+    reactions: Reactions,
+}
+
+impl HelpView {
+    pub(super) const fn new(reactions: Reactions) -> Self {
+        Self { reactions }
+    }
+
+    fn hears_reactions(&self) -> bool {
+        self.reactions == Reactions::Heard
+    }
+}
 
 /// `unavailable.md`.
 #[derive(Template)]

@@ -3,6 +3,7 @@
 use askama::Template;
 
 use super::{
+    Links, Reactions,
     amounts::{Cut, Room, clock_of, duration},
     tame::filters,
 };
@@ -24,14 +25,16 @@ pub const PLAN_TEXT_MAX_CHARS: usize = 2_900;
 pub(super) struct PlanView<'a> {
     card: &'a PlanCard,
     task_url: &'a str,
+    reactions: Reactions,
     room: Room,
 }
 
 impl<'a> PlanView<'a> {
-    pub(super) const fn new(card: &'a PlanCard, task_url: &'a str, room: Room) -> Self {
+    pub(super) const fn new(card: &'a PlanCard, links: &'a Links, room: Room) -> Self {
         Self {
             card,
-            task_url,
+            task_url: links.task_url.as_str(),
+            reactions: links.reactions,
             room,
         }
     }
@@ -52,6 +55,10 @@ impl<'a> PlanView<'a> {
                 .cloned(),
         );
         checks
+    }
+
+    fn hears_reactions(&self) -> bool {
+        self.reactions == Reactions::Heard
     }
 
     /// The ceiling of working time.

@@ -206,3 +206,56 @@ async fn a_cancel_from_either_side_ends_the_task_on_both() {
     assert!(stage.pull_requests().is_empty());
     stage.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_decided_in_slack_is_told_on_the_issue_where_the_work_is_then_shown() {
+    let stage = open().await;
+    let issue = linear(&stage)
+        .create_issue("ben", TITLE, DESCRIPTION)
+        .unwrap();
+    let (thread, session) = named(&stage, &issue, 0).await;
+    thread.press("ana", "Approve").await.unwrap();
+    stage.wait_for_state(&thread, "in_review").await;
+    stands(&session, SessionState::Complete).await;
+    stage.settle().await;
+    let told: Vec<String> = session
+        .activities()
+        .into_iter()
+        .filter_map(|one| match one.content {
+            Content::Thought { body } => Some(body),
+            _ => None,
+        })
+        .collect();
+    let at = |words: &str| told.iter().position(|body| body.contains(words));
+    let approved = at("approved by ana");
+    assert!(approved.is_some(), "{}", session.render());
+    assert!(at("**Working**") > approved, "{}", session.render());
+    // Emojis say nothing in Linear, and are not offered there.
+    assert!(!session.render().contains("react"), "{}", session.render());
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_issue_that_is_delegated_and_spoken_of_at_once_is_one_task() {
+    let stage = open().await;
+    let issue = linear(&stage)
+        .create_issue("ana", TITLE, DESCRIPTION)
+        .unwrap();
+    let comment = "@deckhand Please also say it in the README.";
+    let sessions = [
+        linear(&stage).delegate("ana", &issue).unwrap(),
+        linear(&stage).mention("ben", &issue, comment).unwrap(),
+    ];
+    for session in &sessions {
+        stands(session, SessionState::AwaitingInput).await;
+    }
+    stage.settle().await;
+    let all = tasks(&stage).await;
+    assert_eq!((all.len(), all[0].also.len()), (1, 1), "{all:?}");
+    sessions[0].stop("ana").unwrap();
+    for session in &sessions {
+        stands(session, SessionState::Complete).await;
+    }
+    stage.settle().await;
+    stage.close().await;
+}

@@ -320,14 +320,19 @@ impl Task {
 
     fn say_proposal(&self, number: u32) -> Option<Effect> {
         let proposal = self.proposals.iter().find(|one| one.number == number)?;
-        Some(Effect::Say {
-            slot: Slot::Proposal(number),
-            message: Box::new(Message::Proposal(Box::new(ProposalCard {
-                proposal: proposal.clone(),
-                title: self.title(),
-                asks: self.request.author.clone(),
-            }))),
-        })
+        let (slot, message) = self.proposal_card(proposal);
+        let message = Box::new(message);
+        Some(Effect::Say { slot, message })
+    }
+
+    pub(super) fn proposal_card(&self, proposal: &Proposal) -> (Slot, Message) {
+        let card = ProposalCard {
+            proposal: proposal.clone(),
+            title: self.title(),
+            asks: self.request.author.clone(),
+        };
+        let message = Message::Proposal(Box::new(card));
+        (Slot::Proposal(proposal.number), message)
     }
 
     fn proposal_settled(

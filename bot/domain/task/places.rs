@@ -4,6 +4,7 @@
 use super::{State, Surroundings, Task};
 use crate::domain::{
     conversation::{ConversationId, Person, Place, SubjectId},
+    edit::{Proposal, ProposalStanding},
     effect::{Effect, Mark, Slot},
     message::{Decision, Message, Progress},
     policy::Act,
@@ -109,6 +110,9 @@ impl Task {
             | State::Canceled { .. }
             | State::Expired => {}
         }
+        let is_open = |one: &&Proposal| one.standing == ProposalStanding::Open;
+        let open = self.proposals.iter().filter(is_open);
+        shown.extend(open.map(|proposal| self.proposal_card(proposal)));
         for number in 1..=self.network.cards {
             let card = self.network_card(number);
             if card.is_open() {

@@ -81,7 +81,7 @@ impl Deliver {
             by: by.clone(),
             text: text.to_owned(),
         };
-        let words = self.words(&shown, None, None)?;
+        let words = self.words((&shown, None), &claimed.conversation, None)?;
         let key = format!("request:{}", claimed.id);
         let surfaces = &self.context.surfaces;
         let said = surfaces
@@ -91,7 +91,11 @@ impl Deliver {
             Ok(line) => line,
             Err(SurfaceError::Permanent { .. }) => {
                 let text = text.to_owned();
-                let words = self.words(&Message::CannotPost { text }, None, None)?;
+                let words = self.words(
+                    (&Message::CannotPost { text }, None),
+                    &claimed.conversation,
+                    None,
+                )?;
                 return Ok(surfaces.whisper(conversation, &by.id, &words).await?);
             }
             Err(error) => return Err(error.into()),

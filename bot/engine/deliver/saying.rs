@@ -7,7 +7,7 @@ use crate::{
     domain::{
         TaskId, conversation::ConversationId, effect::Slot, message::Message, waiting::Asked,
     },
-    engine::Fault,
+    engine::{Fault, surfaces::Surfaces},
     links,
     store::{StoreError, outbox::Claimed, posts::Post},
     surface::{Attempt, Words, WordsKind},
@@ -29,7 +29,7 @@ impl Deliver {
             }
             _ => None,
         };
-        let words = self.words(message, Some(task), card_url)?;
+        let words = self.words((message, Some(task)), conversation, card_url)?;
         let post = post(conversation, task, slot);
         let (standing, attempt) = match self.context.store.find_post(&post).await {
             Ok(standing) => (standing, attempt),
@@ -80,15 +80,19 @@ impl Deliver {
 
     pub(super) fn words(
         &self,
-        message: &Message,
-        task: Option<&TaskId>,
+        (message, task): (&Message, Option<&TaskId>),
+        conversation: &ConversationId,
         card_url: Option<String>,
     ) -> Result<Words, Fault> {
         let task_url = task.map_or_else(
             || self.context.config.public_url.clone(),
             |task| links::task_url(&self.context.config, task),
         );
-        let links = words::Links { task_url, card_url };
+        let links = words::Links {
+            task_url,
+            card_url,
+            reactions: Surfaces::reactions(conversation),
+        };
         words::render(message, &links).map_err(Fault::of_words)
     }
 }

@@ -64,6 +64,7 @@ pub(super) fn nothing(delivery: &Delivery) -> Transition {
         delivery: delivery.id.clone(),
         conversation: ConversationId(delivery.conversation.clone()),
         task: None,
+        alone: None,
         effects: Vec::new(),
         audit: Vec::new(),
     }
@@ -92,6 +93,7 @@ pub(super) fn without_task(
         delivery: delivery.id.clone(),
         conversation,
         task: None,
+        alone: None,
         effects: vec![effect],
         audit: Vec::new(),
     }
@@ -108,6 +110,7 @@ pub(super) fn form(
         delivery: delivery.id.clone(),
         conversation,
         task: Some(stored),
+        alone: None,
         effects,
         audit: Vec::new(),
     }

@@ -58,7 +58,8 @@ impl Dispatch {
                     return Ok(nothing(delivery));
                 };
                 let event = Event::Deleted { line: reference };
-                self.handled(delivery, stored, event, now).await
+                self.handled_in(delivery, conversation, stored, event, now)
+                    .await
             }
             Incoming::Delegated {
                 conversation,
@@ -134,7 +135,8 @@ impl Dispatch {
             options,
             mentioned: said.mentioned,
         };
-        self.handled(delivery, stored, event, now).await
+        self.handled_in(delivery, conversation, stored, event, now)
+            .await
     }
 
     /// The task whose request this line is, or the newest one of its conversation.

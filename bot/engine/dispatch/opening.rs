@@ -9,7 +9,7 @@ use crate::{
         TaskId, Timestamp,
         budget::MicroDollars,
         command::{Command, Options},
-        conversation::{ConversationId, Line, LineRef, Person, PersonId},
+        conversation::{ConversationId, Line, LineRef, Person, PersonId, SubjectId},
         message::{Message, TaskLine},
         plan::Terms,
         policy::Act,
@@ -118,6 +118,7 @@ impl Dispatch {
         now: Timestamp,
     ) -> Result<Transition, Later> {
         let author = &request.line.author;
+        let is_second = matches!(request.command, Command::New(_));
         let text = match request.words() {
             Ok(text) => text,
             Err(message) => return Ok(answer(delivery, conversation, author, *message)),
@@ -141,15 +142,9 @@ impl Dispatch {
             let place = if is_filed { "" } else { place };
             options.repository = self.repository_of(&conversation, place).await?;
         }
-        let (guidance, about) = match delivery.source {
-            Source::Linear => (
-                linear::guidance(&delivery.body),
-                linear::about(&delivery.body),
-            ),
-            Source::Slack | Source::Github | Source::Work | Source::CommandLine => {
-                (Vec::new(), None)
-            }
-        };
+        let (guidance, about) = brought(delivery);
+        // Two sessions are opened on an issue that is delegated and spoken of at once. A second task is asked for in words.
+        let alone = about.clone().filter(|_| !is_second);
         let terms = self.terms(&options);
         let mut ceilings = self.config.limits.task;
         ceilings.spend = terms.budget;
@@ -176,6 +171,7 @@ impl Dispatch {
             delivery: delivery.id.clone(),
             conversation,
             task: Some(Stored { task, version: 0 }),
+            alone,
             effects,
             audit,
         })
@@ -287,5 +283,14 @@ impl Dispatch {
             network: None,
             work_ms: None,
         })
+    }
+}
+
+/// What a delivery brings beside its words: rules for every agent, and what it is about.
+fn brought(delivery: &Delivery) -> (Vec<Line>, Option<SubjectId>) {
+    let body = &delivery.body;
+    match delivery.source {
+        Source::Linear => (linear::guidance(body), linear::about(body)),
+        Source::Slack | Source::Github | Source::Work | Source::CommandLine => (Vec::new(), None),
     }
 }

@@ -451,6 +451,40 @@ async fn a_step_behind_a_broken_answer_is_told_once() {
 }
 
 #[tokio::test]
+async fn a_plan_that_is_decided_elsewhere_is_told_of_once_and_the_work_is_shown() {
+    let mut bench = Bench::start().await;
+    let (session, conversation, [_, card]) = at_the_plan(&mut bench).await;
+    let linear = bench.linear.clone();
+    let decided = note("Approved by *Ben*: the whole plan once more.");
+    let mut standing = card;
+    for attempt in [Attempt::First, Attempt::Repeated] {
+        standing = linear
+            .say(&conversation, SLOT, Some(&standing), &decided, attempt)
+            .await
+            .expect("said");
+    }
+    let told = said(&session);
+    let told: Vec<_> = told
+        .iter()
+        .filter(|(_, body)| body.contains("Approved by"))
+        .collect();
+    let [(kind, body)] = &told[..] else {
+        panic!("not once: {told:?}")
+    };
+    assert_eq!((*kind, body.as_str()), ("thought", r"Approved by \*Ben\*"));
+    assert_eq!(session.state(), SessionState::Active);
+
+    let working = status("Working.", 1);
+    say(&linear, &conversation, "abc123:progress-1", &working).await;
+    assert!(
+        session.render().contains("Working."),
+        "{}",
+        session.render()
+    );
+    bench.assert_clean();
+}
+
+#[tokio::test]
 async fn revise_and_another_repository_are_asked_for_in_words_once_a_press() {
     let mut bench = Bench::start().await;
     let (session, conversation, _) = at_the_plan(&mut bench).await;

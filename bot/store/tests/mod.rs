@@ -76,6 +76,7 @@ fn transition(delivery: &Delivery, effects: Vec<Effect>) -> Transition {
         delivery: delivery.id.clone(),
         conversation: ConversationId(delivery.conversation.clone()),
         task: None,
+        alone: None,
         effects,
         audit: vec![AuditEntry {
             person: "p:ana".into(),

@@ -161,3 +161,42 @@ async fn a_task_that_is_over_is_about_nothing_any_more() {
         store.close().await;
     }
 }
+
+/// Opens a task of this name in a conversation of its own, which has to be the only live one about the issue.
+async fn open_alone(store: &Store, name: &str) -> Result<(), StoreError> {
+    let about = SubjectId("linear:ENG-1".into());
+    let task = Task {
+        id: TaskId(name.into()),
+        conversation: ConversationId(format!("linear:{name}")),
+        ..asked_for(&about)
+    };
+    store
+        .accept(&delivery(name, &task.conversation.0), NOW)
+        .await?;
+    let first = next(store, NOW).await.unwrap();
+    let mut opened = transition(&first, Vec::new());
+    opened.task = Some(Stored { task, version: 0 });
+    opened.alone = Some(about);
+    store.commit(&opened, &Value::Null, NOW).await
+}
+
+#[tokio::test]
+async fn of_two_sessions_that_are_opened_on_an_issue_at_once_one_has_the_task() {
+    for Opened { store, _folder, .. } in each_database().await {
+        open_alone(&store, "first").await.unwrap();
+        let second = open_alone(&store, "second").await;
+        assert!(matches!(second, Err(StoreError::Conflict)), "{second:?}");
+        let id = TaskId("second".into());
+        assert_eq!(store.task(&id).await.unwrap(), None);
+
+        // What is over is in nobody's way.
+        query("UPDATE tasks SET state = 'canceled' WHERE id = 'first'")
+            .execute(store.database.writing())
+            .await
+            .unwrap();
+        open_alone(&store, "third").await.unwrap();
+        let fourth = open_alone(&store, "fourth").await;
+        assert!(matches!(fourth, Err(StoreError::Conflict)), "{fourth:?}");
+        store.close().await;
+    }
+}

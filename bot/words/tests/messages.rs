@@ -1,6 +1,6 @@
 //! The messages of a task's story.
 
-use super::{labels, samples::*, words};
+use super::{Reactions, labels, samples::*, words, words_where};
 use crate::{
     domain::{
         budget::Usage,
@@ -319,4 +319,17 @@ fn a_result_with_gaps_hides_none_of_them() {
     "#);
     assert_eq!(labels(&result), ["Task page"]);
     assert_eq!(words(&result).kind, WordsKind::Ending { well: false });
+}
+
+#[test]
+fn emojis_are_spoken_of_only_where_they_are_heard() {
+    let plan = Message::PlanCard(Box::new(plan_card()));
+    for message in [plan, Message::Help] {
+        let with = |reactions| words_where(reactions, &message).markdown;
+        let heard = with(Reactions::Heard);
+        assert!(heard.contains("press Approve, react with ✅"), "{heard}");
+        let unheard = with(Reactions::Unheard);
+        assert!(unheard.contains("press Approve or write"), "{unheard}");
+        assert!(!unheard.contains("react"), "{unheard}");
+    }
 }

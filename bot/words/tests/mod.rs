@@ -14,20 +14,22 @@ mod published;
 pub(crate) mod samples;
 mod waiting;
 
-use super::{Links, label, render};
+use super::{Links, Reactions, label, render};
 use crate::{domain::message::Message, surface::Words};
 
 pub(crate) const TASK_URL: &str = "https://d.example/t/k7f3";
 
 fn words(message: &Message) -> Words {
-    render(
-        message,
-        &Links {
-            task_url: TASK_URL.to_owned(),
-            card_url: None,
-        },
-    )
-    .unwrap()
+    words_where(Reactions::Heard, message)
+}
+
+fn words_where(reactions: Reactions, message: &Message) -> Words {
+    let links = Links {
+        task_url: TASK_URL.to_owned(),
+        card_url: None,
+        reactions,
+    };
+    render(message, &links).unwrap()
 }
 
 /// What stands on the buttons of a message.

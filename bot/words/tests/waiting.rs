@@ -1,6 +1,6 @@
 //! What people are told where time runs out or somebody is waited for.
 
-use super::{Links, TASK_URL, render, samples::*, words};
+use super::{Links, Reactions, TASK_URL, render, samples::*, words};
 use crate::{
     domain::{
         CommitId, TaskId,
@@ -147,6 +147,7 @@ fn a_reminder_leads_to_its_card_or_offers_what_the_card_offers() {
         let links = Links {
             task_url: TASK_URL.to_owned(),
             card_url: Some("https://acme.slack.example/archives/C1/p1".to_owned()),
+            reactions: Reactions::Heard,
         };
         render(&reminder(asked), &links).expect("it has words")
     };

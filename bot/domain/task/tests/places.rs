@@ -4,6 +4,7 @@ use super::ground::*;
 use crate::domain::{
     RunNumber, Timestamp,
     conversation::{ConversationId, LineRef, Person, Place, Standing, SubjectId},
+    edit::{Proposal, ProposalStanding, RequestChange},
     effect::{Effect, Lane, Mark, Slot},
     event::{Event, Happened},
     message::Message,
@@ -103,6 +104,15 @@ fn whoever_comes_in_sees_the_status_and_what_waits() {
     assert_eq!(task.mark_now(), Mark::Accepted);
     task.workplace = Some(workplace());
     task.ask_about(RunNumber(2), &held_change());
-    assert_eq!(shown(&task), [progress, Slot::Question(1)]);
+    for (number, standing) in [(1, ProposalStanding::Replaced), (2, ProposalStanding::Open)] {
+        let change = RequestChange::Deleted;
+        task.proposals.push(Proposal {
+            number,
+            change,
+            standing,
+        });
+    }
+    let waiting = [progress, Slot::Question(1), Slot::Proposal(2)];
+    assert_eq!(shown(&task), waiting);
     assert_eq!(task.mark_now(), Mark::NeedsYou);
 }

@@ -230,6 +230,7 @@ async fn say(
         let links = words::Links {
             task_url: links::task_url(&context.config, &task.id),
             card_url: None,
+            reactions: words::Reactions::Unheard,
         };
         let Ok(words) = words::render(&Message::Progress(progress), &links) else {
             continue;
