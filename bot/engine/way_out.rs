@@ -107,27 +107,40 @@ impl WayOut {
         }
     }
 
-    /// Carries to the live sandboxes of this process what people decided, also where another process heard it.
+    /// Carries to the live sandboxes of this process what people decided, also where another process heard it. Asks once for
+    /// each repository, however many of its tasks are at work.
     pub async fn refresh(&self, store: &Store) -> Result<(), StoreError> {
-        let open: Vec<_> = {
-            let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-            open.iter()
-                .filter_map(|way| {
-                    Some((
-                        way.task.clone(),
-                        way.repository.clone(),
-                        way.handle.upgrade()?,
-                    ))
-                })
-                .collect()
-        };
-        for (task, repository, handle) in open {
-            let decided = store.grants(&repository, Some(&task)).await?;
-            for grant in as_grants(&decided) {
-                handle.grant(&grant);
+        for (repository, open) in self.open_by_repository() {
+            let tasks: Vec<&TaskId> = open.iter().map(|(task, _)| task).collect();
+            let decided = store.grants_of_tasks(&repository, &tasks).await?;
+            for (task, handle) in &open {
+                let of_it = decided
+                    .iter()
+                    .filter(|(of, _)| of.as_ref().is_none_or(|of| of == task))
+                    .map(|(_, grant)| grant.clone())
+                    .collect::<Vec<_>>();
+                for grant in as_grants(&of_it) {
+                    handle.grant(&grant);
+                }
             }
         }
         Ok(())
+    }
+
+    fn open_by_repository(&self) -> Vec<(RepositoryName, Vec<(TaskId, Arc<EgressHandle>)>)> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<(RepositoryName, Vec<_>)> = Vec::new();
+        for way in open.iter() {
+            let Some(handle) = way.handle.upgrade() else {
+                continue;
+            };
+            let one = (way.task.clone(), handle);
+            match all.iter_mut().find(|(name, _)| *name == way.repository) {
+                Some((_, of_it)) => of_it.push(one),
+                None => all.push((way.repository.clone(), vec![one])),
+            }
+        }
+        all
     }
 
     /// Carries a decision to the live sandboxes that it is for; says how many there were.

@@ -15,13 +15,15 @@ pub(super) const fn task_to_itself() -> Query {
     )
 }
 
-/// Lets one transaction at a time promise the machine: two that count at once would both find the last place free.
+/// Lets one transaction at a time promise the machine: two that count at once would both find the last place free. Answers
+/// nothing where another one is at it. Who would wait for it could do nothing else meanwhile, and there is one such for each
+/// delivery.
 pub(super) const fn slots_to_itself(database: &Database) -> Option<Query> {
     if database.is_file() {
         return None;
     }
     // The number is the lock's name and means nothing else.
-    Some(query("SELECT pg_advisory_xact_lock(720113)"))
+    Some(query("SELECT 1 WHERE pg_try_advisory_xact_lock(720113)"))
 }
 
 /// Takes the delivery that is due longest, is in nobody's hand, and has no older one waiting in its conversation: moment,
@@ -61,7 +63,8 @@ pub(super) const fn write_nothing() -> Query {
 /// the lease, end of a brief one. What another process has had for longer than its lease comes first. With several
 /// processes, what concerns a task goes to the one that has its run or other work of it in hand: that one alone can steer
 /// it, widen its network and break it off. A cancel does not wait for a process that does not take it within one and a half
-/// seconds.
+/// seconds. What another one has is asked of that task alone: NOT EXISTS would let PostgreSQL gather all that others have,
+/// with each claim.
 pub(super) const fn claim_effect() -> Query {
     macro_rules! claim {
         ($elsewhere:literal, $lock:literal) => {
@@ -90,10 +93,8 @@ pub(super) const fn claim_effect() -> Query {
         claim!(
             "
                        AND (o.task = '' OR (o.effect = '{\"effect\":\"stop_all\"}' AND o.due_ms <= $1 - 1500) OR (
-                           NOT EXISTS (
-                               SELECT 1 FROM outbox AS h WHERE h.task = o.task AND h.state = 'leased' AND h.owner <> $2 AND h.lease_until_ms > $1)
-                           AND NOT EXISTS (
-                               SELECT 1 FROM runs AS r WHERE r.task = o.task AND r.state = 'live' AND r.owner NOT IN ('', $2) AND r.lease_until_ms > $1)))",
+                           (SELECT 1 FROM outbox AS h WHERE h.task = o.task AND h.state = 'leased' AND h.owner <> $2 AND h.lease_until_ms > $1 LIMIT 1) IS NULL
+                           AND (SELECT 1 FROM runs AS r WHERE r.task = o.task AND r.state = 'live' AND r.owner NOT IN ('', $2) AND r.lease_until_ms > $1 LIMIT 1) IS NULL))",
             " FOR UPDATE SKIP LOCKED"
         ),
     )
@@ -182,4 +183,23 @@ pub(super) const fn turn_in_lane() -> Query {
         };
     }
     either(turn!(" INDEXED BY outbox_line"), turn!(""))
+}
+
+/// What was decided about hosts of a repository, for all of its tasks and for some of them: repository, the tasks as a
+/// document, the most rows.
+pub(super) const fn grants_of_tasks() -> Query {
+    macro_rules! grants {
+        ($tasks:literal) => {
+            concat!(
+                "SELECT task, host, port, verdict, person, decided_in, at_ms FROM network_grants
+                 WHERE repository = $1 AND (task = '' OR task IN (",
+                $tasks,
+                ")) ORDER BY verdict = 'never' DESC, at_ms DESC LIMIT $3"
+            )
+        };
+    }
+    either(
+        grants!("SELECT value FROM json_each($2)"),
+        grants!("SELECT jsonb_array_elements_text(CAST($2 AS jsonb))"),
+    )
 }

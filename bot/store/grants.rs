@@ -3,7 +3,7 @@
 use super::{
     Store, StoreError,
     database::{Row, query},
-    moment,
+    dialect, moment,
 };
 use crate::domain::{
     TaskId, Timestamp,
@@ -93,6 +93,28 @@ impl Store {
         .fetch_all(self.database.reading())
         .await?;
         rows.iter().map(stored_grant).collect()
+    }
+
+    /// What is in force for many tasks of one repository at once: for each decision its task, none where it is for all of
+    /// them; `never` first.
+    pub async fn grants_of_tasks(
+        &self,
+        repository: &RepositoryName,
+        tasks: &[&TaskId],
+    ) -> Result<Vec<(Option<TaskId>, StoredGrant)>, StoreError> {
+        let most = GRANTS_MAX.saturating_mul(i64::try_from(tasks.len()).unwrap_or(i64::MAX));
+        let rows = dialect::grants_of_tasks()
+            .bind(repository.0.to_lowercase())
+            .bind(serde_json::to_string(tasks)?)
+            .bind(most)
+            .fetch_all(self.database.reading())
+            .await?;
+        let decided = rows.iter().map(|row| {
+            let task: String = row.try_get("task")?;
+            let task = (!task.is_empty()).then_some(TaskId(task));
+            Ok((task, stored_grant(row)?))
+        });
+        decided.collect()
     }
 
     /// Forgets every decision about a host of a repository; says how many there were.

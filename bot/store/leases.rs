@@ -253,9 +253,26 @@ impl Store {
             .bind(lease.until(now))
             .execute(self.database.writing())
             .await?;
-            self.hands.renewed(table, &id, token, renewed == 1);
+            let is_ours = renewed == 1 || self.has_ended(table, &id, token).await?;
+            self.hands.renewed(table, &id, token, is_ours);
         }
         Ok(())
+    }
+
+    /// Whether something came to its end under this number. Who has ended it is at the last steps of it, which are not to be
+    /// broken off: the one behind it would wait until somebody sees that it has its turn.
+    async fn has_ended(&self, table: Table, id: &str, token: i64) -> Result<bool, StoreError> {
+        let row = query(match table {
+            Table::Inbox => "SELECT 1 FROM inbox WHERE id = $1 AND token = $2 AND state <> 'waiting'",
+            Table::Outbox => {
+                "SELECT 1 FROM outbox WHERE id = $1 AND token = $2 AND state NOT IN ('ready', 'leased')"
+            }
+        })
+        .bind(id)
+        .bind(token)
+        .fetch_optional(self.database.reading())
+        .await?;
+        Ok(row.is_some())
     }
 
     /// Sees which effects were taken out of the hands of this process, and which of the runs that it watches. To be called
@@ -279,7 +296,7 @@ impl Store {
                 .map(|row| Ok((row.try_get("id")?, row.try_get("token")?)))
                 .collect::<Result<_, StoreError>>()?;
             for (table, id, token, _) in held {
-                if ours.get(&id) != Some(&token) {
+                if ours.get(&id) != Some(&token) && !self.has_ended(table, &id, token).await? {
                     self.hands.renewed(table, &id, token, false);
                 }
             }
@@ -313,138 +330,6 @@ impl Store {
                 .execute(self.database.writing())
                 .await?;
         }
-        Ok(())
-    }
-
-    /// Says that this process lives, and so do its runs; answers which of those that it watches are somebody else's by now.
-    pub async fn keep_runs(
-        &self,
-        watched: &[(TaskId, RunNumber)],
-        now: Timestamp,
-    ) -> Result<Vec<(TaskId, RunNumber)>, StoreError> {
-        query("UPDATE runs SET lease_until_ms = $2 WHERE owner = $1 AND state = 'live'")
-            .bind(&*self.hands.owner)
-            .bind(Lease::Whole.until(now))
-            .execute(self.database.writing())
-            .await?;
-        self.runs_elsewhere(watched).await
-    }
-
-    async fn runs_elsewhere(
-        &self,
-        watched: &[(TaskId, RunNumber)],
-    ) -> Result<Vec<(TaskId, RunNumber)>, StoreError> {
-        let mut lost = Vec::new();
-        for (task, run) in watched {
-            if self.run_is_elsewhere(task, *run).await? {
-                lost.push((task.clone(), *run));
-            }
-        }
-        Ok(lost)
-    }
-
-    /// Whether a run is in the hands of another process, or was when it ended.
-    pub async fn run_is_elsewhere(
-        &self,
-        task: &TaskId,
-        run: RunNumber,
-    ) -> Result<bool, StoreError> {
-        let row = query("SELECT owner FROM runs WHERE task = $1 AND number = $2")
-            .bind(&task.0)
-            .bind(i64::from(run.0))
-            .fetch_optional(self.database.reading())
-            .await?;
-        let owner = row.map(|row| row.try_get::<String>("owner")).transpose()?;
-        Ok(owner.is_some_and(|owner| !owner.is_empty() && *owner != *self.hands.owner))
-    }
-
-    /// Whether a run lives and is in the hands of this process.
-    pub async fn run_is_ours(&self, task: &TaskId, run: RunNumber) -> Result<bool, StoreError> {
-        let row = query(
-            "SELECT 1 FROM runs WHERE task = $1 AND number = $2 AND state = 'live' AND owner = $3",
-        )
-        .bind(&task.0)
-        .bind(i64::from(run.0))
-        .bind(&*self.hands.owner)
-        .fetch_optional(self.database.reading())
-        .await?;
-        Ok(row.is_some())
-    }
-
-    /// Takes every live run of a task into the hands of this process, whoever has it: nothing of it goes on. Says whether
-    /// another process has something of the task in hand.
-    pub async fn take_task(&self, task: &TaskId, now: Timestamp) -> Result<bool, StoreError> {
-        let elsewhere = self.is_elsewhere(task).await?;
-        query("UPDATE runs SET owner = $2, lease_until_ms = $3 WHERE task = $1 AND state = 'live'")
-            .bind(&task.0)
-            .bind(&*self.hands.owner)
-            .bind(Lease::Whole.until(now))
-            .execute(self.database.writing())
-            .await?;
-        Ok(elsewhere)
-    }
-
-    /// Whether another process has a run or an effect of a task in hand.
-    pub async fn is_elsewhere(&self, task: &TaskId) -> Result<bool, StoreError> {
-        if self.database.is_file() {
-            return Ok(false);
-        }
-        let row = query(
-            "SELECT 1 FROM runs WHERE task = $1 AND state = 'live' AND owner NOT IN ('', $2)
-             UNION ALL SELECT 1 FROM outbox WHERE task = $1 AND state = 'leased' AND owner <> $2 LIMIT 1",
-        )
-        .bind(&task.0)
-        .bind(&*self.hands.owner)
-        .fetch_optional(self.database.reading())
-        .await?;
-        Ok(row.is_some())
-    }
-
-    /// Takes the work on a task out of the hands of other processes: it is not gone on with anywhere.
-    pub async fn drop_work_elsewhere(
-        &self,
-        task: &TaskId,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        query(
-            "UPDATE outbox SET state = 'dropped', token = token + 1, done_ms = $3, error = 'stopped'
-             WHERE task = $1 AND state = 'leased' AND owner <> $2 AND lane LIKE 'work:%' AND effect <> '{\"effect\":\"release\"}'",
-        )
-        .bind(&task.0)
-        .bind(&*self.hands.owner)
-        .bind(now.0)
-        .execute(self.database.writing())
-        .await?;
-        Ok(())
-    }
-
-    /// Whether another process is saying something of a task.
-    pub async fn is_said_elsewhere(&self, task: &TaskId) -> Result<bool, StoreError> {
-        let row = query(
-            "SELECT 1 FROM outbox WHERE task = $1 AND state = 'leased' AND owner <> $2 AND (lane LIKE 'talk:%' OR lane LIKE 'marks:%') LIMIT 1",
-        )
-        .bind(&task.0)
-        .bind(&*self.hands.owner)
-        .fetch_optional(self.database.reading())
-        .await?;
-        Ok(row.is_some())
-    }
-
-    /// Takes what is said of a task out of the hands of other processes: it is not said any more.
-    pub async fn drop_words_elsewhere(
-        &self,
-        task: &TaskId,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        query(
-            "UPDATE outbox SET state = 'dropped', token = token + 1, done_ms = $3, error = 'cancelled'
-             WHERE task = $1 AND state = 'leased' AND owner <> $2 AND (lane LIKE 'talk:%' OR lane LIKE 'marks:%')",
-        )
-        .bind(&task.0)
-        .bind(&*self.hands.owner)
-        .bind(now.0)
-        .execute(self.database.writing())
-        .await?;
         Ok(())
     }
 

@@ -20,6 +20,7 @@ mod database;
 pub mod dead_letters;
 pub mod deletion;
 mod dialect;
+mod elsewhere;
 pub mod grants;
 pub mod inbox;
 mod intake;

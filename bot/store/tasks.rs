@@ -177,7 +177,8 @@ impl Store {
         Ok((row.try_get("taken")?, row.try_get("waiting")?))
     }
 
-    /// Promises the machine to the task that waits longest, unless `limit` tasks use it already. Returns the task and the delivery key.
+    /// Promises the machine to the task that waits longest, unless `limit` tasks use it already or another process is promising it
+    /// at this moment. Returns the task.
     pub async fn grant_slot(
         &self,
         limit: u32,
@@ -191,8 +192,11 @@ impl Store {
             return Ok(None);
         }
         let mut transaction = self.begin().await?;
-        if let Some(turn) = dialect::slots_to_itself(&self.database) {
-            turn.execute(&mut transaction).await?;
+        if let Some(turn) = dialect::slots_to_itself(&self.database)
+            && turn.fetch_optional(&mut transaction).await?.is_none()
+        {
+            // Whoever is at it goes on until nobody waits or nothing is free; what comes in between is seen in the next round.
+            return Ok(None);
         }
         let row = query(
             "UPDATE tasks SET slot = 'granted' WHERE id = (

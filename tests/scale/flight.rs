@@ -30,7 +30,7 @@ const AT_ONCE: usize = 32;
 /// Words a second where they are not said all at once.
 const PACE_PER_SECOND: u32 = 20;
 /// How long a part may take before the measurement is given up.
-const PATIENCE: Duration = Duration::from_mins(20);
+const PATIENCE: Duration = Duration::from_mins(3);
 /// How long memory is left to settle.
 const SETTLED_AFTER: Duration = Duration::from_secs(3);
 const LOOK_EVERY: Duration = Duration::from_millis(50);

@@ -1,5 +1,7 @@
 //! Who has what in hand: one at a time, in order, and never longer than somebody says that it is worked on.
 
+use futures::FutureExt as _;
+
 use super::*;
 use crate::store::leases::LEASE;
 
@@ -89,6 +91,26 @@ async fn many_that_take_at_once_never_take_the_same() {
         done.sort();
         let all: Vec<String> = (0..ROWS).map(|number| format!("{number:04}")).collect();
         assert_eq!(done, all);
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn who_has_just_ended_something_is_not_told_that_it_is_lost() {
+    for Opened { store, _folder, .. } in each_database().await {
+        store.accept(&delivery("1", "a"), NOW).await.unwrap();
+        insert_effect(&store, "1", "", "talk:a").await;
+        let handled = next(&store, NOW).await.unwrap();
+        let done = taken(&store, NOW).await.unwrap();
+        let nothing = transition(&handled, Vec::new());
+        store.commit(&nothing, &Value::Null, NOW).await.unwrap();
+        store.effect_done(&done.id, NOW).await.unwrap();
+        // Both are still in hand: what follows upon their end is being done.
+        store.keep_leases(NOW).await.unwrap();
+        store.see_lost(&[]).await.unwrap();
+        for ticket in [&handled.id, &done.id] {
+            assert!(ticket.lost().now_or_never().is_none());
+        }
         store.close().await;
     }
 }

@@ -17,7 +17,7 @@ use super::{
     Store, StoreError,
     database::query,
     dead_letters::GivenUp,
-    fresh_id,
+    dialect, fresh_id,
     inbox::{Accepted, Delivery, NewDelivery, Next, Source},
     leases::Ticket,
     outbox::{Claimed, From, Taken},
@@ -229,6 +229,10 @@ async fn the_machine_is_promised_to_no_more_tasks_than_it_takes() {
         for asked in asked.collect::<Vec<_>>() {
             granted.extend(asked.await.unwrap().map(|task| task.0));
         }
+        // Who came while another one was at it went away with nothing.
+        while let Some(task) = store.grant_slot(3, NOW).await.unwrap() {
+            granted.push(task.0);
+        }
         granted.sort();
         assert_eq!(granted, ["t00", "t01", "t02"]);
         assert_eq!(store.slots().await.unwrap(), (3, 9));
@@ -282,6 +286,68 @@ async fn posts_runs_and_logs_are_read_as_they_were_written() {
     }
 }
 
+fn grant(repository: &RepositoryName, host: &str, (verdict, at): (Verdict, i64)) -> NetworkGrant {
+    NetworkGrant {
+        repository: repository.clone(),
+        host: host.into(),
+        port: 443,
+        decision: NetworkDecision {
+            verdict,
+            by: Person {
+                id: PersonId("p:ana".into()),
+                name: "ana".into(),
+                standing: Standing::Member,
+            },
+            road: Road::Button,
+            at: Timestamp(at),
+        },
+    }
+}
+
+#[tokio::test]
+async fn decisions_of_many_tasks_are_read_at_once_and_each_is_its_own() {
+    for Opened { store, _folder, .. } in each_database().await {
+        let name = RepositoryName("acme/web".into());
+        let [one, two, other] = ["one", "two", "other"].map(|id| TaskId(id.into()));
+        for (task, host, decided) in [
+            (&one, "a.example", (Verdict::Once, 1)),
+            (&two, "b.example", (Verdict::Once, 2)),
+            (&other, "c.example", (Verdict::Once, 3)),
+            (&other, "d.example", (Verdict::Repository, 4)),
+            (&other, "e.example", (Verdict::Never, 5)),
+        ] {
+            let grant = grant(&name, host, decided);
+            store.remember_grant(task, &grant).await.unwrap();
+        }
+        let together = store.grants_of_tasks(&name, &[&one, &two]).await.unwrap();
+        for task in [&one, &two] {
+            let of_it = together
+                .iter()
+                .filter(|(of, _)| of.as_ref().is_none_or(|of| of == task))
+                .map(|(_, grant)| grant.clone())
+                .collect::<Vec<_>>();
+            assert_eq!(of_it.len(), 3);
+            assert_eq!(of_it, store.grants(&name, Some(task)).await.unwrap());
+        }
+        assert_eq!(together.len(), 4);
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn nobody_waits_for_another_one_that_promises_the_machine() {
+    let [_, Opened { store, .. }] = each_database().await;
+    insert_task(&store, "t1", "queued", 1).await;
+    let mut at_it = store.begin().await.unwrap();
+    let turn = dialect::slots_to_itself(&store.database).unwrap();
+    assert!(turn.fetch_optional(&mut at_it).await.unwrap().is_some());
+    assert_eq!(store.grant_slot(3, NOW).await.unwrap(), None);
+    drop(at_it);
+    let granted = store.grant_slot(3, NOW);
+    assert_eq!(granted.await.unwrap(), Some(TaskId("t1".into())));
+    store.close().await;
+}
+
 #[tokio::test]
 async fn decisions_and_secrets_are_kept_and_replaced() {
     for Opened { store, _folder, .. } in each_database().await {
@@ -292,21 +358,7 @@ async fn decisions_and_secrets_are_kept_and_replaced() {
             (Verdict::Repository, 2),
         ];
         for (verdict, at) in decided {
-            let grant = NetworkGrant {
-                repository: name.clone(),
-                host: "a.example".into(),
-                port: 443,
-                decision: NetworkDecision {
-                    verdict,
-                    by: Person {
-                        id: PersonId("p:ana".into()),
-                        name: "ana".into(),
-                        standing: Standing::Member,
-                    },
-                    road: Road::Button,
-                    at: Timestamp(at),
-                },
-            };
+            let grant = grant(&name, "a.example", (verdict, at));
             store.remember_grant(&task, &grant).await.unwrap();
         }
         let grants = store.grants(&name, Some(&task)).await.unwrap();

@@ -169,7 +169,9 @@ async fn plan_of_postgres(
     let done = sqlx::raw_sql("DEALLOCATE looked_at").execute(&mut *connection);
     done.await.unwrap();
     for step in &plan {
-        let reads_all = step.contains("Seq Scan on inbox") || step.contains("Seq Scan on outbox");
+        let reads_all = step.contains("Seq Scan on inbox")
+            || step.contains("Seq Scan on outbox")
+            || step.contains("hashed SubPlan");
         let is_by_line = !step.contains("box e") || step.contains("_line on");
         // What is in the hands of others is never much.
         let sorts = step.contains("Sort Key") && !step.contains("lease_until_ms");

@@ -1,0 +1,153 @@
+//! What other processes have in hand: which runs and tasks are theirs, and how they are taken from them where a task is
+//! cancelled.
+
+use std::collections::HashSet;
+
+use super::{Store, StoreError, database::query, leases::Lease};
+use crate::domain::{RunNumber, TaskId, Timestamp};
+
+impl Store {
+    /// Says that this process lives, and so do its runs; answers which of those that it watches are somebody else's by now.
+    pub async fn keep_runs(
+        &self,
+        watched: &[(TaskId, RunNumber)],
+        now: Timestamp,
+    ) -> Result<Vec<(TaskId, RunNumber)>, StoreError> {
+        query("UPDATE runs SET lease_until_ms = $2 WHERE owner = $1 AND state = 'live'")
+            .bind(&*self.hands.owner)
+            .bind(Lease::Whole.until(now))
+            .execute(self.database.writing())
+            .await?;
+        self.runs_elsewhere(watched).await
+    }
+
+    /// Which of these runs are in the hands of another process, or were when they ended.
+    pub(super) async fn runs_elsewhere(
+        &self,
+        watched: &[(TaskId, RunNumber)],
+    ) -> Result<Vec<(TaskId, RunNumber)>, StoreError> {
+        // All at once: a process that watches a thousand runs asks this twice a second.
+        let rows = query("SELECT task, number FROM runs WHERE owner = $1 AND state = 'live'")
+            .bind(&*self.hands.owner)
+            .fetch_all(self.database.reading())
+            .await?;
+        let ours: HashSet<(String, i64)> = rows
+            .iter()
+            .map(|row| Ok((row.try_get("task")?, row.try_get("number")?)))
+            .collect::<Result<_, StoreError>>()?;
+        let mut lost = Vec::new();
+        for (task, run) in watched {
+            let is_ours = ours.contains(&(task.0.clone(), i64::from(run.0)));
+            // It may be over and nobody else's.
+            if !is_ours && self.run_is_elsewhere(task, *run).await? {
+                lost.push((task.clone(), *run));
+            }
+        }
+        Ok(lost)
+    }
+
+    /// Whether a run is in the hands of another process, or was when it ended.
+    pub async fn run_is_elsewhere(
+        &self,
+        task: &TaskId,
+        run: RunNumber,
+    ) -> Result<bool, StoreError> {
+        let row = query("SELECT owner FROM runs WHERE task = $1 AND number = $2")
+            .bind(&task.0)
+            .bind(i64::from(run.0))
+            .fetch_optional(self.database.reading())
+            .await?;
+        let owner = row.map(|row| row.try_get::<String>("owner")).transpose()?;
+        Ok(owner.is_some_and(|owner| !owner.is_empty() && *owner != *self.hands.owner))
+    }
+
+    /// Whether a run lives and is in the hands of this process.
+    pub async fn run_is_ours(&self, task: &TaskId, run: RunNumber) -> Result<bool, StoreError> {
+        let row = query(
+            "SELECT 1 FROM runs WHERE task = $1 AND number = $2 AND state = 'live' AND owner = $3",
+        )
+        .bind(&task.0)
+        .bind(i64::from(run.0))
+        .bind(&*self.hands.owner)
+        .fetch_optional(self.database.reading())
+        .await?;
+        Ok(row.is_some())
+    }
+
+    /// Takes every live run of a task into the hands of this process, whoever has it: nothing of it goes on. Says whether
+    /// another process has something of the task in hand.
+    pub async fn take_task(&self, task: &TaskId, now: Timestamp) -> Result<bool, StoreError> {
+        let elsewhere = self.is_elsewhere(task).await?;
+        query("UPDATE runs SET owner = $2, lease_until_ms = $3 WHERE task = $1 AND state = 'live'")
+            .bind(&task.0)
+            .bind(&*self.hands.owner)
+            .bind(Lease::Whole.until(now))
+            .execute(self.database.writing())
+            .await?;
+        Ok(elsewhere)
+    }
+
+    /// Whether another process has a run or an effect of a task in hand.
+    pub async fn is_elsewhere(&self, task: &TaskId) -> Result<bool, StoreError> {
+        if self.database.is_file() {
+            return Ok(false);
+        }
+        let row = query(
+            "SELECT 1 FROM runs WHERE task = $1 AND state = 'live' AND owner NOT IN ('', $2)
+             UNION ALL SELECT 1 FROM outbox WHERE task = $1 AND state = 'leased' AND owner <> $2 LIMIT 1",
+        )
+        .bind(&task.0)
+        .bind(&*self.hands.owner)
+        .fetch_optional(self.database.reading())
+        .await?;
+        Ok(row.is_some())
+    }
+
+    /// Takes the work on a task out of the hands of other processes: it is not gone on with anywhere.
+    pub async fn drop_work_elsewhere(
+        &self,
+        task: &TaskId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        query(
+            "UPDATE outbox SET state = 'dropped', token = token + 1, done_ms = $3, error = 'stopped'
+             WHERE task = $1 AND state = 'leased' AND owner <> $2 AND lane LIKE 'work:%' AND effect <> '{\"effect\":\"release\"}'",
+        )
+        .bind(&task.0)
+        .bind(&*self.hands.owner)
+        .bind(now.0)
+        .execute(self.database.writing())
+        .await?;
+        Ok(())
+    }
+
+    /// Whether another process is saying something of a task.
+    pub async fn is_said_elsewhere(&self, task: &TaskId) -> Result<bool, StoreError> {
+        let row = query(
+            "SELECT 1 FROM outbox WHERE task = $1 AND state = 'leased' AND owner <> $2 AND (lane LIKE 'talk:%' OR lane LIKE 'marks:%') LIMIT 1",
+        )
+        .bind(&task.0)
+        .bind(&*self.hands.owner)
+        .fetch_optional(self.database.reading())
+        .await?;
+        Ok(row.is_some())
+    }
+
+    /// Takes what is said of a task out of the hands of other processes: it is not said any more.
+    pub async fn drop_words_elsewhere(
+        &self,
+        task: &TaskId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        query(
+            "UPDATE outbox SET state = 'dropped', token = token + 1, done_ms = $3, error = 'cancelled'
+             WHERE task = $1 AND state = 'leased' AND owner <> $2 AND (lane LIKE 'talk:%' OR lane LIKE 'marks:%')",
+        )
+        .bind(&task.0)
+        .bind(&*self.hands.owner)
+        .bind(now.0)
+        .execute(self.database.writing())
+        .await?;
+        Ok(())
+    }
+}
