@@ -269,6 +269,7 @@ pub(super) mod tests {
                 task: None,
                 effects: Vec::new(),
                 audit: Vec::new(),
+                alone: None,
             };
             web.store
                 .commit(&done, &delivery.body, web.clock.now())

@@ -183,6 +183,7 @@ async fn events(
                 mark: Mark::Working,
             }],
             audit: Vec::new(),
+            alone: None,
         };
         store.commit(&transition, &Value::Null, clock.now()).await?;
         store.grant_slot(3, clock.now()).await?;
