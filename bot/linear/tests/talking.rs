@@ -455,7 +455,7 @@ async fn a_plan_that_is_decided_elsewhere_is_told_of_once_and_the_work_is_shown(
     let mut bench = Bench::start().await;
     let (session, conversation, [_, card]) = at_the_plan(&mut bench).await;
     let linear = bench.linear.clone();
-    let decided = note("Approved by *Ben*: the whole plan once more.");
+    let decided = note("Approved by <Ben>: the whole plan once more.");
     let mut standing = card;
     for attempt in [Attempt::First, Attempt::Repeated] {
         standing = linear
@@ -471,7 +471,7 @@ async fn a_plan_that_is_decided_elsewhere_is_told_of_once_and_the_work_is_shown(
     let [(kind, body)] = &told[..] else {
         panic!("not once: {told:?}")
     };
-    assert_eq!((*kind, body.as_str()), ("thought", r"Approved by \*Ben\*"));
+    assert_eq!((*kind, body.as_str()), ("thought", "Approved by &lt;Ben>"));
     assert_eq!(session.state(), SessionState::Active);
 
     let working = status("Working.", 1);
