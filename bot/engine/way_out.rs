@@ -47,6 +47,9 @@ struct OpenWay {
     handle: Weak<EgressHandle>,
 }
 
+/// The open ways of tasks.
+type OpenHandles = Vec<(TaskId, Arc<EgressHandle>)>;
+
 impl WayOut {
     /// Reads the settings. Nothing is connected yet.
     pub fn new(config: &Config, book: PolicyBook) -> Result<Self, EgressError> {
@@ -127,9 +130,9 @@ impl WayOut {
         Ok(())
     }
 
-    fn open_by_repository(&self) -> Vec<(RepositoryName, Vec<(TaskId, Arc<EgressHandle>)>)> {
+    fn open_by_repository(&self) -> Vec<(RepositoryName, OpenHandles)> {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<(RepositoryName, Vec<_>)> = Vec::new();
+        let mut all: Vec<(RepositoryName, OpenHandles)> = Vec::new();
         for way in open.iter() {
             let Some(handle) = way.handle.upgrade() else {
                 continue;
