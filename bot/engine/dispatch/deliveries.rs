@@ -131,17 +131,11 @@ pub(super) fn audit_of(task: &Task, event: &Event) -> Option<AuditEntry> {
         })
     };
     match event {
-        Event::Said {
-            line,
-            command: Command::Approve,
-            ..
-        } => entry(&line.author, "approve", "by a sentence".to_owned()),
-        Event::Said {
-            line,
-            command: Command::Stop,
-            ..
-        } => entry(&line.author, "cancel", "by a sentence".to_owned()),
-        Event::Said { line, .. } => entry(&line.author, "say", line.reference.0.clone()),
+        Event::Said { line, command, .. } => match command {
+            Command::Approve => entry(&line.author, "approve", "by a sentence".to_owned()),
+            Command::Stop => entry(&line.author, "cancel", "by a sentence".to_owned()),
+            _ => entry(&line.author, "say", line.reference.0.clone()),
+        },
         Event::Reacted {
             by,
             meaning,
