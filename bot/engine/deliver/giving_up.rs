@@ -39,7 +39,7 @@ impl Deliver {
     }
 
     /// Whether a conversation is the one that a task was asked for in.
-    async fn is_home(
+    pub(super) async fn is_home(
         &self,
         task: &TaskId,
         conversation: &ConversationId,

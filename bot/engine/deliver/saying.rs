@@ -41,7 +41,8 @@ impl Deliver {
             Err(error) => return Err(error.into()),
         };
         let is_sought = attempt == Attempt::Repeated;
-        if standing.is_none() && !is_sought && words.kind == WordsKind::Note && slot.is_a_card() {
+        let is_over = words.kind == WordsKind::Note && slot.is_a_card();
+        if standing.is_none() && !is_sought && is_over && !self.is_home(task, conversation).await? {
             // What is decided has nothing to say where nobody was asked: the task was brought there later.
             return Ok(());
         }
