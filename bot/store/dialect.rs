@@ -137,52 +137,47 @@ pub(super) const fn insert_effect() -> Query {
     either(insert!(""), insert!(" FOR SHARE"))
 }
 
-/// Gives the next delivery of a conversation its turn: identifier of the one that is over. SQLite is told the way, because
-/// where it has counted its rows it would sooner read all that waits than one line of it.
+/// Gives whoever is the oldest in a line its turn. SQLite is told the way, because where it has counted its rows it would
+/// sooner read all that waits than one line of it.
+macro_rules! turn {
+    ($table:literal, $line:literal) => {
+        either(turn!(@ $table, concat!(" INDEXED BY ", $table, "_line"), $line), turn!(@ $table, "", $line))
+    };
+    (@ $table:literal, $by:expr, $line:literal) => {
+        concat!(
+            "UPDATE ",
+            $table,
+            " SET behind = 0 WHERE behind = 1 AND id = (
+                 SELECT e.id FROM ",
+            $table,
+            " AS e",
+            $by,
+            " WHERE ",
+            $line,
+            " ORDER BY e.id || '' LIMIT 1)"
+        )
+    };
+}
+
+/// Gives the next delivery of a conversation its turn: identifier of the one that is over.
 pub(super) const fn turn_of_conversation() -> Query {
-    macro_rules! turn {
-        ($by:literal) => {
-            concat!(
-                "UPDATE inbox SET behind = 0 WHERE behind = 1 AND id = (
-                     SELECT e.id FROM inbox AS e",
-                $by,
-                " WHERE e.state = 'waiting' AND e.conversation = (SELECT o.conversation FROM inbox AS o WHERE o.id = $1)
-                     ORDER BY e.id || '' LIMIT 1)"
-            )
-        };
-    }
-    either(turn!(" INDEXED BY inbox_line"), turn!(""))
+    turn!(
+        "inbox",
+        "e.state = 'waiting' AND e.conversation = (SELECT o.conversation FROM inbox AS o WHERE o.id = $1)"
+    )
 }
 
 /// Gives the next effect of a lane its turn: identifier of the one that is over.
 pub(super) const fn turn_of_lane() -> Query {
-    macro_rules! turn {
-        ($by:literal) => {
-            concat!(
-                "UPDATE outbox SET behind = 0 WHERE behind = 1 AND id = (
-                     SELECT e.id FROM outbox AS e",
-                $by,
-                " WHERE e.state IN ('ready', 'leased') AND e.lane = (SELECT o.lane FROM outbox AS o WHERE o.id = $1)
-                     ORDER BY e.id || '' LIMIT 1)"
-            )
-        };
-    }
-    either(turn!(" INDEXED BY outbox_line"), turn!(""))
+    turn!(
+        "outbox",
+        "e.state IN ('ready', 'leased') AND e.lane = (SELECT o.lane FROM outbox AS o WHERE o.id = $1)"
+    )
 }
 
 /// Gives the oldest effect of a lane its turn: the lane.
 pub(super) const fn turn_in_lane() -> Query {
-    macro_rules! turn {
-        ($by:literal) => {
-            concat!(
-                "UPDATE outbox SET behind = 0 WHERE behind = 1 AND id = (
-                     SELECT e.id FROM outbox AS e",
-                $by,
-                " WHERE e.state IN ('ready', 'leased') AND e.lane = $1 ORDER BY e.id || '' LIMIT 1)"
-            )
-        };
-    }
-    either(turn!(" INDEXED BY outbox_line"), turn!(""))
+    turn!("outbox", "e.state IN ('ready', 'leased') AND e.lane = $1")
 }
 
 /// What was decided about hosts of a repository, for all of its tasks and for some of them: repository, the tasks as a
