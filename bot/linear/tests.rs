@@ -7,3 +7,4 @@ mod joining;
 mod reading;
 mod talking;
 mod trouble;
+mod working;

@@ -10,9 +10,13 @@ use tokio::sync::mpsc;
 
 use crate::{
     config::LinearConfig,
-    domain::{Timestamp, conversation::ConversationId, incoming::Incoming},
+    domain::{
+        Timestamp,
+        conversation::{ConversationId, LineRef},
+        incoming::Incoming,
+    },
     linear::{Linear, accept, ids, read, verify},
-    surface::{Control, NoTokens, Step, StepStanding, TokenStore, Words, WordsKind},
+    surface::{Attempt, Control, NoTokens, Step, StepStanding, TokenStore, Words, WordsKind},
 };
 
 /// The slot of most tests.
@@ -223,4 +227,36 @@ pub(super) fn failure(markdown: &str) -> Words {
 
 pub(super) fn canceled(markdown: &str) -> Words {
     words(markdown, WordsKind::Ending { well: false }, Vec::new())
+}
+
+/// The slot of the status.
+pub(super) const PROGRESS: &str = "abc123:progress-0";
+
+/// Says something for the first time.
+pub(super) async fn say(
+    linear: &Linear,
+    conversation: &ConversationId,
+    slot: &str,
+    words: &Words,
+) -> LineRef {
+    linear
+        .say(conversation, slot, None, words, Attempt::First)
+        .await
+        .expect("said")
+}
+
+/// A session that waits at its plan: the references of status and plan are what was said first.
+pub(super) async fn at_the_plan(bench: &mut Bench) -> (Session, ConversationId, [LineRef; 2]) {
+    let (session, conversation) = bench.delegated();
+    bench.next().await;
+    let linear = &bench.linear;
+    let progress = say(
+        linear,
+        &conversation,
+        PROGRESS,
+        &status("Writing a plan.", 0),
+    )
+    .await;
+    let card = say(linear, &conversation, SLOT, &plan("The plan: 1. Fix it.")).await;
+    (session, conversation, [progress, card])
 }
