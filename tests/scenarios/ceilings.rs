@@ -1,8 +1,8 @@
 //! Ceilings: of money, of time, of silence, of waiting.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use deckhand_world::models::{KeySeen, Phase, RequestRecord, Turn};
+use deckhand_world::models::{KeySeen, Phase, RequestKind, RequestRecord, Turn};
 
 use crate::harness::{PATIENCE, Props, REQUEST, Stage, asking::says, engine::Tag, scripts};
 
@@ -221,13 +221,26 @@ async fn an_agent_that_is_silent_too_long_ends_in_a_sentence_and_a_retry_goes_on
     })
     .await;
     let thread = hanging(&stage).await;
-    let begun = Instant::now();
-    // The agent may have said its last word just after the clock was moved.
-    while stage.task(&thread).await.state.name() != "failed" {
-        stage.clock.advance(Duration::from_mins(11));
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        assert!(begun.elapsed() < PATIENCE, "{}", thread.render());
-    }
+    // Its last word is what its command said; then its model does not answer any more.
+    let is_last = |request: &RequestRecord| {
+        matches!(
+            request.kind,
+            RequestKind::Turn {
+                phase: Phase::Work,
+                step: 1,
+                ..
+            }
+        )
+    };
+    stage.models.wait_for(is_last, PATIENCE).await.unwrap();
+    let task = stage.task(&thread).await;
+    let is_heard = async || {
+        let log = stage.log(&task.id).await;
+        log.lines().any(|line| line.starts_with("2 command"))
+    };
+    stage.eventually("heard to its last word", is_heard).await;
+    stage.clock.advance(Duration::from_mins(11));
+    stage.wait_for_state(&thread, "failed").await;
     says(
         &thread,
         "The work so far is kept, and a retry goes on from there",
