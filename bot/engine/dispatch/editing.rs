@@ -22,6 +22,7 @@ impl Dispatch {
         incoming: Incoming,
         now: Timestamp,
     ) -> Result<Transition, Later> {
+        let is_edit = matches!(incoming, Incoming::Edited { .. });
         match incoming {
             Incoming::Said {
                 conversation,
@@ -31,12 +32,8 @@ impl Dispatch {
                 files,
                 mentioned,
                 place,
-            } => {
-                let line = self.line(&by, reference, text, files).await?;
-                let said = Said::plain(line, mentioned);
-                self.said(delivery, conversation, said, &place, now).await
             }
-            Incoming::Edited {
+            | Incoming::Edited {
                 conversation,
                 reference,
                 by,
@@ -47,7 +44,11 @@ impl Dispatch {
             } => {
                 let line = self.line(&by, reference, text, files).await?;
                 let said = Said::plain(line, mentioned);
-                self.edited(delivery, conversation, said, &place, now).await
+                if is_edit {
+                    self.edited(delivery, conversation, said, &place, now).await
+                } else {
+                    self.said(delivery, conversation, said, &place, now).await
+                }
             }
             Incoming::Deleted {
                 conversation,
