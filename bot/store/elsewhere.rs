@@ -3,7 +3,11 @@
 
 use std::collections::HashSet;
 
-use super::{Store, StoreError, database::query, leases::Lease};
+use super::{
+    Store, StoreError,
+    database::{Query, query},
+    leases::Lease,
+};
 use crate::domain::{RunNumber, TaskId, Timestamp};
 
 impl Store {
@@ -92,15 +96,11 @@ impl Store {
         if self.database.is_file() {
             return Ok(false);
         }
-        let row = query(
+        let found = query(
             "SELECT 1 FROM runs WHERE task = $1 AND state = 'live' AND owner NOT IN ('', $2)
              UNION ALL SELECT 1 FROM outbox WHERE task = $1 AND state = 'leased' AND owner <> $2 LIMIT 1",
-        )
-        .bind(&task.0)
-        .bind(&*self.hands.owner)
-        .fetch_optional(self.database.reading())
-        .await?;
-        Ok(row.is_some())
+        );
+        self.has_of(found, task).await
     }
 
     /// Takes the work on a task out of the hands of other processes: it is not gone on with anywhere.
@@ -109,28 +109,19 @@ impl Store {
         task: &TaskId,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        query(
+        let dropped = query(
             "UPDATE outbox SET state = 'dropped', token = token + 1, done_ms = $3, error = 'stopped'
              WHERE task = $1 AND state = 'leased' AND owner <> $2 AND lane LIKE 'work:%' AND effect <> '{\"effect\":\"release\"}'",
-        )
-        .bind(&task.0)
-        .bind(&*self.hands.owner)
-        .bind(now.0)
-        .execute(self.database.writing())
-        .await?;
-        Ok(())
+        );
+        self.take_out(dropped, task, now).await
     }
 
     /// Whether another process is saying something of a task.
     pub async fn is_said_elsewhere(&self, task: &TaskId) -> Result<bool, StoreError> {
-        let row = query(
+        let found = query(
             "SELECT 1 FROM outbox WHERE task = $1 AND state = 'leased' AND owner <> $2 AND (lane LIKE 'talk:%' OR lane LIKE 'marks:%') LIMIT 1",
-        )
-        .bind(&task.0)
-        .bind(&*self.hands.owner)
-        .fetch_optional(self.database.reading())
-        .await?;
-        Ok(row.is_some())
+        );
+        self.has_of(found, task).await
     }
 
     /// Takes what is said of a task out of the hands of other processes: it is not said any more.
@@ -139,15 +130,36 @@ impl Store {
         task: &TaskId,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        query(
+        let dropped = query(
             "UPDATE outbox SET state = 'dropped', token = token + 1, done_ms = $3, error = 'cancelled'
              WHERE task = $1 AND state = 'leased' AND owner <> $2 AND (lane LIKE 'talk:%' OR lane LIKE 'marks:%')",
-        )
-        .bind(&task.0)
-        .bind(&*self.hands.owner)
-        .bind(now.0)
-        .execute(self.database.writing())
-        .await?;
+        );
+        self.take_out(dropped, task, now).await
+    }
+
+    /// Whether a statement about what others have of a task finds something: task, this process.
+    async fn has_of(&self, found: Query, task: &TaskId) -> Result<bool, StoreError> {
+        let row = found
+            .bind(&task.0)
+            .bind(&*self.hands.owner)
+            .fetch_optional(self.database.reading())
+            .await?;
+        Ok(row.is_some())
+    }
+
+    /// Does a statement that takes something of a task from others: task, this process, moment.
+    async fn take_out(
+        &self,
+        dropped: Query,
+        task: &TaskId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        dropped
+            .bind(&task.0)
+            .bind(&*self.hands.owner)
+            .bind(now.0)
+            .execute(self.database.writing())
+            .await?;
         Ok(())
     }
 }

@@ -150,27 +150,9 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
-    use crate::domain::{
-        conversation::{Person, PersonId, Road, Standing},
-        network::NetworkDecision,
-    };
 
     fn grant(host: &str, verdict: Verdict, at: i64) -> NetworkGrant {
-        NetworkGrant {
-            repository: RepositoryName("Acme/Web".into()),
-            host: host.into(),
-            port: 443,
-            decision: NetworkDecision {
-                verdict,
-                by: Person {
-                    id: PersonId("p:ana".into()),
-                    name: "ana".into(),
-                    standing: Standing::Member,
-                },
-                road: Road::Button,
-                at: Timestamp(at),
-            },
-        }
+        crate::store::tests::grant(&RepositoryName("Acme/Web".into()), host, (verdict, at))
     }
 
     #[tokio::test]

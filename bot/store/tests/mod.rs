@@ -286,7 +286,12 @@ async fn posts_runs_and_logs_are_read_as_they_were_written() {
     }
 }
 
-fn grant(repository: &RepositoryName, host: &str, (verdict, at): (Verdict, i64)) -> NetworkGrant {
+/// What ana decided about a host.
+pub(super) fn grant(
+    repository: &RepositoryName,
+    host: &str,
+    (verdict, at): (Verdict, i64),
+) -> NetworkGrant {
     NetworkGrant {
         repository: repository.clone(),
         host: host.into(),

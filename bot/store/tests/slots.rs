@@ -3,7 +3,10 @@
 use super::*;
 use crate::{
     domain::{effect::Slot, message::Message},
-    store::{outbox::append, tasks::drop_everything_open},
+    store::{
+        outbox::{Claimed, append},
+        tasks::drop_everything_open,
+    },
 };
 
 /// Says something in this slot.
@@ -18,6 +21,17 @@ async fn say(store: &Store, slot: &Slot) {
         .await
         .unwrap();
     transaction.commit().await.unwrap();
+}
+
+/// The answer to what was tried is lost: it may stand on the surface. Then somebody cancels, and something new is said.
+async fn lost_and_cancelled(store: &Store, slot: &Slot, tried: &Claimed) {
+    store
+        .postpone_effect(&tried.id, NOW, "no answer")
+        .await
+        .unwrap();
+    cancel(store).await;
+    say(store, slot).await;
+    assert_eq!(taken(store, NOW).await.unwrap().attempts, 2, "{slot}");
 }
 
 async fn cancel(store: &Store) {
@@ -38,14 +52,7 @@ async fn what_was_tried_and_dropped_by_a_cancel_is_looked_for() {
         for Opened { store, _folder, .. } in each_database().await {
             say(&store, &slot).await;
             let tried = taken(&store, NOW).await.unwrap();
-            // It may stand on the surface: the answer was lost, and then somebody cancelled.
-            store
-                .postpone_effect(&tried.id, NOW, "no answer")
-                .await
-                .unwrap();
-            cancel(&store).await;
-            say(&store, &slot).await;
-            assert_eq!(taken(&store, NOW).await.unwrap().attempts, 2, "{slot}");
+            lost_and_cancelled(&store, &slot, &tried).await;
             store.close().await;
         }
     }
@@ -58,13 +65,7 @@ async fn what_is_tried_at_this_moment_is_looked_for_by_the_next() {
             say(&store, &slot).await;
             let tried = taken(&store, NOW).await.unwrap();
             say(&store, &slot).await;
-            store
-                .postpone_effect(&tried.id, NOW, "no answer")
-                .await
-                .unwrap();
-            cancel(&store).await;
-            say(&store, &slot).await;
-            assert_eq!(taken(&store, NOW).await.unwrap().attempts, 2, "{slot}");
+            lost_and_cancelled(&store, &slot, &tried).await;
             store.close().await;
         }
     }
