@@ -57,17 +57,7 @@ fn planned() -> Task {
         plan: Some(plan()),
         ..Ending::default()
     };
-    for event in [
-        Event::SlotGranted,
-        Event::Gathered {
-            context: vec![],
-            workplace: Ok(workplace()),
-        },
-        Event::RunEnded {
-            run: RunNumber(1),
-            ending: Box::new(ending),
-        },
-    ] {
+    for event in to_the_first_end(ending) {
         tell(&mut task, event);
     }
     assert_eq!(task.state, State::AwaitingApproval { revision: 1 });
@@ -402,18 +392,8 @@ fn an_edit_while_the_check_is_asked_for_is_in_the_plan_that_follows() {
         plan: Some(plan()),
         ..Ending::default()
     };
-    for event in [
-        Event::SlotGranted,
-        Event::Gathered {
-            context: vec![],
-            workplace: Ok(workplace()),
-        },
-        Event::RunEnded {
-            run: RunNumber(1),
-            ending: Box::new(ending),
-        },
-        edit("Fix the limit"),
-    ] {
+    let edited = edit("Fix the limit");
+    for event in to_the_first_end(ending).into_iter().chain([edited]) {
         tell(&mut task, event);
     }
     assert_eq!(task.state.name(), "awaiting_input");

@@ -373,3 +373,18 @@ pub(super) fn happened_late(event: Event, task: &Task) -> Happened {
         event,
     }
 }
+
+/// What happens to a task that has just been opened, until its first run ends so.
+pub(super) fn to_the_first_end(ending: Ending) -> [Event; 3] {
+    [
+        Event::SlotGranted,
+        Event::Gathered {
+            context: vec![],
+            workplace: Ok(workplace()),
+        },
+        Event::RunEnded {
+            run: RunNumber(1),
+            ending: Box::new(ending),
+        },
+    ]
+}

@@ -312,18 +312,8 @@ fn an_approval_does_not_cover_a_plan_that_changed_behind_it() {
         plan: Some(plan()),
         ..Ending::default()
     };
-    for event in [
-        Event::SlotGranted,
-        Event::Gathered {
-            context: vec![],
-            workplace: Ok(workplace()),
-        },
-        Event::RunEnded {
-            run: RunNumber(1),
-            ending: Box::new(planned),
-        },
-        said(ana(), "looks good"),
-    ] {
+    let approved = said(ana(), "looks good");
+    for event in to_the_first_end(planned).into_iter().chain([approved]) {
         task.handle(
             &Happened {
                 at: Timestamp(1),
