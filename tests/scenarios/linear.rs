@@ -17,10 +17,12 @@ use crate::harness::{
     scripts,
 };
 
-const DESCRIPTION: &str =
+/// What the issue says.
+pub const DESCRIPTION: &str =
     "The offset parameter of /api/v2/users is ignored when limit is over 100.\n\nrepo=acme/web";
 
-async fn open() -> Stage {
+/// A stage with Linear.
+pub async fn open() -> Stage {
     Stage::open_with(Props {
         linear: Beside::Present,
         ..Props::default()

@@ -6,22 +6,15 @@ use deckhand_world::{
     slack::{Standing, Thread},
 };
 
-use crate::harness::{
-    Beside, CHANNEL, PATIENCE, Props, Stage,
-    asking::{no_message_twice, says, whispered},
+use crate::{
+    harness::{
+        CHANNEL, PATIENCE, Stage,
+        asking::{no_message_twice, says, whispered},
+    },
+    linear::{DESCRIPTION, open},
 };
 
 const TITLE: &str = "Long pages begin at the first user";
-const DESCRIPTION: &str =
-    "The offset parameter of /api/v2/users is ignored when limit is over 100.\n\nrepo=acme/web";
-
-async fn open() -> Stage {
-    Stage::open_with(Props {
-        linear: Beside::Present,
-        ..Props::default()
-    })
-    .await
-}
 
 fn linear(stage: &Stage) -> &Linear {
     stage.linear.as_ref().unwrap()
