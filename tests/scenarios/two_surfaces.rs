@@ -54,6 +54,7 @@ async fn named(stage: &Stage, issue: &str, number: usize) -> (Thread, Session) {
     let thread = stage.planned(&request).await;
     let session = session(stage, number).await;
     stands(&session, SessionState::AwaitingInput).await;
+    says(&thread, "Your decision").await;
     (thread, session)
 }
 
