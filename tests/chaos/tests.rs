@@ -1,12 +1,10 @@
-//! The tests of this program, and the few words of a test runner's language that it understands: it is its own bot and
-//! engine too, so it cannot be built with the usual one.
+//! The tests of this program: it is its own bot and engine too, so it cannot be built with the usual runner.
 
-use std::{pin::Pin, process::ExitCode};
+use std::process::ExitCode;
+
+use deckhand_world::runner::{self, Running, Test};
 
 use crate::{Kind, Options, judge, played, safety};
-
-type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
-type Test = (&'static str, fn() -> Running);
 
 /// What has to hold before anything runs in a sandbox.
 const WALLS: [Test; 5] = [
@@ -76,59 +74,10 @@ async fn short(runs: u64, database: Kind) {
 
 /// Tries the walls of the sandboxes.
 pub async fn walls() -> ExitCode {
-    all(&WALLS).await
+    runner::all(&WALLS).await
 }
 
-/// Runs or lists the tests whose names hold one of the words. The walls come first, and nothing else where they break.
+/// Runs or lists the tests that are named. The walls come first, and nothing else where they break.
 pub async fn run(arguments: &[&str]) -> ExitCode {
-    let mut is_exact = false;
-    let mut is_list = false;
-    let mut names = Vec::new();
-    let mut words = arguments.iter();
-    while let Some(word) = words.next() {
-        match *word {
-            "--exact" => is_exact = true,
-            "--list" => is_list = true,
-            // No test here is left out.
-            "--ignored" => return ExitCode::SUCCESS,
-            "--format" | "--test-threads" | "--color" => drop(words.next()),
-            word if word.starts_with("--") => {}
-            name => names.push(name),
-        }
-    }
-    let wanted = |test: &&Test| {
-        let is = |name: &&str| {
-            if is_exact {
-                test.0 == *name
-            } else {
-                test.0.contains(name)
-            }
-        };
-        names.is_empty() || names.iter().any(is)
-    };
-    let chosen: Vec<Test> = WALLS.iter().filter(wanted).copied().collect();
-    let others: Vec<Test> = OTHERS.iter().filter(wanted).copied().collect();
-    if is_list {
-        for (name, _) in chosen.iter().chain(&others) {
-            println!("{name}: test");
-        }
-        return ExitCode::SUCCESS;
-    }
-    match all(&chosen).await {
-        ExitCode::SUCCESS => all(&others).await,
-        broken => broken,
-    }
-}
-
-async fn all(tests: &[Test]) -> ExitCode {
-    let mut code = ExitCode::SUCCESS;
-    for (name, test) in tests {
-        let ended = tokio::spawn(test()).await;
-        let verdict = if ended.is_ok() { "ok" } else { "FAILED" };
-        println!("test {name} ... {verdict}");
-        if ended.is_err() {
-            code = ExitCode::FAILURE;
-        }
-    }
-    code
+    runner::run(arguments, &[&WALLS, &OTHERS]).await
 }

@@ -170,7 +170,10 @@ async fn mentions(slack: &Slack, tasks: u32) -> anyhow::Result<Vec<Thread>> {
 }
 
 async fn say_at_once(threads: &[Thread], words: &str) -> anyhow::Result<Said> {
-    let says = threads.iter().map(|thread| say(thread, words));
+    let says = threads
+        .iter()
+        .cloned()
+        .map(|thread| async move { say(&thread, words).await });
     stream::iter(says)
         .buffer_unordered(AT_ONCE)
         .try_collect()
@@ -181,7 +184,8 @@ async fn say_paced(threads: &[Thread]) -> anyhow::Result<Said> {
     let mut clock = tokio::time::interval(Duration::from_secs(1) / PACE_PER_SECOND);
     let mut said = Said::new();
     let number = usize::try_from(PACE_PER_SECOND)? * 20;
-    for thread in threads.iter().cycle().take(number) {
+    // One word a task: a task that is at work keeps only so many for later.
+    for thread in threads.iter().take(number) {
         clock.tick().await;
         said.extend([say(thread, "And one more word.").await?]);
     }
@@ -242,7 +246,9 @@ async fn until_state(store: &Store, state: &str, tasks: u32) -> anyhow::Result<(
         }
         let failed = states.iter().any(|(name, _)| name == "failed");
         if failed || begun.elapsed() > PATIENCE {
-            bail!("not all tasks are {state}: {states:?}");
+            let tasks = store.recent_tasks(None, 5).await?;
+            let tasks: Vec<_> = tasks.iter().map(|task| &task.state).collect();
+            bail!("not all tasks are {state}: {states:?}, the newest {tasks:?}");
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
@@ -317,7 +323,8 @@ fn start(
         .env(FILE, file)
         .env("DECKHAND_LISTEN", address)
         .env("DECKHAND_DATABASE_URL", database)
-        .env("DECKHAND_DATA_DIR", place.join("d"))
+        // Servers on one database share their data folder, too.
+        .env("DECKHAND_DATA_DIR", place.with_file_name("d"))
         .env("DECKHAND_INSTANCE", "scale")
         .env("DECKHAND_SECRET", "the-secret-of-the-bench-7741")
         .env("DECKHAND_AGENT", "goose")

@@ -5,6 +5,7 @@
 //! - [`linear`]: GraphQL executed against the real schema where it is present
 //! - [`models`]: model providers that stream scripted turns in their own wire formats
 //! - [`postgres`]: a database server of one's own
+//! - [`runner`]: what a program needs that is a test, too
 
 #![cfg_attr(
     test,
@@ -20,4 +21,5 @@ pub mod github;
 pub mod linear;
 pub mod models;
 pub mod postgres;
+pub mod runner;
 pub mod slack;
