@@ -15,7 +15,10 @@ use std::{
 };
 
 use futures::future::BoxFuture;
-use tokio::{sync::Semaphore, task::JoinSet};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -31,6 +34,7 @@ use crate::{
     },
     heartbeat::Worker,
     store::{
+        Store, StoreError,
         outbox::{Claimed, From, Taken},
         tasks::Stored,
     },
@@ -40,6 +44,9 @@ use crate::{
 
 /// The most effects that are done at once.
 const AT_ONCE_MAX: usize = 64;
+/// How many effects more than one are taken with one write to the disk.
+const MORE_AT_ONCE: u32 = 7;
+const _: () = assert!(MORE_AT_ONCE as usize + 1 == Store::CLAIMED_MAX);
 /// The longest pause of a worker whose database fails.
 const DATABASE_PAUSE_MAX: Duration = Duration::from_secs(5);
 
@@ -87,35 +94,16 @@ impl Deliver {
                 () = stop.cancelled() => break,
             };
             let Ok(place) = place else { break };
-            match self.context.store.claim_effect(self.clock().now()).await {
-                Ok(Some(taken)) => {
-                    let deliver = self.clone();
-                    in_hand.spawn(async move {
-                        match taken {
-                            Taken::Effect(claimed) => {
-                                let (lost, name) = (claimed.id.clone(), claimed.effect.name());
-                                tokio::select! {
-                                    biased;
-                                    () = lost.lost() => {
-                                        count(name, "lost");
-                                        warn!(effect = %lost, "an effect is somebody else's now; it is broken off here");
-                                    }
-                                    () = deliver.perform(claimed) => {}
-                                }
-                            }
-                            Taken::Unreadable { id, task, error } => {
-                                deliver.put_aside(&id, task.as_ref(), &error).await;
-                            }
-                        }
-                        deliver.context.wake.outbox();
-                        drop(place);
-                    });
-                }
-                Ok(None) => {
-                    drop(place);
+            match self.claim(place).await {
+                Ok(taken) if taken.is_empty() => {
                     tokio::select! {
                         () = self.context.wake.wait_outbox() => {}
                         () = stop.cancelled() => {}
+                    }
+                }
+                Ok(all) => {
+                    for (taken, place) in all {
+                        in_hand.spawn(self.clone().see_to(taken, place));
                     }
                 }
                 Err(error) => {
@@ -134,6 +122,45 @@ impl Deliver {
             failed = 0;
         }
         self.finish(in_hand).await;
+    }
+
+    /// Takes as many effects as there are places, so many at most as one write to the disk takes; where there are fewer
+    /// places, one. Each comes with its place.
+    async fn claim(
+        &self,
+        place: OwnedSemaphorePermit,
+    ) -> Result<Vec<(Taken, OwnedSemaphorePermit)>, StoreError> {
+        let now = self.clock().now();
+        let more = Arc::clone(&self.places).try_acquire_many_owned(MORE_AT_ONCE);
+        let Ok(mut more) = more else {
+            let taken = self.context.store.claim_effect(now).await?;
+            return Ok(taken.map(|taken| (taken, place)).into_iter().collect());
+        };
+        more.merge(place);
+        let taken = self.context.store.claim_effects(now).await?;
+        let with_place = |taken| Some((taken, more.split(1)?));
+        Ok(taken.into_iter().filter_map(with_place).collect())
+    }
+
+    async fn see_to(self, taken: Taken, place: OwnedSemaphorePermit) {
+        match taken {
+            Taken::Effect(claimed) => {
+                let (lost, name) = (claimed.id.clone(), claimed.effect.name());
+                tokio::select! {
+                    biased;
+                    () = lost.lost() => {
+                        count(name, "lost");
+                        warn!(effect = %lost, "an effect is somebody else's now; it is broken off here");
+                    }
+                    () = self.perform(claimed) => {}
+                }
+            }
+            Taken::Unreadable { id, task, error } => {
+                self.put_aside(&id, task.as_ref(), &error).await;
+            }
+        }
+        self.context.wake.outbox();
+        drop(place);
     }
 
     /// Messages in hand are finished; work goes on in its container and is taken up again at the next start.

@@ -2,6 +2,10 @@
 //!
 //! Older is who sorts before, by `id || ''`: the index of a line has just that, and no other index of the table can serve it.
 //!
+//! Whether there is an older one, or somebody else has a task in hand, is asked row by row, as `coalesce((SELECT 1 … LIMIT 1), 0)
+//! < 1`. `NOT EXISTS` and `IS NULL` mean the same, and PostgreSQL expects of them that hardly any row is left: then it gathers and
+//! sorts all that is due with each claim, where the first few of an index are enough.
+//!
 //! SQLite has one writer, so a transaction has everything to itself. PostgreSQL has many: what must not change under
 //! a transaction is locked by name.
 
@@ -34,12 +38,12 @@ pub(super) const fn claim_delivery() -> Query {
             concat!(
                 "UPDATE inbox SET owner = $2, token = token + 1, lease_until_ms = $3 WHERE id = coalesce(
                      (SELECT id FROM inbox AS i WHERE state = 'waiting' AND owner <> '' AND owner <> $2 AND lease_until_ms <= $1
-                        AND NOT EXISTS (SELECT 1 FROM inbox AS e WHERE e.state = 'waiting' AND e.conversation = i.conversation AND e.id || '' < i.id || '')
+                        AND coalesce((SELECT 1 FROM inbox AS e WHERE e.state = 'waiting' AND e.conversation = i.conversation AND e.id || '' < i.id || '' LIMIT 1), 0) < 1
                       ORDER BY lease_until_ms LIMIT 1",
                 $lock,
                 "),
                      (SELECT id FROM inbox AS i WHERE state = 'waiting' AND owner = '' AND behind = 0 AND due_ms <= $1
-                        AND NOT EXISTS (SELECT 1 FROM inbox AS e WHERE e.state = 'waiting' AND e.conversation = i.conversation AND e.id || '' < i.id || '')
+                        AND coalesce((SELECT 1 FROM inbox AS e WHERE e.state = 'waiting' AND e.conversation = i.conversation AND e.id || '' < i.id || '' LIMIT 1), 0) < 1
                       ORDER BY due_ms, id LIMIT 1",
                 $lock,
                 ")) RETURNING id, source, conversation, body, attempts, received_ms, token"
@@ -59,45 +63,56 @@ pub(super) const fn write_nothing() -> Query {
     )
 }
 
+/// The most effects that one claim takes: each claim reaches the disk before anything is done about what it took.
+pub(super) const CLAIMED_MAX: usize = 8;
+
+/// Takes so many effects that are due longest, are in nobody's hand, and have no older one open in their lane.
+macro_rules! claim_effects {
+    ($most:literal) => {
+        either(
+            claim_effects!(@ $most, "", ""),
+            claim_effects!(
+                @ $most,
+                "
+                   AND (o.task = '' OR (o.effect = '{\"effect\":\"stop_all\"}' AND o.due_ms <= $1 - 1500) OR (
+                       coalesce((SELECT 1 FROM outbox AS h WHERE h.task = o.task AND h.state = 'leased' AND h.owner <> $2 AND h.lease_until_ms > $1 LIMIT 1), 0) < 1
+                       AND coalesce((SELECT 1 FROM runs AS r WHERE r.task = o.task AND r.state = 'live' AND r.owner NOT IN ('', $2) AND r.lease_until_ms > $1 LIMIT 1), 0) < 1))",
+                " FOR UPDATE SKIP LOCKED"
+            ),
+        )
+    };
+    (@ $most:literal, $elsewhere:literal, $lock:literal) => {
+        concat!(
+            "WITH next AS MATERIALIZED (
+                 SELECT id FROM (SELECT id FROM outbox AS o WHERE state = 'leased' AND owner <> $2 AND lease_until_ms <= $1
+                   AND coalesce((SELECT 1 FROM outbox AS e WHERE e.state IN ('ready', 'leased') AND e.lane = o.lane AND e.id || '' < o.id || '' LIMIT 1), 0) < 1",
+            $elsewhere, " ORDER BY lease_until_ms LIMIT ", $most, $lock,
+            ") AS lost UNION ALL
+                 SELECT id FROM (SELECT id FROM outbox AS o WHERE state = 'ready' AND behind = 0 AND due_ms <= $1
+                   AND coalesce((SELECT 1 FROM outbox AS e WHERE e.state IN ('ready', 'leased') AND e.lane = o.lane AND e.id || '' < o.id || '' LIMIT 1), 0) < 1",
+            $elsewhere, " ORDER BY due_ms, id LIMIT ", $most, $lock,
+            ") AS due)
+             UPDATE outbox SET state = 'leased', attempts = attempts + 1, owner = $2, token = token + 1,
+                 taken_over = CASE WHEN state = 'leased' THEN 1 ELSE taken_over END,
+                 lease_until_ms = CASE WHEN effect = '{\"effect\":\"stop_all\"}' THEN $4 ELSE $3 END
+             WHERE id IN (SELECT id FROM next LIMIT ", $most, ")
+             RETURNING id, task, conversation, effect, attempts, created_ms, token, lease_until_ms, taken_over"
+        )
+    };
+}
+
 /// Takes the effect that is due longest, is in nobody's hand, and has no older one open in its lane: moment, owner, end of
 /// the lease, end of a brief one. What another process has had for longer than its lease comes first. With several
 /// processes, what concerns a task goes to the one that has its run or other work of it in hand: that one alone can steer
 /// it, widen its network and break it off. A cancel does not wait for a process that does not take it within one and a half
-/// seconds. What another one has is asked of that task alone: NOT EXISTS would let PostgreSQL gather all that others have,
-/// with each claim.
+/// seconds.
 pub(super) const fn claim_effect() -> Query {
-    macro_rules! claim {
-        ($elsewhere:literal, $lock:literal) => {
-            concat!(
-                "UPDATE outbox SET state = 'leased', attempts = attempts + 1, owner = $2, token = token + 1,
-                     taken_over = CASE WHEN state = 'leased' THEN 1 ELSE taken_over END,
-                     lease_until_ms = CASE WHEN effect = '{\"effect\":\"stop_all\"}' THEN $4 ELSE $3 END
-                 WHERE id = coalesce(
-                     (SELECT id FROM outbox AS o WHERE state = 'leased' AND owner <> $2 AND lease_until_ms <= $1
-                        AND NOT EXISTS (SELECT 1 FROM outbox AS e WHERE e.state IN ('ready', 'leased') AND e.lane = o.lane AND e.id || '' < o.id || '')",
-                $elsewhere,
-                " ORDER BY lease_until_ms LIMIT 1",
-                $lock,
-                "),
-                     (SELECT id FROM outbox AS o WHERE state = 'ready' AND behind = 0 AND due_ms <= $1
-                        AND NOT EXISTS (SELECT 1 FROM outbox AS e WHERE e.state IN ('ready', 'leased') AND e.lane = o.lane AND e.id || '' < o.id || '')",
-                $elsewhere,
-                " ORDER BY due_ms, id LIMIT 1",
-                $lock,
-                ")) RETURNING id, task, conversation, effect, attempts, created_ms, token, lease_until_ms, taken_over"
-            )
-        };
-    }
-    either(
-        claim!("", ""),
-        claim!(
-            "
-                       AND (o.task = '' OR (o.effect = '{\"effect\":\"stop_all\"}' AND o.due_ms <= $1 - 1500) OR (
-                           (SELECT 1 FROM outbox AS h WHERE h.task = o.task AND h.state = 'leased' AND h.owner <> $2 AND h.lease_until_ms > $1 LIMIT 1) IS NULL
-                           AND (SELECT 1 FROM runs AS r WHERE r.task = o.task AND r.state = 'live' AND r.owner NOT IN ('', $2) AND r.lease_until_ms > $1 LIMIT 1) IS NULL))",
-            " FOR UPDATE SKIP LOCKED"
-        ),
-    )
+    claim_effects!("1")
+}
+
+/// The same with [`CLAIMED_MAX`] effects at once, each of a lane of its own.
+pub(super) const fn claim_effects() -> Query {
+    claim_effects!("8")
 }
 
 /// Stores a delivery unless it is there, and marks it where an older one waits in its conversation: identifier, source, key,

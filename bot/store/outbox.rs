@@ -2,7 +2,7 @@
 
 use super::{
     Store, StoreError,
-    database::{Query, Unit, document, query},
+    database::{Query, Row, Unit, document, query},
     dialect, fresh_id,
     leases::{Lease, Table, Ticket},
     moment,
@@ -59,6 +59,16 @@ pub enum Taken {
     },
 }
 
+impl Taken {
+    /// The right to it.
+    const fn id(&self) -> &Ticket {
+        match self {
+            Self::Effect(claimed) => &claimed.id,
+            Self::Unreadable { id, .. } => id,
+        }
+    }
+}
+
 /// Marks an effect as done, where it is still in this hand.
 pub(super) fn done(id: &Ticket, now: Timestamp) -> Query {
     query("UPDATE outbox SET state = 'done', done_ms = $2, error = NULL WHERE id = $1 AND state = 'leased' AND token = $3")
@@ -70,14 +80,35 @@ pub(super) fn done(id: &Ticket, now: Timestamp) -> Query {
 impl Store {
     /// Takes the oldest effect that is due and has no older one open in its lane. It is this caller's for a lease.
     pub async fn claim_effect(&self, now: Timestamp) -> Result<Option<Taken>, StoreError> {
-        let row = dialect::claim_effect()
+        let taken = self.claim(dialect::claim_effect(), now).await?;
+        Ok(taken.into_iter().next())
+    }
+
+    /// Takes [`Store::CLAIMED_MAX`] effects at most as [`Store::claim_effect`] takes one, with one write to the disk, the
+    /// oldest first.
+    pub async fn claim_effects(&self, now: Timestamp) -> Result<Vec<Taken>, StoreError> {
+        self.claim(dialect::claim_effects(), now).await
+    }
+
+    /// The most effects that are taken at once.
+    pub const CLAIMED_MAX: usize = dialect::CLAIMED_MAX;
+
+    async fn claim(&self, statement: Query, now: Timestamp) -> Result<Vec<Taken>, StoreError> {
+        let rows = statement
             .bind(now.0)
             .bind(&*self.hands.owner)
             .bind(Lease::Whole.until(now))
             .bind(Lease::Brief.until(now))
-            .fetch_optional(self.database.writing())
+            .fetch_all(self.database.writing())
             .await?;
-        let Some(row) = row else { return Ok(None) };
+        let taken: Result<Vec<Taken>, StoreError> =
+            rows.iter().map(|row| self.taken(row, now)).collect();
+        let mut taken = taken?;
+        taken.sort_by(|a, b| a.id().id.cmp(&b.id().id));
+        Ok(taken)
+    }
+
+    fn taken(&self, row: &Row, now: Timestamp) -> Result<Taken, StoreError> {
         let until: i64 = row.try_get("lease_until_ms")?;
         let lease = if until == Lease::Brief.until(now) {
             Lease::Brief
@@ -88,14 +119,14 @@ impl Store {
         let id = self.hands.take(Table::Outbox, id, token, lease);
         let task: String = row.try_get("task")?;
         let task = (!task.is_empty()).then_some(TaskId(task));
-        let effect = match document(&row, "effect")? {
+        let effect = match document(row, "effect")? {
             Ok(effect) => effect,
             Err(error) => {
                 let error = format!("the stored effect cannot be read: {error}");
-                return Ok(Some(Taken::Unreadable { id, task, error }));
+                return Ok(Taken::Unreadable { id, task, error });
             }
         };
-        Ok(Some(Taken::Effect(Claimed {
+        Ok(Taken::Effect(Claimed {
             id,
             task,
             conversation: ConversationId(row.try_get("conversation")?),
@@ -106,7 +137,7 @@ impl Store {
                 0_i64 => From::Outbox,
                 _ => From::AnotherHand,
             },
-        })))
+        }))
     }
 
     /// Marks an effect as done.

@@ -41,6 +41,64 @@ async fn insert(store: &Store, id: &str, task: &str, lane: &str, effect: &Effect
     .unwrap();
 }
 
+/// What one claim takes.
+async fn taken_at_once(store: &Store) -> Vec<Claimed> {
+    let read = |taken: Taken| match taken {
+        Taken::Effect(claimed) => claimed,
+        unreadable @ Taken::Unreadable { .. } => panic!("{unreadable:?}"),
+    };
+    let taken = store.claim_effects(NOW).await.unwrap();
+    taken.into_iter().map(read).collect()
+}
+
+fn ids(taken: &[Claimed]) -> Vec<String> {
+    taken.iter().map(|claimed| claimed.id.to_string()).collect()
+}
+
+#[tokio::test]
+async fn several_effects_are_taken_at_once_each_the_oldest_of_its_lane() {
+    for Opened { store, _folder, .. } in each_database().await {
+        for number in 10..30 {
+            let lane = format!("talk:{}", number % 10);
+            insert_effect(&store, &number.to_string(), "", &lane).await;
+        }
+        let first = taken_at_once(&store).await;
+        let oldest: Vec<String> = (10..18).map(|number| number.to_string()).collect();
+        assert_eq!(ids(&first), oldest);
+        assert_eq!(ids(&taken_at_once(&store).await), ["18", "19"]);
+        assert!(taken_at_once(&store).await.is_empty());
+        store.effect_done(&first[0].id, NOW).await.unwrap();
+        assert_eq!(ids(&taken_at_once(&store).await), ["20"]);
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn two_that_take_several_at_the_same_moment_share_none() {
+    let (one, other) = two().await;
+    for number in 100..180 {
+        let lane = format!("talk:{number}");
+        insert_effect(&one, &number.to_string(), "", &lane).await;
+    }
+    let all = async |store: &Store| {
+        let mut all = Vec::new();
+        loop {
+            let taken = taken_at_once(store).await;
+            if taken.is_empty() {
+                return all;
+            }
+            all.extend(ids(&taken));
+        }
+    };
+    let (mut taken, others) = tokio::join!(all(&one), all(&other));
+    taken.extend(others);
+    taken.sort_unstable();
+    let every: Vec<String> = (100..180).map(|number| number.to_string()).collect();
+    assert_eq!(taken, every);
+    one.close().await;
+    other.close().await;
+}
+
 #[tokio::test]
 async fn conversations_are_in_different_hands_and_each_in_one() {
     for Opened { store, _folder, .. } in each_database().await {

@@ -9,7 +9,8 @@ use crate::store::{
     dialect, intake,
 };
 
-/// A flood in one conversation and in one lane, with the oldest in a hand that is gone, and others beside it.
+/// A flood in one conversation and in one lane, with the oldest in a hand that is gone, and a crowd beside it, in which each has
+/// a conversation, a task and a lane of its own.
 const FLOOD: [&str; 6] = [
     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
      INSERT INTO inbox (id, source, delivery_key, conversation, body, state, attempts, due_ms, received_ms, behind)
@@ -19,17 +20,19 @@ const FLOOD: [&str; 6] = [
      SELECT CAST(10000 + i AS TEXT), '', 'flood', 'talk:flood', '', '{}', 'ready', 0, i, i, CASE WHEN i > 1 THEN 1 ELSE 0 END FROM n",
     "UPDATE inbox SET owner = 'gone', lease_until_ms = 1 WHERE id = '10001'",
     "UPDATE outbox SET state = 'leased', owner = 'gone', lease_until_ms = 1 WHERE id = '10001'",
-    "INSERT INTO inbox (id, source, delivery_key, conversation, body, state, attempts, due_ms, received_ms)
-     VALUES ('20001', 'slack', 'other', 'other', '{}', 'waiting', 0, 1, 1)",
-    "INSERT INTO outbox (id, task, conversation, lane, slot, effect, state, attempts, due_ms, created_ms)
-     VALUES ('20001', '', 'other', 'talk:other', '', '{}', 'ready', 0, 1, 1)",
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
+     INSERT INTO inbox (id, source, delivery_key, conversation, body, state, attempts, due_ms, received_ms)
+     SELECT CAST(20000 + i AS TEXT), 'slack', 'other' || i, 'other' || i, '{}', 'waiting', 0, i, i FROM n",
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
+     INSERT INTO outbox (id, task, conversation, lane, slot, effect, state, attempts, due_ms, created_ms)
+     SELECT CAST(20000 + i AS TEXT), 'task' || i, 'other' || i, 'talk:other' || i, '', '{}', 'ready', 0, i, i FROM n",
 ];
 
 /// A statement with the types of its values, and values.
 type Statement = (Query, &'static str, &'static str);
 
 /// What looks for an older one of the same line.
-fn looks_back() -> [Statement; 4] {
+fn looks_back() -> [Statement; 5] {
     [
         (
             dialect::claim_delivery(),
@@ -38,6 +41,11 @@ fn looks_back() -> [Statement; 4] {
         ),
         (
             dialect::claim_effect(),
+            "bigint, text, bigint, bigint",
+            "5000, 'me', 6000, 6000",
+        ),
+        (
+            dialect::claim_effects(),
             "bigint, text, bigint, bigint",
             "5000, 'me', 6000, 6000",
         ),
@@ -118,8 +126,11 @@ async fn plan_of_sqlite(read: &SqlitePool, statement: &str) -> Vec<String> {
     let rows = sqlx::query(text).fetch_all(read).await.unwrap();
     let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
     for step in &plan {
-        // What a statement brings along is no table.
-        let reads_all = step.starts_with("SCAN") && !step.contains("VALUES CLAUSE");
+        // What a statement brings along, or has just found, is no table.
+        let is_table = !["VALUES CLAUSE", "SCAN next", "SCAN lost", "SCAN due"]
+            .iter()
+            .any(|found| step.contains(found));
+        let reads_all = step.starts_with("SCAN") && is_table;
         assert!(!reads_all && !step.contains("TEMP B-TREE"), "{plan:#?}");
     }
     plan
@@ -173,8 +184,9 @@ async fn plan_of_postgres(
             || step.contains("Seq Scan on outbox")
             || step.contains("hashed SubPlan");
         let is_by_line = !step.contains("box e") || step.contains("_line on");
-        // What is in the hands of others is never much.
-        let sorts = step.contains("Sort Key") && !step.contains("lease_until_ms");
+        // What is in the hands of others is never much, nor is what one claim takes.
+        let few = ["lease_until_ms", "ANY_subquery"];
+        let sorts = step.contains("Sort Key") && !few.iter().any(|few| step.contains(few));
         assert!(!reads_all && is_by_line && !sorts, "{mode}: {plan:#?}");
     }
     plan
