@@ -1,6 +1,6 @@
 //! The two databases behind one door: a statement is written once, in the SQL that both understand, and runs on either.
 
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::{str::FromStr, time::Duration};
 
 use serde::de::DeserializeOwned;
 use sqlx::{
@@ -14,10 +14,10 @@ use sqlx::{
     },
 };
 
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::OwnedMutexGuard;
 use tracing::debug;
 
-use super::StoreError;
+use super::{StoreError, writer::Writer};
 
 /// The schema, step by step, for both databases.
 static MIGRATIONS: Migrator = sqlx::migrate!();
@@ -52,16 +52,6 @@ pub(super) enum Database {
     },
     /// A server, for several processes.
     Postgres(PgPool),
-}
-
-/// The one connection that writes into SQLite: a second one would only wait.
-///
-/// The intake goes straight to it. Everybody else takes turns before, so that of all of them one at most stands between two
-/// groups of deliveries: who sends something waits for the disk, and not for the work on what came before.
-#[derive(Debug, Clone)]
-pub(super) struct Writer {
-    connection: SqlitePool,
-    turn: Arc<Mutex<()>>,
 }
 
 /// A transaction in one of them. Dropped, it is rolled back.
@@ -139,8 +129,7 @@ impl Database {
             .max_connections(READERS_MAX)
             .connect_with(options.read_only(true))
             .await?;
-        let turn = Arc::default();
-        let write = Writer { connection, turn };
+        let write = Writer::new(connection);
         Ok(Self::Sqlite { read, write, log })
     }
 
@@ -180,7 +169,7 @@ impl Database {
         match self {
             // IMMEDIATE: a deferred transaction that reads first cannot be upgraded when somebody wrote in between.
             Self::Sqlite { write, .. } => {
-                let turn = Arc::clone(&write.turn).lock_owned().await;
+                let turn = write.turn().await;
                 let begun = write.connection.begin_with("BEGIN IMMEDIATE").await?;
                 Ok(Unit::Sqlite(begun, turn))
             }
@@ -231,13 +220,6 @@ impl Database {
             }
             Self::Postgres(pool) => pool.close().await,
         }
-    }
-}
-
-impl Writer {
-    /// The connection, without a turn: for the intake alone.
-    pub(super) const fn for_intake(&self) -> &SqlitePool {
-        &self.connection
     }
 }
 
@@ -292,7 +274,7 @@ macro_rules! run {
         match $on.into() {
             On::Sqlite(pool) => $query.for_sqlite().$method(pool).await.map($sqlite),
             On::SqliteWriter(writer) => {
-                let _turn = writer.turn.lock().await;
+                let _turn = writer.turn().await;
                 let on = &writer.connection;
                 $query.for_sqlite().$method(on).await.map($sqlite)
             }

@@ -1,14 +1,18 @@
 //! Intake of SQLite in groups: callers that come while the disk is busy share the next commit. Who comes alone does not wait
 //! for others.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{sync::Arc, time::Duration};
 
-use sqlx::{AssertSqlSafe, Row as _, SqlitePool};
-use tokio::sync::{mpsc, oneshot};
+use sqlx::{AssertSqlSafe, SqlitePool};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, timeout_at},
+};
 
 use super::{
     StoreError, fresh_id,
     inbox::{Accepted, NewDelivery, Source},
+    writer::Flood,
 };
 use crate::domain::Timestamp;
 
@@ -19,8 +23,13 @@ const GROUP_MAX: usize = 256;
 /// The most bytes of bodies in one group, unless a single one is larger.
 const GROUP_BYTES_MAX: usize = 4 << 20;
 
+/// How many deliveries come together in a flood: more than anybody's platform sends. Whoever else writes gives way to one.
+const FLOOD: usize = 16;
+/// For how long not so many came together when a flood is over.
+const FLOOD_OVER_AFTER: Duration = Duration::from_millis(20);
+
 /// How many rows the prepared statements take; a group goes by the smallest that takes it, so that few are kept prepared.
-const SIZES: [usize; 4] = [1, 8, 64, GROUP_MAX];
+const SIZES: [usize; 5] = [1, 8, 32, 64, GROUP_MAX];
 
 /// The statements by how many rows they take.
 type Statements = [(usize, Arc<str>); SIZES.len()];
@@ -41,22 +50,11 @@ struct Waiting {
     answer: oneshot::Sender<Result<Accepted, StoreError>>,
 }
 
-impl Waiting {
-    /// What became of it where these were stored.
-    fn among(&self, stored: &HashSet<String>) -> Accepted {
-        if stored.contains(&self.id) {
-            Accepted::Stored
-        } else {
-            Accepted::Repeated
-        }
-    }
-}
-
 impl Intake {
     /// Begins to take deliveries in; it ends with its last clone.
-    pub(super) fn start(write: SqlitePool) -> Self {
+    pub(super) fn start((write, flood): (SqlitePool, Flood)) -> Self {
         let (intake, waiting) = mpsc::channel(WAITING_MAX);
-        tokio::spawn(run(write, waiting));
+        tokio::spawn(run(write, flood, waiting));
         Self(intake)
     }
 
@@ -87,9 +85,10 @@ impl Intake {
     }
 }
 
-async fn run(write: SqlitePool, mut waiting: mpsc::Receiver<Waiting>) {
+async fn run(write: SqlitePool, flood: Flood, mut waiting: mpsc::Receiver<Waiting>) {
     let statements = SIZES.map(|rows| (rows, statement(rows)));
-    while let Some(first) = waiting.recv().await {
+    let mut flooded = Instant::now();
+    while let Some(first) = next(&flood, flooded, &mut waiting).await {
         let mut bytes = first.body.len();
         let mut group = vec![first];
         while group.len() < GROUP_MAX && bytes < GROUP_BYTES_MAX {
@@ -97,38 +96,62 @@ async fn run(write: SqlitePool, mut waiting: mpsc::Receiver<Waiting>) {
             bytes += next.body.len();
             group.push(next);
         }
+        if group.len() >= FLOOD {
+            flooded = Instant::now();
+            flood.tell(true);
+        }
         store(&write, &statements, group).await;
+    }
+}
+
+/// The next one that comes. A flood that was last seen long ago is over.
+async fn next(
+    flood: &Flood,
+    flooded: Instant,
+    waiting: &mut mpsc::Receiver<Waiting>,
+) -> Option<Waiting> {
+    if !flood.comes_in() {
+        return waiting.recv().await;
+    }
+    let over = flooded + FLOOD_OVER_AFTER;
+    let next = timeout_at(over, waiting.recv()).await;
+    if next.is_err() || Instant::now() >= over {
+        flood.tell(false);
+    }
+    match next {
+        Ok(next) => next,
+        Err(_) => waiting.recv().await,
     }
 }
 
 /// One commit for all of them. Where it fails, each is tried alone, so that nobody pays for another's.
 async fn store(write: &SqlitePool, statements: &Statements, group: Vec<Waiting>) {
-    let stored = if group.len() > 1 {
+    let together = if group.len() > 1 {
         store_rows(write, statements, &group).await.ok()
     } else {
         None
     };
-    for waiting in group {
-        let accepted = match &stored {
-            Some(stored) => Ok(waiting.among(stored)),
+    for (place, waiting) in group.into_iter().enumerate() {
+        let accepted = match &together {
+            Some(accepted) => Ok(accepted.get(place).copied().unwrap_or(Accepted::Repeated)),
             None => store_rows(write, statements, std::slice::from_ref(&waiting))
                 .await
-                .map(|stored| waiting.among(&stored)),
+                .map(|alone| alone.first().copied().unwrap_or(Accepted::Repeated)),
         };
         // Whoever has gone meanwhile does not hear it; a repeat will be one.
         let _ = waiting.answer.send(accepted);
     }
 }
 
-/// The identifiers of those that were not there before.
+/// What became of each of them.
 async fn store_rows(
     write: &SqlitePool,
     statements: &Statements,
     group: &[Waiting],
-) -> Result<HashSet<String>, StoreError> {
+) -> Result<Vec<Accepted>, StoreError> {
     let fits = statements.iter().find(|(rows, _)| *rows >= group.len());
     let Some((rows, text)) = fits.or(statements.last()) else {
-        return Ok(HashSet::new());
+        return Ok(Vec::new());
     };
     // The text is made of the store's own words and question marks alone.
     let mut query = sqlx::query(AssertSqlSafe(Arc::clone(text)));
@@ -147,8 +170,26 @@ async fn store_rows(
         });
         query = query.bind(None::<i64>);
     }
-    let stored = query.fetch_all(write).await?;
-    stored.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    // Only their number comes back, and hardly ever are there repeats among them: a row for each would be a message between
+    // two threads for each.
+    let stored = query.execute(write).await?.rows_affected();
+    if usize::try_from(stored).is_ok_and(|stored| stored == group.len()) {
+        return Ok(vec![Accepted::Stored; group.len()]);
+    }
+    let ids: Vec<&str> = group.iter().map(|waiting| waiting.id.as_str()).collect();
+    let stored: Vec<String> =
+        sqlx::query_scalar("SELECT id FROM inbox WHERE id IN (SELECT value FROM json_each(?))")
+            .bind(serde_json::to_string(&ids)?)
+            .fetch_all(write)
+            .await?;
+    let of = |waiting: &Waiting| {
+        if stored.contains(&waiting.id) {
+            Accepted::Stored
+        } else {
+            Accepted::Repeated
+        }
+    };
+    Ok(group.iter().map(of).collect())
 }
 
 /// Stores so many rows, those with an identifier of nothing left out, each with the mark where it stands behind an older one.
@@ -159,7 +200,7 @@ pub(super) fn statement(rows: usize) -> Arc<str> {
          SELECT column1, column2, column3, column4, column5, 'waiting', 0, column6, column6,
                 EXISTS (SELECT 1 FROM inbox AS e WHERE e.state = 'waiting' AND e.conversation = column4 AND e.id || '' < column1)
          FROM (VALUES {values}) WHERE column1 IS NOT NULL
-         ON CONFLICT (source, delivery_key) DO NOTHING RETURNING id"
+         ON CONFLICT (source, delivery_key) DO NOTHING"
     )
     .into()
 }

@@ -34,6 +34,7 @@ pub mod tasks;
 pub mod trouble;
 mod turns;
 pub mod vault;
+mod writer;
 
 use crate::domain::{TaskId, Timestamp};
 use database::{Database, Unit};
@@ -100,7 +101,7 @@ impl Store {
     pub async fn open_beside(address: &str) -> Result<Self, StoreError> {
         let database = Database::open(address).await?;
         let intake = match &database {
-            Database::Sqlite { write, .. } => Some(Intake::start(write.for_intake().clone())),
+            Database::Sqlite { write, .. } => Some(Intake::start(write.for_intake())),
             Database::Postgres(_) => None,
         };
         Ok(Self {
