@@ -70,8 +70,16 @@ pub struct Redactor {
 }
 
 struct Inner {
-    shapes: Vec<Shape>,
+    shapes: Shapes,
     held: RwLock<Held>,
+}
+
+/// What secrets look like, and what finds the keywords without which none of a shape is looked for.
+struct Shapes {
+    all: Vec<Shape>,
+    keywords: AhoCorasick,
+    /// The shape of each keyword, by its index.
+    meant: Vec<usize>,
 }
 
 /// The secrets, and what finds them.
@@ -82,28 +90,21 @@ struct Held {
     finder: Arc<Finder>,
 }
 
-/// Finds secrets, and keywords of shapes, in one pass.
+/// Finds the secrets that are held.
 struct Finder {
     automaton: AhoCorasick,
-    /// What each pattern of the automaton stands for.
-    meanings: Vec<Meaning>,
+    /// How far what each pattern of the automaton finds goes.
+    reaches: Vec<Reach>,
     /// Every secret as it is, each between two zeros, to look cut ones up in.
     whole: Vec<u8>,
-}
-
-#[derive(Clone, Copy)]
-enum Meaning {
-    Secret(Reach),
-    /// A keyword of the shape with this index.
-    Keyword(usize),
 }
 
 impl Redactor {
     /// Gets ready to find these secrets. Those that could be words are not looked for: [`is_looked_for`].
     pub fn new(secrets: impl IntoIterator<Item = SecretString>) -> Result<Self, RedactError> {
-        let shapes = shapes::all()?;
+        let shapes = Shapes::build(shapes::all()?)?;
         let secrets: Vec<SecretString> = secrets.into_iter().collect();
-        let finder = Arc::new(Finder::build(&secrets, &shapes)?);
+        let finder = Arc::new(Finder::build(&secrets)?);
         let held = RwLock::new(Held {
             from_start: secrets.len(),
             secrets,
@@ -133,7 +134,7 @@ impl Redactor {
             held.secrets.remove(oldest);
         }
         held.secrets.push(secret.clone());
-        match Finder::build(&held.secrets, &self.inner.shapes) {
+        match Finder::build(&held.secrets) {
             Ok(finder) => held.finder = Arc::new(finder),
             Err(error) => tracing::error!(%error, "a new secret cannot be looked for"),
         }
@@ -183,7 +184,10 @@ impl Redactor {
     }
 
     fn replace<'a>(&self, finder: &Finder, text: &'a str, sought: Sought) -> Cow<'a, str> {
-        let mut spans = finder.spans(text.as_bytes(), &self.inner.shapes, sought);
+        let mut spans = finder.spans(text.as_bytes());
+        if sought == Sought::Everything {
+            spans.extend(self.inner.shapes.spans(text.as_bytes()));
+        }
         if spans.is_empty() {
             return Cow::Borrowed(text);
         }
@@ -211,13 +215,60 @@ impl fmt::Debug for Redactor {
     }
 }
 
+/// The smallest kind: an App's private key alone makes thousands of states.
+fn automaton<P: AsRef<[u8]>>(patterns: &[P]) -> Result<AhoCorasick, aho_corasick::BuildError> {
+    AhoCorasick::builder()
+        .kind(Some(AhoCorasickKind::ContiguousNFA))
+        .build(patterns)
+}
+
+impl Shapes {
+    fn build(all: Vec<Shape>) -> Result<Self, aho_corasick::BuildError> {
+        let words = |(index, shape): (usize, &Shape)| {
+            let words = shape.keywords.iter();
+            words.map(move |word| (index, *word)).collect::<Vec<_>>()
+        };
+        let (meant, words): (Vec<usize>, Vec<&str>) =
+            all.iter().enumerate().flat_map(words).unzip();
+        Ok(Self {
+            keywords: automaton(&words)?,
+            meant,
+            all,
+        })
+    }
+
+    /// Where something stands that looks like a secret, in no order.
+    fn spans(&self, text: &[u8]) -> Vec<(usize, usize)> {
+        let mut suspected: Vec<usize> = self
+            .keywords
+            .find_overlapping_iter(text)
+            .map(|found| self.meant[found.pattern().as_usize()])
+            .collect();
+        suspected.sort_unstable();
+        suspected.dedup();
+        let secret = |found: regex::bytes::Captures<'_>| {
+            let secret = found.get(1).or_else(|| found.get(0));
+            secret.map(|secret| (secret.start(), secret.end()))
+        };
+        suspected
+            .into_iter()
+            .flat_map(|index| {
+                self.all[index]
+                    .pattern
+                    .captures_iter(text)
+                    .filter_map(secret)
+            })
+            .collect()
+    }
+}
+
 impl Finder {
-    fn build(secrets: &[SecretString], shapes: &[Shape]) -> Result<Self, aho_corasick::BuildError> {
-        let (mut patterns, mut meanings, mut whole) = (Vec::new(), Vec::new(), vec![0]);
+    fn build(secrets: &[SecretString]) -> Result<Self, aho_corasick::BuildError> {
+        let (mut patterns, mut reaches, mut whole) = (Vec::new(), Vec::new(), vec![0]);
         for secret in secrets {
             for form in forms_of(secret.expose_secret()) {
                 patterns.push(form.text);
-                meanings.push(Meaning::Secret(form.reach));
+                reaches.push(form.reach);
             }
             let parts = parts_of(secret.expose_secret());
             // The whole of a secret of several lines is never cut: it is found by its lines.
@@ -226,31 +277,20 @@ impl Finder {
                 whole.push(0);
             }
         }
-        for (index, shape) in shapes.iter().enumerate() {
-            for keyword in shape.keywords {
-                patterns.push((*keyword).to_owned());
-                meanings.push(Meaning::Keyword(index));
-            }
-        }
-        // The smallest kind: an App's private key alone makes thousands of states.
-        let automaton = AhoCorasick::builder()
-            .kind(Some(AhoCorasickKind::ContiguousNFA))
-            .build(&patterns)?;
         Ok(Self {
-            automaton,
-            meanings,
+            automaton: automaton(&patterns)?,
+            reaches,
             whole,
         })
     }
 
-    /// Where secrets stand, in no order, perhaps over each other.
-    fn spans(&self, text: &[u8], shapes: &[Shape], sought: Sought) -> Vec<(usize, usize)> {
+    /// Where secrets stand that are held, in no order, perhaps over each other.
+    fn spans(&self, text: &[u8]) -> Vec<(usize, usize)> {
         let mut spans = Vec::new();
-        let mut suspected = vec![false; shapes.len()];
         for found in self.automaton.find_overlapping_iter(text) {
-            match self.meanings[found.pattern().as_usize()] {
-                Meaning::Secret(Reach::Exact) => spans.push((found.start(), found.end())),
-                Meaning::Secret(Reach::Encoded) => {
+            match self.reaches[found.pattern().as_usize()] {
+                Reach::Exact => spans.push((found.start(), found.end())),
+                Reach::Encoded => {
                     // Pieces of one encoded text follow each other, and the first has found its end already.
                     if spans
                         .last()
@@ -259,29 +299,10 @@ impl Finder {
                         spans.push(encoded_around(text, found.start(), found.end()));
                     }
                 }
-                Meaning::Keyword(index) => suspected[index] = true,
             }
         }
         spans.extend(self.cut_at_start(text));
         spans.extend(self.cut_at_end(text));
-        match sought {
-            Sought::Held => {}
-            Sought::Everything => {
-                for (shape, _) in shapes
-                    .iter()
-                    .zip(suspected)
-                    .filter(|(_, suspected)| *suspected)
-                {
-                    let secret = |found: regex::bytes::Captures<'_>| {
-                        found
-                            .get(1)
-                            .or_else(|| found.get(0))
-                            .map(|secret| (secret.start(), secret.end()))
-                    };
-                    spans.extend(shape.pattern.captures_iter(text).filter_map(secret));
-                }
-            }
-        }
         spans
     }
 

@@ -7,14 +7,14 @@ use std::{
 
 use deckhand_executors::broker::KnownSecrets;
 
-use super::{Redactor, Sought};
+use super::Redactor;
 
 impl KnownSecrets for Redactor {
     fn find(&self, text: &[u8]) -> Vec<Range<usize>> {
         let held = self.inner.held.read();
         let finder = Arc::clone(&held.unwrap_or_else(PoisonError::into_inner).finder);
         let mut places: Vec<Range<usize>> = finder
-            .spans(text, &self.inner.shapes, Sought::Held)
+            .spans(text)
             .into_iter()
             .map(|(start, end)| start..end)
             .collect();
