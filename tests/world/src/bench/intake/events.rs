@@ -3,11 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
 use deckhand_world::slack::signature;
-use http_body_util::Full;
-use hyper::Request;
-use hyper::header::{CONTENT_TYPE, HOST};
 use secrecy::SecretString;
 
 use crate::serve::SIGNING_SECRET;
@@ -43,17 +39,17 @@ impl Events {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The event with this number, signed now.
-    pub fn request(&self, number: u64) -> anyhow::Result<Request<Full<Bytes>>> {
+    /// The request with the event of this number, signed now, as it goes over the wire.
+    pub fn request(&self, number: u64) -> Vec<u8> {
         let body = self.body(number);
         let now = seconds();
         let signature = signature(&self.secret, now, body.as_bytes());
-        Ok(Request::post("/slack/events")
-            .header(HOST, "localhost")
-            .header(CONTENT_TYPE, "application/json")
-            .header("x-slack-request-timestamp", now)
-            .header("x-slack-signature", signature)
-            .body(body.into())?)
+        format!(
+            "POST /slack/events HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+             x-slack-request-timestamp: {now}\r\nx-slack-signature: {signature}\r\n\r\n{body}",
+            body.len()
+        )
+        .into_bytes()
     }
 
     /// A mention that the bot's own user wrote: there is nothing to answer, so what is measured is the way in and no way out.
