@@ -88,6 +88,8 @@ pub struct Words {
 pub enum WordsKind {
     /// The status of the work: edited in place, newest wins.
     Status {
+        /// Where the work is, in a few words: what stands above a checklist.
+        headline: String,
         /// The plan's steps with their standing, for surfaces that show a checklist.
         steps: Vec<Step>,
     },

@@ -184,15 +184,23 @@ impl Surfaces {
         }
     }
 
-    /// Sets the status emoji on the request.
+    /// Sets the status emoji on the request, and what the surface itself shows of the work. Where that is new to the
+    /// surface, it is called `title`.
     pub async fn mark(
         &self,
         conversation: &ConversationId,
         request: &LineRef,
         mark: Mark,
+        title: Option<&str>,
     ) -> Result<(), SurfaceError> {
         match self.surface(&conversation.0)? {
-            Surface::Slack(slack) => slack.mark(request, mark).await,
+            Surface::Slack(slack) => {
+                slack.mark(request, mark).await?;
+                let title = title.map(|title| self.clean(title));
+                slack
+                    .show_session(conversation, mark, title.as_deref())
+                    .await
+            }
             Surface::Linear(linear) => linear.mark(conversation, request, mark).await,
         }
     }
@@ -444,7 +452,8 @@ impl Surfaces {
             mentions: words.mentions.clone(),
             controls: words.controls.iter().map(control).collect(),
             kind: match &words.kind {
-                WordsKind::Status { steps } => WordsKind::Status {
+                WordsKind::Status { headline, steps } => WordsKind::Status {
+                    headline: self.clean(headline),
                     steps: steps.iter().map(step).collect(),
                 },
                 WordsKind::Decision | WordsKind::Ending { .. } | WordsKind::Note => {
@@ -493,6 +502,7 @@ mod tests {
                 page.clone(),
             ],
             kind: WordsKind::Status {
+                headline: canary.to_owned(),
                 steps: vec![Step {
                     title: canary.to_owned(),
                     standing: StepStanding::Active,

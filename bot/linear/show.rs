@@ -137,7 +137,9 @@ fn page(control: &Control) -> Option<Link> {
 
 fn plan(words: &Words) -> Option<Vec<PlanStep>> {
     match &words.kind {
-        WordsKind::Status { steps } if !steps.is_empty() => Some(steps.iter().map(step).collect()),
+        WordsKind::Status { steps, .. } if !steps.is_empty() => {
+            Some(steps.iter().map(step).collect())
+        }
         WordsKind::Status { .. }
         | WordsKind::Decision
         | WordsKind::Ending { .. }

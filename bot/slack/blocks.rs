@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    ids,
+    checklist, ids,
     limits::{
         ACTIONS_MAX, ANSWER_BUTTONS_MAX, BUTTON_MAX_CHARS, MARKDOWN_MAX_CHARS, OPTION_MAX_CHARS,
         OPTION_VALUE_MAX_CHARS, OPTIONS_MAX, PLACEHOLDER_MAX_CHARS, SECTION_MAX_CHARS,
@@ -122,7 +122,14 @@ pub(super) fn message(words: &Words, audience: Audience) -> Value {
     } else {
         &words.markdown
     };
-    blocks.push(json!({ "type": "markdown", "text": clip(text, MARKDOWN_MAX_CHARS) }));
+    let text = clip(text, MARKDOWN_MAX_CHARS);
+    if let WordsKind::Status { headline, steps } = &words.kind {
+        let below = checklist::block(headline, steps, text.chars().count());
+        blocks.push(json!({ "type": "markdown", "text": text }));
+        blocks.extend(below);
+    } else {
+        blocks.push(json!({ "type": "markdown", "text": text }));
+    }
     let controls: Vec<&Control> = words
         .controls
         .iter()

@@ -4,6 +4,15 @@ use std::time::Duration;
 
 /// Characters of one `markdown` block. Source: reference of the markdown block.
 pub(super) const MARKDOWN_MAX_CHARS: usize = 12_000;
+/// Characters of all blocks of one message together. Slack documents no sum and refuses about 13,200 with
+/// `msg_blocks_too_long`. Source: the issue tracker of Slack's client libraries.
+pub(super) const BLOCK_TEXT_MAX_CHARS: usize = 12_000;
+/// Tasks of one `plan` block. Source: types of Slack's client library for the plan block.
+pub(super) const PLAN_TASKS_MAX: usize = 50;
+/// Characters of the title of a plan or of one of its tasks that this side shows; Slack documents no limit.
+pub(super) const PLAN_TITLE_MAX_CHARS: usize = 250;
+/// Characters of a session's title. Source: reference of `agents.sessions.setStatus`.
+pub(super) const SESSION_TITLE_MAX_CHARS: usize = 200;
 /// Characters of `text`; an edit with more is refused with `msg_too_long`. Source: reference of `chat.update`.
 pub(super) const TEXT_MAX_CHARS: usize = 4_000;
 /// Characters of a section's text. Source: reference of the section block.

@@ -6,6 +6,7 @@
 
 mod api;
 mod blocks;
+mod checklist;
 mod files;
 mod forms;
 mod history;
@@ -18,6 +19,7 @@ mod marks;
 pub mod options;
 pub mod outbound;
 mod people;
+mod sessions;
 pub mod signature;
 pub mod socket;
 

@@ -25,6 +25,7 @@ mod deliveries;
 mod doors;
 mod editing;
 mod exits;
+mod face;
 mod figures;
 mod following;
 mod held;

@@ -79,16 +79,17 @@ fn a_working_task_says_where_it_is() {
     "#);
     assert_eq!(labels(&working), ["Cancel", "Task page"]);
     assert_eq!(words(&working).mentions, None);
-    let WordsKind::Status { steps } = words(&working).kind else {
+    let WordsKind::Status { headline, steps } = words(&working).kind else {
         panic!("a status is a status")
     };
     let standings: Vec<StepStanding> = steps.iter().map(|step| step.standing).collect();
     assert_eq!(standings, [Done, Done, Done, Active, Pending, Pending]);
+    assert_eq!(headline, "3 of 6 done · Do the work");
 }
 
 /// The steps of the work itself, between "Do the work" and the check.
 fn work_of(progress: Progress) -> Vec<(String, StepStanding)> {
-    let WordsKind::Status { mut steps } = words(&Message::Progress(progress)).kind else {
+    let WordsKind::Status { mut steps, .. } = words(&Message::Progress(progress)).kind else {
         panic!("a status is a status")
     };
     let work = steps.drain(4..steps.len() - 2);
