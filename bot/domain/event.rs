@@ -12,6 +12,7 @@ use super::{
     command::{Command, Options},
     conversation::{Line, LineRef, Person, Place, Road, SubjectId},
     edit::Settlement,
+    feedback::Opinion,
     held::HeldChange,
     kept::Kept,
     network::{RefusedHost, Verdict},
@@ -112,6 +113,13 @@ pub enum Event {
     RetryAsked {
         /// Who.
         by: Person,
+    },
+    /// Somebody said by a button what they think of the result.
+    Rated {
+        /// Who.
+        by: Person,
+        /// What they think.
+        opinion: Opinion,
     },
     /// Somebody chose one of the offered answers, or wrote one in a form.
     Answered {

@@ -4,6 +4,7 @@ use super::{
     conversation::{ConversationId, FileRef, LineRef, PersonId, Standing, SubjectId},
     edit::Settlement,
     event::ReactionMeaning,
+    feedback::Opinion,
     network::Verdict,
 };
 
@@ -209,6 +210,11 @@ pub enum Press {
         proposal: u32,
         /// What.
         settlement: Settlement,
+    },
+    /// Say what one thinks of the result.
+    Rate {
+        /// What.
+        opinion: Opinion,
     },
     /// One of the offered answers.
     Answer {

@@ -12,6 +12,7 @@ use super::{
     conversation::{Person, Road},
     edit::ProposalCard,
     event::{BaseStanding, Publication, PublishProblem, RunFailure, WorkplaceProblem},
+    feedback::Opinion,
     held::HeldChange,
     kept::Kept,
     network::{NetworkDecision, NetworkEntry},
@@ -114,6 +115,13 @@ pub enum Message {
     },
     /// Somebody edited a request before anything was made of it.
     EditTaken,
+    /// Somebody said what they think of a result.
+    Thanks {
+        /// What they think.
+        opinion: Opinion,
+        /// Whether they thought something else before.
+        changed: bool,
+    },
     /// Words that look like options and are none.
     OptionHints {
         /// Which.

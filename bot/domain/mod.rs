@@ -12,6 +12,7 @@
 //! - [`incoming`]: what a surface understood of a delivery
 //! - [`event`] and [`effect`]: everything that can happen, everything that can be done about it
 //! - [`kept`] and [`waiting`]: what becomes of cancelled work, what is said where time runs out
+//! - [`feedback`]: what people think of a result
 //! - [`message`]: everything that is ever said, as data
 //! - [`task`]: the machine that turns events into effects
 
@@ -21,6 +22,7 @@ pub mod conversation;
 pub mod edit;
 pub mod effect;
 pub mod event;
+pub mod feedback;
 pub mod held;
 pub mod home;
 pub mod incoming;

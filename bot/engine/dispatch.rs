@@ -38,7 +38,7 @@ use crate::{
 };
 
 pub use deliveries::{Order, WorkDelivery, work_delivery};
-use deliveries::{answer, audit_of, nothing, wants_a_new_task, with_outcome};
+use deliveries::{RATE_ACT, answer, audit_of, nothing, wants_a_new_task, with_outcome};
 pub(super) use giving_up::RETRY_AFTER_MAX;
 use giving_up::Trouble;
 use opening::Request;
@@ -121,6 +121,15 @@ fn understood<T: DeserializeOwned>(delivery: &Delivery) -> Result<T, Later> {
         .map_err(|error| Later::Never(format!("this Deckhand does not know this order: {error}")))
 }
 
+/// Counts what people think of results, once it is stored.
+fn count_opinions(transition: &Transition) {
+    let opinions = transition.audit.iter().filter(|entry| entry.act == RATE_ACT);
+    for opinion in opinions {
+        metrics::counter!("deckhand_feedback_total", "opinion" => opinion.detail.clone())
+            .increment(1);
+    }
+}
+
 impl Dispatch {
     /// Puts it together.
     #[must_use]
@@ -191,6 +200,7 @@ impl Dispatch {
             {
                 Ok(()) => {
                     metrics::counter!("deckhand_deliveries_total", "source" => delivery.source.name(), "result" => "done").increment(1);
+                    count_opinions(&transition);
                     self.wake.outbox();
                 }
                 // Somebody else was faster: the delivery is read again with what is true now.

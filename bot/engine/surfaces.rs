@@ -438,6 +438,7 @@ impl Surfaces {
             | Control::ChangeRepository
             | Control::Cancel
             | Control::Retry
+            | Control::Rate
             | Control::Widen { .. }
             | Control::Settle { .. }
             | Control::Open { .. } => control.clone(),

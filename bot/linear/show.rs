@@ -129,6 +129,7 @@ fn page(control: &Control) -> Option<Link> {
         | Control::ChangeRepository
         | Control::Cancel
         | Control::Retry
+        | Control::Rate
         | Control::Widen { .. }
         | Control::Settle { .. }
         | Control::Answer { .. } => None,

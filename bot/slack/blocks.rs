@@ -12,7 +12,7 @@ use super::{
     },
 };
 use crate::{
-    domain::{clip, edit::Settlement, network::Verdict},
+    domain::{clip, edit::Settlement, feedback::Opinion, network::Verdict},
     surface::{Control, Words, WordsKind},
     words,
 };
@@ -46,6 +46,9 @@ pub(super) enum Action {
     Settle {
         proposal: u32,
         settlement: Settlement,
+    },
+    Rate {
+        opinion: Opinion,
     },
 }
 
@@ -92,7 +95,8 @@ impl Action {
                 proposal: *proposal,
                 settlement: *settlement,
             }),
-            Control::Open { .. } => None,
+            // A pair of buttons, each with a value of its own.
+            Control::Rate | Control::Open { .. } => None,
         }
     }
 }
@@ -140,6 +144,9 @@ pub(super) fn message(words: &Words, audience: Audience) -> Value {
     let (hosts, others): (Vec<&Control>, Vec<&Control>) = controls
         .into_iter()
         .partition(|control| matches!(control, Control::Widen { .. }));
+    let (ratings, others): (Vec<&Control>, Vec<&Control>) = others
+        .into_iter()
+        .partition(|control| matches!(control, Control::Rate));
     for about_one in hosts.chunk_by(|one, next| entry_of(one) == entry_of(next)) {
         blocks.extend(about_host(about_one, &words.kind));
     }
@@ -147,7 +154,26 @@ pub(super) fn message(words: &Words, audience: Audience) -> Value {
     if !elements.is_empty() {
         blocks.push(json!({ "type": "actions", "elements": elements }));
     }
+    if !ratings.is_empty() {
+        blocks.push(json!({ "type": "context_actions", "elements": [rating()] }));
+    }
     json!({ "text": clip(&escape(&words.fallback), TEXT_MAX_CHARS), "blocks": blocks })
+}
+
+/// The pair of buttons that asks what people think of a result. Source: reference of the feedback buttons element.
+fn rating() -> Value {
+    let button = |label: &str, opinion| {
+        json!({
+            "text": { "type": "plain_text", "text": clip(label, BUTTON_MAX_CHARS) },
+            "value": serde_json::to_string(&Action::Rate { opinion }).unwrap_or_default(),
+        })
+    };
+    json!({
+        "type": "feedback_buttons",
+        "action_id": format!("{PREFIX}:rate"),
+        "positive_button": button(words::RESULT_IS_GOOD, Opinion::Good),
+        "negative_button": button(words::RESULT_IS_BAD, Opinion::Bad),
+    })
 }
 
 /// The decisions about one host, below its name: on a card about several, each has buttons of its own.
@@ -263,6 +289,7 @@ fn button(index: usize, control: &Control, kind: &WordsKind) -> Value {
         Control::Edit { .. }
         | Control::ChangeRepository
         | Control::Retry
+        | Control::Rate
         | Control::Widen { .. }
         | Control::Settle { .. }
         | Control::Answer { .. } => {}
@@ -277,6 +304,7 @@ const fn name(control: &Control) -> &'static str {
         Control::ChangeRepository => "repository",
         Control::Cancel => "cancel",
         Control::Retry => "retry",
+        Control::Rate => "rate",
         Control::Answer { .. } => "answer",
         Control::Widen { .. } => "network",
         Control::Settle { .. } => "settle",

@@ -34,8 +34,7 @@ pub(super) fn block(headline: &str, steps: &[Step], spoken: usize) -> Option<Val
     is_shown.then(|| json!({ "type": KIND, "title": title, "tasks": tasks }))
 }
 
-/// Whether Slack may have refused a message for its checklist: a workspace that has no such block, or a sum that is too
-/// long.
+/// Whether Slack may have refused a message for what not every workspace has, or for a sum that is too long.
 pub(super) fn may_be_why(code: &str) -> bool {
     matches!(
         code,
@@ -43,13 +42,16 @@ pub(super) fn may_be_why(code: &str) -> bool {
     )
 }
 
-/// Takes the checklist out of a message. False where it has none.
+/// Blocks that not every workspace has, and that no message needs.
+const NEWER: [&str; 2] = [KIND, "context_actions"];
+
+/// Takes the blocks out of a message that it can do without. False where it has none.
 pub(super) fn take_out(message: &mut Value) -> bool {
     let Some(blocks) = message["blocks"].as_array_mut() else {
         return false;
     };
     let before = blocks.len();
-    blocks.retain(|block| block["type"] != KIND);
+    blocks.retain(|block| !NEWER.iter().any(|newer| block["type"] == *newer));
     blocks.len() < before
 }
 

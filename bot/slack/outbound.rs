@@ -12,7 +12,7 @@ use super::{
     checklist, forms,
     ids::{self, Place},
     inbound::Identity,
-    sessions::{PLANS, Without},
+    sessions::{NEWER_BLOCKS, Without},
 };
 use crate::{
     domain::{
@@ -90,16 +90,16 @@ impl Slack {
             (None, Attempt::Repeated) => self.find_slot(&place, slot_key).await?,
             (None, Attempt::First) => None,
         };
-        if self.without.knows(&place.team, PLANS) {
+        if self.without.knows(&place.team, NEWER_BLOCKS) {
             checklist::take_out(&mut message);
         }
         match self.put(&place, standing.as_deref(), &message).await {
-            // A checklist is never worth the message.
+            // A checklist, or a question what people think, is never worth the message.
             Err(SurfaceError::Permanent { code, .. })
                 if checklist::may_be_why(&code) && checklist::take_out(&mut message) =>
             {
                 let line = self.put(&place, standing.as_deref(), &message).await?;
-                self.without.learn(&place.team, PLANS);
+                self.without.learn(&place.team, NEWER_BLOCKS);
                 Ok(line)
             }
             said => said,

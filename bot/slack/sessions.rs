@@ -42,8 +42,8 @@ pub(super) struct Without {
 
 /// Sessions, in [`Without`].
 const SESSIONS: &str = "sessions";
-/// The `plan` block, in [`Without`].
-pub(super) const PLANS: &str = "plans";
+/// Blocks of newer kinds, in [`Without`].
+pub(super) const NEWER_BLOCKS: &str = "newer blocks";
 
 impl Without {
     pub(super) fn knows(&self, team: &str, what: &'static str) -> bool {

@@ -7,6 +7,10 @@ use crate::{
 
 /// Opens a pull request.
 pub const OPEN_PULL_REQUEST: &str = "Open pull request";
+/// On the button that says that a result is what somebody needed.
+pub const RESULT_IS_GOOD: &str = "What I needed";
+/// On the button that says that it is not.
+pub const RESULT_IS_BAD: &str = "Not what I needed";
 /// Opens the page of a task.
 pub const OPEN_TASK: &str = "Task page";
 
@@ -39,6 +43,7 @@ pub fn label(control: &Control, kind: &WordsKind) -> String {
             Settlement::Cancel => "Cancel the task".to_owned(),
             Settlement::Keep => "Go on".to_owned(),
         },
+        Control::Rate => RESULT_IS_GOOD.to_owned(),
         Control::Open { label, .. } => label.clone(),
     }
 }
@@ -54,6 +59,7 @@ pub fn choice_label(control: &Control, kind: &WordsKind) -> String {
         | Control::ChangeRepository
         | Control::Cancel
         | Control::Retry
+        | Control::Rate
         | Control::Answer { .. }
         | Control::Settle { .. }
         | Control::Open { .. } => label,

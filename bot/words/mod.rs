@@ -32,7 +32,7 @@ pub use fence::FenceMark;
 pub use home::home_page;
 pub use labels::{
     CHOOSE, DONE_STEP, FormLabels, OPEN_PULL_REQUEST, OPEN_TASK, PICTURES, PULL_REQUEST,
-    REPOSITORY_HINT, REQUEST_PLACE, REQUEST_REPOSITORY, choice_label, form_in_words, form_labels,
+    REPOSITORY_HINT, REQUEST_PLACE, REQUEST_REPOSITORY, RESULT_IS_BAD, RESULT_IS_GOOD, choice_label, form_in_words, form_labels,
     label,
 };
 pub use network::{decided_words, network_answer, not_offered, refused_because};
@@ -154,6 +154,11 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
         }
         Message::OptionHints { unknown } => notes::OptionHintsView { unknown, room }.render(),
         Message::EditTaken => notes::EditTakenView.render(),
+        Message::Thanks { opinion, changed } => notes::ThanksView {
+            opinion: *opinion,
+            changed: *changed,
+        }
+        .render(),
         Message::NothingAsked => notes::NothingAskedView.render(),
         Message::Help => notes::HelpView::new(links.reactions).render(),
         Message::Unavailable { word } => notes::UnavailableView { word }.render(),
@@ -196,6 +201,7 @@ fn mentions(message: &Message) -> Option<PersonId> {
         | Message::StaleApproval { .. }
         | Message::NothingToDo { .. }
         | Message::EditTaken
+        | Message::Thanks { .. }
         | Message::OptionHints { .. }
         | Message::NothingAsked
         | Message::Help
@@ -234,6 +240,7 @@ fn controls(message: &Message, links: &Links) -> Vec<Control> {
         | Message::StaleApproval { .. }
         | Message::NothingToDo { .. }
         | Message::EditTaken
+        | Message::Thanks { .. }
         | Message::OptionHints { .. }
         | Message::NothingAsked
         | Message::Help
@@ -271,6 +278,7 @@ fn kind(message: &Message) -> WordsKind {
         | Message::StaleApproval { .. }
         | Message::NothingToDo { .. }
         | Message::EditTaken
+        | Message::Thanks { .. }
         | Message::OptionHints { .. }
         | Message::NothingAsked
         | Message::Help

@@ -11,6 +11,7 @@ use crate::domain::{
     TaskId,
     command::UnknownOption,
     conversation::{Person, Road},
+    feedback::Opinion,
     kept::{Kept, branch_of},
     message::TaskLine,
     policy::{Act, Refusal},
@@ -102,6 +103,14 @@ impl OptionHintsView<'_> {
 #[derive(Template)]
 #[template(path = "messages/edit_taken.md")]
 pub(super) struct EditTakenView;
+
+/// `thanks.md`.
+#[derive(Template)]
+#[template(path = "messages/thanks.md")]
+pub(super) struct ThanksView {
+    pub(super) opinion: Opinion,
+    pub(super) changed: bool,
+}
 
 /// `nothing_asked.md`.
 #[derive(Template)]

@@ -6,7 +6,9 @@
 mod answers;
 mod edits;
 mod endings;
+mod feedback;
 mod holding;
+mod naming;
 mod network;
 mod people;
 mod places;
@@ -34,6 +36,7 @@ use super::{
     edit::Proposal,
     effect::{Assignment, Effect, Slot},
     event::{Event, Happened, Publication},
+    feedback::Feedback,
     held::HeldDecision,
     kept::Kept,
     message::Message,
@@ -144,6 +147,9 @@ pub struct Task {
     /// Changes of the request since it was approved, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub proposals: Vec<Proposal>,
+    /// What people think of its result.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub feedback: Vec<Feedback>,
     /// Whether replies without a mention are left alone.
     pub muted: bool,
     /// What became of its work when it was cancelled.
@@ -237,6 +243,7 @@ impl Task {
             network: TaskNetwork::default(),
             named_after: None,
             proposals: Vec::new(),
+            feedback: Vec::new(),
             muted: false,
             kept: Kept::default(),
             time: WorkTime::default(),
@@ -296,6 +303,7 @@ impl Task {
             }
             Event::CancelAsked { by, road } => self.cancel_asked(by, *road, around),
             Event::RetryAsked { by } => self.retry_asked(by, around),
+            Event::Rated { by, opinion } => self.rated(by, *opinion, happened.at, around),
             Event::Answered { by, question, text } => {
                 let how = (Road::Button, happened.at);
                 self.answered(by, *question, text, how, around)
@@ -424,33 +432,6 @@ impl Task {
             && self.fingerprint(&revision.plan).as_ref() == Some(&approval.fingerprint)
     }
 
-    /// The branch that the work goes to: `deckhand/<slug>-<id>`. It is made of the request's first line, so that it is
-    /// the same from the first checkout to the last follow-up.
-    #[must_use]
-    pub fn branch(&self) -> String {
-        let first = self.request.text.lines().next().unwrap_or_default();
-        let named_after = self.named_after.as_deref().unwrap_or(first);
-        format!("deckhand/{}-{}", slug(named_after), self.id)
-    }
-
-    /// The title, or the first words of the request.
-    #[must_use]
-    pub fn title(&self) -> String {
-        self.specification.as_ref().map_or_else(
-            || super::clip(self.request.text.lines().next().unwrap_or_default(), 80),
-            |specification| specification.title.clone(),
-        )
-    }
-
-    /// The repository, as far as it is known or was asked for.
-    #[must_use]
-    pub fn repository(&self) -> Option<&RepositoryName> {
-        self.workplace
-            .as_ref()
-            .map(|workplace| &workplace.repository)
-            .or(self.options.repository.as_ref())
-    }
-
     fn note(&mut self, message: Message) -> Effect {
         self.notes += 1;
         Effect::Say {
@@ -464,28 +445,5 @@ impl Task {
             to: to.clone(),
             message: Box::new(message),
         }
-    }
-}
-
-/// The longest slug in a branch name, in characters.
-const SLUG_MAX_CHARS: usize = 40;
-
-fn slug(text: &str) -> String {
-    let mut slug = String::new();
-    for character in text.chars() {
-        if character.is_ascii_alphanumeric() {
-            slug.push(character.to_ascii_lowercase());
-        } else if !slug.ends_with('-') && !slug.is_empty() {
-            slug.push('-');
-        }
-        if slug.len() >= SLUG_MAX_CHARS {
-            break;
-        }
-    }
-    let slug = slug.trim_end_matches('-');
-    if slug.is_empty() {
-        "task".to_owned()
-    } else {
-        slug.to_owned()
     }
 }

@@ -116,6 +116,8 @@ pub(super) fn form(
     }
 }
 
+/// How the audit log calls an opinion of a result.
+pub(super) const RATE_ACT: &str = "rate";
 /// How the audit log calls a decision about a refused host.
 const NETWORK_ACT: &str = "network";
 
@@ -149,6 +151,7 @@ pub(super) fn audit_of(task: &Task, event: &Event) -> Option<AuditEntry> {
             entry(by.as_ref()?, "join", place.conversation.0.clone())
         }
         Event::RetryAsked { by } => entry(by, "retry", String::new()),
+        Event::Rated { by, opinion } => entry(by, RATE_ACT, opinion.name().to_owned()),
         Event::Answered { by, question, text } => {
             let decided = match HeldAnswer::read(text) {
                 HeldAnswer::Include => ": include",
@@ -281,8 +284,15 @@ impl Dispatch {
     }
 }
 
-/// A decision about the network that did not count is no decision in the audit log.
+/// A decision about the network that did not count is no decision in the audit log, and an opinion that was not taken is
+/// none.
 pub(super) fn with_outcome(mut entry: AuditEntry, effects: &[Effect]) -> AuditEntry {
+    let is_thanked = |effect: &Effect| {
+        matches!(effect, Effect::Whisper { message, .. } if matches!(**message, Message::Thanks { .. }))
+    };
+    if entry.act == RATE_ACT && !effects.iter().any(is_thanked) {
+        "rate, without effect".clone_into(&mut entry.act);
+    }
     if entry.act == NETWORK_ACT
         && !effects
             .iter()

@@ -108,6 +108,7 @@ impl Dispatch {
                 settlement,
                 road: Road::Button,
             },
+            Press::Rate { opinion } => Event::Rated { by, opinion },
             Press::Answer { question, text } => Event::Answered { by, question, text },
             Press::ChooseRepository { text } => {
                 let Some(repository) = command::parse_repository(&text) else {

@@ -266,6 +266,7 @@ fn read_press(payload: &Value) -> Option<Incoming> {
             proposal,
             settlement,
         },
+        Action::Rate { opinion } => Press::Rate { opinion },
         Action::Answer { question, choice } => Press::Answer {
             question,
             text: choice,

@@ -356,6 +356,10 @@ fn notes() -> Vec<Message> {
             ],
         },
         Message::EditTaken,
+        Message::Thanks {
+            opinion: crate::domain::feedback::Opinion::Bad,
+            changed: true,
+        },
         Message::NothingAsked,
         Message::Help,
         Message::Unavailable { word: NASTY.into() },
