@@ -190,6 +190,8 @@ pub enum Form {
         revision: u32,
         /// The plan as text, to be read while writing.
         plan: String,
+        /// The same as text that can be edited and read back; none where nothing can be.
+        editable: Option<String>,
     },
     /// What should be done, where, and in which repository?
     Request {

@@ -17,6 +17,7 @@ use super::{
     kept::Kept,
     network::{RefusedHost, Verdict},
     plan::Plan,
+    plan_edit::PlanEdit,
     proof::{ChangedFile, Proof, Report},
     specification::{RepositoryName, SpecificationDraft, Workplace},
 };
@@ -138,6 +139,15 @@ pub enum Event {
         revision: u32,
         /// What should be different.
         text: String,
+    },
+    /// Somebody wrote a plan anew in its form.
+    PlanEdited {
+        /// Who.
+        by: Person,
+        /// The revision they saw.
+        revision: u32,
+        /// The lists as they are to be.
+        edit: Box<PlanEdit>,
     },
     /// Somebody chose another repository.
     RepositoryChosen {

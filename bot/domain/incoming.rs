@@ -6,6 +6,7 @@ use super::{
     event::ReactionMeaning,
     feedback::Opinion,
     network::Verdict,
+    plan_edit::PlanEdit,
 };
 
 /// Who did something, as far as the delivery says; the rest is looked up.
@@ -187,6 +188,13 @@ pub enum Press {
         revision: u32,
         /// What should be different.
         text: String,
+    },
+    /// The form with the plan's own text was sent.
+    EditPlan {
+        /// The revision that was seen.
+        revision: u32,
+        /// The lists as they are to be.
+        edit: Box<PlanEdit>,
     },
     /// The form with a repository was sent.
     ChooseRepository {

@@ -17,6 +17,7 @@ use super::{
     kept::Kept,
     network::{NetworkDecision, NetworkEntry},
     plan::{ListDifference, Plan},
+    plan_edit::EditRefusal,
     policy::{Act, Refusal},
     proof::{ChangedFile, CheckResult, Judged, Picture, Weakening},
     specification::{RepositoryName, SpecificationDraft, Workplace},
@@ -115,6 +116,11 @@ pub enum Message {
     },
     /// Somebody edited a request before anything was made of it.
     EditTaken,
+    /// An edit of a plan changed nothing.
+    EditRefused {
+        /// Why.
+        why: Box<EditRefusal>,
+    },
     /// Somebody said what they think of a result.
     Thanks {
         /// What they think.

@@ -4,7 +4,7 @@
 //!
 //! - [`conversation`]: people, what they said, and where
 //! - [`command`]: what a sentence asks for
-//! - [`specification`] and [`plan`]: what is to be done, and how
+//! - [`specification`] and [`plan`]: what is to be done, and how; [`plan_edit`]: a plan as a person writes it
 //! - [`proof`]: what the host found out about a commit
 //! - [`policy`]: who may do what, which repository is meant
 //! - [`budget`]: money and ceilings
@@ -30,6 +30,7 @@ pub mod kept;
 pub mod message;
 pub mod network;
 pub mod plan;
+pub mod plan_edit;
 pub mod policy;
 pub mod proof;
 pub mod specification;

@@ -123,7 +123,10 @@ fn understood<T: DeserializeOwned>(delivery: &Delivery) -> Result<T, Later> {
 
 /// Counts what people think of results, once it is stored.
 fn count_opinions(transition: &Transition) {
-    let opinions = transition.audit.iter().filter(|entry| entry.act == RATE_ACT);
+    let opinions = transition
+        .audit
+        .iter()
+        .filter(|entry| entry.act == RATE_ACT);
     for opinion in opinions {
         metrics::counter!("deckhand_feedback_total", "opinion" => opinion.detail.clone())
             .increment(1);

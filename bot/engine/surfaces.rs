@@ -245,9 +245,14 @@ impl Surfaces {
         form: &Form,
     ) -> Result<(), SurfaceError> {
         let form = &match form {
-            Form::Correction { revision, plan } => Form::Correction {
+            Form::Correction {
+                revision,
+                plan,
+                editable,
+            } => Form::Correction {
                 revision: *revision,
                 plan: self.clean(plan),
+                editable: editable.as_ref().map(|text| self.clean(text)),
             },
             Form::Repository { .. } | Form::Request { .. } => form.clone(),
         };

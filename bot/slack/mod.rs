@@ -26,6 +26,7 @@ pub mod socket;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use forms::wrong;
 pub use inbound::{
     Accepted, Identity, Meant, PostedRequest, Relevance, accept, challenge, form_to_value, meant,
     posted, read,

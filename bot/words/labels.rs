@@ -109,6 +109,12 @@ pub const fn form_labels(form: &Form) -> FormLabels {
     }
 }
 
+/// Above the fields of the form that holds a plan.
+pub const PLAN_EDIT_HELP: &str = "Change the text, and the next revision is what you wrote. Or say below in your own words what should be different, and the agent writes it; goal and requirements change only so.";
+/// Above the plan as text.
+pub const PLAN_EDIT_FIELD: &str = "The plan";
+/// Above a plan that no field holds.
+pub const PLAN_TOO_LONG: &str = "This plan is longer than a form can hold, so it cannot be edited as text here. Say in your own words what should be different, and the agent writes the next revision.";
 /// Above the field for the channel of a new task.
 pub const REQUEST_PLACE: &str = "In which channel?";
 /// Above the field for the repository of a new task, which may stay empty.

@@ -12,6 +12,7 @@ mod labels;
 mod network;
 mod notes;
 mod plan;
+mod plan_edit;
 mod progress;
 mod prompts;
 mod proposal;
@@ -31,12 +32,14 @@ pub use commit::{CommitExtra, commit_message};
 pub use fence::FenceMark;
 pub use home::home_page;
 pub use labels::{
-    CHOOSE, DONE_STEP, FormLabels, OPEN_PULL_REQUEST, OPEN_TASK, PICTURES, PULL_REQUEST,
-    REPOSITORY_HINT, REQUEST_PLACE, REQUEST_REPOSITORY, RESULT_IS_BAD, RESULT_IS_GOOD, choice_label, form_in_words, form_labels,
+    CHOOSE, DONE_STEP, FormLabels, OPEN_PULL_REQUEST, OPEN_TASK, PICTURES, PLAN_EDIT_FIELD,
+    PLAN_EDIT_HELP, PLAN_TOO_LONG, PULL_REQUEST, REPOSITORY_HINT, REQUEST_PLACE,
+    REQUEST_REPOSITORY, RESULT_IS_BAD, RESULT_IS_GOOD, choice_label, form_in_words, form_labels,
     label,
 };
 pub use network::{decided_words, network_answer, not_offered, refused_because};
 pub use plan::{PLAN_TEXT_MAX_CHARS, plan_text};
+pub use plan_edit::{edited_plan, plan_to_edit, read_plan};
 pub use prompts::{PromptExtra, delegated_words, pointed_words, prompt};
 pub use pull_request::{CommandLine, PictureLink, PullRequestExtra, pull_request_body};
 pub use tame::tame;
@@ -154,6 +157,7 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
         }
         Message::OptionHints { unknown } => notes::OptionHintsView { unknown, room }.render(),
         Message::EditTaken => notes::EditTakenView.render(),
+        Message::EditRefused { why } => notes::EditRefusedView { why }.render(),
         Message::Thanks { opinion, changed } => notes::ThanksView {
             opinion: *opinion,
             changed: *changed,
@@ -201,6 +205,7 @@ fn mentions(message: &Message) -> Option<PersonId> {
         | Message::StaleApproval { .. }
         | Message::NothingToDo { .. }
         | Message::EditTaken
+        | Message::EditRefused { .. }
         | Message::Thanks { .. }
         | Message::OptionHints { .. }
         | Message::NothingAsked
@@ -240,6 +245,7 @@ fn controls(message: &Message, links: &Links) -> Vec<Control> {
         | Message::StaleApproval { .. }
         | Message::NothingToDo { .. }
         | Message::EditTaken
+        | Message::EditRefused { .. }
         | Message::Thanks { .. }
         | Message::OptionHints { .. }
         | Message::NothingAsked
@@ -278,6 +284,7 @@ fn kind(message: &Message) -> WordsKind {
         | Message::StaleApproval { .. }
         | Message::NothingToDo { .. }
         | Message::EditTaken
+        | Message::EditRefused { .. }
         | Message::Thanks { .. }
         | Message::OptionHints { .. }
         | Message::NothingAsked

@@ -124,3 +124,52 @@ async fn a_workspace_without_sessions_has_everything_else() {
     assert_eq!(asked.count(), 1);
     stage.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_say_what_they_think_of_a_result_and_may_change_their_mind() {
+    let stage = Stage::open().await;
+    stage.slack.add_user("gus", Standing::Guest);
+    stage.models.otherwise(scripts::without_pages());
+    let thread = stage.planned(REQUEST).await;
+    stage.approve(&thread).await;
+    says(&thread, "every requirement is met").await;
+    thread.press("ana", "What I needed").await.unwrap();
+    whispered(&thread, "that the result was what you needed").await;
+    thread.press("ana", "Not what I needed").await.unwrap();
+    whispered(&thread, "your other answer is replaced").await;
+    thread.press("ben", "What I needed").await.unwrap();
+    thread.press("gus", "Not what I needed").await.unwrap();
+    whispered(&thread, "Your opinion was not noted").await;
+    stage.settle().await;
+    let task = stage.task(&thread).await;
+    let opinions: Vec<(&str, &str)> = task
+        .feedback
+        .iter()
+        .map(|one| (one.by.name.as_str(), one.opinion.name()))
+        .collect();
+    assert_eq!(opinions, [("ana", "bad"), ("ben", "good")]);
+    let audit = stage.context.store.audit_of(&task.id).await.unwrap();
+    let rated: Vec<(&str, &str)> = audit
+        .iter()
+        .map(|(_, entry)| (entry.act.as_str(), entry.detail.as_str()))
+        .filter(|(act, _)| act.starts_with("rate"))
+        .collect();
+    assert_eq!(
+        rated,
+        [
+            ("rate", "good"),
+            ("rate", "bad"),
+            ("rate", "good"),
+            ("rate, without effect", "bad"),
+        ]
+    );
+    let (status, metrics) = stage.get("/metrics").await;
+    assert_eq!(status, 200);
+    for line in [
+        r#"deckhand_feedback_total{opinion="good"}"#,
+        r#"deckhand_feedback_total{opinion="bad"}"#,
+    ] {
+        assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+    }
+    stage.close().await;
+}

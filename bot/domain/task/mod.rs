@@ -12,6 +12,7 @@ mod naming;
 mod network;
 mod people;
 mod places;
+mod rewriting;
 mod show;
 mod state;
 mod time;
@@ -44,7 +45,7 @@ use super::{
     plan::{Approval, Fingerprint, PlanRevision, Terms},
     policy::Policy,
     proof::{Proof, Report},
-    specification::{RepositoryName, SpecificationDraft, Workplace},
+    specification::{SpecificationDraft, Workplace},
 };
 
 /// The most sentences that wait for the next turn of an agent; later ones push out none, they are refused with a sentence.
@@ -309,6 +310,9 @@ impl Task {
                 self.answered(by, *question, text, how, around)
             }
             Event::Corrected { by, revision, text } => self.corrected(by, *revision, text, around),
+            Event::PlanEdited { by, revision, edit } => {
+                self.plan_edited(by, *revision, edit, around)
+            }
             Event::RepositoryChosen { by, repository } => {
                 self.repository_chosen(by, repository, around)
             }

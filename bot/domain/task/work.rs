@@ -268,7 +268,7 @@ impl Task {
         self.show_plan()
     }
 
-    fn take_plan(&mut self, plan: &Plan) {
+    pub(super) fn take_plan(&mut self, plan: &Plan) {
         let number = self.plans.last().map_or(1, |last| last.number + 1);
         let Some(fingerprint) = self.fingerprint(plan) else {
             return;

@@ -7,6 +7,7 @@ use crate::{
         effect::FormRequest,
         home::Home,
         message::{Decision, Message},
+        plan_edit::PlanEdit,
     },
     engine::{Fault, gather},
     slack,
@@ -34,9 +35,11 @@ impl Deliver {
                 let Some(card) = stored.task.plan_card(Decision::Open) else {
                     return Ok(());
                 };
+                let edit = PlanEdit::of(&card.plan, &card.specification);
                 Form::Correction {
                     revision,
                     plan: words::plan_text(&card).map_err(Fault::of_words)?,
+                    editable: Some(words::plan_to_edit(&edit)),
                 }
             }
             FormRequest::Repository => Form::Repository {

@@ -163,6 +163,9 @@ pub(super) fn audit_of(task: &Task, event: &Event) -> Option<AuditEntry> {
         Event::Corrected { by, revision, .. } => {
             entry(by, "correct", format!("revision {revision}"))
         }
+        Event::PlanEdited { by, revision, .. } => {
+            entry(by, "edit plan", format!("revision {revision}"))
+        }
         Event::RepositoryChosen { by, repository } => {
             entry(by, "choose repository", repository.0.clone())
         }
@@ -272,12 +275,13 @@ impl Dispatch {
         event: &Event,
     ) -> Result<Option<NetworkTerms>, StoreError> {
         let planned = match event {
-            Event::RunEnded { ending, .. } => ending.plan.as_ref(),
+            Event::RunEnded { ending, .. } => ending.plan.as_ref().map(|plan| &plan.network),
+            Event::PlanEdited { edit, .. } => Some(&edit.network),
             Event::SlotGranted => None,
             _ => return Ok(None),
         };
-        let shown = task.plans.last().map(|revision| &revision.plan);
-        let wanted = planned.or(shown).map(|plan| plan.network.as_slice());
+        let shown = task.plans.last().map(|revision| &revision.plan.network);
+        let wanted = planned.or(shown).map(Vec::as_slice);
         self.book
             .terms(&self.store, task, wanted.unwrap_or_default())
             .await
@@ -287,9 +291,7 @@ impl Dispatch {
 /// A decision about the network that did not count is no decision in the audit log, and an opinion that was not taken is
 /// none.
 pub(super) fn with_outcome(mut entry: AuditEntry, effects: &[Effect]) -> AuditEntry {
-    let is_thanked = |effect: &Effect| {
-        matches!(effect, Effect::Whisper { message, .. } if matches!(**message, Message::Thanks { .. }))
-    };
+    let is_thanked = |effect: &Effect| matches!(effect, Effect::Whisper { message, .. } if matches!(**message, Message::Thanks { .. }));
     if entry.act == RATE_ACT && !effects.iter().any(is_thanked) {
         "rate, without effect".clone_into(&mut entry.act);
     }

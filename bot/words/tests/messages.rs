@@ -251,7 +251,10 @@ fn a_proved_result_is_short() {
     Reply here to have something changed; it continues on the same branch.
     "#);
     insta::assert_snapshot!(words(&result).fallback, @"Done: Respect offset above a limit of 100. Every requirement is met.");
-    assert_eq!(labels(&result), ["Open pull request", "Task page", "What I needed"]);
+    assert_eq!(
+        labels(&result),
+        ["Open pull request", "Task page", "What I needed"]
+    );
     assert_eq!(words(&result).mentions, Some(person("ana").id));
 }
 

@@ -356,6 +356,16 @@ fn notes() -> Vec<Message> {
             ],
         },
         Message::EditTaken,
+        Message::EditRefused {
+            why: Box::new(crate::domain::plan_edit::EditRefusal::Stale {
+                seen: 1,
+                current: Some(2),
+                edit: crate::domain::plan_edit::PlanEdit {
+                    steps: vec![NASTY.into()],
+                    ..crate::domain::plan_edit::PlanEdit::default()
+                },
+            }),
+        },
         Message::Thanks {
             opinion: crate::domain::feedback::Opinion::Bad,
             changed: true,

@@ -1,11 +1,11 @@
-//! What people think of a result, and what they write of its plan.
+//! What people think of a result.
 
 use super::ground::*;
 use crate::domain::{
-    RunNumber, Timestamp,
+    CommitId,
     conversation::{Person, Standing},
     effect::Effect,
-    event::{Ending, Event},
+    event::{BaseStanding, Event, Publication},
     feedback::Opinion,
     message::Message,
     task::{State, Task},
@@ -23,7 +23,12 @@ fn rated(task: &mut Task, by: Person, opinion: Opinion) -> Message {
 fn published() -> Task {
     let (mut task, _) = opened();
     task.state = State::InReview { whole: true };
-    task.publication = Some(publication("c1"));
+    task.publication = Some(Publication {
+        commit: CommitId("c1".into()),
+        branch: task.branch(),
+        pull_request: None,
+        base: BaseStanding::Same,
+    });
     task
 }
 
@@ -32,10 +37,22 @@ fn each_person_has_one_opinion_and_the_newest_counts() {
     let mut task = published();
     let ben = person("ben", Standing::Member);
     let thanks = |opinion, changed| Message::Thanks { opinion, changed };
-    assert_eq!(rated(&mut task, ana(), Opinion::Good), thanks(Opinion::Good, false));
-    assert_eq!(rated(&mut task, ben, Opinion::Good), thanks(Opinion::Good, false));
-    assert_eq!(rated(&mut task, ana(), Opinion::Good), thanks(Opinion::Good, false));
-    assert_eq!(rated(&mut task, ana(), Opinion::Bad), thanks(Opinion::Bad, true));
+    assert_eq!(
+        rated(&mut task, ana(), Opinion::Good),
+        thanks(Opinion::Good, false)
+    );
+    assert_eq!(
+        rated(&mut task, ben, Opinion::Good),
+        thanks(Opinion::Good, false)
+    );
+    assert_eq!(
+        rated(&mut task, ana(), Opinion::Good),
+        thanks(Opinion::Good, false)
+    );
+    assert_eq!(
+        rated(&mut task, ana(), Opinion::Bad),
+        thanks(Opinion::Bad, true)
+    );
     let told: Vec<(&str, Opinion)> = task
         .feedback
         .iter()
@@ -55,7 +72,10 @@ fn strangers_have_no_say_and_there_is_none_before_a_result() {
     }
     let (mut early, _) = opened();
     let refused = rated(&mut early, ana(), Opinion::Good);
-    assert!(matches!(refused, Message::NothingToDo { .. }), "{refused:?}");
+    assert!(
+        matches!(refused, Message::NothingToDo { .. }),
+        "{refused:?}"
+    );
     assert!(task.feedback.is_empty() && early.feedback.is_empty());
 }
 
