@@ -20,6 +20,15 @@ pub struct Subject {
     pub line: Line,
 }
 
+/// What a text links to, read one level deep.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Linked {
+    /// What was said there.
+    pub lines: Vec<Line>,
+    /// Addresses that could not be read.
+    pub unread: Vec<String>,
+}
+
 /// Where the subject of a conversation is filed, which may say what repository is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filing {

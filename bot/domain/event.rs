@@ -191,6 +191,9 @@ pub enum Event {
         context: Vec<Line>,
         /// Where the work happens, or why it cannot.
         workplace: Result<Workplace, WorkplaceProblem>,
+        /// Links of the request to what could not be read.
+        #[serde(default)]
+        unread: Vec<String>,
     },
     /// The agent's process lives.
     RunStarted {

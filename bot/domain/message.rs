@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 pub use super::home::TaskLine;
 use super::{
     Timestamp,
+    attachment::Refused,
     budget::{MicroDollars, Usage},
     command::UnknownOption,
     conversation::{Person, Road},
@@ -116,6 +117,16 @@ pub enum Message {
     },
     /// Somebody edited a request before anything was made of it.
     EditTaken,
+    /// Files of the request do not reach the agent.
+    FilesRefused {
+        /// Which, and why.
+        files: Vec<Refused>,
+    },
+    /// Links of the request lead to what could not be read.
+    LinksUnread {
+        /// Which.
+        links: Vec<String>,
+    },
     /// An edit of a plan changed nothing.
     EditRefused {
         /// Why.

@@ -2,7 +2,7 @@
 //!
 //! Time, identifiers and prices come in as arguments. In reading order:
 //!
-//! - [`conversation`]: people, what they said, and where
+//! - [`conversation`]: people, what they said, and where; [`attachment`]: which files of it reach the agent
 //! - [`command`]: what a sentence asks for
 //! - [`specification`] and [`plan`]: what is to be done, and how; [`plan_edit`]: a plan as a person writes it
 //! - [`proof`]: what the host found out about a commit
@@ -16,6 +16,7 @@
 //! - [`message`]: everything that is ever said, as data
 //! - [`task`]: the machine that turns events into effects
 
+pub mod attachment;
 pub mod budget;
 pub mod command;
 pub mod conversation;

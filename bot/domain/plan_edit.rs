@@ -43,7 +43,7 @@ impl PlanEdit {
     /// The lists of a plan as they are now.
     #[must_use]
     pub fn of(plan: &Plan, specification: &SpecificationDraft) -> Self {
-        let mut checks = clean(&specification.checks);
+        let mut checks = once(clean(&specification.checks));
         for check in clean(&plan.checks) {
             if !checks.contains(&check) {
                 checks.push(check);
@@ -51,10 +51,10 @@ impl PlanEdit {
         }
         Self {
             steps: clean(&plan.steps),
-            files: clean(&plan.files),
+            files: once(clean(&plan.files)),
             checks,
             risks: clean(&plan.risks),
-            network: clean(&plan.network),
+            network: once(clean(&plan.network)),
         }
     }
 
@@ -68,6 +68,9 @@ impl PlanEdit {
             &mut self.network,
         ] {
             *list = clean(list);
+        }
+        for list in [&mut self.files, &mut self.checks, &mut self.network] {
+            *list = once(std::mem::take(list));
         }
         if self.checks.len() > CHECKS_MAX {
             return Err(format!("a plan has at most {CHECKS_MAX} checks"));
@@ -113,6 +116,17 @@ impl Plan {
             reason: None,
         }
     }
+}
+
+/// Each entry once.
+fn once(list: Vec<String>) -> Vec<String> {
+    let mut kept: Vec<String> = Vec::with_capacity(list.len());
+    for entry in list {
+        if !kept.contains(&entry) {
+            kept.push(entry);
+        }
+    }
+    kept
 }
 
 /// Entries without blanks around their lines, and without those that say nothing.

@@ -23,8 +23,8 @@ use crate::{
     redact::{Redactor, Sought},
     slack::{self, Slack},
     surface::{
-        Attempt, Control, Filing, Form, HomeEntry, HomePage, HomeSection, PictureFile, Step,
-        Subject, SurfaceError, Words, WordsKind,
+        Attempt, Control, Filing, Form, HomeEntry, HomePage, HomeSection, Linked, PictureFile,
+        Step, Subject, SurfaceError, Words, WordsKind,
     },
     words::Reactions,
 };
@@ -303,6 +303,18 @@ impl Surfaces {
         match self.surface(&conversation.0)? {
             Surface::Slack(slack) => slack.read_conversation(conversation, until).await,
             Surface::Linear(linear) => linear.read_conversation(conversation, until).await,
+        }
+    }
+
+    /// What a text in the conversation links to on its surface.
+    pub async fn linked(
+        &self,
+        conversation: &ConversationId,
+        text: &str,
+    ) -> Result<Linked, SurfaceError> {
+        match self.surface(&conversation.0)? {
+            Surface::Slack(slack) => slack.linked(conversation, text).await,
+            Surface::Linear(_) => Ok(Linked::default()),
         }
     }
 

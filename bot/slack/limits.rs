@@ -52,6 +52,10 @@ pub(super) const ANSWER_BUTTONS_MAX: usize = 5;
 pub(super) const PAGE_MESSAGES: usize = 200;
 /// Pages of a thread that are read at most.
 pub(super) const PAGES_MAX: usize = 10;
+/// Links of a request to messages that are followed.
+pub(super) const LINKS_MAX: usize = 5;
+/// Messages of a linked thread that are read: its first ones.
+pub(super) const LINKED_LINES_MAX: usize = 20;
 /// Lines of a conversation that are handed on; the newest are kept.
 pub(super) const LINES_MAX: usize = 200;
 /// Bytes of one message through a socket, whole or in parts. Slack's events are far smaller; the HTTP doors take as much.

@@ -14,6 +14,7 @@ mod home;
 pub mod ids;
 pub mod inbound;
 mod limits;
+mod links;
 pub mod manifest;
 mod marks;
 pub mod options;

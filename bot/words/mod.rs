@@ -4,6 +4,7 @@
 //! of models and other programs pass through [`tame`](mod@tame) on their way.
 
 mod amounts;
+mod attached;
 mod commit;
 mod failure;
 mod fence;
@@ -28,6 +29,7 @@ pub(crate) mod tests;
 use askama::Template;
 
 pub use amounts::{duration, spent};
+pub use attached::file_unread;
 pub use commit::{CommitExtra, commit_message};
 pub use fence::FenceMark;
 pub use home::home_page;
@@ -157,12 +159,10 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
         }
         Message::OptionHints { unknown } => notes::OptionHintsView { unknown, room }.render(),
         Message::EditTaken => notes::EditTakenView.render(),
-        Message::EditRefused { why } => notes::EditRefusedView { why }.render(),
-        Message::Thanks { opinion, changed } => notes::ThanksView {
-            opinion: *opinion,
-            changed: *changed,
-        }
-        .render(),
+        Message::FilesRefused { .. }
+        | Message::LinksUnread { .. }
+        | Message::EditRefused { .. }
+        | Message::Thanks { .. } => answer_text(message, room),
         Message::NothingAsked => notes::NothingAskedView.render(),
         Message::Help => notes::HelpView::new(links.reactions).render(),
         Message::Unavailable { word } => notes::UnavailableView { word }.render(),
@@ -177,6 +177,21 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
             task_url: url,
         }
         .render(),
+    }
+}
+
+/// What answers something that somebody wrote, attached or pressed.
+fn answer_text(message: &Message, room: Room) -> Result<String, askama::Error> {
+    match message {
+        Message::FilesRefused { files } => attached::FilesRefusedView::new(files, room).render(),
+        Message::LinksUnread { links } => attached::LinksUnreadView::new(links, room).render(),
+        Message::EditRefused { why } => notes::EditRefusedView { why }.render(),
+        Message::Thanks { opinion, changed } => notes::ThanksView {
+            opinion: *opinion,
+            changed: *changed,
+        }
+        .render(),
+        _ => Ok(String::new()),
     }
 }
 
@@ -205,6 +220,8 @@ fn mentions(message: &Message) -> Option<PersonId> {
         | Message::StaleApproval { .. }
         | Message::NothingToDo { .. }
         | Message::EditTaken
+        | Message::FilesRefused { .. }
+        | Message::LinksUnread { .. }
         | Message::EditRefused { .. }
         | Message::Thanks { .. }
         | Message::OptionHints { .. }
@@ -245,6 +262,8 @@ fn controls(message: &Message, links: &Links) -> Vec<Control> {
         | Message::StaleApproval { .. }
         | Message::NothingToDo { .. }
         | Message::EditTaken
+        | Message::FilesRefused { .. }
+        | Message::LinksUnread { .. }
         | Message::EditRefused { .. }
         | Message::Thanks { .. }
         | Message::OptionHints { .. }
@@ -284,6 +303,8 @@ fn kind(message: &Message) -> WordsKind {
         | Message::StaleApproval { .. }
         | Message::NothingToDo { .. }
         | Message::EditTaken
+        | Message::FilesRefused { .. }
+        | Message::LinksUnread { .. }
         | Message::EditRefused { .. }
         | Message::Thanks { .. }
         | Message::OptionHints { .. }

@@ -44,7 +44,7 @@ pub fn read_plan(text: &str) -> Result<PlanEdit, String> {
             at = Some(heading);
             continue;
         }
-        let Some(list) = at.map(|at| &mut lists[at]) else {
+        let Some(below) = at.map(|at| &mut lists[at]) else {
             let quoted = super::tame::plain_to(line, QUOTED_MAX_CHARS);
             return Err(format!(
                 "\"{quoted}\" stands below no heading. The headings are {}.",
@@ -52,12 +52,12 @@ pub fn read_plan(text: &str) -> Result<PlanEdit, String> {
             ));
         };
         let entry = entry(line);
-        match list.last_mut() {
+        match below.last_mut() {
             Some(last) if line.starts_with("  ") || line.starts_with('\t') => {
                 last.push('\n');
                 last.push_str(line.trim());
             }
-            _ => list.push(entry.to_owned()),
+            _ => below.push(entry.to_owned()),
         }
     }
     let [steps, files, checks, risks, network] = lists;
@@ -109,7 +109,7 @@ fn entry(line: &str) -> &str {
 
 fn sentence(text: &str) -> String {
     let mut characters = text.chars();
-    let first = characters.next().map(|first| first.to_uppercase());
+    let first = characters.next().map(char::to_uppercase);
     let text: String = first.into_iter().flatten().chain(characters).collect();
     if text.ends_with('.') {
         text

@@ -141,7 +141,7 @@ fn headline(steps: &[Step]) -> String {
     let done = of(StepStanding::Done).count();
     let stopped = of(StepStanding::Failed).next();
     // The last of them is the narrower one: a step of the work, inside of the work.
-    let now = of(StepStanding::Active).last();
+    let now = of(StepStanding::Active).next_back();
     match (stopped, now) {
         (Some(step), _) => format!("Stopped at: {}", step.title),
         (None, Some(step)) => format!("{done} of {all} done · {}", step.title),

@@ -164,7 +164,7 @@ async fn a_plan_that_somebody_edits_as_text_is_the_next_revision() {
     assert!(told.contains("stands below no heading"), "{told}");
     let edited = plan.replace(
         "\n\nFiles",
-        "\n9. Say it in the README\n\nFiles\n- README.md",
+        "\n9. Say it in the README\n\nFiles\n- CHANGELOG.md",
     );
     let answer = thread
         .submit_view("ana", &[("plan", &edited)])
@@ -177,7 +177,7 @@ async fn a_plan_that_somebody_edits_as_text_is_the_next_revision() {
         })
         .await
         .unwrap();
-    for words in ["added: Say it in the README", "files, added: README.md"] {
+    for words in ["added: Say it in the README", "files, added: CHANGELOG.md"] {
         assert!(second.says(words), "{words}\n{}", thread.render());
     }
     // The agent was not asked, and the old card has no buttons.

@@ -15,6 +15,7 @@ mod harness;
 mod approving;
 mod bad_agents;
 mod bad_input;
+mod brought;
 mod canaries;
 mod cancel;
 mod cancel_anywhere;

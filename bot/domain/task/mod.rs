@@ -4,6 +4,7 @@
 //! says yields at least one effect.
 
 mod answers;
+mod attached;
 mod edits;
 mod endings;
 mod feedback;
@@ -148,6 +149,9 @@ pub struct Task {
     /// Changes of the request since it was approved, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub proposals: Vec<Proposal>,
+    /// Files and links of which people were told that they were not read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub told_unread: Vec<String>,
     /// What people think of its result.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub feedback: Vec<Feedback>,
@@ -244,6 +248,7 @@ impl Task {
             network: TaskNetwork::default(),
             named_after: None,
             proposals: Vec::new(),
+            told_unread: Vec::new(),
             feedback: Vec::new(),
             muted: false,
             kept: Kept::default(),
@@ -296,9 +301,10 @@ impl Task {
                 meaning,
                 revision,
             } => self.reacted(by, *meaning, *revision, happened.at, around),
-            Event::Approved { by, revision, road } => {
-                self.approved(by, *revision, *road, happened.at, around)
-            }
+            Event::Approved { .. }
+            | Event::Corrected { .. }
+            | Event::PlanEdited { .. }
+            | Event::RepositoryChosen { .. } => self.plan_decided(happened, around),
             Event::Edited { .. } | Event::Deleted { .. } | Event::ProposalSettled { .. } => {
                 self.reworded(happened, around)
             }
@@ -308,13 +314,6 @@ impl Task {
             Event::Answered { by, question, text } => {
                 let how = (Road::Button, happened.at);
                 self.answered(by, *question, text, how, around)
-            }
-            Event::Corrected { by, revision, text } => self.corrected(by, *revision, text, around),
-            Event::PlanEdited { by, revision, edit } => {
-                self.plan_edited(by, *revision, edit, around)
-            }
-            Event::RepositoryChosen { by, repository } => {
-                self.repository_chosen(by, repository, around)
             }
             Event::NetworkDecided {
                 by,
@@ -330,7 +329,11 @@ impl Task {
                 self.joined(by.as_ref(), place, about.as_ref(), around)
             }
             Event::SlotGranted => self.slot_granted(around),
-            Event::Gathered { context, workplace } => self.gathered(context, workplace, around),
+            Event::Gathered {
+                context,
+                workplace,
+                unread,
+            } => self.gathered((context, unread), workplace, around),
             Event::RunStarted { run }
             | Event::RunEnded { run, .. }
             | Event::Proved { run, .. }

@@ -4,13 +4,35 @@ use super::{QuestionKind, State, Surroundings, Task};
 use crate::domain::{
     conversation::Person,
     effect::Effect,
+    event::{Event, Happened},
     message::{Decision, Message},
     plan_edit::{EditRefusal, PlanEdit},
     policy::Act,
 };
 
 impl Task {
-    pub(super) fn plan_edited(
+    /// What people decide about a plan that waits.
+    pub(super) fn plan_decided(
+        &mut self,
+        happened: &Happened,
+        around: &Surroundings,
+    ) -> Vec<Effect> {
+        match &happened.event {
+            Event::Approved { by, revision, road } => {
+                self.approved(by, *revision, *road, happened.at, around)
+            }
+            Event::Corrected { by, revision, text } => self.corrected(by, *revision, text, around),
+            Event::PlanEdited { by, revision, edit } => {
+                self.plan_edited(by, *revision, edit, around)
+            }
+            Event::RepositoryChosen { by, repository } => {
+                self.repository_chosen(by, repository, around)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn plan_edited(
         &mut self,
         by: &Person,
         seen: u32,

@@ -149,7 +149,7 @@ impl Task {
         for line in taken_as(Taken::Background) {
             for writer in line.writers() {
                 match line.kind {
-                    LineKind::Talk | LineKind::Guidance => {}
+                    LineKind::Talk | LineKind::Guidance | LineKind::Linked => {}
                     LineKind::Issue => add_once(&mut heard.describing, writer),
                 }
                 // Somebody of the same name is somebody else.

@@ -356,6 +356,18 @@ fn notes() -> Vec<Message> {
             ],
         },
         Message::EditTaken,
+        Message::FilesRefused {
+            files: vec![
+                crate::domain::attachment::Refused {
+                    name: NASTY.into(),
+                    why: crate::domain::attachment::Unfit::TooMany,
+                };
+                50
+            ],
+        },
+        Message::LinksUnread {
+            links: vec![NASTY.into(); 50],
+        },
         Message::EditRefused {
             why: Box::new(crate::domain::plan_edit::EditRefusal::Stale {
                 seen: 1,
