@@ -9,6 +9,7 @@ use crate::domain::{
     conversation::{Line, PersonId},
     edit::Settlement,
     network::Verdict,
+    preferences::Preferences,
 };
 
 /// What a request is about that stands elsewhere.
@@ -181,6 +182,11 @@ pub enum Control {
         /// The decision that it stands for.
         settlement: Settlement,
     },
+    /// Opens the form that holds settings.
+    Settings {
+        /// The channel whose they are; none for the reader's own.
+        place: Option<String>,
+    },
     /// Opens a page.
     Open {
         /// The label.
@@ -214,11 +220,26 @@ pub enum Form {
     },
 }
 
+/// The form that holds settings, with what they are now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingsForm {
+    /// The channel whose they are; none for a person's own.
+    pub place: Option<String>,
+    /// What is set.
+    pub set: Preferences,
+    /// The repositories in reach.
+    pub known: Vec<String>,
+    /// The agents that could work now.
+    pub agents: Vec<String>,
+}
+
 /// A person's page of the surface, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HomePage {
     /// Its parts, in order.
     pub sections: Vec<HomeSection>,
+    /// What can be pressed below them.
+    pub controls: Vec<Control>,
 }
 
 /// A part of a page.

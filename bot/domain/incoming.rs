@@ -7,6 +7,7 @@ use super::{
     feedback::Opinion,
     network::Verdict,
     plan_edit::PlanEdit,
+    preferences::Preferences,
 };
 
 /// Who did something, as far as the delivery says; the rest is looked up.
@@ -109,6 +110,28 @@ pub enum Incoming {
         by: Author,
         /// The words, with their options.
         text: String,
+    },
+    /// Somebody wants the form that holds settings.
+    SettingsAsked {
+        /// A place to whisper in, where something goes wrong.
+        conversation: ConversationId,
+        /// Who.
+        by: Author,
+        /// The surface's permission to open a form, short-lived.
+        trigger: String,
+        /// The channel whose settings are meant; none for the person's own.
+        place: Option<String>,
+    },
+    /// Somebody sent the form that holds settings.
+    SettingsSent {
+        /// A place to whisper in.
+        conversation: ConversationId,
+        /// Who.
+        by: Author,
+        /// The channel whose settings are meant; none for the person's own.
+        place: Option<String>,
+        /// What they are to be.
+        preferences: Preferences,
     },
     /// Somebody looks at the bot's own page on the surface.
     HomeOpened {
@@ -244,6 +267,8 @@ impl Incoming {
             | Self::Pointed { conversation, .. }
             | Self::FormAsked { conversation, .. }
             | Self::Requested { conversation, .. }
+            | Self::SettingsAsked { conversation, .. }
+            | Self::SettingsSent { conversation, .. }
             | Self::HomeOpened { conversation, .. }
             | Self::Delegated { conversation, .. }
             | Self::Pressed { conversation, .. }
@@ -262,6 +287,8 @@ impl Incoming {
             | Self::Pointed { by, .. }
             | Self::FormAsked { by, .. }
             | Self::Requested { by, .. }
+            | Self::SettingsAsked { by, .. }
+            | Self::SettingsSent { by, .. }
             | Self::HomeOpened { by, .. }
             | Self::Delegated { by, .. }
             | Self::Reacted { by, .. }

@@ -7,6 +7,7 @@
 //! - [`specification`] and [`plan`]: what is to be done, and how; [`plan_edit`]: a plan as a person writes it
 //! - [`proof`]: what the host found out about a commit
 //! - [`policy`]: who may do what, which repository is meant
+//! - [`preferences`]: what people set for themselves and for a channel
 //! - [`budget`]: money and ceilings
 //! - [`network`]: what a sandbox may reach, was refused, and was allowed by people
 //! - [`incoming`]: what a surface understood of a delivery
@@ -33,6 +34,7 @@ pub mod network;
 pub mod plan;
 pub mod plan_edit;
 pub mod policy;
+pub mod preferences;
 pub mod proof;
 pub mod specification;
 pub mod task;

@@ -7,6 +7,7 @@ mod joining;
 mod looking;
 mod opening;
 mod pointing;
+mod preferring;
 mod pressing;
 
 use std::{sync::Arc, time::Duration};
@@ -340,6 +341,8 @@ impl Dispatch {
             Incoming::Asked { .. }
             | Incoming::FormAsked { .. }
             | Incoming::Requested { .. }
+            | Incoming::SettingsAsked { .. }
+            | Incoming::SettingsSent { .. }
             | Incoming::HomeOpened { .. } => Box::pin(self.looked(delivery, incoming)).await,
         }
     }
@@ -363,6 +366,10 @@ impl Dispatch {
             return Ok(answer(delivery, conversation, &line.author, list));
         }
         let known = self.store.task_of(&conversation).await?;
+        if command == Command::Settings && (mentioned || known.is_some()) {
+            let card = self.settings_card(&line.author, Some(place)).await?;
+            return Ok(answer(delivery, conversation, &line.author, card));
+        }
         let is_new = matches!(command, Command::New(_)) && mentioned;
         match known {
             Some(stored) if !(is_new || mentioned && wants_a_new_task(&stored.task, &command)) => {
@@ -434,6 +441,7 @@ impl Dispatch {
             alone: None,
             effects,
             audit,
+            settings: None,
         })
     }
 }

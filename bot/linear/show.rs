@@ -130,6 +130,7 @@ fn page(control: &Control) -> Option<Link> {
         | Control::Cancel
         | Control::Retry
         | Control::Rate
+        | Control::Settings { .. }
         | Control::Widen { .. }
         | Control::Settle { .. }
         | Control::Answer { .. } => None,

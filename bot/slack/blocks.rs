@@ -50,6 +50,9 @@ pub(super) enum Action {
     Rate {
         opinion: Opinion,
     },
+    Settings {
+        place: Option<String>,
+    },
 }
 
 impl Action {
@@ -95,6 +98,9 @@ impl Action {
                 proposal: *proposal,
                 settlement: *settlement,
             }),
+            Control::Settings { place } => Some(Self::Settings {
+                place: place.clone(),
+            }),
             // A pair of buttons, each with a value of its own.
             Control::Rate | Control::Open { .. } => None,
         }
@@ -138,7 +144,8 @@ pub(super) fn message(words: &Words, audience: Audience) -> Value {
         .controls
         .iter()
         .filter(|control| {
-            audience == Audience::Everybody || matches!(control, Control::Open { .. })
+            audience == Audience::Everybody
+                || matches!(control, Control::Open { .. } | Control::Settings { .. })
         })
         .collect();
     let (hosts, others): (Vec<&Control>, Vec<&Control>) = controls
@@ -253,6 +260,14 @@ fn menu(answers: &[(u32, &str)]) -> Value {
     })
 }
 
+/// One entry of a menu, with a value of its own.
+pub(super) fn option_of(label: &str, value: &str) -> Value {
+    json!({
+        "text": { "type": "plain_text", "text": clip(label, OPTION_MAX_CHARS) },
+        "value": clip(value, OPTION_VALUE_MAX_CHARS),
+    })
+}
+
 /// One entry of a menu.
 pub(super) fn option(choice: &str) -> Value {
     json!({
@@ -261,7 +276,8 @@ pub(super) fn option(choice: &str) -> Value {
     })
 }
 
-fn button(index: usize, control: &Control, kind: &WordsKind) -> Value {
+/// A button of ours.
+pub(super) fn button(index: usize, control: &Control, kind: &WordsKind) -> Value {
     let label = words::label(control, kind);
     let label = if label.trim().is_empty() {
         "…"
@@ -290,6 +306,7 @@ fn button(index: usize, control: &Control, kind: &WordsKind) -> Value {
         | Control::ChangeRepository
         | Control::Retry
         | Control::Rate
+        | Control::Settings { .. }
         | Control::Widen { .. }
         | Control::Settle { .. }
         | Control::Answer { .. } => {}
@@ -305,6 +322,7 @@ const fn name(control: &Control) -> &'static str {
         Control::Cancel => "cancel",
         Control::Retry => "retry",
         Control::Rate => "rate",
+        Control::Settings { .. } => "settings",
         Control::Answer { .. } => "answer",
         Control::Widen { .. } => "network",
         Control::Settle { .. } => "settle",

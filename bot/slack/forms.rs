@@ -9,6 +9,7 @@ use super::{
         INPUT_MAX_CHARS, METADATA_MAX_CHARS, OPTION_VALUE_MAX_CHARS, OPTIONS_MAX,
         PLACEHOLDER_MAX_CHARS, SECTION_MAX_CHARS, VIEW_TITLE_MAX_CHARS,
     },
+    settings,
 };
 use crate::{
     domain::{TaskId, clip, conversation::ConversationId, incoming::Press},
@@ -178,7 +179,7 @@ fn correction(view: &Value, revision: u32) -> Option<Press> {
 }
 
 /// The field for a repository: a menu of the known ones, or one that asks for what fits, or a line to write in.
-fn repository_field(known: &[String], action: &str, hint: &str) -> Value {
+pub(super) fn repository_field(known: &[String], action: &str, hint: &str) -> Value {
     let hint = json!({ "type": "plain_text", "text": clip(hint, PLACEHOLDER_MAX_CHARS) });
     let options: Vec<Value> = known
         .iter()
@@ -199,7 +200,9 @@ fn repository_field(known: &[String], action: &str, hint: &str) -> Value {
 /// Whether somebody writes into the menu of repositories, of either form that has one.
 pub(super) fn is_repository_menu(payload: &Value) -> bool {
     let (action, form) = (&payload["action_id"], &payload["view"]["callback_id"]);
-    (action == FIELD && form == REPOSITORY) || (action == WHICH && form == REQUEST)
+    (action == FIELD && form == REPOSITORY)
+        || (action == WHICH && form == REQUEST)
+        || (action == settings::REPOSITORY && form == settings::SETTINGS)
 }
 
 /// The view of the form that asks for a task.

@@ -21,6 +21,7 @@ pub mod options;
 pub mod outbound;
 mod people;
 mod sessions;
+mod settings;
 pub mod signature;
 pub mod socket;
 

@@ -275,6 +275,7 @@ pub(super) mod tests {
                 effects: Vec::new(),
                 audit: Vec::new(),
                 alone: None,
+                settings: None,
             };
             web.store
                 .commit(&done, &delivery.body, web.clock.now())

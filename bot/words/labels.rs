@@ -44,6 +44,8 @@ pub fn label(control: &Control, kind: &WordsKind) -> String {
             Settlement::Keep => "Go on".to_owned(),
         },
         Control::Rate => RESULT_IS_GOOD.to_owned(),
+        Control::Settings { place: None } => "Change my settings".to_owned(),
+        Control::Settings { place: Some(_) } => "Change this channel's".to_owned(),
         Control::Open { label, .. } => label.clone(),
     }
 }
@@ -60,6 +62,7 @@ pub fn choice_label(control: &Control, kind: &WordsKind) -> String {
         | Control::Cancel
         | Control::Retry
         | Control::Rate
+        | Control::Settings { .. }
         | Control::Answer { .. }
         | Control::Settle { .. }
         | Control::Open { .. } => label,
@@ -109,6 +112,26 @@ pub const fn form_labels(form: &Form) -> FormLabels {
     }
 }
 
+/// Above the form that holds a person's settings, at most 24 characters.
+pub const SETTINGS_MINE: &str = "My settings";
+/// Above the form that holds a channel's settings, at most 24 characters.
+pub const SETTINGS_HERE: &str = "Settings of this channel";
+/// On the button that stores them.
+pub const SETTINGS_SEND: &str = "Save";
+/// On the button that leaves them.
+pub const SETTINGS_LEAVE: &str = "Leave";
+/// Above the field for a default repository.
+pub const SETTINGS_REPOSITORY: &str = "Repository, where a request names none";
+/// Above the field for a default agent.
+pub const SETTINGS_AGENT: &str = "Agent, where a request names none";
+/// Above the field for how much is said.
+pub const SETTINGS_NOISE: &str = "Messages in this channel";
+/// The choice of no default.
+pub const SETTINGS_NONE: &str = "No default";
+/// The choice of everything that is said.
+pub const NOISE_USUAL: &str = "Everything";
+/// The choice of little that is said.
+pub const NOISE_QUIET: &str = "Only plans, questions and results";
 /// Above the fields of the form that holds a plan.
 pub const PLAN_EDIT_HELP: &str = "Change the text, and the next revision is what you wrote. Or say below in your own words what should be different, and the agent writes it; goal and requirements change only so.";
 /// Above the plan as text.

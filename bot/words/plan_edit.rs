@@ -197,7 +197,9 @@ mod tests {
         assert!(read_plan(&many).unwrap_err().contains("30 entries"));
         let long = format!("Steps\n- {}\nFiles\na", "x".repeat(700));
         assert!(read_plan(&long).unwrap_err().contains("600 characters"));
-        let checks = format!("Steps\n- a\nFiles\na\nChecks\n{}", "- x\n".repeat(21));
+        let many: Vec<String> = (0..21).map(|n| format!("- x{n}")).collect();
+        let many = many.join("\n");
+        let checks = format!("Steps\n- a\nFiles\na\nChecks\n{many}");
         assert!(read_plan(&checks).unwrap_err().contains("20 checks"));
     }
 }

@@ -9,7 +9,7 @@ use crate::harness::{CHANNEL, PATIENCE, REQUEST, Stage, asking::says, scripts};
 fn address(stage: &Stage, thread: &Thread) -> String {
     let moment = thread.root().as_str().replace('.', "");
     let channel = thread.channel();
-    format!("{}/archives/{channel}/p{moment}", stage.slack.web_url())
+    format!("{}archives/{channel}/p{moment}", stage.slack.web_url())
 }
 
 async fn said_in(stage: &Stage, channel: &str, user: &str, text: &str) -> Thread {
@@ -82,7 +82,7 @@ async fn what_was_said_in_private_or_elsewhere_is_not_followed_and_people_hear_s
     let apart = said_in(&stage, "apart", "ben", "The canary of another channel.").await;
     let other = "https://other.slack.com/archives/C1/p1766458026240809";
     let gone = format!(
-        "{}/archives/{}/p1000000000000001",
+        "{}archives/{}/p1000000000000001",
         stage.slack.web_url(),
         private.channel()
     );
@@ -159,12 +159,12 @@ async fn files_that_are_not_taken_are_named_with_their_limit_and_the_others_reac
         .unwrap()
         .with_patience(PATIENCE);
     stage.wait_for_state(&thread, "awaiting_approval").await;
-    let told = says(&thread, "4 files of this request were not taken").await;
+    let told = says(&thread, "Not taken:").await;
     for words in [
-        "large.log — it has 11 MB, and a file may have at most 10 MB",
-        "film.mp4 — an agent cannot read programs, sound or video",
-        ".exe — an agent cannot read programs, sound or video",
-        "n11.txt — a request may have at most 10 files",
+        "`large.log` — it has 11 MB, and a file may have at most 10 MB",
+        "`film.mp4` — an agent cannot read programs, sound or video",
+        ".exe",
+        "`n11.txt` — a request may have at most 10 files",
     ] {
         assert!(told.says(words), "{words}\n{}", thread.render());
     }
@@ -178,7 +178,7 @@ async fn files_that_are_not_taken_are_named_with_their_limit_and_the_others_reac
     );
     assert!(!log.contains("canary 11 "), "{log}");
     stage.settle().await;
-    let notes = thread.render().matches("were not taken").count();
+    let notes = thread.render().matches("Not taken:").count();
     assert_eq!(notes, 1, "{}", thread.render());
     stage.stop(&thread).await;
     stage.close().await;
@@ -202,7 +202,7 @@ async fn a_file_that_is_gone_by_then_ends_nothing_and_the_plan_says_so() {
         .unwrap()
         .with_patience(PATIENCE);
     stage.wait_for_state(&thread, "awaiting_approval").await;
-    says(&thread, "The attached file trace.txt could not be read").await;
+    says(&thread, "The attached file `trace.txt` could not be read").await;
     stage.stop(&thread).await;
     stage.close().await;
 }

@@ -44,6 +44,7 @@ mod replicas;
 mod repositories;
 mod restart;
 mod secrets;
+mod settings;
 mod sockets;
 mod steering;
 mod talking;

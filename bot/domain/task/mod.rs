@@ -45,6 +45,7 @@ use super::{
     network::{NetworkTerms, TaskNetwork},
     plan::{Approval, Fingerprint, PlanRevision, Terms},
     policy::Policy,
+    preferences::{Chosen, Noise},
     proof::{Proof, Report},
     specification::{SpecificationDraft, Workplace},
 };
@@ -155,6 +156,12 @@ pub struct Task {
     /// What people think of its result.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub feedback: Vec<Feedback>,
+    /// What the settings of people chose for it, and not the request.
+    #[serde(default)]
+    pub chosen: Chosen,
+    /// How much is said about it where it was asked for.
+    #[serde(default)]
+    pub noise: Noise,
     /// Whether replies without a mention are left alone.
     pub muted: bool,
     /// What became of its work when it was cancelled.
@@ -249,6 +256,8 @@ impl Task {
             named_after: None,
             proposals: Vec::new(),
             told_unread: Vec::new(),
+            chosen: Chosen::default(),
+            noise: Noise::default(),
             feedback: Vec::new(),
             muted: false,
             kept: Kept::default(),

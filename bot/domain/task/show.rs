@@ -125,6 +125,7 @@ impl Task {
                 .map(|before| changes_since(before, last))
                 .unwrap_or_default(),
             agent: self.terms.agent.clone(),
+            chosen: self.chosen.clone(),
             model: self.terms.model.clone().or_else(|| self.model.clone()),
             budget: self.terms.budget,
             work_ms: (self.ceilings.work_ms < i64::MAX).then_some(self.ceilings.work_ms),

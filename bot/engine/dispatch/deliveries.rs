@@ -67,6 +67,7 @@ pub(super) fn nothing(delivery: &Delivery) -> Transition {
         alone: None,
         effects: Vec::new(),
         audit: Vec::new(),
+        settings: None,
     }
 }
 
@@ -96,6 +97,7 @@ pub(super) fn without_task(
         alone: None,
         effects: vec![effect],
         audit: Vec::new(),
+        settings: None,
     }
 }
 
@@ -113,6 +115,7 @@ pub(super) fn form(
         alone: None,
         effects,
         audit: Vec::new(),
+        settings: None,
     }
 }
 

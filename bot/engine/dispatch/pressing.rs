@@ -132,6 +132,13 @@ impl Dispatch {
                 return Ok(form(delivery, conversation, stored, (trigger, asked)));
             }
             Press::OpenRepository { trigger } => {
+                let act = Act::Steer;
+                let requester = &stored.task.request.author.id;
+                if let Err(refusal) = self.config.policy.allows(act, &by, requester) {
+                    // Its menu lists what there is, which is not for everybody.
+                    let message = Message::NotAllowed { act, refusal };
+                    return Ok(answer(delivery, conversation, &by, message));
+                }
                 let asked = FormRequest::Repository;
                 return Ok(form(delivery, conversation, stored, (trigger, asked)));
             }

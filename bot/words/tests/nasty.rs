@@ -356,6 +356,17 @@ fn notes() -> Vec<Message> {
             ],
         },
         Message::EditTaken,
+        Message::Settings(Box::new(crate::domain::message::SettingsCard {
+            mine: nasty_preferences(),
+            place: Some("slack:T1:C1".into()),
+            here: nasty_preferences(),
+            agent: NASTY.into(),
+            may_change: true,
+        })),
+        Message::SettingsKept {
+            of: crate::domain::preferences::PreferencesOf::Place("slack:T1:C1".into()),
+            preferences: nasty_preferences(),
+        },
         Message::FilesRefused {
             files: vec![
                 crate::domain::attachment::Refused {
@@ -519,4 +530,12 @@ pub(super) fn everything() -> Vec<Message> {
         proposals(),
     ]
     .concat()
+}
+
+fn nasty_preferences() -> crate::domain::preferences::Preferences {
+    crate::domain::preferences::Preferences {
+        repository: Some(RepositoryName(NASTY.into())),
+        agent: Some(NASTY.into()),
+        noise: crate::domain::preferences::Noise::Quiet,
+    }
 }
