@@ -9,6 +9,7 @@ use crate::domain::{
     conversation::{Line, PersonId},
     edit::Settlement,
     network::Verdict,
+    preferences::Preferences,
 };
 
 /// What a request is about that stands elsewhere.
@@ -18,6 +19,15 @@ pub struct Subject {
     pub name: String,
     /// Its text, with everybody who wrote in it.
     pub line: Line,
+}
+
+/// What a text links to, read one level deep.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Linked {
+    /// What was said there.
+    pub lines: Vec<Line>,
+    /// Addresses that could not be read.
+    pub unread: Vec<String>,
 }
 
 /// Where the subject of a conversation is filed, which may say what repository is meant.
@@ -88,6 +98,8 @@ pub struct Words {
 pub enum WordsKind {
     /// The status of the work: edited in place, newest wins.
     Status {
+        /// Where the work is, in a few words: what stands above a checklist.
+        headline: String,
         /// The plan's steps with their standing, for surfaces that show a checklist.
         steps: Vec<Step>,
     },
@@ -161,12 +173,19 @@ pub enum Control {
         /// The repository that a lasting decision is for.
         repository: String,
     },
+    /// Says whether a result was what the reader needed: a pair of buttons.
+    Rate,
     /// Decides about a change of the request.
     Settle {
         /// The proposal's number.
         proposal: u32,
         /// The decision that it stands for.
         settlement: Settlement,
+    },
+    /// Opens the form that holds settings.
+    Settings {
+        /// The channel whose they are; none for the reader's own.
+        place: Option<String>,
     },
     /// Opens a page.
     Open {
@@ -186,6 +205,8 @@ pub enum Form {
         revision: u32,
         /// The plan as text, to be read while writing.
         plan: String,
+        /// The same as text that can be edited and read back; none where nothing can be.
+        editable: Option<String>,
     },
     /// What should be done, where, and in which repository?
     Request {
@@ -199,11 +220,26 @@ pub enum Form {
     },
 }
 
+/// The form that holds settings, with what they are now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingsForm {
+    /// The channel whose they are; none for a person's own.
+    pub place: Option<String>,
+    /// What is set.
+    pub set: Preferences,
+    /// The repositories in reach.
+    pub known: Vec<String>,
+    /// The agents that could work now.
+    pub agents: Vec<String>,
+}
+
 /// A person's page of the surface, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HomePage {
     /// Its parts, in order.
     pub sections: Vec<HomeSection>,
+    /// What can be pressed below them.
+    pub controls: Vec<Control>,
 }
 
 /// A part of a page.

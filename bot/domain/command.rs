@@ -64,6 +64,8 @@ pub enum Command {
     Status,
     /// How to talk to the bot.
     Help,
+    /// What the person and the channel have set.
+    Settings,
     /// A verb that is known and comes with a later version of this installation.
     Unavailable(String),
     /// A second task in the same thread.
@@ -128,7 +130,8 @@ fn parse_words(text: &str) -> Command {
         "help" => Command::Help,
         "mute" => Command::Mute(true),
         "unmute" => Command::Mute(false),
-        "settings" | "why" | "limits" | "experts" => Command::Unavailable(plain),
+        "settings" => Command::Settings,
+        "why" | "limits" | "experts" => Command::Unavailable(plain),
         _ if is_approval(&plain) => Command::Approve,
         _ => Command::Words(text.to_owned()),
     }

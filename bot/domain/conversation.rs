@@ -96,6 +96,8 @@ pub enum LineKind {
     Issue,
     /// What the place has written down for every agent that works there.
     Guidance,
+    /// It was said elsewhere, and the request links to it.
+    Linked,
 }
 
 /// What a line is for the agent.

@@ -8,6 +8,7 @@ use super::{
     home::Home,
     message::Message,
     network::NetworkGrant,
+    preferences::PreferencesOf,
     proof::Judged,
 };
 
@@ -215,6 +216,13 @@ pub enum Effect {
         /// The surface's permission to open one, short-lived.
         trigger: String,
     },
+    /// Opens the form that holds settings.
+    OpenSettingsForm {
+        /// The surface's permission to open one, short-lived.
+        trigger: String,
+        /// Whose.
+        of: PreferencesOf,
+    },
     /// Says a request for a person who wrote it in a form, so that its task has a place.
     PostRequest {
         /// Who asks.
@@ -256,6 +264,7 @@ impl Effect {
             | Self::Widen { .. }
             | Self::OpenForm { .. }
             | Self::OpenRequestForm { .. }
+            | Self::OpenSettingsForm { .. }
             | Self::StopAll => Lane::Control,
         }
     }
@@ -278,6 +287,7 @@ impl Effect {
             Self::ShowPictures { .. } => "show_pictures",
             Self::OpenForm { .. } => "open_form",
             Self::OpenRequestForm { .. } => "open_request_form",
+            Self::OpenSettingsForm { .. } => "open_settings_form",
             Self::PostRequest { .. } => "post_request",
             Self::ShowHome { .. } => "show_home",
             Self::StopAll => "stop_all",

@@ -12,10 +12,12 @@ use super::{
     command::{Command, Options},
     conversation::{Line, LineRef, Person, Place, Road, SubjectId},
     edit::Settlement,
+    feedback::Opinion,
     held::HeldChange,
     kept::Kept,
     network::{RefusedHost, Verdict},
     plan::Plan,
+    plan_edit::PlanEdit,
     proof::{ChangedFile, Proof, Report},
     specification::{RepositoryName, SpecificationDraft, Workplace},
 };
@@ -113,6 +115,13 @@ pub enum Event {
         /// Who.
         by: Person,
     },
+    /// Somebody said by a button what they think of the result.
+    Rated {
+        /// Who.
+        by: Person,
+        /// What they think.
+        opinion: Opinion,
+    },
     /// Somebody chose one of the offered answers, or wrote one in a form.
     Answered {
         /// Who.
@@ -130,6 +139,15 @@ pub enum Event {
         revision: u32,
         /// What should be different.
         text: String,
+    },
+    /// Somebody wrote a plan anew in its form.
+    PlanEdited {
+        /// Who.
+        by: Person,
+        /// The revision they saw.
+        revision: u32,
+        /// The lists as they are to be.
+        edit: Box<PlanEdit>,
     },
     /// Somebody chose another repository.
     RepositoryChosen {
@@ -173,6 +191,9 @@ pub enum Event {
         context: Vec<Line>,
         /// Where the work happens, or why it cannot.
         workplace: Result<Workplace, WorkplaceProblem>,
+        /// Links of the request to what could not be read.
+        #[serde(default)]
+        unread: Vec<String>,
     },
     /// The agent's process lives.
     RunStarted {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{budget::MicroDollars, specification::RepositoryName};
+use super::{budget::MicroDollars, preferences::Preferences, specification::RepositoryName};
 
 /// A person's page.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -11,6 +11,9 @@ pub struct Home {
     pub tasks: Vec<TaskLine>,
     /// How the bot is set up.
     pub settings: HomeSettings,
+    /// What they have set themselves; none where they may set nothing.
+    #[serde(default)]
+    pub mine: Option<Preferences>,
 }
 
 /// What people may know of the settings.

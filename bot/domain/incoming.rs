@@ -4,7 +4,10 @@ use super::{
     conversation::{ConversationId, FileRef, LineRef, PersonId, Standing, SubjectId},
     edit::Settlement,
     event::ReactionMeaning,
+    feedback::Opinion,
     network::Verdict,
+    plan_edit::PlanEdit,
+    preferences::Preferences,
 };
 
 /// Who did something, as far as the delivery says; the rest is looked up.
@@ -108,6 +111,28 @@ pub enum Incoming {
         /// The words, with their options.
         text: String,
     },
+    /// Somebody wants the form that holds settings.
+    SettingsAsked {
+        /// A place to whisper in, where something goes wrong.
+        conversation: ConversationId,
+        /// Who.
+        by: Author,
+        /// The surface's permission to open a form, short-lived.
+        trigger: String,
+        /// The channel whose settings are meant; none for the person's own.
+        place: Option<String>,
+    },
+    /// Somebody sent the form that holds settings.
+    SettingsSent {
+        /// A place to whisper in.
+        conversation: ConversationId,
+        /// Who.
+        by: Author,
+        /// The channel whose settings are meant; none for the person's own.
+        place: Option<String>,
+        /// What they are to be.
+        preferences: Preferences,
+    },
     /// Somebody looks at the bot's own page on the surface.
     HomeOpened {
         /// A place to whisper in, where something goes wrong.
@@ -187,6 +212,13 @@ pub enum Press {
         /// What should be different.
         text: String,
     },
+    /// The form with the plan's own text was sent.
+    EditPlan {
+        /// The revision that was seen.
+        revision: u32,
+        /// The lists as they are to be.
+        edit: Box<PlanEdit>,
+    },
     /// The form with a repository was sent.
     ChooseRepository {
         /// As it was written.
@@ -210,6 +242,11 @@ pub enum Press {
         /// What.
         settlement: Settlement,
     },
+    /// Say what one thinks of the result.
+    Rate {
+        /// What.
+        opinion: Opinion,
+    },
     /// One of the offered answers.
     Answer {
         /// The question's number.
@@ -230,6 +267,8 @@ impl Incoming {
             | Self::Pointed { conversation, .. }
             | Self::FormAsked { conversation, .. }
             | Self::Requested { conversation, .. }
+            | Self::SettingsAsked { conversation, .. }
+            | Self::SettingsSent { conversation, .. }
             | Self::HomeOpened { conversation, .. }
             | Self::Delegated { conversation, .. }
             | Self::Pressed { conversation, .. }
@@ -248,6 +287,8 @@ impl Incoming {
             | Self::Pointed { by, .. }
             | Self::FormAsked { by, .. }
             | Self::Requested { by, .. }
+            | Self::SettingsAsked { by, .. }
+            | Self::SettingsSent { by, .. }
             | Self::HomeOpened { by, .. }
             | Self::Delegated { by, .. }
             | Self::Reacted { by, .. }

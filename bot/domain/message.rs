@@ -1,28 +1,36 @@
 //! Everything that is ever said, as data. The words stand in `templates/messages`, one file a message.
 
+mod failed;
 mod live;
+mod preferred;
 
 use serde::{Deserialize, Serialize};
 
 pub use super::home::TaskLine;
 use super::{
     Timestamp,
+    attachment::Refused,
     budget::{MicroDollars, Usage},
     command::UnknownOption,
     conversation::{Person, Road},
     edit::ProposalCard,
-    event::{BaseStanding, Publication, PublishProblem, RunFailure, WorkplaceProblem},
+    event::{BaseStanding, Publication, WorkplaceProblem},
+    feedback::Opinion,
     held::HeldChange,
     kept::Kept,
     network::{NetworkDecision, NetworkEntry},
     plan::{ListDifference, Plan},
+    plan_edit::EditRefusal,
     policy::{Act, Refusal},
+    preferences::{Chosen, Preferences, PreferencesOf},
     proof::{ChangedFile, CheckResult, Judged, Picture, Weakening},
     specification::{RepositoryName, SpecificationDraft, Workplace},
     waiting::{Asked, Made, Reminder, TimeNote},
 };
 
+pub use failed::{FailureCard, FailureText};
 pub use live::{Live, LiveStanding, LiveStep, Trouble};
+pub use preferred::SettingsCard;
 
 /// Everything that is ever said.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -114,6 +122,37 @@ pub enum Message {
     },
     /// Somebody edited a request before anything was made of it.
     EditTaken,
+    /// How somebody's settings and those of a channel stand.
+    Settings(Box<SettingsCard>),
+    /// Settings were stored.
+    SettingsKept {
+        /// Whose.
+        of: PreferencesOf,
+        /// What they are now.
+        preferences: Preferences,
+    },
+    /// Files of the request do not reach the agent.
+    FilesRefused {
+        /// Which, and why.
+        files: Vec<Refused>,
+    },
+    /// Links of the request lead to what could not be read.
+    LinksUnread {
+        /// Which.
+        links: Vec<String>,
+    },
+    /// An edit of a plan changed nothing.
+    EditRefused {
+        /// Why.
+        why: Box<EditRefusal>,
+    },
+    /// Somebody said what they think of a result.
+    Thanks {
+        /// What they think.
+        opinion: Opinion,
+        /// Whether they thought something else before.
+        changed: bool,
+    },
     /// Words that look like options and are none.
     OptionHints {
         /// Which.
@@ -264,6 +303,9 @@ pub struct PlanCard {
     pub changes: Vec<ListDifference>,
     /// The agent that will work.
     pub agent: String,
+    /// What the settings of people chose, and not the request.
+    #[serde(default)]
+    pub chosen: Chosen,
     /// Its model, where one was chosen.
     pub model: Option<String>,
     /// The ceiling of spend.
@@ -410,64 +452,4 @@ impl ResultCard {
     pub fn base(&self) -> &BaseStanding {
         &self.publication.base
     }
-}
-
-/// What went wrong, as it is shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum FailureText {
-    /// A run failed.
-    Run {
-        /// In which part.
-        phase: Phase,
-        /// Why.
-        failure: RunFailure,
-        /// The last words of the agent, cut.
-        closing_words: String,
-    },
-    /// The agent changed nothing.
-    NothingChanged {
-        /// The last words of the agent, cut.
-        closing_words: String,
-    },
-    /// The change may not leave the sandbox.
-    ChangeRefused {
-        /// Why.
-        reason: String,
-    },
-    /// The clean container could not do its work.
-    Proof {
-        /// Why.
-        reason: String,
-    },
-    /// The commit could not be published.
-    Publish {
-        /// Why.
-        problem: PublishProblem,
-    },
-    /// Something that has to be done could not be done.
-    GivenUp {
-        /// What, in words.
-        effect: String,
-        /// The last error.
-        reason: String,
-    },
-}
-
-/// A failure as it is shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FailureCard {
-    /// What went wrong.
-    pub text: FailureText,
-    /// The agent that worked.
-    pub agent: String,
-    /// Hosts that the last run was refused and that nobody has decided about.
-    #[serde(default)]
-    pub refused_hosts: Vec<String>,
-    /// Whether Retry is offered.
-    pub can_retry: bool,
-    /// What was spent so far.
-    pub spent: Usage,
-    /// Who asked for the task; mentioned once.
-    pub asks: Person,
 }

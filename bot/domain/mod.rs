@@ -2,25 +2,29 @@
 //!
 //! Time, identifiers and prices come in as arguments. In reading order:
 //!
-//! - [`conversation`]: people, what they said, and where
+//! - [`conversation`]: people, what they said, and where; [`attachment`]: which files of it reach the agent
 //! - [`command`]: what a sentence asks for
-//! - [`specification`] and [`plan`]: what is to be done, and how
+//! - [`specification`] and [`plan`]: what is to be done, and how; [`plan_edit`]: a plan as a person writes it
 //! - [`proof`]: what the host found out about a commit
 //! - [`policy`]: who may do what, which repository is meant
+//! - [`preferences`]: what people set for themselves and for a channel
 //! - [`budget`]: money and ceilings
 //! - [`network`]: what a sandbox may reach, was refused, and was allowed by people
 //! - [`incoming`]: what a surface understood of a delivery
 //! - [`event`] and [`effect`]: everything that can happen, everything that can be done about it
 //! - [`kept`] and [`waiting`]: what becomes of cancelled work, what is said where time runs out
+//! - [`feedback`]: what people think of a result
 //! - [`message`]: everything that is ever said, as data
 //! - [`task`]: the machine that turns events into effects
 
+pub mod attachment;
 pub mod budget;
 pub mod command;
 pub mod conversation;
 pub mod edit;
 pub mod effect;
 pub mod event;
+pub mod feedback;
 pub mod held;
 pub mod home;
 pub mod incoming;
@@ -28,7 +32,9 @@ pub mod kept;
 pub mod message;
 pub mod network;
 pub mod plan;
+pub mod plan_edit;
 pub mod policy;
+pub mod preferences;
 pub mod proof;
 pub mod specification;
 pub mod task;

@@ -21,6 +21,10 @@ pub enum Act {
     Cancel,
     /// Decide about a host that a sandbox was refused.
     WidenNetwork,
+    /// Say what one thinks of a result.
+    Rate,
+    /// Change the settings of a channel.
+    Configure,
 }
 
 /// Who may act. People who are not full members may never approve.
@@ -65,10 +69,15 @@ impl Policy {
             }
         }
         let listed = match act {
+            // Nothing follows from it, so every member may.
+            Act::Rate => return Ok(()),
             Act::WidenNetwork if !self.network_people.is_empty() => &self.network_people,
-            Act::Start | Act::Steer | Act::Approve | Act::Cancel | Act::WidenNetwork => {
-                &self.people
-            }
+            Act::Start
+            | Act::Steer
+            | Act::Approve
+            | Act::Cancel
+            | Act::Configure
+            | Act::WidenNetwork => &self.people,
         };
         if !listed.is_empty() && !listed.contains(&person.id) {
             return Err(Refusal::NotListed);
@@ -76,7 +85,7 @@ impl Policy {
         let needs_another = match act {
             Act::Approve => self.second_person_approves,
             Act::WidenNetwork => self.second_person_widens,
-            Act::Start | Act::Steer | Act::Cancel => false,
+            Act::Start | Act::Steer | Act::Cancel | Act::Rate | Act::Configure => false,
         };
         if needs_another && &person.id == requester {
             return Err(Refusal::OwnRequest);

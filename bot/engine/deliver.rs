@@ -224,6 +224,9 @@ impl Deliver {
             Effect::OpenRequestForm { trigger } => {
                 self.open_request_form(conversation, trigger).await
             }
+            Effect::OpenSettingsForm { trigger, of } => {
+                self.open_settings_form(conversation, trigger, of).await
+            }
             Effect::PostRequest { by, text } => self.post_request(claimed, by, text, attempt).await,
             Effect::Steer { run, text } => self.steer(self.owner(claimed)?, *run, text).await,
             Effect::Widen { grant } => self.widen(self.owner(claimed)?, grant).await,
@@ -326,6 +329,7 @@ impl Deliver {
             | Effect::ShowPictures { .. }
             | Effect::OpenForm { .. }
             | Effect::OpenRequestForm { .. }
+            | Effect::OpenSettingsForm { .. }
             | Effect::PostRequest { .. }
             | Effect::ShowHome { .. }
             | Effect::StopAll

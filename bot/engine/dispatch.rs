@@ -7,6 +7,7 @@ mod joining;
 mod looking;
 mod opening;
 mod pointing;
+mod preferring;
 mod pressing;
 
 use std::{sync::Arc, time::Duration};
@@ -38,7 +39,7 @@ use crate::{
 };
 
 pub use deliveries::{Order, WorkDelivery, work_delivery};
-use deliveries::{answer, audit_of, nothing, wants_a_new_task, with_outcome};
+use deliveries::{RATE_ACT, answer, audit_of, nothing, wants_a_new_task, with_outcome};
 pub(super) use giving_up::RETRY_AFTER_MAX;
 use giving_up::Trouble;
 use opening::Request;
@@ -121,6 +122,18 @@ fn understood<T: DeserializeOwned>(delivery: &Delivery) -> Result<T, Later> {
         .map_err(|error| Later::Never(format!("this Deckhand does not know this order: {error}")))
 }
 
+/// Counts what people think of results, once it is stored.
+fn count_opinions(transition: &Transition) {
+    let opinions = transition
+        .audit
+        .iter()
+        .filter(|entry| entry.act == RATE_ACT);
+    for opinion in opinions {
+        metrics::counter!("deckhand_feedback_total", "opinion" => opinion.detail.clone())
+            .increment(1);
+    }
+}
+
 impl Dispatch {
     /// Puts it together.
     #[must_use]
@@ -191,6 +204,7 @@ impl Dispatch {
             {
                 Ok(()) => {
                     metrics::counter!("deckhand_deliveries_total", "source" => delivery.source.name(), "result" => "done").increment(1);
+                    count_opinions(&transition);
                     self.wake.outbox();
                 }
                 // Somebody else was faster: the delivery is read again with what is true now.
@@ -327,6 +341,8 @@ impl Dispatch {
             Incoming::Asked { .. }
             | Incoming::FormAsked { .. }
             | Incoming::Requested { .. }
+            | Incoming::SettingsAsked { .. }
+            | Incoming::SettingsSent { .. }
             | Incoming::HomeOpened { .. } => Box::pin(self.looked(delivery, incoming)).await,
         }
     }
@@ -350,6 +366,10 @@ impl Dispatch {
             return Ok(answer(delivery, conversation, &line.author, list));
         }
         let known = self.store.task_of(&conversation).await?;
+        if command == Command::Settings && (mentioned || known.is_some()) {
+            let card = self.settings_card(&line.author, Some(place)).await?;
+            return Ok(answer(delivery, conversation, &line.author, card));
+        }
         let is_new = matches!(command, Command::New(_)) && mentioned;
         match known {
             Some(stored) if !(is_new || mentioned && wants_a_new_task(&stored.task, &command)) => {
@@ -421,6 +441,7 @@ impl Dispatch {
             alone: None,
             effects,
             audit,
+            settings: None,
         })
     }
 }

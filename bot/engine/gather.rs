@@ -35,6 +35,11 @@ pub async fn gather(context: &Context, task: &Task) -> Result<Event, Fault> {
         .surfaces
         .read_conversation(&task.conversation, &task.request.reference);
     lines.extend(read.await?);
+    let linked = context
+        .surfaces
+        .linked(&task.conversation, &task.request.text)
+        .await?;
+    lines.splice(0..0, linked.lines);
     let workplace = match workplace(context, task).await {
         Ok(workplace) => Ok(workplace),
         Err(Trouble::Problem(problem)) => Err(problem),
@@ -45,7 +50,11 @@ pub async fn gather(context: &Context, task: &Task) -> Result<Event, Fault> {
         .into_iter()
         .filter(|line| line.reference != task.request.reference)
         .collect();
-    Ok(Event::Gathered { context, workplace })
+    Ok(Event::Gathered {
+        context,
+        workplace,
+        unread: linked.unread,
+    })
 }
 
 /// A repository with everything that is needed to work in it.

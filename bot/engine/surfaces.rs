@@ -1,5 +1,7 @@
 //! Which surface a conversation belongs to. A closed set: a new one is an arm here.
 
+mod forms;
+
 use std::{
     collections::HashMap,
     sync::Arc,
@@ -11,7 +13,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 use crate::{
     domain::{
-        TaskId, Timestamp,
+        Timestamp,
         conversation::{
             ConversationId, FileRef, Line, LineRef, Person, PersonId, Place, Standing, SubjectId,
         },
@@ -23,8 +25,8 @@ use crate::{
     redact::{Redactor, Sought},
     slack::{self, Slack},
     surface::{
-        Attempt, Control, Filing, Form, HomeEntry, HomePage, HomeSection, PictureFile, Step,
-        Subject, SurfaceError, Words, WordsKind,
+        Attempt, Control, Filing, Linked, PictureFile, Step, Subject, SurfaceError, Words,
+        WordsKind,
     },
     words::Reactions,
 };
@@ -184,15 +186,23 @@ impl Surfaces {
         }
     }
 
-    /// Sets the status emoji on the request.
+    /// Sets the status emoji on the request, and what the surface itself shows of the work. Where that is new to the
+    /// surface, it is called `title`.
     pub async fn mark(
         &self,
         conversation: &ConversationId,
         request: &LineRef,
         mark: Mark,
+        title: Option<&str>,
     ) -> Result<(), SurfaceError> {
         match self.surface(&conversation.0)? {
-            Surface::Slack(slack) => slack.mark(request, mark).await,
+            Surface::Slack(slack) => {
+                slack.mark(request, mark).await?;
+                let title = title.map(|title| self.clean(title));
+                slack
+                    .show_session(conversation, mark, title.as_deref())
+                    .await
+            }
             Surface::Linear(linear) => linear.mark(conversation, request, mark).await,
         }
     }
@@ -229,58 +239,6 @@ impl Surfaces {
         }
     }
 
-    /// Opens a form about a task. Where a surface has none, it asks in words, and what the person writes then is the answer.
-    pub async fn open_form(
-        &self,
-        (conversation, task): (&ConversationId, &TaskId),
-        trigger: &str,
-        form: &Form,
-    ) -> Result<(), SurfaceError> {
-        let form = &match form {
-            Form::Correction { revision, plan } => Form::Correction {
-                revision: *revision,
-                plan: self.clean(plan),
-            },
-            Form::Repository { .. } | Form::Request { .. } => form.clone(),
-        };
-        match self.surface(&conversation.0)? {
-            Surface::Slack(slack) => slack.open_form(trigger, (conversation, task), form).await,
-            Surface::Linear(linear) => linear.open_form(conversation, trigger, form).await,
-        }
-    }
-
-    /// Opens the form that asks for a task.
-    pub async fn open_request_form(
-        &self,
-        conversation: &ConversationId,
-        trigger: &str,
-        known: Vec<String>,
-    ) -> Result<(), SurfaceError> {
-        match self.surface(&conversation.0)? {
-            Surface::Slack(slack) => slack.open_request_form(trigger, known).await,
-            Surface::Linear(_) => Ok(()),
-        }
-    }
-
-    /// Shows a person their page, where the surface has such pages.
-    pub async fn show_home(&self, person: &PersonId, page: &HomePage) -> Result<(), SurfaceError> {
-        let clean = |entry: &HomeEntry| HomeEntry {
-            text: self.clean(&entry.text),
-            page: entry.page.clone(),
-        };
-        let sections = page.sections.iter().map(|section| HomeSection {
-            title: section.title.clone(),
-            entries: section.entries.iter().map(clean).collect(),
-        });
-        let page = HomePage {
-            sections: sections.collect(),
-        };
-        match self.surface(&person.0)? {
-            Surface::Slack(slack) => slack.show_home(person, &page).await,
-            Surface::Linear(_) => Ok(()),
-        }
-    }
-
     /// What was said in the conversation, oldest first.
     pub async fn read_conversation(
         &self,
@@ -290,6 +248,18 @@ impl Surfaces {
         match self.surface(&conversation.0)? {
             Surface::Slack(slack) => slack.read_conversation(conversation, until).await,
             Surface::Linear(linear) => linear.read_conversation(conversation, until).await,
+        }
+    }
+
+    /// What a text in the conversation links to on its surface.
+    pub async fn linked(
+        &self,
+        conversation: &ConversationId,
+        text: &str,
+    ) -> Result<Linked, SurfaceError> {
+        match self.surface(&conversation.0)? {
+            Surface::Slack(slack) => slack.linked(conversation, text).await,
+            Surface::Linear(_) => Ok(Linked::default()),
         }
     }
 
@@ -430,6 +400,8 @@ impl Surfaces {
             | Control::ChangeRepository
             | Control::Cancel
             | Control::Retry
+            | Control::Rate
+            | Control::Settings { .. }
             | Control::Widen { .. }
             | Control::Settle { .. }
             | Control::Open { .. } => control.clone(),
@@ -444,7 +416,8 @@ impl Surfaces {
             mentions: words.mentions.clone(),
             controls: words.controls.iter().map(control).collect(),
             kind: match &words.kind {
-                WordsKind::Status { steps } => WordsKind::Status {
+                WordsKind::Status { headline, steps } => WordsKind::Status {
+                    headline: self.clean(headline),
                     steps: steps.iter().map(step).collect(),
                 },
                 WordsKind::Decision | WordsKind::Ending { .. } | WordsKind::Note => {
@@ -493,6 +466,7 @@ mod tests {
                 page.clone(),
             ],
             kind: WordsKind::Status {
+                headline: canary.to_owned(),
                 steps: vec![Step {
                     title: canary.to_owned(),
                     standing: StepStanding::Active,

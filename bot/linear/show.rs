@@ -129,6 +129,8 @@ fn page(control: &Control) -> Option<Link> {
         | Control::ChangeRepository
         | Control::Cancel
         | Control::Retry
+        | Control::Rate
+        | Control::Settings { .. }
         | Control::Widen { .. }
         | Control::Settle { .. }
         | Control::Answer { .. } => None,
@@ -137,7 +139,9 @@ fn page(control: &Control) -> Option<Link> {
 
 fn plan(words: &Words) -> Option<Vec<PlanStep>> {
     match &words.kind {
-        WordsKind::Status { steps } if !steps.is_empty() => Some(steps.iter().map(step).collect()),
+        WordsKind::Status { steps, .. } if !steps.is_empty() => {
+            Some(steps.iter().map(step).collect())
+        }
         WordsKind::Status { .. }
         | WordsKind::Decision
         | WordsKind::Ending { .. }

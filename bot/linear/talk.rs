@@ -51,13 +51,13 @@ impl Linear {
         let mut memory = memory.lock().await;
         let seed = [slot_key, standing.map_or("", |line| &line.0)];
         let said = match &words.kind {
-            WordsKind::Status { steps }
+            WordsKind::Status { steps, .. }
                 if is_over(steps) || !self.takes_status(session, &mut memory).await? =>
             {
                 None
             }
             WordsKind::Status { .. } if !memory.is_news(words) => None,
-            WordsKind::Status { steps } => {
+            WordsKind::Status { steps, .. } => {
                 self.tell_done(session, &seed, steps, &memory.plan).await?;
                 let said = self.think(session, words).await?;
                 memory.thinks(words);

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    ids,
+    checklist, ids,
     limits::{
         ACTIONS_MAX, ANSWER_BUTTONS_MAX, BUTTON_MAX_CHARS, MARKDOWN_MAX_CHARS, OPTION_MAX_CHARS,
         OPTION_VALUE_MAX_CHARS, OPTIONS_MAX, PLACEHOLDER_MAX_CHARS, SECTION_MAX_CHARS,
@@ -12,7 +12,7 @@ use super::{
     },
 };
 use crate::{
-    domain::{clip, edit::Settlement, network::Verdict},
+    domain::{clip, edit::Settlement, feedback::Opinion, network::Verdict},
     surface::{Control, Words, WordsKind},
     words,
 };
@@ -46,6 +46,12 @@ pub(super) enum Action {
     Settle {
         proposal: u32,
         settlement: Settlement,
+    },
+    Rate {
+        opinion: Opinion,
+    },
+    Settings {
+        place: Option<String>,
     },
 }
 
@@ -92,7 +98,11 @@ impl Action {
                 proposal: *proposal,
                 settlement: *settlement,
             }),
-            Control::Open { .. } => None,
+            Control::Settings { place } => Some(Self::Settings {
+                place: place.clone(),
+            }),
+            // A pair of buttons, each with a value of its own.
+            Control::Rate | Control::Open { .. } => None,
         }
     }
 }
@@ -122,17 +132,28 @@ pub(super) fn message(words: &Words, audience: Audience) -> Value {
     } else {
         &words.markdown
     };
-    blocks.push(json!({ "type": "markdown", "text": clip(text, MARKDOWN_MAX_CHARS) }));
+    let text = clip(text, MARKDOWN_MAX_CHARS);
+    if let WordsKind::Status { headline, steps } = &words.kind {
+        let below = checklist::block(headline, steps, text.chars().count());
+        blocks.push(json!({ "type": "markdown", "text": text }));
+        blocks.extend(below);
+    } else {
+        blocks.push(json!({ "type": "markdown", "text": text }));
+    }
     let controls: Vec<&Control> = words
         .controls
         .iter()
         .filter(|control| {
-            audience == Audience::Everybody || matches!(control, Control::Open { .. })
+            audience == Audience::Everybody
+                || matches!(control, Control::Open { .. } | Control::Settings { .. })
         })
         .collect();
     let (hosts, others): (Vec<&Control>, Vec<&Control>) = controls
         .into_iter()
         .partition(|control| matches!(control, Control::Widen { .. }));
+    let (ratings, others): (Vec<&Control>, Vec<&Control>) = others
+        .into_iter()
+        .partition(|control| matches!(control, Control::Rate));
     for about_one in hosts.chunk_by(|one, next| entry_of(one) == entry_of(next)) {
         blocks.extend(about_host(about_one, &words.kind));
     }
@@ -140,7 +161,26 @@ pub(super) fn message(words: &Words, audience: Audience) -> Value {
     if !elements.is_empty() {
         blocks.push(json!({ "type": "actions", "elements": elements }));
     }
+    if !ratings.is_empty() {
+        blocks.push(json!({ "type": "context_actions", "elements": [rating()] }));
+    }
     json!({ "text": clip(&escape(&words.fallback), TEXT_MAX_CHARS), "blocks": blocks })
+}
+
+/// The pair of buttons that asks what people think of a result. Source: reference of the feedback buttons element.
+fn rating() -> Value {
+    let button = |label: &str, opinion| {
+        json!({
+            "text": { "type": "plain_text", "text": clip(label, BUTTON_MAX_CHARS) },
+            "value": serde_json::to_string(&Action::Rate { opinion }).unwrap_or_default(),
+        })
+    };
+    json!({
+        "type": "feedback_buttons",
+        "action_id": format!("{PREFIX}:rate"),
+        "positive_button": button(words::RESULT_IS_GOOD, Opinion::Good),
+        "negative_button": button(words::RESULT_IS_BAD, Opinion::Bad),
+    })
 }
 
 /// The decisions about one host, below its name: on a card about several, each has buttons of its own.
@@ -220,6 +260,14 @@ fn menu(answers: &[(u32, &str)]) -> Value {
     })
 }
 
+/// One entry of a menu, with a value of its own.
+pub(super) fn option_of(label: &str, value: &str) -> Value {
+    json!({
+        "text": { "type": "plain_text", "text": clip(label, OPTION_MAX_CHARS) },
+        "value": clip(value, OPTION_VALUE_MAX_CHARS),
+    })
+}
+
 /// One entry of a menu.
 pub(super) fn option(choice: &str) -> Value {
     json!({
@@ -228,7 +276,8 @@ pub(super) fn option(choice: &str) -> Value {
     })
 }
 
-fn button(index: usize, control: &Control, kind: &WordsKind) -> Value {
+/// A button of ours.
+pub(super) fn button(index: usize, control: &Control, kind: &WordsKind) -> Value {
     let label = words::label(control, kind);
     let label = if label.trim().is_empty() {
         "…"
@@ -256,6 +305,8 @@ fn button(index: usize, control: &Control, kind: &WordsKind) -> Value {
         Control::Edit { .. }
         | Control::ChangeRepository
         | Control::Retry
+        | Control::Rate
+        | Control::Settings { .. }
         | Control::Widen { .. }
         | Control::Settle { .. }
         | Control::Answer { .. } => {}
@@ -270,6 +321,8 @@ const fn name(control: &Control) -> &'static str {
         Control::ChangeRepository => "repository",
         Control::Cancel => "cancel",
         Control::Retry => "retry",
+        Control::Rate => "rate",
+        Control::Settings { .. } => "settings",
         Control::Answer { .. } => "answer",
         Control::Widen { .. } => "network",
         Control::Settle { .. } => "settle",

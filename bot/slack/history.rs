@@ -49,7 +49,7 @@ impl Slack {
         Ok(lines)
     }
 
-    async fn line(
+    pub(super) async fn line(
         &self,
         place: &Place,
         message: &Value,
@@ -271,7 +271,7 @@ fn forwarded(place: &Place, message: &Value) -> Vec<Line> {
 }
 
 /// Joining, leaving and renaming are no speech.
-fn is_speech(message: &Value) -> bool {
+pub(super) fn is_speech(message: &Value) -> bool {
     matches!(
         message["subtype"].as_str(),
         None | Some("file_share" | "thread_broadcast" | "me_message" | "bot_message")

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    ids,
+    blocks, ids,
     limits::{
         BUTTON_MAX_CHARS, HEADER_MAX_CHARS, HOME_BLOCKS_MAX, SECTION_MAX_CHARS, URL_MAX_CHARS,
     },
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     domain::{clip, conversation::PersonId},
-    surface::{HomeEntry, HomePage, SurfaceError},
+    surface::{HomeEntry, HomePage, SurfaceError, WordsKind},
 };
 
 impl Slack {
@@ -25,16 +25,25 @@ impl Slack {
 
 /// A page as a view. Its texts are plain, so nothing in them is markup.
 pub(super) fn view(page: &HomePage) -> Value {
-    let mut blocks = Vec::new();
+    let mut shown = Vec::new();
     for section in &page.sections {
         let title = clip(&section.title, HEADER_MAX_CHARS);
-        blocks.push(json!({ "type": "header", "text": { "type": "plain_text", "text": title } }));
+        shown.push(json!({ "type": "header", "text": { "type": "plain_text", "text": title } }));
         for one in &section.entries {
-            blocks.push(entry(blocks.len(), one));
+            shown.push(entry(shown.len(), one));
         }
     }
-    blocks.truncate(HOME_BLOCKS_MAX);
-    json!({ "type": "home", "blocks": blocks })
+    let buttons: Vec<Value> = page
+        .controls
+        .iter()
+        .enumerate()
+        .map(|(index, control)| blocks::button(index, control, &WordsKind::Note))
+        .collect();
+    shown.truncate(HOME_BLOCKS_MAX - 1);
+    if !buttons.is_empty() {
+        shown.push(json!({ "type": "actions", "elements": buttons }));
+    }
+    json!({ "type": "home", "blocks": shown })
 }
 
 fn entry(place: usize, entry: &HomeEntry) -> Value {

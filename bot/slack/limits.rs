@@ -4,6 +4,15 @@ use std::time::Duration;
 
 /// Characters of one `markdown` block. Source: reference of the markdown block.
 pub(super) const MARKDOWN_MAX_CHARS: usize = 12_000;
+/// Characters of all blocks of one message together. Slack documents no sum and refuses about 13,200 with
+/// `msg_blocks_too_long`. Source: the issue tracker of Slack's client libraries.
+pub(super) const BLOCK_TEXT_MAX_CHARS: usize = 12_000;
+/// Tasks of one `plan` block. Source: types of Slack's client library for the plan block.
+pub(super) const PLAN_TASKS_MAX: usize = 50;
+/// Characters of the title of a plan or of one of its tasks that this side shows; Slack documents no limit.
+pub(super) const PLAN_TITLE_MAX_CHARS: usize = 250;
+/// Characters of a session's title. Source: reference of `agents.sessions.setStatus`.
+pub(super) const SESSION_TITLE_MAX_CHARS: usize = 200;
 /// Characters of `text`; an edit with more is refused with `msg_too_long`. Source: reference of `chat.update`.
 pub(super) const TEXT_MAX_CHARS: usize = 4_000;
 /// Characters of a section's text. Source: reference of the section block.
@@ -43,6 +52,10 @@ pub(super) const ANSWER_BUTTONS_MAX: usize = 5;
 pub(super) const PAGE_MESSAGES: usize = 200;
 /// Pages of a thread that are read at most.
 pub(super) const PAGES_MAX: usize = 10;
+/// Links of a request to messages that are followed.
+pub(super) const LINKS_MAX: usize = 5;
+/// Messages of a linked thread that are read: its first ones.
+pub(super) const LINKED_LINES_MAX: usize = 20;
 /// Lines of a conversation that are handed on; the newest are kept.
 pub(super) const LINES_MAX: usize = 200;
 /// Bytes of one message through a socket, whole or in parts. Slack's events are far smaller; the HTTP doors take as much.

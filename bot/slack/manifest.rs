@@ -8,6 +8,8 @@ pub const SCOPES: &[&str] = &[
     "assistant:write",
     // Replies without a mention, and what was said before.
     "channels:history",
+    // Whether a message that a request links to was said in public.
+    "channels:read",
     // Everything that is said.
     "chat:write",
     // The slash command.

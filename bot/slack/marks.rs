@@ -122,5 +122,7 @@ mod tests {
         assert_eq!(meaning(emoji(Mark::Gaps)), None);
         assert_eq!(meaning("+1::skin-tone-3"), Some(ReactionMeaning::Approve));
         assert_eq!(meaning("tada"), None);
+        // It is for what is to be remembered, and is no decision about a plan, a cancel or a retry.
+        assert_eq!(meaning("brain"), None);
     }
 }

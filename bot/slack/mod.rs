@@ -6,6 +6,7 @@
 
 mod api;
 mod blocks;
+mod checklist;
 mod files;
 mod forms;
 mod history;
@@ -13,17 +14,21 @@ mod home;
 pub mod ids;
 pub mod inbound;
 mod limits;
+mod links;
 pub mod manifest;
 mod marks;
 pub mod options;
 pub mod outbound;
 mod people;
+mod sessions;
+mod settings;
 pub mod signature;
 pub mod socket;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use forms::wrong;
 pub use inbound::{
     Accepted, Identity, Meant, PostedRequest, Relevance, accept, challenge, form_to_value, meant,
     posted, read,

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{
     blocks, forms,
     limits::{OPTION_VALUE_MAX_CHARS, OPTIONS_MAX},
+    settings,
 };
 
 /// What somebody has written so far into the menu of repositories; none where the menu is not ours.
@@ -12,6 +13,17 @@ use super::{
 pub fn looked_for(payload: &Value) -> Option<&str> {
     let is_ours = payload["type"] == "block_suggestion" && forms::is_repository_menu(payload);
     is_ours.then(|| payload["value"].as_str().unwrap_or_default())
+}
+
+/// The choice of nothing, in front of what fits, where a menu is for a default that may be taken away.
+#[must_use]
+pub fn with_none(payload: &Value, mut fitting: Value) -> Value {
+    let is_default = payload["view"]["callback_id"] == settings::SETTINGS;
+    if let Some(options) = fitting["options"].as_array_mut().filter(|_| is_default) {
+        options.truncate(OPTIONS_MAX - 1);
+        options.insert(0, settings::none_option());
+    }
+    fitting
 }
 
 /// The entries that fit to what was written, those that begin with it first.

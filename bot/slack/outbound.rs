@@ -9,9 +9,10 @@ use tokio::sync::OnceCell;
 use super::{
     api::Api,
     blocks::{self, Audience},
-    forms,
+    checklist, forms,
     ids::{self, Place},
     inbound::Identity,
+    sessions::{NEWER_BLOCKS, Without},
 };
 use crate::{
     domain::{
@@ -29,6 +30,7 @@ pub(super) const METADATA_EVENT: &str = "deckhand";
 pub struct Slack {
     pub(super) api: Api,
     identity: Arc<OnceCell<Identity>>,
+    pub(super) without: Arc<Without>,
 }
 
 impl Slack {
@@ -37,6 +39,7 @@ impl Slack {
         Ok(Self {
             api: Api::new(api_url, token)?,
             identity: Arc::default(),
+            without: Arc::default(),
         })
     }
 
@@ -87,11 +90,35 @@ impl Slack {
             (None, Attempt::Repeated) => self.find_slot(&place, slot_key).await?,
             (None, Attempt::First) => None,
         };
-        if let Some(ts) = standing
-            && self.update(&message, &ts).await?
-        {
-            return Ok(ids::line(&place.team, &place.channel, &ts));
+        if self.without.knows(&place.team, NEWER_BLOCKS) {
+            checklist::take_out(&mut message);
         }
+        match self.put(&place, standing.as_deref(), &message).await {
+            // A checklist, or a question what people think, is never worth the message.
+            Err(SurfaceError::Permanent { code, .. })
+                if checklist::may_be_why(&code) && checklist::take_out(&mut message) =>
+            {
+                let line = self.put(&place, standing.as_deref(), &message).await?;
+                self.without.learn(&place.team, NEWER_BLOCKS);
+                Ok(line)
+            }
+            said => said,
+        }
+    }
+
+    /// Edits what stands there, or posts it.
+    async fn put(
+        &self,
+        place: &Place,
+        standing: Option<&str>,
+        message: &Value,
+    ) -> Result<LineRef, SurfaceError> {
+        if let Some(ts) = standing
+            && self.update(message, ts).await?
+        {
+            return Ok(ids::line(&place.team, &place.channel, ts));
+        }
+        let mut message = message.clone();
         if let Some(thread) = &place.ts {
             message["thread_ts"] = json!(thread);
         }

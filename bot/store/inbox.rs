@@ -302,6 +302,7 @@ mod tests {
                     alone: None,
                     effects: Vec::new(),
                     audit: Vec::new(),
+                    settings: None,
                 };
                 store.commit(&transition, &remains, now).await.unwrap();
             } else {

@@ -98,6 +98,7 @@ impl Milestone {
             | Effect::ShowPictures { .. }
             | Effect::OpenForm { .. }
             | Effect::OpenRequestForm { .. }
+            | Effect::OpenSettingsForm { .. }
             | Effect::PostRequest { .. }
             | Effect::ShowHome { .. }
             | Effect::StopAll

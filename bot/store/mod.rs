@@ -28,6 +28,7 @@ pub mod leases;
 pub mod milestones;
 pub mod outbox;
 pub mod posts;
+mod preferences;
 pub mod queues;
 pub mod runs;
 pub mod tasks;

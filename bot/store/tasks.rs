@@ -12,12 +12,13 @@ use super::{
     milestones,
     outbox::append_everywhere,
     posts::{ABOUT_SLOT, ALONE_SLOT, REQUEST_SLOT},
-    turns,
+    preferences, turns,
 };
 use crate::domain::{
     TaskId, Timestamp,
     conversation::{ConversationId, PersonId, SubjectId},
     effect::Effect,
+    preferences::Kept,
     task::{State, Task},
 };
 
@@ -57,6 +58,8 @@ pub struct Transition {
     pub effects: Vec<Effect>,
     /// What is to be written into the audit log.
     pub audit: Vec<AuditEntry>,
+    /// Settings that somebody changed.
+    pub settings: Option<Kept>,
 }
 
 impl Store {
@@ -269,6 +272,9 @@ impl Store {
             .task
             .as_ref()
             .map(|stored| stored.task.id.clone());
+        if let Some(kept) = &transition.settings {
+            preferences::keep(&mut transaction, kept, now).await?;
+        }
         for effect in &transition.effects {
             append_everywhere(&mut transaction, transition, effect, now).await?;
         }

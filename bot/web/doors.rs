@@ -6,6 +6,7 @@ mod reading;
 use std::time::Duration;
 
 use axum::{
+    Json,
     body::Bytes,
     extract::{Request, State},
     http::{HeaderMap, StatusCode},
@@ -52,7 +53,11 @@ pub async fn slack_form(State(web): State<Web>, request: Request) -> Response {
         Err(refusal) => return refusal,
     };
     match slack::form_to_value(&body) {
-        Some(payload) => store_slack(&web, payload).await,
+        Some(payload) => match slack::wrong(&payload) {
+            // Nothing has happened yet: the form stays open with everything in it.
+            Some(told) => Json(told).into_response(),
+            None => store_slack(&web, payload).await,
+        },
         None => Outcome::Malformed.answer(Source::Slack),
     }
 }

@@ -70,6 +70,8 @@ metrics_are! {
         "Deliveries by where they came from and what became of them.";
     EFFECTS = Counter "deckhand_effects_total" ["effect", "result"]
         "Tries of effects by what was to be done and what came of it.";
+    FEEDBACK = Counter "deckhand_feedback_total" ["opinion"]
+        "What people said of results by the buttons below them; somebody who changes their mind counts again.";
     EGRESS_REQUESTS = Counter "deckhand_egress_requests_total" []
         "Requests of sandboxes at their one way out, let through or refused.";
     REDACTIONS = Counter "deckhand_redactions_total" []

@@ -27,7 +27,9 @@ pub async fn slack_options(State(web): State<Web>, request: Request) -> Response
     Json(entries.unwrap_or_else(|| options::fitting([], ""))).into_response()
 }
 
-/// The entries that a payload asks for; none where it asks for nothing of ours. Without the forge, those of the settings.
+/// The entries that a payload asks for. Slack asks for a form that this bot has opened, and only for people whom policy lets
+/// ask or steer is one with such a menu opened; guests get none.
+/// None where it asks for nothing of ours. Without the forge, those of the settings.
 pub(super) async fn entries(web: &Web, payload: &Value) -> Option<Value> {
     let written = options::looked_for(payload)?;
     let mut names: Vec<String> = web
@@ -43,5 +45,6 @@ pub(super) async fn entries(web: &Web, payload: &Value) -> Option<Value> {
     }
     names.sort();
     names.dedup();
-    Some(options::fitting(names.iter().map(String::as_str), written))
+    let fitting = options::fitting(names.iter().map(String::as_str), written);
+    Some(options::with_none(payload, fitting))
 }

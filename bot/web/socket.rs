@@ -28,6 +28,11 @@ pub async fn take(web: Web, envelope: Envelope) -> Taken {
     {
         return Taken::Answered(entries);
     }
+    if let Content::Payload(payload) = &envelope.content
+        && let Some(told) = slack::wrong(payload)
+    {
+        return Taken::Answered(told);
+    }
     let storing = async {
         match envelope.content {
             Content::Payload(payload) => store_slack(&web, payload).await,
@@ -270,6 +275,7 @@ pub(super) mod tests {
                 effects: Vec::new(),
                 audit: Vec::new(),
                 alone: None,
+                settings: None,
             };
             web.store
                 .commit(&done, &delivery.body, web.clock.now())

@@ -5,8 +5,9 @@ use crate::{
     domain::{
         home::{Home, HomeSettings},
         message::TaskLine,
+        preferences::Preferences,
     },
-    surface::{HomeEntry, HomePage, HomeSection},
+    surface::{Control, HomeEntry, HomePage, HomeSection},
 };
 
 /// The longest title and the longest standing of a task that is shown, in characters.
@@ -34,8 +35,21 @@ pub fn home_page(home: &Home) -> HomePage {
         title: "Settings".to_owned(),
         entries: settings(&home.settings).into_iter().map(plain).collect(),
     };
+    let mine = home.mine.as_ref().map(|mine| HomeSection {
+        title: "Your own settings".to_owned(),
+        entries: own(mine).into_iter().map(plain).collect(),
+    });
+    let controls = home
+        .mine
+        .iter()
+        .map(|_| Control::Settings { place: None })
+        .collect();
     HomePage {
-        sections: vec![waiting, others, settings],
+        sections: [waiting, others, settings]
+            .into_iter()
+            .chain(mine)
+            .collect(),
+        controls,
     }
 }
 
@@ -106,6 +120,21 @@ fn settings(settings: &HomeSettings) -> Vec<String> {
     lines
 }
 
+fn own(mine: &Preferences) -> Vec<String> {
+    let repository = mine.repository.as_ref().map_or_else(
+        || "none is set".to_owned(),
+        |name| plain_to(&name.0, TASK_MAX_CHARS),
+    );
+    let agent = mine.agent.as_ref().map_or_else(
+        || "none is set".to_owned(),
+        |name| plain_to(name, TASK_MAX_CHARS),
+    );
+    vec![
+        format!("Repository, where a request of yours names none: {repository}"),
+        format!("Agent, where a request of yours names none: {agent}"),
+    ]
+}
+
 const fn plain(text: String) -> HomeEntry {
     HomeEntry { text, page: None }
 }
@@ -139,6 +168,7 @@ mod tests {
                 people: 0,
                 second_person_approves: true,
             },
+            mine: Some(Preferences::default()),
         }
     }
 
@@ -171,6 +201,25 @@ mod tests {
                 "These are set by whoever runs this Deckhand.",
             ]
         );
+    }
+
+    #[test]
+    fn only_who_may_set_something_is_offered_to() {
+        let mut home = home(Vec::new());
+        home.mine = Some(Preferences {
+            repository: Some(RepositoryName("acme/web".into())),
+            ..Preferences::default()
+        });
+        let page = home_page(&home);
+        assert!(
+            page.sections[3].entries[0]
+                .text
+                .ends_with("names none: acme/web")
+        );
+        assert_eq!(page.controls, [Control::Settings { place: None }]);
+        home.mine = None;
+        let page = home_page(&home);
+        assert_eq!((page.sections.len(), page.controls.len()), (3, 0));
     }
 
     #[test]

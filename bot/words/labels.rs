@@ -7,6 +7,10 @@ use crate::{
 
 /// Opens a pull request.
 pub const OPEN_PULL_REQUEST: &str = "Open pull request";
+/// On the button that says that a result is what somebody needed.
+pub const RESULT_IS_GOOD: &str = "What I needed";
+/// On the button that says that it is not.
+pub const RESULT_IS_BAD: &str = "Not what I needed";
 /// Opens the page of a task.
 pub const OPEN_TASK: &str = "Task page";
 
@@ -39,6 +43,9 @@ pub fn label(control: &Control, kind: &WordsKind) -> String {
             Settlement::Cancel => "Cancel the task".to_owned(),
             Settlement::Keep => "Go on".to_owned(),
         },
+        Control::Rate => RESULT_IS_GOOD.to_owned(),
+        Control::Settings { place: None } => "Change my settings".to_owned(),
+        Control::Settings { place: Some(_) } => "Change this channel's".to_owned(),
         Control::Open { label, .. } => label.clone(),
     }
 }
@@ -54,6 +61,8 @@ pub fn choice_label(control: &Control, kind: &WordsKind) -> String {
         | Control::ChangeRepository
         | Control::Cancel
         | Control::Retry
+        | Control::Rate
+        | Control::Settings { .. }
         | Control::Answer { .. }
         | Control::Settle { .. }
         | Control::Open { .. } => label,
@@ -103,6 +112,32 @@ pub const fn form_labels(form: &Form) -> FormLabels {
     }
 }
 
+/// Above the form that holds a person's settings, at most 24 characters.
+pub const SETTINGS_MINE: &str = "My settings";
+/// Above the form that holds a channel's settings, at most 24 characters.
+pub const SETTINGS_HERE: &str = "Settings of this channel";
+/// On the button that stores them.
+pub const SETTINGS_SEND: &str = "Save";
+/// On the button that leaves them.
+pub const SETTINGS_LEAVE: &str = "Leave";
+/// Above the field for a default repository.
+pub const SETTINGS_REPOSITORY: &str = "Repository, where a request names none";
+/// Above the field for a default agent.
+pub const SETTINGS_AGENT: &str = "Agent, where a request names none";
+/// Above the field for how much is said.
+pub const SETTINGS_NOISE: &str = "Messages in this channel";
+/// The choice of no default.
+pub const SETTINGS_NONE: &str = "No default";
+/// The choice of everything that is said.
+pub const NOISE_USUAL: &str = "Everything";
+/// The choice of little that is said.
+pub const NOISE_QUIET: &str = "Only plans, questions and results";
+/// Above the fields of the form that holds a plan.
+pub const PLAN_EDIT_HELP: &str = "Change the text, and the next revision is what you wrote. Or say below in your own words what should be different, and the agent writes it; goal and requirements change only so.";
+/// Above the plan as text.
+pub const PLAN_EDIT_FIELD: &str = "The plan";
+/// Above a plan that no field holds.
+pub const PLAN_TOO_LONG: &str = "This plan is longer than a form can hold, so it cannot be edited as text here. Say in your own words what should be different, and the agent writes the next revision.";
 /// Above the field for the channel of a new task.
 pub const REQUEST_PLACE: &str = "In which channel?";
 /// Above the field for the repository of a new task, which may stay empty.

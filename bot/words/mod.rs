@@ -4,6 +4,7 @@
 //! of models and other programs pass through [`tame`](mod@tame) on their way.
 
 mod amounts;
+mod attached;
 mod commit;
 mod failure;
 mod fence;
@@ -12,6 +13,8 @@ mod labels;
 mod network;
 mod notes;
 mod plan;
+mod plan_edit;
+mod preferred;
 mod progress;
 mod prompts;
 mod proposal;
@@ -27,16 +30,20 @@ pub(crate) mod tests;
 use askama::Template;
 
 pub use amounts::{duration, spent};
+pub use attached::file_unread;
 pub use commit::{CommitExtra, commit_message};
 pub use fence::FenceMark;
 pub use home::home_page;
 pub use labels::{
-    CHOOSE, DONE_STEP, FormLabels, OPEN_PULL_REQUEST, OPEN_TASK, PICTURES, PULL_REQUEST,
-    REPOSITORY_HINT, REQUEST_PLACE, REQUEST_REPOSITORY, choice_label, form_in_words, form_labels,
-    label,
+    CHOOSE, DONE_STEP, FormLabels, NOISE_QUIET, NOISE_USUAL, OPEN_PULL_REQUEST, OPEN_TASK,
+    PICTURES, PLAN_EDIT_FIELD, PLAN_EDIT_HELP, PLAN_TOO_LONG, PULL_REQUEST, REPOSITORY_HINT,
+    REQUEST_PLACE, REQUEST_REPOSITORY, RESULT_IS_BAD, RESULT_IS_GOOD, SETTINGS_AGENT,
+    SETTINGS_HERE, SETTINGS_LEAVE, SETTINGS_MINE, SETTINGS_NOISE, SETTINGS_NONE,
+    SETTINGS_REPOSITORY, SETTINGS_SEND, choice_label, form_in_words, form_labels, label,
 };
 pub use network::{decided_words, network_answer, not_offered, refused_because};
 pub use plan::{PLAN_TEXT_MAX_CHARS, plan_text};
+pub use plan_edit::{edited_plan, plan_to_edit, read_plan};
 pub use prompts::{PromptExtra, delegated_words, pointed_words, prompt};
 pub use pull_request::{CommandLine, PictureLink, PullRequestExtra, pull_request_body};
 pub use tame::tame;
@@ -144,16 +151,18 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
             waiting::ExpiredView::new(asked.as_ref(), pushed, kept, links)?.render()
         }
         Message::NotAllowed { act, refusal } => notes::NotAllowedView::new(*act, *refusal).render(),
-        Message::StaleApproval { seen, current } => notes::StaleApprovalView {
-            seen: *seen,
-            current: *current,
-        }
-        .render(),
         Message::NothingToDo { stands, wanted } => {
             notes::NothingToDoView { stands, wanted }.render()
         }
         Message::OptionHints { unknown } => notes::OptionHintsView { unknown, room }.render(),
         Message::EditTaken => notes::EditTakenView.render(),
+        Message::StaleApproval { .. }
+        | Message::Settings(_)
+        | Message::SettingsKept { .. }
+        | Message::FilesRefused { .. }
+        | Message::LinksUnread { .. }
+        | Message::EditRefused { .. }
+        | Message::Thanks { .. } => answer_text(message, room),
         Message::NothingAsked => notes::NothingAskedView.render(),
         Message::Help => notes::HelpView::new(links.reactions).render(),
         Message::Unavailable { word } => notes::UnavailableView { word }.render(),
@@ -168,6 +177,30 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
             task_url: url,
         }
         .render(),
+    }
+}
+
+/// What answers something that somebody wrote, attached or pressed.
+fn answer_text(message: &Message, room: Room) -> Result<String, askama::Error> {
+    match message {
+        Message::StaleApproval { seen, current } => notes::StaleApprovalView {
+            seen: *seen,
+            current: *current,
+        }
+        .render(),
+        Message::Settings(card) => preferred::SettingsView { card }.render(),
+        Message::SettingsKept { of, preferences } => {
+            preferred::SettingsKeptView { of, preferences }.render()
+        }
+        Message::FilesRefused { files } => attached::FilesRefusedView::new(files, room).render(),
+        Message::LinksUnread { links } => attached::LinksUnreadView::new(links, room).render(),
+        Message::EditRefused { why } => notes::EditRefusedView { why }.render(),
+        Message::Thanks { opinion, changed } => notes::ThanksView {
+            opinion: *opinion,
+            changed: *changed,
+        }
+        .render(),
+        _ => Ok(String::new()),
     }
 }
 
@@ -196,6 +229,12 @@ fn mentions(message: &Message) -> Option<PersonId> {
         | Message::StaleApproval { .. }
         | Message::NothingToDo { .. }
         | Message::EditTaken
+        | Message::Settings(_)
+        | Message::SettingsKept { .. }
+        | Message::FilesRefused { .. }
+        | Message::LinksUnread { .. }
+        | Message::EditRefused { .. }
+        | Message::Thanks { .. }
         | Message::OptionHints { .. }
         | Message::NothingAsked
         | Message::Help
@@ -220,6 +259,7 @@ fn controls(message: &Message, links: &Links) -> Vec<Control> {
         Message::Question(card) => question::controls(card),
         Message::Network(card) => network::controls(card),
         Message::Proposal(card) => proposal::controls(card),
+        Message::Settings(card) => preferred::controls(card),
         Message::Result(card) => result::controls(card, open()),
         Message::Failed(card) => failure::controls(card, open()),
         Message::Reminder(reminder) if links.card_url.is_none() => waiting::controls(reminder),
@@ -234,6 +274,11 @@ fn controls(message: &Message, links: &Links) -> Vec<Control> {
         | Message::StaleApproval { .. }
         | Message::NothingToDo { .. }
         | Message::EditTaken
+        | Message::SettingsKept { .. }
+        | Message::FilesRefused { .. }
+        | Message::LinksUnread { .. }
+        | Message::EditRefused { .. }
+        | Message::Thanks { .. }
         | Message::OptionHints { .. }
         | Message::NothingAsked
         | Message::Help
@@ -271,6 +316,12 @@ fn kind(message: &Message) -> WordsKind {
         | Message::StaleApproval { .. }
         | Message::NothingToDo { .. }
         | Message::EditTaken
+        | Message::Settings(_)
+        | Message::SettingsKept { .. }
+        | Message::FilesRefused { .. }
+        | Message::LinksUnread { .. }
+        | Message::EditRefused { .. }
+        | Message::Thanks { .. }
         | Message::OptionHints { .. }
         | Message::NothingAsked
         | Message::Help

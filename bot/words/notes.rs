@@ -11,8 +11,10 @@ use crate::domain::{
     TaskId,
     command::UnknownOption,
     conversation::{Person, Road},
+    feedback::Opinion,
     kept::{Kept, branch_of},
     message::TaskLine,
+    plan_edit::{EditRefusal, PlanEdit},
     policy::{Act, Refusal},
 };
 
@@ -102,6 +104,28 @@ impl OptionHintsView<'_> {
 #[derive(Template)]
 #[template(path = "messages/edit_taken.md")]
 pub(super) struct EditTakenView;
+
+/// `edit_refused.md`.
+#[derive(Template)]
+#[template(path = "messages/edit_refused.md")]
+pub(super) struct EditRefusedView<'a> {
+    pub(super) why: &'a EditRefusal,
+}
+
+#[expect(clippy::unused_self, reason = "a template calls methods of its view")]
+impl EditRefusedView<'_> {
+    fn text(&self, edit: &PlanEdit) -> String {
+        super::plan_to_edit(edit)
+    }
+}
+
+/// `thanks.md`.
+#[derive(Template)]
+#[template(path = "messages/thanks.md")]
+pub(super) struct ThanksView {
+    pub(super) opinion: Opinion,
+    pub(super) changed: bool,
+}
 
 /// `nothing_asked.md`.
 #[derive(Template)]

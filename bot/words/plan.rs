@@ -61,6 +61,17 @@ impl<'a> PlanView<'a> {
         self.reactions == Reactions::Heard
     }
 
+    /// What chose the repository, where the request did not.
+    fn repository_from(&self) -> &'static str {
+        let repository = &self.card.workplace.repository;
+        super::preferred::origin(self.card.chosen.repository_from(repository))
+    }
+
+    /// The same of the agent.
+    fn agent_from(&self) -> &'static str {
+        super::preferred::origin(self.card.chosen.agent_from(&self.card.agent))
+    }
+
     /// The ceiling of working time.
     fn work_time(&self) -> Option<String> {
         self.card.work_ms.map(duration)

@@ -127,8 +127,26 @@ pub(super) fn controls(progress: &Progress, open: Control) -> Vec<Control> {
 }
 
 pub(super) fn kind(progress: &Progress) -> WordsKind {
+    let steps = steps(progress);
     WordsKind::Status {
-        steps: steps(progress),
+        headline: headline(&steps),
+        steps,
+    }
+}
+
+/// How far a checklist is, and where: its title may be all of it that is seen.
+fn headline(steps: &[Step]) -> String {
+    let of = |standing| steps.iter().filter(move |step| step.standing == standing);
+    let all = steps.len();
+    let done = of(StepStanding::Done).count();
+    let stopped = of(StepStanding::Failed).next();
+    // The last of them is the narrower one: a step of the work, inside of the work.
+    let now = of(StepStanding::Active).next_back();
+    match (stopped, now) {
+        (Some(step), _) => format!("Stopped at: {}", step.title),
+        (None, Some(step)) => format!("{done} of {all} done · {}", step.title),
+        (None, None) if done == all => format!("All {all} steps are done"),
+        (None, None) => format!("{done} of {all} done"),
     }
 }
 

@@ -125,6 +125,7 @@ fn source(line: &Line) -> String {
         LineKind::Talk => format!("said by {who}"),
         LineKind::Issue => format!("the issue, written by {who}"),
         LineKind::Guidance => format!("for agents, from {who}"),
+        LineKind::Linked => format!("said elsewhere by {who}; the request links to it"),
     }
 }
 

@@ -167,7 +167,7 @@ pub(super) fn outcome_words(outcome: &CheckOutcome) -> String {
     }
 }
 
-/// Where to look: the pull request, and the task page.
+/// Where to look: the pull request, and the task page; and what people think of it.
 pub(super) fn controls(card: &ResultCard, open_task: Control) -> Vec<Control> {
     let pull_request = card.publication.pull_request.as_ref();
     pull_request
@@ -176,6 +176,6 @@ pub(super) fn controls(card: &ResultCard, open_task: Control) -> Vec<Control> {
             url: request.url.clone(),
         })
         .into_iter()
-        .chain([open_task])
+        .chain([open_task, Control::Rate])
         .collect()
 }

@@ -184,6 +184,7 @@ async fn events(
             }],
             audit: Vec::new(),
             alone: None,
+            settings: None,
         };
         store.commit(&transition, &Value::Null, clock.now()).await?;
         store.grant_slot(3, clock.now()).await?;

@@ -1,6 +1,6 @@
 //! Approval: by whom, by which road, and of what.
 
-use deckhand_world::slack::{ChannelKind, Membership, On, Standing, Thread, ViewAnswer};
+use deckhand_world::slack::{ChannelKind, Membership, On, Standing, Thread, View, ViewAnswer};
 
 use crate::harness::{PATIENCE, Props, REQUEST, Stage, asking::whispered};
 
@@ -126,6 +126,97 @@ async fn where_a_second_person_has_to_the_requester_does_not_count() {
     stage.wait_for_state(&thread, "running").await;
     stage.stop(&thread).await;
     stage.models.resume();
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_that_somebody_edits_as_text_is_the_next_revision() {
+    let stage = Stage::open().await;
+    stage
+        .models
+        .otherwise(crate::harness::scripts::without_pages());
+    let thread = stage.planned(REQUEST).await;
+    card(&thread).await;
+    thread.press("ana", "Edit").await.unwrap();
+    let view = thread.wait_for_view("ana").await.unwrap();
+    let text = |view: &View| {
+        let mut blocks = view.payload["blocks"].as_array().into_iter().flatten();
+        let plan = blocks.find(|block| block["block_id"] == "plan").unwrap();
+        plan["element"]["initial_value"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let (plan, models) = (text(&view), stage.models.request_count());
+    // A mistake is said at its field, and the form stays with everything in it.
+    let wrong = format!("Please look at this.\n{plan}");
+    let answer = thread
+        .submit_view("ana", &[("plan", &wrong)])
+        .await
+        .unwrap();
+    let ViewAnswer::Errors(errors) = answer else {
+        panic!("it was taken: {answer:?}")
+    };
+    let [(field, told)] = errors.as_slice() else {
+        panic!("one error, not {errors:?}")
+    };
+    assert_eq!(field, "plan");
+    assert!(told.contains("stands below no heading"), "{told}");
+    let edited = plan.replace(
+        "\n\nFiles",
+        "\n9. Say it in the README\n\nFiles\n- CHANGELOG.md",
+    );
+    let answer = thread
+        .submit_view("ana", &[("plan", &edited)])
+        .await
+        .unwrap();
+    assert_eq!(answer, ViewAnswer::Closed);
+    let second = thread
+        .wait_for("revision 2", |message| {
+            message.from_bot() && message.says("revision 2") && message.says("edited by ana")
+        })
+        .await
+        .unwrap();
+    for words in ["added: Say it in the README", "files, added: CHANGELOG.md"] {
+        assert!(second.says(words), "{words}\n{}", thread.render());
+    }
+    // The agent was not asked, and the old card has no buttons.
+    assert_eq!(stage.models.request_count(), models);
+    let task = stage.task(&thread).await;
+    assert_eq!(task.plans.len(), 2);
+    thread.press("ana", "Approve").await.unwrap();
+    stage.wait_for_state(&thread, "in_review").await;
+    let approval = stage.task(&thread).await.approval.unwrap();
+    assert_eq!(approval.revision, 2);
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_that_comes_too_late_is_handed_back() {
+    let stage = Stage::open().await;
+    let thread = stage.planned(REQUEST).await;
+    card(&thread).await;
+    let edit = thread.control("Edit").unwrap();
+    thread.press_control("ana", &edit).await.unwrap();
+    thread.wait_for_view("ana").await.unwrap();
+    // Ben is faster.
+    thread.press_control("ben", &edit).await.unwrap();
+    thread.wait_for_view("ben").await.unwrap();
+    let text = "Steps\n1. Mend it as ben says\nFiles\n- lib/";
+    thread.submit_view("ben", &[("plan", text)]).await.unwrap();
+    stage
+        .wait_until(&thread, "at revision 2", |task| task.plans.len() == 2)
+        .await;
+    let text = "Steps\n1. Mend it as ana says\nFiles\n- lib/";
+    thread.submit_view("ana", &[("plan", text)]).await.unwrap();
+    let told = whispered(&thread, "Your edit of revision 1 was not taken").await;
+    assert!(told.says("Mend it as ana says"), "{}", thread.render());
+    thread.press_control("ana", &edit).await.unwrap();
+    whispered(&thread, "can no longer be approved or changed").await;
+    let task = stage.task(&thread).await;
+    assert_eq!(task.plans.len(), 2);
+    assert_eq!(task.plans[1].plan.steps, ["Mend it as ben says"]);
+    stage.stop(&thread).await;
     stage.close().await;
 }
 

@@ -4,12 +4,16 @@
 //! says yields at least one effect.
 
 mod answers;
+mod attached;
 mod edits;
 mod endings;
+mod feedback;
 mod holding;
+mod naming;
 mod network;
 mod people;
 mod places;
+mod rewriting;
 mod show;
 mod state;
 mod time;
@@ -34,14 +38,16 @@ use super::{
     edit::Proposal,
     effect::{Assignment, Effect, Slot},
     event::{Event, Happened, Publication},
+    feedback::Feedback,
     held::HeldDecision,
     kept::Kept,
     message::Message,
     network::{NetworkTerms, TaskNetwork},
     plan::{Approval, Fingerprint, PlanRevision, Terms},
     policy::Policy,
+    preferences::{Chosen, Noise},
     proof::{Proof, Report},
-    specification::{RepositoryName, SpecificationDraft, Workplace},
+    specification::{SpecificationDraft, Workplace},
 };
 
 /// The most sentences that wait for the next turn of an agent; later ones push out none, they are refused with a sentence.
@@ -144,6 +150,18 @@ pub struct Task {
     /// Changes of the request since it was approved, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub proposals: Vec<Proposal>,
+    /// Files and links of which people were told that they were not read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub told_unread: Vec<String>,
+    /// What people think of its result.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub feedback: Vec<Feedback>,
+    /// What the settings of people chose for it, and not the request.
+    #[serde(default)]
+    pub chosen: Chosen,
+    /// How much is said about it where it was asked for.
+    #[serde(default)]
+    pub noise: Noise,
     /// Whether replies without a mention are left alone.
     pub muted: bool,
     /// What became of its work when it was cancelled.
@@ -237,6 +255,10 @@ impl Task {
             network: TaskNetwork::default(),
             named_after: None,
             proposals: Vec::new(),
+            told_unread: Vec::new(),
+            chosen: Chosen::default(),
+            noise: Noise::default(),
+            feedback: Vec::new(),
             muted: false,
             kept: Kept::default(),
             time: WorkTime::default(),
@@ -288,21 +310,19 @@ impl Task {
                 meaning,
                 revision,
             } => self.reacted(by, *meaning, *revision, happened.at, around),
-            Event::Approved { by, revision, road } => {
-                self.approved(by, *revision, *road, happened.at, around)
-            }
+            Event::Approved { .. }
+            | Event::Corrected { .. }
+            | Event::PlanEdited { .. }
+            | Event::RepositoryChosen { .. } => self.plan_decided(happened, around),
             Event::Edited { .. } | Event::Deleted { .. } | Event::ProposalSettled { .. } => {
                 self.reworded(happened, around)
             }
             Event::CancelAsked { by, road } => self.cancel_asked(by, *road, around),
             Event::RetryAsked { by } => self.retry_asked(by, around),
+            Event::Rated { by, opinion } => self.rated(by, *opinion, happened.at, around),
             Event::Answered { by, question, text } => {
                 let how = (Road::Button, happened.at);
                 self.answered(by, *question, text, how, around)
-            }
-            Event::Corrected { by, revision, text } => self.corrected(by, *revision, text, around),
-            Event::RepositoryChosen { by, repository } => {
-                self.repository_chosen(by, repository, around)
             }
             Event::NetworkDecided {
                 by,
@@ -318,7 +338,11 @@ impl Task {
                 self.joined(by.as_ref(), place, about.as_ref(), around)
             }
             Event::SlotGranted => self.slot_granted(around),
-            Event::Gathered { context, workplace } => self.gathered(context, workplace, around),
+            Event::Gathered {
+                context,
+                workplace,
+                unread,
+            } => self.gathered((context, unread), workplace, around),
             Event::RunStarted { run }
             | Event::RunEnded { run, .. }
             | Event::Proved { run, .. }
@@ -424,33 +448,6 @@ impl Task {
             && self.fingerprint(&revision.plan).as_ref() == Some(&approval.fingerprint)
     }
 
-    /// The branch that the work goes to: `deckhand/<slug>-<id>`. It is made of the request's first line, so that it is
-    /// the same from the first checkout to the last follow-up.
-    #[must_use]
-    pub fn branch(&self) -> String {
-        let first = self.request.text.lines().next().unwrap_or_default();
-        let named_after = self.named_after.as_deref().unwrap_or(first);
-        format!("deckhand/{}-{}", slug(named_after), self.id)
-    }
-
-    /// The title, or the first words of the request.
-    #[must_use]
-    pub fn title(&self) -> String {
-        self.specification.as_ref().map_or_else(
-            || super::clip(self.request.text.lines().next().unwrap_or_default(), 80),
-            |specification| specification.title.clone(),
-        )
-    }
-
-    /// The repository, as far as it is known or was asked for.
-    #[must_use]
-    pub fn repository(&self) -> Option<&RepositoryName> {
-        self.workplace
-            .as_ref()
-            .map(|workplace| &workplace.repository)
-            .or(self.options.repository.as_ref())
-    }
-
     fn note(&mut self, message: Message) -> Effect {
         self.notes += 1;
         Effect::Say {
@@ -464,28 +461,5 @@ impl Task {
             to: to.clone(),
             message: Box::new(message),
         }
-    }
-}
-
-/// The longest slug in a branch name, in characters.
-const SLUG_MAX_CHARS: usize = 40;
-
-fn slug(text: &str) -> String {
-    let mut slug = String::new();
-    for character in text.chars() {
-        if character.is_ascii_alphanumeric() {
-            slug.push(character.to_ascii_lowercase());
-        } else if !slug.ends_with('-') && !slug.is_empty() {
-            slug.push('-');
-        }
-        if slug.len() >= SLUG_MAX_CHARS {
-            break;
-        }
-    }
-    let slug = slug.trim_end_matches('-');
-    if slug.is_empty() {
-        "task".to_owned()
-    } else {
-        slug.to_owned()
     }
 }

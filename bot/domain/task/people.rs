@@ -74,7 +74,7 @@ impl Task {
             Command::Words(text) | Command::New(text) => {
                 self.words(line, text, options, mentioned, at, around)
             }
-            Command::Empty | Command::List | Command::Network { .. } => {
+            Command::Empty | Command::List | Command::Settings | Command::Network { .. } => {
                 self.words(line, "", options, mentioned, at, around)
             }
         };

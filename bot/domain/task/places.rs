@@ -8,12 +8,19 @@ use crate::domain::{
     effect::{Effect, Mark, Slot},
     message::{Decision, Message, Progress},
     policy::Act,
+    preferences::Noise,
 };
 
 /// The most conversations of one task.
 pub const PLACES_MAX: usize = 4;
 
 impl Task {
+    /// Whether how the work goes is left unsaid in a conversation: where the task was asked for in a quiet channel.
+    #[must_use]
+    pub fn is_quiet_in(&self, conversation: &ConversationId) -> bool {
+        self.noise == Noise::Quiet && self.conversation == *conversation
+    }
+
     /// Every conversation that the task is talked about in, the one that it was asked for in first.
     pub fn conversations(&self) -> impl Iterator<Item = &ConversationId> {
         let also = self.also.iter().map(|place| &place.conversation);
@@ -33,6 +40,7 @@ impl Task {
             | Effect::Hear { .. }
             | Effect::OpenForm { .. }
             | Effect::OpenRequestForm { .. }
+            | Effect::OpenSettingsForm { .. }
             | Effect::PostRequest { .. }
             | Effect::ShowHome { .. } => vec![from.clone()],
             Effect::Gather

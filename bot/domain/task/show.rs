@@ -125,6 +125,7 @@ impl Task {
                 .map(|before| changes_since(before, last))
                 .unwrap_or_default(),
             agent: self.terms.agent.clone(),
+            chosen: self.chosen.clone(),
             model: self.terms.model.clone().or_else(|| self.model.clone()),
             budget: self.terms.budget,
             work_ms: (self.ceilings.work_ms < i64::MAX).then_some(self.ceilings.work_ms),
@@ -149,7 +150,7 @@ impl Task {
         for line in taken_as(Taken::Background) {
             for writer in line.writers() {
                 match line.kind {
-                    LineKind::Talk | LineKind::Guidance => {}
+                    LineKind::Talk | LineKind::Guidance | LineKind::Linked => {}
                     LineKind::Issue => add_once(&mut heard.describing, writer),
                 }
                 // Somebody of the same name is somebody else.

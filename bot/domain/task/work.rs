@@ -86,7 +86,7 @@ impl Task {
 
     pub(super) fn gathered(
         &mut self,
-        context: &[Line],
+        (context, unread): (&[Line], &[String]),
         workplace: &Result<Workplace, WorkplaceProblem>,
         around: &Surroundings,
     ) -> Vec<Effect> {
@@ -94,6 +94,17 @@ impl Task {
             return Vec::new();
         }
         self.take_context(context, around);
+        let told = self.say_unread(unread);
+        let mut effects = self.take_workplace(workplace, around);
+        effects.extend(told);
+        effects
+    }
+
+    fn take_workplace(
+        &mut self,
+        workplace: &Result<Workplace, WorkplaceProblem>,
+        around: &Surroundings,
+    ) -> Vec<Effect> {
         if let Some(work_ms) = around.work_ms {
             self.ceilings.work_ms = work_ms;
         }
@@ -158,7 +169,7 @@ impl Task {
     fn take_context(&mut self, context: &[Line], around: &Surroundings) {
         let subject = std::mem::take(&mut self.context)
             .into_iter()
-            .filter(|line| line.kind != LineKind::Talk);
+            .filter(|line| matches!(line.kind, LineKind::Issue | LineKind::Guidance));
         let mut lines: Vec<Line> = Vec::new();
         let waiting = std::mem::take(&mut self.waiting);
         for mut line in context.iter().cloned().chain(subject) {
@@ -176,7 +187,12 @@ impl Task {
 
     fn taken(&self, line: &Line, around: &Surroundings) -> Taken {
         let requester = &self.request.author.id;
-        let is_meant = line.kind != LineKind::Talk || line.author.id == *requester;
+        let is_meant = match line.kind {
+            LineKind::Issue | LineKind::Guidance => true,
+            LineKind::Talk => line.author.id == *requester,
+            // It was said to others, also where the requester said it.
+            LineKind::Linked => false,
+        };
         let policy = &around.policy;
         let may_steer = |person| policy.allows(Act::Steer, person, requester).is_ok();
         if is_meant && line.writers().all(may_steer) {
@@ -268,7 +284,7 @@ impl Task {
         self.show_plan()
     }
 
-    fn take_plan(&mut self, plan: &Plan) {
+    pub(super) fn take_plan(&mut self, plan: &Plan) {
         let number = self.plans.last().map_or(1, |last| last.number + 1);
         let Some(fingerprint) = self.fingerprint(plan) else {
             return;

@@ -7,6 +7,8 @@ use crate::{
         effect::FormRequest,
         home::Home,
         message::{Decision, Message},
+        plan_edit::PlanEdit,
+        preferences::PreferencesOf,
     },
     engine::{Fault, gather},
     slack,
@@ -14,7 +16,7 @@ use crate::{
         inbox::{NewDelivery, Source},
         outbox::Claimed,
     },
-    surface::{Attempt, Form, SurfaceError},
+    surface::{Attempt, Form, SettingsForm, SurfaceError},
     words,
 };
 
@@ -34,9 +36,11 @@ impl Deliver {
                 let Some(card) = stored.task.plan_card(Decision::Open) else {
                     return Ok(());
                 };
+                let edit = PlanEdit::of(&card.plan, &card.specification);
                 Form::Correction {
                     revision,
                     plan: words::plan_text(&card).map_err(Fault::of_words)?,
+                    editable: Some(words::plan_to_edit(&edit)),
                 }
             }
             FormRequest::Repository => Form::Repository {
@@ -64,6 +68,28 @@ impl Deliver {
         let surfaces = &self.context.surfaces;
         Ok(surfaces
             .open_request_form(conversation, trigger, known)
+            .await?)
+    }
+
+    pub(super) async fn open_settings_form(
+        &self,
+        conversation: &ConversationId,
+        trigger: &str,
+        of: &PreferencesOf,
+    ) -> Result<(), Fault> {
+        let context = &self.context;
+        let form = SettingsForm {
+            place: match of {
+                PreferencesOf::Person(_) => None,
+                PreferencesOf::Place(place) => Some(place.clone()),
+            },
+            set: context.store.preferences(of).await?,
+            known: gather::known_names(context).await,
+            agents: context.agents.usable(),
+        };
+        let surfaces = &context.surfaces;
+        Ok(surfaces
+            .open_settings_form(conversation, trigger, &form)
             .await?)
     }
 

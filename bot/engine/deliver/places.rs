@@ -17,7 +17,11 @@ use crate::{
         posts::{Post, REQUEST_SLOT},
     },
     surface::Attempt,
+    words::tame,
 };
+
+/// The longest name of the work that a surface is given, in characters.
+const TITLE_MAX_CHARS: usize = 120;
 
 impl Deliver {
     /// Shows in a conversation how its task stands now. What stands there already is left to what comes after.
@@ -50,11 +54,17 @@ impl Deliver {
         let Some(request) = self.context.store.find_post(&post).await? else {
             return Ok(());
         };
+        let title = match mark {
+            // What is new may be called something; later it has its name.
+            Mark::Accepted => self.context.store.task(task).await?,
+            Mark::Working | Mark::NeedsYou | Mark::Proved | Mark::Gaps | Mark::Canceled => None,
+        }
+        .map(|stored| tame::plain_to(&stored.task.title(), TITLE_MAX_CHARS));
         self.still_ours(claimed).await?;
         Ok(self
             .context
             .surfaces
-            .mark(conversation, &request, mark)
+            .mark(conversation, &request, mark, title.as_deref())
             .await?)
     }
 

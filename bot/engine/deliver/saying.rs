@@ -23,6 +23,12 @@ impl Deliver {
         attempt: Attempt,
     ) -> Result<(), Fault> {
         let (conversation, task) = (&claimed.conversation, self.owner(claimed)?);
+        if matches!(slot, Slot::Progress(_))
+            && let Some(stored) = self.context.store.task(task).await?
+            && stored.task.is_quiet_in(conversation)
+        {
+            return Ok(());
+        }
         let card_url = match message {
             Message::Reminder(reminder) => {
                 self.card_url(conversation, task, &reminder.asked).await?

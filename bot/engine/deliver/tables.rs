@@ -31,6 +31,7 @@ pub(super) const fn attempts_max(effect: &Effect) -> i64 {
         | Effect::Hear { .. }
         | Effect::OpenForm { .. }
         | Effect::OpenRequestForm { .. }
+        | Effect::OpenSettingsForm { .. }
         | Effect::ShowHome { .. }
         | Effect::ShowPictures { .. } => DECORATION_ATTEMPTS_MAX,
         Effect::Say { .. }
@@ -59,6 +60,7 @@ pub(super) const fn pause_max(effect: &Effect) -> Duration {
         | Effect::Hear { .. }
         | Effect::OpenForm { .. }
         | Effect::OpenRequestForm { .. }
+        | Effect::OpenSettingsForm { .. }
         | Effect::ShowHome { .. }
         | Effect::ShowPictures { .. }
         | Effect::Gather
@@ -104,6 +106,7 @@ pub(super) const fn when_missed(effect: &Effect) -> Missed {
         | Effect::Hear { .. }
         | Effect::OpenForm { .. }
         | Effect::OpenRequestForm { .. }
+        | Effect::OpenSettingsForm { .. }
         | Effect::ShowHome { .. }
         | Effect::ShowPictures { .. }
         | Effect::Release => Missed::OperatorSees,
@@ -131,7 +134,9 @@ pub(super) fn in_words(effect: &Effect) -> &'static str {
         } => "The result",
         Effect::Say { .. } | Effect::Introduce | Effect::Whisper { .. } => "saying something",
         Effect::Mark { .. } | Effect::Hear { .. } => "adding an emoji",
-        Effect::OpenForm { .. } | Effect::OpenRequestForm { .. } => "opening a form",
+        Effect::OpenForm { .. }
+        | Effect::OpenRequestForm { .. }
+        | Effect::OpenSettingsForm { .. } => "opening a form",
         Effect::PostRequest { .. } => "posting a request",
         Effect::ShowHome { .. } => "showing the App Home",
         Effect::Steer { .. } => "steering the agent",

@@ -67,6 +67,7 @@ pub(super) fn nothing(delivery: &Delivery) -> Transition {
         alone: None,
         effects: Vec::new(),
         audit: Vec::new(),
+        settings: None,
     }
 }
 
@@ -96,6 +97,7 @@ pub(super) fn without_task(
         alone: None,
         effects: vec![effect],
         audit: Vec::new(),
+        settings: None,
     }
 }
 
@@ -113,9 +115,12 @@ pub(super) fn form(
         alone: None,
         effects,
         audit: Vec::new(),
+        settings: None,
     }
 }
 
+/// How the audit log calls an opinion of a result.
+pub(super) const RATE_ACT: &str = "rate";
 /// How the audit log calls a decision about a refused host.
 const NETWORK_ACT: &str = "network";
 
@@ -149,6 +154,7 @@ pub(super) fn audit_of(task: &Task, event: &Event) -> Option<AuditEntry> {
             entry(by.as_ref()?, "join", place.conversation.0.clone())
         }
         Event::RetryAsked { by } => entry(by, "retry", String::new()),
+        Event::Rated { by, opinion } => entry(by, RATE_ACT, opinion.name().to_owned()),
         Event::Answered { by, question, text } => {
             let decided = match HeldAnswer::read(text) {
                 HeldAnswer::Include => ": include",
@@ -159,6 +165,9 @@ pub(super) fn audit_of(task: &Task, event: &Event) -> Option<AuditEntry> {
         }
         Event::Corrected { by, revision, .. } => {
             entry(by, "correct", format!("revision {revision}"))
+        }
+        Event::PlanEdited { by, revision, .. } => {
+            entry(by, "edit plan", format!("revision {revision}"))
         }
         Event::RepositoryChosen { by, repository } => {
             entry(by, "choose repository", repository.0.clone())
@@ -269,20 +278,26 @@ impl Dispatch {
         event: &Event,
     ) -> Result<Option<NetworkTerms>, StoreError> {
         let planned = match event {
-            Event::RunEnded { ending, .. } => ending.plan.as_ref(),
+            Event::RunEnded { ending, .. } => ending.plan.as_ref().map(|plan| &plan.network),
+            Event::PlanEdited { edit, .. } => Some(&edit.network),
             Event::SlotGranted => None,
             _ => return Ok(None),
         };
-        let shown = task.plans.last().map(|revision| &revision.plan);
-        let wanted = planned.or(shown).map(|plan| plan.network.as_slice());
+        let shown = task.plans.last().map(|revision| &revision.plan.network);
+        let wanted = planned.or(shown).map(Vec::as_slice);
         self.book
             .terms(&self.store, task, wanted.unwrap_or_default())
             .await
     }
 }
 
-/// A decision about the network that did not count is no decision in the audit log.
+/// A decision about the network that did not count is no decision in the audit log, and an opinion that was not taken is
+/// none.
 pub(super) fn with_outcome(mut entry: AuditEntry, effects: &[Effect]) -> AuditEntry {
+    let is_thanked = |effect: &Effect| matches!(effect, Effect::Whisper { message, .. } if matches!(**message, Message::Thanks { .. }));
+    if entry.act == RATE_ACT && !effects.iter().any(is_thanked) {
+        "rate, without effect".clone_into(&mut entry.act);
+    }
     if entry.act == NETWORK_ACT
         && !effects
             .iter()

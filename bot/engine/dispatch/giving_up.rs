@@ -179,6 +179,12 @@ impl Dispatch {
             | Incoming::FormAsked {
                 conversation, by, ..
             }
+            | Incoming::SettingsAsked {
+                conversation, by, ..
+            }
+            | Incoming::SettingsSent {
+                conversation, by, ..
+            }
             | Incoming::HomeOpened { conversation, by }
             | Incoming::Asked {
                 conversation, by, ..

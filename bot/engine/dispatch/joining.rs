@@ -5,6 +5,7 @@ use crate::{
     domain::{
         Timestamp, command,
         conversation::{ConversationId, Line, Person, Place, Road, Standing, SubjectId},
+        effect::Effect,
         event::Event,
         incoming::Author,
     },
@@ -119,8 +120,18 @@ impl Dispatch {
         };
         let (by, road) = (self.surfaces.person(by).await?, Road::Signal);
         let event = Event::CancelAsked { by, road };
-        self.handled_in(delivery, conversation, stored, event, now)
-            .await
+        let mut transition = self
+            .handled_in(delivery, conversation, stored, event, now)
+            .await?;
+        let stops = |effect: &Effect| matches!(effect, Effect::StopAll);
+        if !transition.effects.iter().any(stops)
+            && let Some(stored) = &transition.task
+        {
+            // The surface took it for stopped when it was pressed; it is told how the work stands.
+            let mark = stored.task.mark_now();
+            transition.effects.push(Effect::Mark { mark });
+        }
+        Ok(transition)
     }
 
     /// Ends the task about something that somebody took away from the bot, as a stop in its conversation would.

@@ -13,6 +13,7 @@ use crate::{
         incoming::{Author, Incoming},
         message::Message,
         policy::Act,
+        preferences::{Preferences, PreferencesOf},
     },
     store::{inbox::Delivery, tasks::Transition},
 };
@@ -51,6 +52,24 @@ impl Dispatch {
                 })
                 .await
             }
+            Incoming::SettingsAsked {
+                conversation,
+                by,
+                trigger,
+                place,
+            } => {
+                self.settings_asked(delivery, conversation, &by, (trigger, place))
+                    .await
+            }
+            Incoming::SettingsSent {
+                conversation,
+                by,
+                place,
+                preferences,
+            } => {
+                self.settings_sent(delivery, conversation, &by, (place, preferences))
+                    .await
+            }
             Incoming::HomeOpened { conversation, by } => {
                 self.home_opened(delivery, conversation, &by).await
             }
@@ -70,6 +89,7 @@ impl Dispatch {
         let (command, _) = command::parse(text);
         let message = match command {
             Command::List | Command::Status => self.list(&person).await?,
+            Command::Settings => self.settings_card(&person, None).await?,
             Command::Unavailable(word) => Message::Unavailable { word },
             _ => Message::Help,
         };
@@ -83,8 +103,26 @@ impl Dispatch {
         conversation: ConversationId,
         by: &Author,
     ) -> Result<Transition, Later> {
-        let config = &self.config;
         let person = self.surfaces.person(by).await?;
+        let policy = &self.config.policy;
+        let mine = match policy.allows(Act::Configure, &person, &person.id) {
+            Ok(()) => {
+                let of = PreferencesOf::Person(person.id.clone());
+                Some(self.store.preferences(&of).await?)
+            }
+            Err(_) => None,
+        };
+        let effect = self.home(&person, mine).await?;
+        Ok(without_task(delivery, conversation, effect))
+    }
+
+    /// Shows a person their page, with what they have set.
+    pub(super) async fn home(
+        &self,
+        person: &Person,
+        mine: Option<Preferences>,
+    ) -> Result<Effect, Later> {
+        let config = &self.config;
         // Guests and outsiders see what is theirs, and not what there is beside.
         let shown = match person.standing {
             Standing::Member => config.repositories.as_slice(),
@@ -103,14 +141,14 @@ impl Dispatch {
             second_person_approves: config.policy.second_person_approves,
         };
         let home = Home {
-            tasks: self.task_lines(&by.id, LIST_MAX).await?,
+            tasks: self.task_lines(&person.id, LIST_MAX).await?,
             settings,
+            mine,
         };
-        let effect = Effect::ShowHome {
-            to: by.id.clone(),
+        Ok(Effect::ShowHome {
+            to: person.id.clone(),
             home: Box::new(home),
-        };
-        Ok(without_task(delivery, conversation, effect))
+        })
     }
 
     /// A form for a task is asked for, or sent: whoever may start one goes on, the others hear why not. A sent form gets a

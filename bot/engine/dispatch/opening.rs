@@ -13,6 +13,8 @@ use crate::{
         message::{Message, TaskLine},
         plan::Terms,
         policy::Act,
+        preferences::Origin,
+        specification::RepositoryName,
         task::{Opening, Surroundings, Task},
     },
     linear, links, slack,
@@ -53,6 +55,7 @@ impl Request<'_> {
             | Command::New(_)
             | Command::Empty
             | Command::List
+            | Command::Settings
             | Command::Aside => Message::NothingAsked,
             Command::Network { .. }
             | Command::Stop
@@ -136,16 +139,17 @@ impl Dispatch {
             ..
         } = request;
         line.text = text;
-        if options.repository.is_none() {
-            // Labels go before places; they are read when the task is.
-            let is_filed = delivery.source == Source::Linear && self.config.has_labels();
-            let place = if is_filed { "" } else { place };
-            options.repository = self.repository_of(&conversation, place).await?;
-        }
+        // Labels go before places; they are read when the task is.
+        let is_filed = delivery.source == Source::Linear && self.config.has_labels();
+        let place = (&conversation, place, is_filed);
+        let (chosen, noise) = self.choose(&line.author, place, &mut options).await?;
         let (guidance, about) = brought(delivery);
         // Two sessions are opened on an issue that is delegated and spoken of at once. A second task is asked for in words.
         let alone = about.clone().filter(|_| !is_second);
-        let terms = self.terms(&options);
+        let mut terms = self.terms(&options);
+        if let Some((agent, _)) = &chosen.agent {
+            terms.agent.clone_from(agent);
+        }
         let mut ceilings = self.config.limits.task;
         ceilings.spend = terms.budget;
         let person = line.author.clone();
@@ -160,7 +164,9 @@ impl Dispatch {
             terms,
             ceilings,
         };
-        let (task, effects) = Task::open(opening, now, &self.surroundings().await?);
+        let (mut task, effects) = Task::open(opening, now, &self.surroundings().await?);
+        task.chosen = chosen;
+        task.noise = noise;
         info!(task = %task.id, "a task was opened");
         let audit = vec![AuditEntry {
             person: person.id.0,
@@ -174,6 +180,7 @@ impl Dispatch {
             alone,
             effects,
             audit,
+            settings: None,
         })
     }
 
@@ -206,17 +213,17 @@ impl Dispatch {
         &self,
         conversation: &ConversationId,
         place: &str,
-    ) -> Result<Option<crate::domain::specification::RepositoryName>, Later> {
+    ) -> Result<Option<(RepositoryName, Origin)>, Later> {
         let before = self.store.task_of(conversation).await?;
         let of_conversation = before.and_then(|stored| stored.task.repository().cloned());
         let of_place = || {
-            self.config
-                .repositories
-                .iter()
-                .find(|repository| repository.places.iter().any(|known| known == place))
-                .map(|repository| repository.name.clone())
+            let mut known = self.config.repositories.iter();
+            let meant = known.find(|repository| repository.places.iter().any(|one| one == place));
+            meant.map(|repository| (repository.name.clone(), Origin::Rules))
         };
-        Ok(of_conversation.or_else(of_place))
+        Ok(of_conversation
+            .map(|name| (name, Origin::Thread))
+            .or_else(of_place))
     }
 
     pub(super) fn terms(&self, options: &Options) -> Terms {

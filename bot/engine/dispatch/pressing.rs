@@ -12,6 +12,8 @@ use crate::{
         event::{Event, ReactionMeaning},
         incoming::{Author, Incoming, Press},
         message::Message,
+        policy::Act,
+        task::State,
     },
     store::{
         inbox::Delivery,
@@ -88,6 +90,7 @@ impl Dispatch {
                 road: Road::Button,
             },
             Press::Correct { revision, text } => Event::Corrected { by, revision, text },
+            Press::EditPlan { revision, edit } => Event::PlanEdited { by, revision, edit },
             Press::Cancel => Event::CancelAsked {
                 by,
                 road: Road::Button,
@@ -108,6 +111,7 @@ impl Dispatch {
                 settlement,
                 road: Road::Button,
             },
+            Press::Rate { opinion } => Event::Rated { by, opinion },
             Press::Answer { question, text } => Event::Answered { by, question, text },
             Press::ChooseRepository { text } => {
                 let Some(repository) = command::parse_repository(&text) else {
@@ -121,16 +125,42 @@ impl Dispatch {
                 Event::RepositoryChosen { by, repository }
             }
             Press::OpenCorrection { revision, trigger } => {
+                if let Some(refused) = self.no_correction(&stored, &by, revision) {
+                    return Ok(answer(delivery, conversation, &by, refused));
+                }
                 let asked = FormRequest::Correction { revision };
                 return Ok(form(delivery, conversation, stored, (trigger, asked)));
             }
             Press::OpenRepository { trigger } => {
+                let act = Act::Steer;
+                let requester = &stored.task.request.author.id;
+                if let Err(refusal) = self.config.policy.allows(act, &by, requester) {
+                    // Its menu lists what there is, which is not for everybody.
+                    let message = Message::NotAllowed { act, refusal };
+                    return Ok(answer(delivery, conversation, &by, message));
+                }
                 let asked = FormRequest::Repository;
                 return Ok(form(delivery, conversation, stored, (trigger, asked)));
             }
         };
         self.handled_in(delivery, conversation, stored, event, now)
             .await
+    }
+
+    /// Why somebody cannot correct this revision; nobody is to write into a form for nothing.
+    fn no_correction(&self, stored: &Stored, by: &Person, seen: u32) -> Option<Message> {
+        let task = &stored.task;
+        let current = match task.state {
+            State::AwaitingApproval { revision } => Some(revision),
+            _ => None,
+        };
+        if current != Some(seen) {
+            return Some(Message::StaleApproval { seen, current });
+        }
+        let act = Act::Steer;
+        let allowed = self.config.policy.allows(act, by, &task.request.author.id);
+        let refusal = allowed.err()?;
+        Some(Message::NotAllowed { act, refusal })
     }
 
     pub(super) async fn reacted(

@@ -20,22 +20,16 @@ use super::{
 };
 use crate::{
     domain::{
-        RunNumber, TaskId,
-        conversation::{FileRef, Line, LineKind, LineRef},
-        effect::Assignment,
-        specification::Workplace,
-        task::Task,
+        RunNumber, TaskId, attachment::SIZE_MAX_BYTES, effect::Assignment,
+        specification::Workplace, task::Task,
     },
     engine::gather,
     redact::Sought,
+    surface::SurfaceError,
 };
 
 /// Where files that hung on the request lie in the sandbox.
 pub const ATTACHMENTS: &str = "/home/agent/attachments";
-/// The largest file that is taken from a conversation, in bytes.
-const ATTACHMENT_MAX_BYTES: u64 = 10 << 20;
-/// The most files that are taken from a conversation.
-const ATTACHMENTS_MAX: usize = 10;
 /// How long the setup of a checkout may take.
 const SETUP_MAX: Duration = Duration::from_mins(20);
 /// The longest output of a setup that is kept, in bytes.
@@ -112,7 +106,7 @@ pub async fn prepare(
     task: &Task,
     workplace: &Workplace,
     run: RunNumber,
-) -> Result<Vec<String>, Fault> {
+) -> Result<Placed, Fault> {
     let mirror = gather::known_ground(context, &workplace.repository).await?;
     let (Ok(base), Ok(branch)) = (
         GitCommit::parse(&workplace.base_commit.0),
@@ -259,36 +253,29 @@ fn without_held_secrets(context: &Context, bytes: Vec<u8>) -> Vec<u8> {
     }
 }
 
-/// The files that hang on a line, each with it: it says on which surface they are.
-fn on_line(line: &Line) -> impl Iterator<Item = (&LineRef, &FileRef)> {
-    line.files.iter().map(|file| (&line.reference, file))
+/// Files of the request in the agent's home.
+#[derive(Debug, Default)]
+pub struct Placed {
+    /// Where they are.
+    pub paths: Vec<String>,
+    /// The names of those that could not be read.
+    pub unread: Vec<String>,
 }
 
-async fn place_files(
-    context: &Context,
-    task: &Task,
-    name: &SandboxName,
-) -> Result<Vec<String>, Fault> {
-    let of_context = task
-        .context
-        .iter()
-        .filter(|line| line.author.id == task.request.author.id || line.kind == LineKind::Issue)
-        .flat_map(on_line);
-    let mut files: Vec<(&LineRef, &FileRef)> = on_line(&task.request).collect();
-    for (line, file) in of_context {
-        if !files.iter().any(|(_, known)| known.handle == file.handle) {
-            files.push((line, file));
-        }
-    }
-    let mut paths = Vec::new();
-    for (index, (line, file)) in files.into_iter().take(ATTACHMENTS_MAX).enumerate() {
-        if file.size_bytes > ATTACHMENT_MAX_BYTES {
-            continue;
-        }
-        let bytes = context
-            .surfaces
-            .download(line, file, ATTACHMENT_MAX_BYTES)
-            .await?;
+async fn place_files(context: &Context, task: &Task, name: &SandboxName) -> Result<Placed, Fault> {
+    let mut placed = Placed::default();
+    for (index, (line, file)) in task.attachments().into_iter().enumerate() {
+        let bytes = context.surfaces.download(line, file, SIZE_MAX_BYTES).await;
+        let bytes = match bytes {
+            Ok(bytes) => bytes,
+            // It was deleted, lies elsewhere, or is larger than was said: the work goes on, and people hear of it.
+            Err(error @ SurfaceError::Permanent { .. }) => {
+                tracing::info!(task = %task.id, %error, "an attached file could not be read");
+                placed.unread.push(file.name.clone());
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
         let bytes = without_held_secrets(context, bytes);
         let safe: String = file
             .name
@@ -324,9 +311,9 @@ async fn place_files(
             output_limit_bytes: 4_096,
         };
         succeed(context, name, exec, "placing a file of the request").await?;
-        paths.push(path);
+        placed.paths.push(path);
     }
-    Ok(paths)
+    Ok(placed)
 }
 
 /// The sandbox in which an agent works.

@@ -172,7 +172,10 @@ pub(super) fn status(markdown: &str, at: usize) -> Words {
     };
     words(
         markdown,
-        WordsKind::Status { steps },
+        WordsKind::Status {
+            headline: String::new(),
+            steps,
+        },
         vec![Control::Cancel, open],
     )
 }

@@ -361,6 +361,7 @@ async fn revise_and_another_repository_are_asked_for_in_words_once_a_press() {
     let form = Form::Correction {
         revision: 1,
         plan: "1. Fix it.".to_owned(),
+        editable: None,
     };
     for _ in 0..2 {
         bench

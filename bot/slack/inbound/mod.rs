@@ -18,7 +18,7 @@ use serde_json::Value;
 pub use form::form_to_value;
 pub use requested::{PostedRequest, posted};
 
-use super::{blocks::Action, forms, ids, marks};
+use super::{blocks::Action, forms, ids, marks, settings};
 use crate::domain::{
     TaskId,
     conversation::{ConversationId, LineRef, Standing},
@@ -234,7 +234,17 @@ fn reaction(event: &Value) -> Option<(&str, &str, &str)> {
 }
 
 fn accept_press(payload: &Value) -> Option<Accepted> {
-    let (action, _) = pressed(payload)?;
+    let (action, meaning) = pressed(payload)?;
+    if matches!(meaning, Action::Settings { .. }) {
+        let (user, moment) = (
+            text_of(&payload["user"], "id"),
+            text_of(action, "action_ts"),
+        );
+        return Some(certain(
+            format!("settings:{user}:{moment}"),
+            beside(payload)?,
+        ));
+    }
     let channel = pressed_channel(payload)?;
     let key = format!(
         "press:{channel}:{}:{}:{}:{}",
@@ -246,8 +256,21 @@ fn accept_press(payload: &Value) -> Option<Accepted> {
     Some(certain(key, pressed_conversation(payload)?))
 }
 
+/// Where a press is answered that belongs to no task: in its thread, or to its person alone where it was on their page.
+fn beside(payload: &Value) -> Option<ConversationId> {
+    pressed_conversation(payload).or_else(|| requested::alone(payload))
+}
+
 fn read_press(payload: &Value) -> Option<Incoming> {
     let (_, meaning) = pressed(payload)?;
+    if let Action::Settings { place } = meaning {
+        return Some(Incoming::SettingsAsked {
+            conversation: beside(payload)?,
+            by: interactor(payload)?,
+            trigger: text_of(payload, "trigger_id").to_owned(),
+            place,
+        });
+    }
     let trigger = || text_of(payload, "trigger_id").to_owned();
     let press = match meaning {
         Action::Approve { revision } => Press::Approve { revision },
@@ -266,6 +289,8 @@ fn read_press(payload: &Value) -> Option<Incoming> {
             proposal,
             settlement,
         },
+        Action::Rate { opinion } => Press::Rate { opinion },
+        Action::Settings { .. } => return None,
         Action::Answer { question, choice } => Press::Answer {
             question,
             text: choice,
@@ -309,9 +334,10 @@ fn pressed_conversation(payload: &Value) -> Option<ConversationId> {
 }
 
 fn accept_form(payload: &Value) -> Option<Accepted> {
-    let conversation = match requested::place(payload) {
-        Some((place, _)) => place,
-        None => forms::sent(&payload["view"])?.conversation,
+    let settings = settings::sent(&payload["view"]).map(|sent| sent.conversation);
+    let conversation = match (settings, requested::place(payload)) {
+        (Some(place), _) | (None, Some((place, _))) => place,
+        (None, None) => forms::sent(&payload["view"])?.conversation,
     };
     let view = payload["view"]["id"].as_str()?;
     Some(certain(
@@ -321,6 +347,14 @@ fn accept_form(payload: &Value) -> Option<Accepted> {
 }
 
 fn read_form(payload: &Value) -> Option<Incoming> {
+    if let Some(sent) = settings::sent(&payload["view"]) {
+        return Some(Incoming::SettingsSent {
+            conversation: sent.conversation,
+            by: interactor(payload)?,
+            place: sent.place,
+            preferences: sent.preferences,
+        });
+    }
     if let Some((conversation, text)) = requested::place(payload) {
         let by = interactor(payload)?;
         return Some(Incoming::Requested {

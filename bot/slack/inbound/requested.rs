@@ -77,7 +77,7 @@ fn is_ours(payload: &Value) -> Option<&str> {
 }
 
 /// A shortcut has no channel; what is to be said about it is said to its person alone.
-fn alone(payload: &Value) -> Option<ConversationId> {
+pub(super) fn alone(payload: &Value) -> Option<ConversationId> {
     let user = payload["user"]["id"].as_str()?;
     Some(ids::conversation(team(payload), user, None))
 }
@@ -168,5 +168,42 @@ mod tests {
         other["callback_id"] = json!("other");
         assert_eq!(accept(&other), None);
         assert_eq!(read(&other, &me()), Incoming::Nothing);
+    }
+
+    #[test]
+    fn settings_are_asked_for_on_a_persons_page_and_in_a_thread() {
+        let action = json!({ "action_id": "deckhand:settings:0", "action_ts": "9.1", "value": "{\"do\":\"settings\",\"place\":null}" });
+        let mut payload = json!({
+            "type": "block_actions", "team": { "id": "T1" }, "user": { "id": "U1" }, "trigger_id": "1.2.abc",
+            "container": { "type": "view", "view_id": "V1" }, "view": { "id": "V1", "type": "home" }, "actions": [action],
+        });
+        let accepted = accept(&payload).expect("a press of ours");
+        assert_eq!(accepted.key, "settings:U1:9.1");
+        let Incoming::SettingsAsked {
+            conversation,
+            trigger,
+            place,
+            ..
+        } = read(&payload, &me())
+        else {
+            panic!("it was not read")
+        };
+        assert_eq!(
+            (conversation.0.as_str(), trigger.as_str()),
+            ("slack:T1:U1:-", "1.2.abc")
+        );
+        assert_eq!(place, None);
+        payload["container"] = json!({ "type": "message", "message_ts": "3.1", "channel_id": "C1", "thread_ts": "2.1", "is_ephemeral": true });
+        payload["actions"][0]["value"] = json!("{\"do\":\"settings\",\"place\":\"slack:T1:C1\"}");
+        let Incoming::SettingsAsked {
+            conversation,
+            place,
+            ..
+        } = read(&payload, &me())
+        else {
+            panic!("it was not read")
+        };
+        assert_eq!(conversation.0, "slack:T1:C1:2.1");
+        assert_eq!(place.as_deref(), Some("slack:T1:C1"));
     }
 }

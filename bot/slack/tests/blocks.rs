@@ -147,6 +147,7 @@ fn a_correction_comes_back_with_its_revision_and_place() {
     let form = Form::Correction {
         revision: 3,
         plan: "é".repeat(5_000),
+        editable: None,
     };
     let mut view = forms::view(&form, &conversation, &TaskId("k3f9qx".into()));
     assert!(characters(&view["blocks"][0]["text"]["text"]) <= SECTION_MAX_CHARS);
@@ -215,6 +216,7 @@ fn labels_of_forms_fit() {
         Form::Correction {
             revision: 1,
             plan: String::new(),
+            editable: None,
         },
         Form::Repository { known: vec![] },
     ] {
@@ -263,5 +265,93 @@ fn each_refused_host_has_its_name_and_buttons_of_its_own() {
     assert_eq!(pressed, Some(expected));
     // Nothing is decided in a message that one person sees.
     let whispered = message(&words_with(controls), Audience::OnePerson);
+    assert_eq!(whispered["blocks"].as_array().map(Vec::len), Some(2));
+}
+
+/// The form that holds a plan's own text, filled in.
+fn plan_form(editable: &str, text: &str, said: Option<&str>) -> Value {
+    let form = Form::Correction {
+        revision: 3,
+        plan: "Steps\n1. Mend it".into(),
+        editable: Some(editable.to_owned()),
+    };
+    let conversation = ConversationId("slack:T1:C1:2.1".into());
+    let mut view = forms::view(&form, &conversation, &TaskId("k3f9qx".into()));
+    view["state"] = json!({ "values": {
+        "plan": { "plan": { "value": text } },
+        "said": { "said": { "value": said } },
+    } });
+    view
+}
+
+#[test]
+fn a_plan_is_edited_as_text_and_words_go_to_the_agent() {
+    const PLAN: &str = "Steps\n1. Mend it\n\nFiles\n- lib/";
+    const EDITED: &str = "Steps\n1. Mend it\n2. Say so\n\nFiles\n- lib/";
+    let press = |text, said| forms::sent(&plan_form(PLAN, text, said)).map(|sent| sent.press);
+    let shown = plan_form(PLAN, "", None);
+    assert_eq!(shown["blocks"][1]["element"]["initial_value"], PLAN);
+    assert_eq!(shown["blocks"][2]["optional"], true);
+    let Some(Press::EditPlan { revision: 3, edit }) = press(EDITED, None) else {
+        panic!("the plan was not read")
+    };
+    assert_eq!(edit.steps, ["Mend it", "Say so"]);
+    let words = |text: &str| {
+        let text = text.to_owned();
+        Some(Press::Correct { revision: 3, text })
+    };
+    assert_eq!(press(PLAN, Some(" test first ")), words("test first"));
+    // Both are for the agent, and so is what a form of an earlier version let through.
+    let both = format!("test first\n\nThe plan should read:\n{EDITED}");
+    assert_eq!(press(EDITED, Some("test first")), words(&both));
+    assert_eq!(
+        press("nonsense", None),
+        words("The plan should read:\nnonsense")
+    );
+}
+
+#[test]
+fn what_cannot_be_read_is_said_at_its_field() {
+    let sent = |view: Value| json!({ "type": "view_submission", "view": view });
+    let told = forms::wrong(&sent(plan_form("Steps", "Mend it", None))).unwrap_or_default();
+    assert_eq!(told["response_action"], "errors");
+    let sentence = told["errors"]["plan"].as_str().unwrap_or_default();
+    assert!(sentence.contains("stands below no heading"), "{told}");
+    let empty = sent(plan_form("Steps", "", None));
+    assert!(forms::wrong(&empty).is_some());
+    for fine in [
+        plan_form("Steps", "Steps\n- a\nFiles\n- b", None),
+        plan_form("Steps", "Mend it", Some("in words")),
+    ] {
+        assert_eq!(forms::wrong(&sent(fine)), None);
+    }
+    let mut other = sent(plan_form("Steps", "Mend it", None));
+    other["view"]["callback_id"] = json!("other");
+    assert_eq!(forms::wrong(&other), None);
+}
+
+#[test]
+fn a_plan_that_no_field_holds_is_corrected_in_words() {
+    let view = plan_form(&"é".repeat(3_001), "", None);
+    assert_eq!(view["blocks"][0]["text"]["text"], words::PLAN_TOO_LONG);
+    assert_eq!(view["blocks"][2]["block_id"], "said");
+    assert_eq!(view["blocks"][2]["optional"], false);
+}
+
+#[test]
+fn people_are_asked_below_a_result_what_they_think_and_each_side_comes_back() {
+    let shown = message(&words_with(vec![Control::Rate]), Audience::Everybody);
+    let rating = &shown["blocks"][2]["elements"][0];
+    assert_eq!(shown["blocks"][2]["type"], "context_actions");
+    assert_eq!(rating["type"], "feedback_buttons");
+    for (side, opinion) in [
+        ("positive_button", crate::domain::feedback::Opinion::Good),
+        ("negative_button", crate::domain::feedback::Opinion::Bad),
+    ] {
+        // As Slack's reference shows it: the pair's identifier, and the side's value.
+        let pressed = json!({ "type": "feedback_buttons", "action_id": rating["action_id"], "value": rating[side]["value"] });
+        assert_eq!(Action::of(&pressed), Some(Action::Rate { opinion }));
+    }
+    let whispered = message(&words_with(vec![Control::Rate]), Audience::OnePerson);
     assert_eq!(whispered["blocks"].as_array().map(Vec::len), Some(2));
 }

@@ -414,6 +414,7 @@ async fn a_persons_page_is_published_within_the_limits_and_without_markup() {
         entries: (0..entries).map(entry).collect(),
     };
     let page = HomePage {
+        controls: vec![Control::Settings { place: None }],
         sections: vec![section("Waiting ", 90), section("Others ", 90)],
     };
     stage.slack.show_home(&dora(), &page).await.unwrap();

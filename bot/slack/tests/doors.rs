@@ -154,6 +154,7 @@ async fn a_correction_goes_from_button_to_form_and_back() {
     let form = Form::Correction {
         revision: 2,
         plan: "1. Do it".into(),
+        editable: None,
     };
     stage
         .slack

@@ -5,6 +5,7 @@ mod calls;
 mod doors;
 mod payloads;
 pub(crate) mod recorded;
+mod sessions;
 
 use super::inbound::Identity;
 

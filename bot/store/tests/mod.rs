@@ -7,6 +7,7 @@ mod leases;
 mod milestones;
 mod places;
 mod plans;
+mod preferences;
 mod slots;
 mod trouble;
 mod turns;
@@ -83,6 +84,7 @@ fn transition(delivery: &Delivery, effects: Vec<Effect>) -> Transition {
             act: "said".into(),
             detail: "words".into(),
         }],
+        settings: None,
     }
 }
 

@@ -79,16 +79,17 @@ fn a_working_task_says_where_it_is() {
     "#);
     assert_eq!(labels(&working), ["Cancel", "Task page"]);
     assert_eq!(words(&working).mentions, None);
-    let WordsKind::Status { steps } = words(&working).kind else {
+    let WordsKind::Status { headline, steps } = words(&working).kind else {
         panic!("a status is a status")
     };
     let standings: Vec<StepStanding> = steps.iter().map(|step| step.standing).collect();
     assert_eq!(standings, [Done, Done, Done, Active, Pending, Pending]);
+    assert_eq!(headline, "3 of 6 done · Do the work");
 }
 
 /// The steps of the work itself, between "Do the work" and the check.
 fn work_of(progress: Progress) -> Vec<(String, StepStanding)> {
-    let WordsKind::Status { mut steps } = words(&Message::Progress(progress)).kind else {
+    let WordsKind::Status { mut steps, .. } = words(&Message::Progress(progress)).kind else {
         panic!("a status is a status")
     };
     let work = steps.drain(4..steps.len() - 2);
@@ -250,7 +251,10 @@ fn a_proved_result_is_short() {
     Reply here to have something changed; it continues on the same branch.
     "#);
     insta::assert_snapshot!(words(&result).fallback, @"Done: Respect offset above a limit of 100. Every requirement is met.");
-    assert_eq!(labels(&result), ["Open pull request", "Task page"]);
+    assert_eq!(
+        labels(&result),
+        ["Open pull request", "Task page", "What I needed"]
+    );
     assert_eq!(words(&result).mentions, Some(person("ana").id));
 }
 
@@ -317,7 +321,7 @@ fn a_result_with_gaps_hides_none_of_them() {
 
     Reply here to have something changed; it continues on the same branch.
     "#);
-    assert_eq!(labels(&result), ["Task page"]);
+    assert_eq!(labels(&result), ["Task page", "What I needed"]);
     assert_eq!(words(&result).kind, WordsKind::Ending { well: false });
 }
 

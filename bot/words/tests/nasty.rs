@@ -356,6 +356,43 @@ fn notes() -> Vec<Message> {
             ],
         },
         Message::EditTaken,
+        Message::Settings(Box::new(crate::domain::message::SettingsCard {
+            mine: nasty_preferences(),
+            place: Some("slack:T1:C1".into()),
+            here: nasty_preferences(),
+            agent: NASTY.into(),
+            may_change: true,
+        })),
+        Message::SettingsKept {
+            of: crate::domain::preferences::PreferencesOf::Place("slack:T1:C1".into()),
+            preferences: nasty_preferences(),
+        },
+        Message::FilesRefused {
+            files: vec![
+                crate::domain::attachment::Refused {
+                    name: NASTY.into(),
+                    why: crate::domain::attachment::Unfit::TooMany,
+                };
+                50
+            ],
+        },
+        Message::LinksUnread {
+            links: vec![NASTY.into(); 50],
+        },
+        Message::EditRefused {
+            why: Box::new(crate::domain::plan_edit::EditRefusal::Stale {
+                seen: 1,
+                current: Some(2),
+                edit: crate::domain::plan_edit::PlanEdit {
+                    steps: vec![NASTY.into()],
+                    ..crate::domain::plan_edit::PlanEdit::default()
+                },
+            }),
+        },
+        Message::Thanks {
+            opinion: crate::domain::feedback::Opinion::Bad,
+            changed: true,
+        },
         Message::NothingAsked,
         Message::Help,
         Message::Unavailable { word: NASTY.into() },
@@ -493,4 +530,12 @@ pub(super) fn everything() -> Vec<Message> {
         proposals(),
     ]
     .concat()
+}
+
+fn nasty_preferences() -> crate::domain::preferences::Preferences {
+    crate::domain::preferences::Preferences {
+        repository: Some(RepositoryName(NASTY.into())),
+        agent: Some(NASTY.into()),
+        noise: crate::domain::preferences::Noise::Quiet,
+    }
 }

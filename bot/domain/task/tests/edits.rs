@@ -181,6 +181,7 @@ fn a_reading_of_the_repository_of_before_is_not_taken() {
         Event::Gathered {
             context: vec![],
             workplace: Ok(workplace),
+            unread: Vec::new(),
         }
     };
     assert_eq!(tell(&mut task, read("acme/web")), []);
@@ -194,7 +195,14 @@ fn of_several_edits_while_the_agent_plans_the_last_one_is_heard() {
     let (mut task, _) = opened();
     tell(&mut task, Event::SlotGranted);
     let (context, workplace) = (vec![], Ok(workplace()));
-    tell(&mut task, Event::Gathered { context, workplace });
+    tell(
+        &mut task,
+        Event::Gathered {
+            context,
+            workplace,
+            unread: Vec::new(),
+        },
+    );
     for text in ["Fix the limit", "Fix the page size"] {
         assert_eq!(names(&tell(&mut task, edit(text))), ["whisper"]);
     }

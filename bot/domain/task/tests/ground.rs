@@ -225,10 +225,12 @@ pub(super) fn possible(task: &Task) -> Vec<Event> {
         Event::Gathered {
             context: vec![],
             workplace: Ok(workplace()),
+            unread: Vec::new(),
         },
         Event::Gathered {
             context: vec![],
             workplace: Err(WorkplaceProblem::Unclear { known: vec![] }),
+            unread: Vec::new(),
         },
         Event::PullRequestEnded {
             merged: true,
@@ -381,6 +383,7 @@ pub(super) fn to_the_first_end(ending: Ending) -> [Event; 3] {
         Event::Gathered {
             context: vec![],
             workplace: Ok(workplace()),
+            unread: Vec::new(),
         },
         Event::RunEnded {
             run: RunNumber(1),

@@ -1,8 +1,10 @@
 //! Tests of the machine.
 
 mod edits;
+mod feedback;
 mod ground;
 mod places;
+mod rewriting;
 mod stories;
 mod times;
 mod walk;

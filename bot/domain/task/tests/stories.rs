@@ -101,7 +101,11 @@ fn an_approval_is_for_the_network_that_was_shown_and_widening_does_not_touch_it(
     let (run, ending) = (RunNumber(1), Box::new(planned));
     for event in [
         Event::SlotGranted,
-        Event::Gathered { context, workplace },
+        Event::Gathered {
+            context,
+            workplace,
+            unread: Vec::new(),
+        },
         Event::RunEnded { run, ending },
         said(ana(), "looks good"),
     ] {
@@ -151,7 +155,11 @@ fn what_people_have_to_know_of_a_planning_run_is_among_the_plans_risks() {
     let (run, ending) = (RunNumber(1), Box::new(planned));
     for event in [
         Event::SlotGranted,
-        Event::Gathered { context, workplace },
+        Event::Gathered {
+            context,
+            workplace,
+            unread: Vec::new(),
+        },
         Event::RunEnded { run, ending },
     ] {
         task.handle(&happened(event), &around());
@@ -186,7 +194,8 @@ fn the_straight_way_ends_in_review_with_an_approval_that_holds() {
     assert_eq!(
         step(Event::Gathered {
             context: vec![],
-            workplace: Ok(workplace())
+            workplace: Ok(workplace()),
+            unread: Vec::new(),
         }),
         ("planning", vec!["start_run", "say"])
     );
@@ -295,6 +304,7 @@ fn what_a_run_spent_is_counted_once_however_its_end_is_told() {
         let planning = Event::Gathered {
             context: vec![],
             workplace: Ok(workplace()),
+            unread: Vec::new(),
         };
         for event in [vec![Event::SlotGranted, planning], events.clone()].concat() {
             let at = Timestamp(1);
@@ -354,7 +364,14 @@ fn a_retry_after_a_void_approval_shows_the_plan_again() {
     task.handle(&happened(Event::SlotGranted), &around());
     let workplace = Ok(workplace());
     let context = vec![];
-    task.handle(&happened(Event::Gathered { context, workplace }), &around());
+    task.handle(
+        &happened(Event::Gathered {
+            context,
+            workplace,
+            unread: Vec::new(),
+        }),
+        &around(),
+    );
     let (run, ending) = (RunNumber(1), Box::new(planned));
     task.handle(&happened(Event::RunEnded { run, ending }), &around());
     task.handle(&happened(said(ana(), "looks good")), &around());

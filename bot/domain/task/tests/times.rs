@@ -31,6 +31,7 @@ fn gathered() -> Event {
     Event::Gathered {
         context: vec![],
         workplace: Ok(workplace()),
+        unread: Vec::new(),
     }
 }
 

@@ -85,7 +85,14 @@ fn gathered(subject: Option<Line>, context: Vec<Line>, around: &Surroundings) ->
     };
     let (mut task, _) = Task::open(opening, Timestamp(0), around);
     let workplace = Ok(workplace);
-    for event in [Event::SlotGranted, Event::Gathered { context, workplace }] {
+    for event in [
+        Event::SlotGranted,
+        Event::Gathered {
+            context,
+            workplace,
+            unread: Vec::new(),
+        },
+    ] {
         let at = Timestamp(1);
         task.handle(&Happened { at, event }, around);
     }
@@ -190,6 +197,7 @@ fn guidance_instructs_where_every_member_may_and_is_kept_over_a_second_reading()
         let event = Event::Gathered {
             context: Vec::new(),
             workplace,
+            unread: Vec::new(),
         };
         let at = Timestamp(2);
         task.handle(&Happened { at, event }, &around);

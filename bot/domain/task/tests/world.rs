@@ -73,6 +73,7 @@ impl World {
                 | Effect::Widen { .. }
                 | Effect::OpenForm { .. }
                 | Effect::OpenRequestForm { .. }
+                | Effect::OpenSettingsForm { .. }
                 | Effect::PostRequest { .. }
                 | Effect::ShowHome { .. }
                 | Effect::Release => {}

@@ -56,10 +56,10 @@ pub async fn start(
         return Err(Fault::permanent("the task has no repository"));
     };
     let agent = agent_of(context, task)?;
-    let attachments = if needs_preparation(context, task, assignment).await? {
+    let placed = if needs_preparation(context, task, assignment).await? {
         sandbox::prepare(context, task, workplace, run).await?
     } else {
-        Vec::new()
+        sandbox::Placed::default()
     };
     let mirror = gather::known_ground(context, &workplace.repository).await?;
     let (egress, handover, calls) = open_sockets(context, task, run, Before::default()).await?;
@@ -92,9 +92,12 @@ pub async fn start(
         mark: FenceMark::default(),
         branch: task.branch(),
         network: egress.allowed().to_vec(),
-        attachments,
+        attachments: placed.paths,
     };
-    let remarks = remarks_on(context, task, run, session.not_offered()).await?;
+    let mut remarks = remarks_on(context, task, run, session.not_offered()).await?;
+    for name in &placed.unread {
+        remarks.push(words::file_unread(name).map_err(Fault::of_words)?);
+    }
     let prompt = prompt_of(task, assignment, &extra, is_resumed).map_err(Fault::of_words)?;
     still_ours(context, task, run).await?;
     session.prompt(&prompt).await.map_err(Fault::permanent)?;

@@ -167,11 +167,7 @@ impl Check {
             "context" => self.context(block),
             "actions" => self.actions(block),
             "context_actions" => {
-                self.list(
-                    &block["elements"],
-                    "elements",
-                    limits::CONTEXT_ACTIONS_ELEMENTS,
-                );
+                self.context_actions(block);
             }
             "image" => self.image(block),
             "plan" => self.plan(block),
@@ -225,6 +221,25 @@ impl Check {
                     limits::CONTEXT_TEXT,
                     &["mrkdwn", "plain_text"],
                 );
+            }
+        }
+    }
+
+    fn context_actions(&mut self, block: &Value) {
+        let most = limits::CONTEXT_ACTIONS_ELEMENTS;
+        for element in self.list(&block["elements"], "elements", most) {
+            self.identifier(&element["action_id"], "action_id");
+            match element["type"].as_str().unwrap_or_default() {
+                "feedback_buttons" => {
+                    for side in ["positive_button", "negative_button"] {
+                        let button = &element[side];
+                        let kinds: &[&str] = &["plain_text"];
+                        self.text(&button["text"], side, limits::BUTTON_TEXT, kinds);
+                        self.string(&button["value"], "value", limits::BUTTON_VALUE);
+                    }
+                }
+                "icon_button" => {}
+                other => self.fault(&format!("unsupported element: {other}")),
             }
         }
     }

@@ -217,7 +217,15 @@ impl Message {
             let block_id = text_of(block, "block_id");
             let elements = block["elements"].as_array().into_iter().flatten();
             for element in elements.chain(block.get("accessory")) {
-                if element["action_id"].is_string() {
+                if element["type"] == "feedback_buttons" {
+                    // Two buttons with one identifier; each sends a value of its own.
+                    for side in ["positive_button", "negative_button"] {
+                        let mut button = element[side].clone();
+                        button["type"] = json!("feedback_buttons");
+                        button["action_id"] = element["action_id"].clone();
+                        controls.push(self.control(&block_id, &button, &seen_in));
+                    }
+                } else if element["action_id"].is_string() {
                     controls.push(self.control(&block_id, element, &seen_in));
                 }
             }

@@ -249,6 +249,8 @@ impl Slack {
             for block in view["blocks"].as_array().into_iter().flatten() {
                 let texts = [&block["text"]["text"], &block["accessory"]["text"]["text"]];
                 lines.extend(texts.into_iter().filter_map(|text| text.as_str()));
+                let buttons = block["elements"].as_array().into_iter().flatten();
+                lines.extend(buttons.filter_map(|button| button["text"]["text"].as_str()));
             }
             Some(lines.join("\n"))
         })

@@ -75,6 +75,9 @@ fn position(bytes: &[u8], wanted: &[u8], from: usize) -> Option<usize> {
     Some(from + found)
 }
 
+/// What a fault is ordered for so that a file is not there when it is fetched.
+const DOWNLOAD: &str = "file download";
+
 /// A file's content, for those who show the token; others are sent to a sign-in page, as Slack does.
 async fn download(
     State(core): State<Arc<Core>>,
@@ -84,6 +87,9 @@ async fn download(
     if bearer(&headers) != Some(core.token.expose_secret()) {
         core.record_violation(format!("file {id} was asked for without the bot's token"));
         return Redirect::to("/").into_response();
+    }
+    if core.settings().weather.meet(DOWNLOAD).is_some() {
+        return (StatusCode::NOT_FOUND, "no such file").into_response();
     }
     content_of(&core, &FileId::from(id))
 }

@@ -1,0 +1,70 @@
+//! Files that hang on a request: which of them reach the agent.
+
+use serde::{Deserialize, Serialize};
+
+use super::conversation::FileRef;
+
+/// The largest file that is given to an agent, in bytes.
+pub const SIZE_MAX_BYTES: u64 = 10 << 20;
+/// The most files that are given to an agent.
+pub const NUMBER_MAX: usize = 10;
+
+/// Media types that no agent reads: their beginnings.
+const UNREADABLE: [&str; 12] = [
+    "audio/",
+    "video/",
+    "application/java-archive",
+    "application/vnd.android.package-archive",
+    "application/vnd.microsoft.portable-executable",
+    "application/x-apple-diskimage",
+    "application/x-dosexec",
+    "application/x-elf",
+    "application/x-executable",
+    "application/x-iso9660-image",
+    "application/x-mach-binary",
+    "application/x-msdownload",
+];
+/// The same by the ends of names, where a surface does not know a type.
+const UNREADABLE_ENDS: [&str; 8] = [
+    ".exe", ".dll", ".dmg", ".iso", ".apk", ".jar", ".msi", ".so",
+];
+
+/// Why a file does not reach the agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Unfit {
+    /// It is larger than [`SIZE_MAX_BYTES`].
+    TooLarge {
+        /// Its size in bytes, as the surface states it.
+        size_bytes: u64,
+    },
+    /// It is a program, sound or video.
+    Unreadable,
+    /// There are more than [`NUMBER_MAX`].
+    TooMany,
+}
+
+/// A file that does not reach the agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Its name, as its sender gave it.
+    pub name: String,
+    /// Why.
+    pub why: Unfit,
+}
+
+/// Why a file is not taken, whatever stands beside it.
+#[must_use]
+pub fn unfit(file: &FileRef) -> Option<Unfit> {
+    if file.size_bytes > SIZE_MAX_BYTES {
+        let size_bytes = file.size_bytes;
+        return Some(Unfit::TooLarge { size_bytes });
+    }
+    let (kind, name) = (
+        file.media_type.to_ascii_lowercase(),
+        file.name.to_ascii_lowercase(),
+    );
+    let is_unreadable = UNREADABLE.iter().any(|known| kind.starts_with(known))
+        || UNREADABLE_ENDS.iter().any(|end| name.ends_with(end));
+    is_unreadable.then_some(Unfit::Unreadable)
+}
