@@ -26,6 +26,7 @@ use crate::{
         surfaces::Surfaces,
         tokens::VaultTokens,
         way_out::WayOut,
+        workspaces::Workspaces,
     },
     github::Github,
     heartbeat::{Heartbeats, Worker},
@@ -53,6 +54,10 @@ const ENGINE_ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 const LOOKED_EVERY: Duration = Duration::from_secs(1);
 /// How often a database that is well is asked whether it takes a write.
 const DATABASE_ASKED_EVERY: Duration = Duration::from_secs(10);
+/// How often Slack is asked what it lets the bot do: scopes change where somebody installs the app again.
+const SLACK_ASKED_EVERY: Duration = Duration::from_hours(1);
+/// The longest pause between two tries to ask that.
+const SLACK_PAUSE_MAX: Duration = Duration::from_mins(1);
 /// The longest pause of a worker whose database fails.
 const DATABASE_PAUSE_MAX: Duration = Duration::from_secs(5);
 
@@ -137,9 +142,10 @@ impl App {
             .map(|linear| Linear::new(linear, Arc::new(tokens)))
             .transpose()
             .context("the Linear side cannot be set up")?;
+        let workspaces = slack.map(|slack| Workspaces::new(store.clone(), slack));
         let context = Context {
             store,
-            surfaces: Surfaces::new(slack, linear, redactor.clone()),
+            surfaces: Surfaces::new(workspaces, linear, redactor.clone()),
             github: Github::new(&config.github).context("the GitHub side cannot be set up")?,
             executor,
             mirrors: Arc::new(Mirrors::new(config.data_dir.join("mirrors"))),
@@ -237,6 +243,7 @@ fn workers(context: &Context, health: &Health, stop: &CancellationToken) -> Join
     workers.spawn(watch_engine(context.clone(), health.clone(), stop.clone()));
     workers.spawn(watch_clock(context.clone(), health.clone(), stop.clone()));
     workers.spawn(watch_database(context.clone(), stop.clone()));
+    workers.spawn(watch_slack(context.clone(), health.clone(), stop.clone()));
     workers
 }
 
@@ -357,6 +364,39 @@ async fn watch_database(context: Context, stop: CancellationToken) {
             DATABASE_ASKED_EVERY
         };
         trouble = found;
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+/// Says at the start, and when it changes, what Slack does not let the bot do.
+async fn watch_slack(context: Context, health: Health, stop: CancellationToken) {
+    let Some(workspaces) = context.surfaces.workspaces() else {
+        return;
+    };
+    let (mut tries, mut told) = (0, None);
+    while !stop.is_cancelled() {
+        let pause = match workspaces.lacks().await {
+            Ok(lacks) => {
+                tries = 0;
+                match &lacks {
+                    Some(words) if lacks != told => {
+                        warn!("Slack: {words}. What needs none of them works");
+                    }
+                    Some(_) | None => {}
+                }
+                told.clone_from(&lacks);
+                health.slack(lacks);
+                SLACK_ASKED_EVERY
+            }
+            Err(error) => {
+                tries += 1;
+                info!(%error, "what Slack lets the bot do is not known yet");
+                pause_before_try(tries, SLACK_PAUSE_MAX)
+            }
+        };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = stop.cancelled() => {}

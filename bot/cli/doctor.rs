@@ -14,8 +14,8 @@ use crate::{
     github::Github,
     linear::Linear,
     redact::{Redactor, is_looked_for},
-    slack::{self, Slack, SocketMode},
-    store::{Store, vault::Vault},
+    slack::{Slack, SocketMode, scopes},
+    store::{Store, vault::Vault, workspaces::OWN},
     surface::NoTokens,
 };
 
@@ -234,24 +234,22 @@ async fn slack(config: &Config) -> Result<String, String> {
     };
     let slack = Slack::new(&settings.api_url, settings.bot_token.clone())
         .map_err(|error| error.to_string())?;
-    let me = slack
-        .identity()
-        .await
-        .map_err(|error| format!("{error}. Check SLACK_BOT_TOKEN and SLACK_API_URL."))?;
+    let me = match slack.identity().await {
+        Ok(me) => me,
+        Err(error) => {
+            let gone = taken_out(config).await;
+            let gone = gone.map_or(String::new(), |why| format!(" It is known that {why}."));
+            return Err(format!(
+                "{error}.{gone} Check SLACK_BOT_TOKEN and SLACK_API_URL."
+            ));
+        }
+    };
     let granted = slack
         .granted_scopes()
         .await
         .map_err(|error| error.to_string())?;
-    let lacking: Vec<&str> = slack::manifest::SCOPES
-        .iter()
-        .copied()
-        .filter(|scope| !granted.iter().any(|granted| granted == scope))
-        .collect();
-    if !granted.is_empty() && !lacking.is_empty() {
-        return Err(format!(
-            "these scopes are missing: {}. Add them to the app and install it again.",
-            lacking.join(", ")
-        ));
+    if let Some(lacks) = scopes::in_words(&scopes::lacking(&granted)) {
+        return Err(format!("{lacks}."));
     }
     let sockets = SocketMode::of(Some(settings)).map_err(|error| error.to_string())?;
     let doors = match sockets {
@@ -262,6 +260,15 @@ async fn slack(config: &Config) -> Result<String, String> {
         None => "events come by HTTPS",
     };
     Ok(format!("{} in {}; {doors}", me.user_name, me.team_name))
+}
+
+/// Why the workspace of the settings' token was left, where the server has heard of it.
+async fn taken_out(config: &Config) -> Option<String> {
+    let store = Store::open_beside(&config.database_url).await.ok()?;
+    let known = store.slack_workspaces().await.unwrap_or_default();
+    store.close().await;
+    let own = known.into_iter().find(|one| one.id == OWN)?;
+    own.closed.map(|(why, _)| why)
 }
 
 async fn linear(config: &Config) -> Result<String, String> {

@@ -7,7 +7,9 @@ use std::{
 };
 
 use serde_json::Value;
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::Mutex;
+
+use super::workspaces::Workspaces;
 
 use crate::{
     domain::{
@@ -37,9 +39,8 @@ const PEOPLE_MAX: usize = 10_000;
 /// Every surface that is set up.
 #[derive(Clone)]
 pub struct Surfaces {
-    slack: Option<Slack>,
+    workspaces: Option<Workspaces>,
     linear: Option<Linear>,
-    slack_identity: Arc<OnceCell<slack::Identity>>,
     people: Arc<Mutex<HashMap<PersonId, (Person, Instant)>>>,
     redactor: Redactor,
 }
@@ -53,20 +54,19 @@ enum Surface<'a> {
 impl Surfaces {
     /// Puts them together. Nothing is said that the redactor has not seen.
     #[must_use]
-    pub fn new(slack: Option<Slack>, linear: Option<Linear>, redactor: Redactor) -> Self {
+    pub fn new(workspaces: Option<Workspaces>, linear: Option<Linear>, redactor: Redactor) -> Self {
         Self {
-            slack,
+            workspaces,
             linear,
-            slack_identity: Arc::default(),
             people: Arc::default(),
             redactor,
         }
     }
 
-    /// Slack, where it is set up.
+    /// The workspaces of Slack, where it is set up.
     #[must_use]
-    pub const fn slack(&self) -> Option<&Slack> {
-        self.slack.as_ref()
+    pub const fn workspaces(&self) -> Option<&Workspaces> {
+        self.workspaces.as_ref()
     }
 
     /// Linear, where it is set up.
@@ -75,16 +75,15 @@ impl Surfaces {
         self.linear.as_ref()
     }
 
-    /// Who the bot is in Slack; asked once.
-    pub async fn slack_identity(&self) -> Result<Option<slack::Identity>, SurfaceError> {
-        let Some(slack) = &self.slack else {
-            return Ok(None);
-        };
-        self.slack_identity
-            .get_or_try_init(|| slack.identity())
-            .await
-            .cloned()
-            .map(Some)
+    /// Who the bot is in a workspace of Slack; asked once.
+    pub async fn slack_identity(
+        &self,
+        home: &str,
+    ) -> Result<Option<slack::Identity>, SurfaceError> {
+        match &self.workspaces {
+            Some(workspaces) => workspaces.me(home).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Looks a person up, and believes the answer for a minute.
@@ -105,13 +104,15 @@ impl Surfaces {
         {
             return Ok(person.clone());
         }
-        let found = match self.surface(&author.id.0)? {
+        let found = match self.surface(&author.id.0).await? {
             Surface::Slack(slack) => slack.person(&author.id).await,
             Surface::Linear(linear) => linear.person(&author.id).await,
         };
         let mut person = match found {
             Ok(person) => person,
-            Err(error @ SurfaceError::Transient { .. }) => return Err(error),
+            Err(error @ (SurfaceError::Transient { .. } | SurfaceError::Closed { .. })) => {
+                return Err(error);
+            }
             // Nobody that the surface does not know may decide anything.
             Err(SurfaceError::Permanent { .. }) => Person {
                 id: author.id.clone(),
@@ -140,7 +141,7 @@ impl Surfaces {
         attempt: Attempt,
     ) -> Result<LineRef, SurfaceError> {
         let words = &self.clean_words(words);
-        match self.surface(&conversation.0)? {
+        match self.surface(&conversation.0).await? {
             Surface::Slack(slack) => {
                 slack
                     .say(conversation, slot, standing, words, attempt)
@@ -161,7 +162,7 @@ impl Surfaces {
         words: &Words,
         now: Timestamp,
     ) -> Result<(), SurfaceError> {
-        match self.surface(&conversation.0)? {
+        match self.surface(&conversation.0).await? {
             Surface::Slack(_) => Ok(()),
             Surface::Linear(linear) => {
                 let words = &self.clean_words(words);
@@ -178,7 +179,7 @@ impl Surfaces {
         words: &Words,
     ) -> Result<(), SurfaceError> {
         let words = &self.clean_words(words);
-        match self.surface(&conversation.0)? {
+        match self.surface(&conversation.0).await? {
             Surface::Slack(slack) => slack.whisper(conversation, person, words).await,
             Surface::Linear(linear) => linear.whisper(conversation, person, words).await,
         }
@@ -191,7 +192,7 @@ impl Surfaces {
         request: &LineRef,
         mark: Mark,
     ) -> Result<(), SurfaceError> {
-        match self.surface(&conversation.0)? {
+        match self.surface(&conversation.0).await? {
             Surface::Slack(slack) => slack.mark(request, mark).await,
             Surface::Linear(linear) => linear.mark(conversation, request, mark).await,
         }
@@ -203,7 +204,7 @@ impl Surfaces {
         conversation: &ConversationId,
         line: &LineRef,
     ) -> Result<(), SurfaceError> {
-        match self.surface(&conversation.0)? {
+        match self.surface(&conversation.0).await? {
             Surface::Slack(slack) => slack.hear(line).await,
             Surface::Linear(linear) => linear.hear(conversation, line).await,
         }
@@ -223,7 +224,7 @@ impl Surfaces {
                 ..picture.clone()
             })
             .collect::<Vec<_>>();
-        match self.surface(&conversation.0)? {
+        match self.surface(&conversation.0).await? {
             Surface::Slack(slack) => slack.show_pictures(conversation, pictures, attempt).await,
             Surface::Linear(linear) => linear.show_pictures(conversation, pictures, attempt).await,
         }
@@ -243,7 +244,7 @@ impl Surfaces {
             },
             Form::Repository { .. } | Form::Request { .. } => form.clone(),
         };
-        match self.surface(&conversation.0)? {
+        match self.surface(&conversation.0).await? {
             Surface::Slack(slack) => slack.open_form(trigger, (conversation, task), form).await,
             Surface::Linear(linear) => linear.open_form(conversation, trigger, form).await,
         }
@@ -256,7 +257,7 @@ impl Surfaces {
         trigger: &str,
         known: Vec<String>,
     ) -> Result<(), SurfaceError> {
-        match self.surface(&conversation.0)? {
+        match self.surface(&conversation.0).await? {
             Surface::Slack(slack) => slack.open_request_form(trigger, known).await,
             Surface::Linear(_) => Ok(()),
         }
@@ -275,7 +276,7 @@ impl Surfaces {
         let page = HomePage {
             sections: sections.collect(),
         };
-        match self.surface(&person.0)? {
+        match self.surface(&person.0).await? {
             Surface::Slack(slack) => slack.show_home(person, &page).await,
             Surface::Linear(_) => Ok(()),
         }
@@ -287,7 +288,7 @@ impl Surfaces {
         conversation: &ConversationId,
         until: &LineRef,
     ) -> Result<Vec<Line>, SurfaceError> {
-        match self.surface(&conversation.0)? {
+        match self.surface(&conversation.0).await? {
             Surface::Slack(slack) => slack.read_conversation(conversation, until).await,
             Surface::Linear(linear) => linear.read_conversation(conversation, until).await,
         }
@@ -298,7 +299,7 @@ impl Surfaces {
         &self,
         conversation: &ConversationId,
     ) -> Result<Option<Subject>, SurfaceError> {
-        let found = match self.surface(&conversation.0)? {
+        let found = match self.surface(&conversation.0).await? {
             Surface::Slack(_) => None,
             Surface::Linear(linear) => linear.subject(conversation).await?,
         };
@@ -320,7 +321,7 @@ impl Surfaces {
         file: &FileRef,
         limit_bytes: u64,
     ) -> Result<Vec<u8>, SurfaceError> {
-        match self.surface(&line.0)? {
+        match self.surface(&line.0).await? {
             Surface::Slack(slack) => slack.download(file, limit_bytes).await,
             Surface::Linear(linear) => linear.download(file, limit_bytes).await,
         }
@@ -332,7 +333,7 @@ impl Surfaces {
         about: &SubjectId,
         task_url: &str,
     ) -> Result<Option<(Place, SubjectId)>, SurfaceError> {
-        match self.surface(&about.0)? {
+        match self.surface(&about.0).await? {
             Surface::Slack(_) => Ok(None),
             Surface::Linear(linear) => linear.open_beside(about, task_url).await,
         }
@@ -344,7 +345,7 @@ impl Surfaces {
         conversation: &ConversationId,
         public_url: &str,
     ) -> Result<bool, SurfaceError> {
-        match self.surface(&conversation.0)? {
+        match self.surface(&conversation.0).await? {
             Surface::Slack(_) => Ok(false),
             Surface::Linear(linear) => linear.is_own(conversation, public_url).await,
         }
@@ -355,7 +356,7 @@ impl Surfaces {
         &self,
         conversation: &ConversationId,
     ) -> Result<Option<Filing>, SurfaceError> {
-        match self.surface(&conversation.0)? {
+        match self.surface(&conversation.0).await? {
             Surface::Slack(_) => Ok(None),
             Surface::Linear(linear) => linear.filing(conversation).await,
         }
@@ -369,7 +370,7 @@ impl Surfaces {
         host: &str,
         known: &[RepositoryName],
     ) -> Result<Vec<(RepositoryName, f64)>, SurfaceError> {
-        match self.surface(&conversation.0)? {
+        match self.surface(&conversation.0).await? {
             Surface::Slack(_) => Ok(Vec::new()),
             Surface::Linear(linear) => linear.suggested(conversation, host, known).await,
         }
@@ -377,7 +378,7 @@ impl Surfaces {
 
     /// The page on which a line stands; where the surface has none, its conversation's name.
     pub async fn permalink(&self, conversation: &ConversationId, line: &LineRef) -> String {
-        let found = match self.surface(&conversation.0) {
+        let found = match self.surface(&conversation.0).await {
             Ok(Surface::Slack(slack)) => slack.permalink(line).await,
             Ok(Surface::Linear(linear)) => linear.permalink(conversation).await,
             Err(error) => Err(error),
@@ -391,7 +392,7 @@ impl Surfaces {
         conversation: &ConversationId,
         line: &LineRef,
     ) -> Option<String> {
-        match self.surface(&conversation.0) {
+        match self.surface(&conversation.0).await {
             Ok(Surface::Slack(slack)) => slack.permalink(line).await.ok(),
             Ok(Surface::Linear(_)) | Err(_) => None,
         }
@@ -454,16 +455,20 @@ impl Surfaces {
         }
     }
 
-    fn surface(&self, address: &str) -> Result<Surface<'_>, SurfaceError> {
-        let found = match address.split(':').next() {
-            Some("slack") => self.slack.as_ref().map(Surface::Slack),
-            Some("linear") => self.linear.as_ref().map(Surface::Linear),
-            Some(_) | None => None,
-        };
-        found.ok_or_else(|| SurfaceError::Permanent {
+    async fn surface(&self, address: &str) -> Result<Surface<'_>, SurfaceError> {
+        let not_set_up = || SurfaceError::Permanent {
             what: "finding the surface of a conversation".to_owned(),
             code: "not_set_up".to_owned(),
-        })
+        };
+        if let Some(home) = slack::ids::home(address) {
+            let workspaces = self.workspaces.as_ref().ok_or_else(not_set_up)?;
+            return workspaces.of(home).await.map(Surface::Slack);
+        }
+        match address.split(':').next() {
+            Some("linear") => self.linear.as_ref().map(Surface::Linear),
+            Some(_) | None => None,
+        }
+        .ok_or_else(not_set_up)
     }
 }
 

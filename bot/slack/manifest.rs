@@ -44,10 +44,12 @@ pub const EVENTS: &[&str] = &[
     "agent_session_stopped",
     "app_home_opened",
     "app_mention",
+    "app_uninstalled",
     "message.channels",
     "message.groups",
     "message.im",
     "reaction_added",
+    "tokens_revoked",
 ];
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod marks;
 pub mod options;
 pub mod outbound;
 mod people;
+pub mod scopes;
 pub mod signature;
 pub mod socket;
 
@@ -25,8 +26,8 @@ pub mod socket;
 pub(crate) mod tests;
 
 pub use inbound::{
-    Accepted, Identity, Meant, PostedRequest, Relevance, accept, challenge, form_to_value, meant,
-    posted, read,
+    Accepted, Identity, Leaving, Left, Meant, PostedRequest, Relevance, accept, challenge,
+    form_to_value, home, left, meant, posted, read,
 };
 pub use outbound::Slack;
 pub use socket::SocketMode;

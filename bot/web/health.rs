@@ -28,6 +28,7 @@ pub struct Health {
     engine_answers: Arc<AtomicBool>,
     policy_trouble: Arc<Mutex<Option<String>>>,
     clock_jump: Arc<Mutex<Option<String>>>,
+    slack: Arc<Mutex<Option<String>>>,
 }
 
 impl Health {
@@ -52,6 +53,17 @@ impl Health {
             .clock_jump
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = jump;
+    }
+
+    /// What Slack does not let the bot do, where something is missing. The rest works, so this process stays ready.
+    pub fn slack(&self, lacks: Option<String>) {
+        *self.slack.lock().unwrap_or_else(PoisonError::into_inner) = lacks;
+    }
+
+    fn slack_note(&self) -> Option<String> {
+        let lacks = self.slack.lock();
+        let lacks = lacks.unwrap_or_else(PoisonError::into_inner);
+        lacks.as_ref().map(|lacks| format!("Slack: {lacks}\n"))
     }
 
     fn clock_note(&self) -> Option<String> {
@@ -134,9 +146,25 @@ pub async fn ready(State(web): State<Web>) -> Response {
             "given up: {deliveries} deliveries, {effects} effects; `deckhand inbox list` and `deckhand outbox list` show them\n"
         ));
     }
+    notes.extend(web.health.slack_note());
+    notes.extend(closed_workspaces(&web).await);
     let notes = notes.concat();
     let told = format!("{first}\noldest effect: {age} s{late}\n{notes}");
     (status, told).into_response()
+}
+
+/// What the app was taken out of. Nobody else could do anything there, so this process stays ready.
+async fn closed_workspaces(web: &Web) -> Vec<String> {
+    let known = web.store.slack_workspaces().await.unwrap_or_default();
+    let closed = known.into_iter().filter_map(|one| one.closed);
+    closed
+        .map(|(why, since)| {
+            let hours = web.clock.now().milliseconds_since(since) / 3_600_000;
+            format!(
+                "Slack: {why}, {hours} h ago; nothing is tried there until it is installed again\n"
+            )
+        })
+        .collect()
 }
 
 #[cfg(test)]

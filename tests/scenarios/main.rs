@@ -28,6 +28,7 @@ mod exits;
 mod figures;
 mod following;
 mod held;
+mod installing;
 mod keeping;
 mod leftovers;
 mod linear;

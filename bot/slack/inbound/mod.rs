@@ -6,6 +6,7 @@
 
 mod changed;
 mod form;
+mod left;
 mod pointed;
 mod requested;
 mod said;
@@ -16,6 +17,7 @@ pub(crate) use said::files;
 use serde_json::Value;
 
 pub use form::form_to_value;
+pub use left::{Leaving, Left, left};
 pub use requested::{PostedRequest, posted};
 
 use super::{blocks::Action, forms, ids, marks};
@@ -146,6 +148,9 @@ fn certain(key: String, conversation: ConversationId) -> Accepted {
 fn accept_event(payload: &Value) -> Option<Accepted> {
     let event = &payload["event"];
     let team = team(payload);
+    if let Some(left) = left(payload) {
+        return Some(left::accepted(payload, &left));
+    }
     match text_of(event, "type") {
         "message" if Changed::is_one(event) => Some(Changed::of(payload)?.accepted(payload)),
         "app_mention" | "message" => Said::of(payload)?.accepted(payload),
@@ -360,6 +365,12 @@ fn author(team: &str, user: &str, standing: Option<Standing>) -> Author {
         name: None,
         standing,
     }
+}
+
+/// The workspace of any payload, as conversations carry it.
+#[must_use]
+pub fn home(payload: &Value) -> &str {
+    team(payload)
 }
 
 /// The workspace of any payload. Installations for a whole organisation may name none; then the organisation stands for it.

@@ -105,6 +105,19 @@ pub(crate) fn of_opened_home(workspace: &mut Workspace, user: &UserId) -> Parcel
     envelope(&channel, "app_home_opened", &event)
 }
 
+/// An event of the app itself, which stands in no channel.
+pub(crate) fn of_app(workspace: &mut Workspace, what: &str, event: &Value) -> Parcel {
+    let nowhere = Channel {
+        id: ChannelId::from("-"),
+        name: String::new(),
+        kind: ChannelKind::Public,
+        bot: Membership::Absent,
+    };
+    let mut event = event.clone();
+    event["event_ts"] = json!(workspace.next_ts());
+    envelope(&nowhere, what, &event)
+}
+
 /// The event of a reaction; `what` is `reaction_added` or `reaction_removed`.
 pub(crate) fn of_reaction(
     workspace: &Workspace,

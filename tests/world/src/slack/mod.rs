@@ -18,6 +18,7 @@ mod file;
 mod ids;
 mod journal;
 mod known_methods;
+mod leaving;
 pub mod limits;
 mod message;
 mod methods;
