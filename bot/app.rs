@@ -26,16 +26,21 @@ use crate::{
         surfaces::Surfaces,
         tokens::VaultTokens,
         way_out::WayOut,
-        workspaces::Workspaces,
+        workspaces::{Parts, Workspaces},
     },
     github::Github,
     heartbeat::{Heartbeats, Worker},
     linear::Linear,
     redact::Redactor,
-    slack::{Slack, SocketMode},
+    slack::{Slack, SocketMode, oauth::Oauth},
     store::{Store, vault::Vault},
+    surface::SurfaceError,
     wake::Wake,
-    web::{self, Web, health::Health},
+    web::{
+        self, Web,
+        health::Health,
+        install::{self, Installing},
+    },
 };
 
 /// How long the workers may take to finish what is in hand, before it is left to the next start. With the watchers of runs
@@ -67,6 +72,7 @@ const LENT: [&str; 3] = ["s", "mirrors", "quarantine"];
 /// The whole bot, built and not yet running.
 pub struct App {
     context: Context,
+    installing: Option<Installing>,
     listener: TcpListener,
     metrics: PrometheusHandle,
     health: Health,
@@ -117,11 +123,8 @@ impl App {
             let words = error.in_words();
             anyhow::Error::new(error).context(format!("the database cannot be opened: {words}"))
         })?;
-        let tokens = VaultTokens::new(
-            Vault::new(store.clone(), keys),
-            redactor.clone(),
-            clock.clone(),
-        );
+        let vault = Vault::new(store.clone(), keys);
+        let tokens = VaultTokens::new(vault.clone(), redactor.clone(), clock.clone());
         let listener = TcpListener::bind(config.listen)
             .await
             .with_context(|| format!("cannot listen on {}", config.listen))?;
@@ -130,19 +133,15 @@ impl App {
         let executor: Arc<dyn Executor> = Arc::new(WholeStarts::over(executor));
         let book = PolicyBook::open(&config, Arc::clone(&executor))
             .context("the network policy cannot be used")?;
-        let slack = config
-            .slack
-            .as_ref()
-            .map(|slack| Slack::new(&slack.api_url, slack.bot_token.clone()))
-            .transpose()
-            .context("the Slack side cannot be set up")?;
+        let tools = (&store, &vault, &redactor, &clock);
+        let (workspaces, installing) =
+            slack_side(&config, tools).context("the Slack side cannot be set up")?;
         let linear = config
             .linear
             .as_ref()
             .map(|linear| Linear::new(linear, Arc::new(tokens)))
             .transpose()
             .context("the Linear side cannot be set up")?;
-        let workspaces = slack.map(|slack| Workspaces::new(store.clone(), slack));
         let context = Context {
             store,
             surfaces: Surfaces::new(workspaces, linear, redactor.clone()),
@@ -161,6 +160,7 @@ impl App {
         };
         Ok(Self {
             context,
+            installing,
             listener,
             metrics: recorder(),
             health: Health::default(),
@@ -182,6 +182,7 @@ impl App {
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let Self {
             context,
+            installing,
             listener,
             metrics,
             health,
@@ -201,6 +202,7 @@ impl App {
             sockets: sockets.as_ref().map(SocketMode::state),
             redactor: context.redactor.clone(),
             github: Some(context.github.clone()),
+            installing,
         };
         if let Some(sockets) = sockets {
             let web = web.clone();
@@ -228,6 +230,36 @@ impl App {
         context.store.close().await;
         Ok(())
     }
+}
+
+/// The workspaces of Slack, and how others are added, as far as they are set up.
+fn slack_side(
+    config: &Config,
+    (store, vault, redactor, clock): (&Store, &Vault, &Redactor, &Clock),
+) -> Result<(Option<Workspaces>, Option<Installing>), SurfaceError> {
+    let Some(slack) = &config.slack else {
+        return Ok((None, None));
+    };
+    let own = slack.bot_token.clone();
+    let own = own.map(|token| Slack::new(&slack.api_url, token));
+    let install = slack.install.as_ref().map(|install| {
+        let client = (install.client_id.clone(), install.client_secret.clone());
+        let back = format!("{}{}", config.public_url, install::BACK);
+        Oauth::new(&slack.api_url, client, back).map(|oauth| (oauth, install.clone()))
+    });
+    let install = install.transpose()?;
+    let oauth = install.as_ref().map(|(oauth, _)| oauth.clone());
+    let workspaces = Workspaces::new(Parts {
+        store: store.clone(),
+        vault: vault.clone(),
+        redactor: redactor.clone(),
+        clock: clock.clone(),
+        own: own.transpose()?,
+        installed: oauth.map(|oauth| (oauth, slack.api_url.clone())),
+    });
+    let installing = install
+        .map(|(oauth, settings)| Installing::new(oauth, vault.clone(), redactor.clone(), settings));
+    Ok((Some(workspaces), installing))
 }
 
 /// Everything that goes on until `stop`, beside the doors.

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use deckhand_executors::{Executor, docker::DockerExecutor, mirror};
 
 mod server;
+mod slack;
 mod walls;
 
 use super::say;
@@ -14,8 +15,7 @@ use crate::{
     github::Github,
     linear::Linear,
     redact::{Redactor, is_looked_for},
-    slack::{Slack, SocketMode, scopes},
-    store::{Store, vault::Vault, workspaces::OWN},
+    store::{Store, vault::Vault},
     surface::NoTokens,
 };
 
@@ -67,7 +67,7 @@ pub(super) async fn run(
     });
     findings.push(Finding {
         about: "slack",
-        outcome: slack(config).await,
+        outcome: slack::finding(config).await,
     });
     findings.push(Finding {
         about: "linear",
@@ -226,49 +226,6 @@ async fn engine(config: &Config, depth: Depth) -> Vec<Finding> {
         findings.extend(walls::tried(&executor, &image, config.sandbox.runtime.clone()).await);
     }
     findings
-}
-
-async fn slack(config: &Config) -> Result<String, String> {
-    let Some(settings) = &config.slack else {
-        return Ok("not set up (SLACK_BOT_TOKEN)".to_owned());
-    };
-    let slack = Slack::new(&settings.api_url, settings.bot_token.clone())
-        .map_err(|error| error.to_string())?;
-    let me = match slack.identity().await {
-        Ok(me) => me,
-        Err(error) => {
-            let gone = taken_out(config).await;
-            let gone = gone.map_or(String::new(), |why| format!(" It is known that {why}."));
-            return Err(format!(
-                "{error}.{gone} Check SLACK_BOT_TOKEN and SLACK_API_URL."
-            ));
-        }
-    };
-    let granted = slack
-        .granted_scopes()
-        .await
-        .map_err(|error| error.to_string())?;
-    if let Some(lacks) = scopes::in_words(&scopes::lacking(&granted)) {
-        return Err(format!("{lacks}."));
-    }
-    let sockets = SocketMode::of(Some(settings)).map_err(|error| error.to_string())?;
-    let doors = match sockets {
-        Some(sockets) => {
-            sockets.check().await?;
-            "Socket Mode works"
-        }
-        None => "events come by HTTPS",
-    };
-    Ok(format!("{} in {}; {doors}", me.user_name, me.team_name))
-}
-
-/// Why the workspace of the settings' token was left, where the server has heard of it.
-async fn taken_out(config: &Config) -> Option<String> {
-    let store = Store::open_beside(&config.database_url).await.ok()?;
-    let known = store.slack_workspaces().await.unwrap_or_default();
-    store.close().await;
-    let own = known.into_iter().find(|one| one.id == OWN)?;
-    own.closed.map(|(why, _)| why)
 }
 
 async fn linear(config: &Config) -> Result<String, String> {

@@ -289,6 +289,13 @@ impl Dispatch {
         let Some(me) = self.surfaces.slack_identity(home).await? else {
             return Ok(nothing(delivery));
         };
+        if let Some((organisation, channel, team)) = slack::placed(&delivery.body)
+            && let Some(workspaces) = self.surfaces.workspaces()
+        {
+            workspaces
+                .place_channel((organisation, channel), team)
+                .await?;
+        }
         let incoming = slack::read(&delivery.body, &me);
         self.incoming(delivery, incoming, now).await
     }

@@ -47,7 +47,7 @@ pub struct Surfaces {
 
 /// What an address belongs to.
 enum Surface<'a> {
-    Slack(&'a Slack),
+    Slack(Slack),
     Linear(&'a Linear),
 }
 

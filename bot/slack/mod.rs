@@ -15,6 +15,7 @@ pub mod inbound;
 mod limits;
 pub mod manifest;
 mod marks;
+pub mod oauth;
 pub mod options;
 pub mod outbound;
 mod people;
@@ -27,7 +28,7 @@ pub(crate) mod tests;
 
 pub use inbound::{
     Accepted, Identity, Leaving, Left, Meant, PostedRequest, Relevance, accept, challenge,
-    form_to_value, home, left, meant, posted, read,
+    form_to_value, home, left, meant, placed, posted, read,
 };
 pub use outbound::Slack;
 pub use socket::SocketMode;

@@ -147,24 +147,25 @@ pub async fn ready(State(web): State<Web>) -> Response {
         ));
     }
     notes.extend(web.health.slack_note());
-    notes.extend(closed_workspaces(&web).await);
+    notes.extend(workspaces_in_trouble(&web).await);
     let notes = notes.concat();
     let told = format!("{first}\noldest effect: {age} s{late}\n{notes}");
     (status, told).into_response()
 }
 
-/// What the app was taken out of. Nobody else could do anything there, so this process stays ready.
-async fn closed_workspaces(web: &Web) -> Vec<String> {
+/// What the app was taken out of, and what it soon will be. Nobody else could do anything there, so this process stays ready.
+async fn workspaces_in_trouble(web: &Web) -> Vec<String> {
     let known = web.store.slack_workspaces().await.unwrap_or_default();
-    let closed = known.into_iter().filter_map(|one| one.closed);
-    closed
-        .map(|(why, since)| {
+    let told = known.into_iter().filter_map(|one| match one.closed {
+        Some((why, since)) => {
             let hours = web.clock.now().milliseconds_since(since) / 3_600_000;
-            format!(
+            Some(format!(
                 "Slack: {why}, {hours} h ago; nothing is tried there until it is installed again\n"
-            )
-        })
-        .collect()
+            ))
+        }
+        None => one.trouble.map(|trouble| format!("Slack: {trouble}\n")),
+    });
+    told.collect()
 }
 
 #[cfg(test)]

@@ -48,3 +48,4 @@ mod steering;
 mod talking;
 mod two_surfaces;
 mod waiting;
+mod workspaces;

@@ -33,22 +33,57 @@ impl Dispatch {
         let Some(workspaces) = self.surfaces.workspaces() else {
             return Ok(nothing(delivery));
         };
-        if workspaces.lets_in(&left.home).await? {
+        let home = workspaces.installed_as(&left.home, left.enterprise.as_deref());
+        let home = &home.await?;
+        if let Leaving::Workspaces(teams) = &left.how {
+            return self.left_teams(delivery, home, teams, now).await;
+        }
+        if workspaces.lets_in(home).await? {
             if delivery.attempts < LOOKS {
                 return Err(Later::Surface(SurfaceError::Transient {
                     what: "Slack still takes the token that is said to be gone".to_owned(),
                     retry_after: None,
                 }));
             }
-            info!(workspace = %left.home, "the app is said to be gone from a Slack workspace whose token works; that is old news");
+            info!(workspace = %home, "the app is said to be gone from a Slack workspace whose token works; that is old news");
             return Ok(nothing(delivery));
         }
-        let name = workspaces.name(&left.home);
-        let why = why(left.how, &name);
-        workspaces.close(&left.home, &why, now).await?;
-        error!(workspace = %left.home, "{why}. Nothing is tried there any more; its tasks are cancelled");
+        let name = workspaces.name(home).await;
+        let why = why(&left.how, &name);
+        workspaces.close(home, &why, now).await?;
+        error!(workspace = %home, "{why}. Nothing is tried there any more; its tasks are cancelled");
+        // With the settings' token alone, every workspace is that one's.
         let under = slack::ids::under(&left.home);
-        for stored in self.store.live_tasks_under(&under).await? {
+        self.cancel_under(delivery, (&under, &name), now).await?;
+        Ok(noted(delivery, format!("{home}: {why}")))
+    }
+
+    /// Some workspaces of an organisation have the app no more. Whatever is still tried there Slack refuses for good.
+    async fn left_teams(
+        &self,
+        delivery: &Delivery,
+        home: &str,
+        teams: &[String],
+        now: Timestamp,
+    ) -> Result<Transition, Later> {
+        for team in teams {
+            for channel in self.store.slack_channels_in(home, team).await? {
+                let under = format!("{}{channel}:", slack::ids::under(home));
+                self.cancel_under(delivery, (&under, team), now).await?;
+            }
+        }
+        let teams = teams.join(", ");
+        info!(organisation = %home, teams, "the app was taken out of workspaces of an organisation; its tasks there are cancelled");
+        Ok(noted(delivery, format!("{home}: {teams}")))
+    }
+
+    async fn cancel_under(
+        &self,
+        delivery: &Delivery,
+        (under, name): (&str, &str),
+        now: Timestamp,
+    ) -> Result<(), Later> {
+        for stored in self.store.live_tasks_under(under).await? {
             let by = Person {
                 // Nobody in particular did it, and whoever asked may cancel.
                 id: stored.task.request.author.id.clone(),
@@ -60,21 +95,28 @@ impl Dispatch {
             let cancel = work_delivery(&stored.task, key, Event::CancelAsked { by, road });
             self.store.accept(&cancel, now).await?;
         }
-        self.store.hurry_effects_under(&under, now).await?;
+        self.store.hurry_effects_under(under, now).await?;
         self.wake.inbox();
-        Ok(Transition {
-            audit: vec![AuditEntry {
-                person: String::new(),
-                act: "leave workspace".to_owned(),
-                detail: format!("{}: {why}", left.home),
-            }],
-            ..nothing(delivery)
-        })
+        Ok(())
     }
 }
 
-fn why(how: Leaving, name: &str) -> String {
+/// What the audit log has of it.
+fn noted(delivery: &Delivery, detail: String) -> Transition {
+    Transition {
+        audit: vec![AuditEntry {
+            person: String::new(),
+            act: "leave workspace".to_owned(),
+            detail,
+        }],
+        ..nothing(delivery)
+    }
+}
+
+fn why(how: &Leaving, name: &str) -> String {
     match how {
+        // Told of elsewhere; the app stays in the organisation.
+        Leaving::Workspaces(teams) => teams.join(", "),
         Leaving::Uninstalled => format!("the app was removed from the Slack workspace {name}"),
         Leaving::TokenRevoked => {
             format!("the bot's token for the Slack workspace {name} was revoked")

@@ -5,12 +5,14 @@ use serde_json::Value;
 use super::{Accepted, Relevance, team, text_of};
 
 /// How the bot was taken out of a workspace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Leaving {
     /// The app was removed.
     Uninstalled,
     /// The bot's token was taken back; the app may still be listed.
     TokenRevoked,
+    /// Some workspaces of the organisation that it is installed for have it no more; the others have.
+    Workspaces(Vec<String>),
 }
 
 /// The bot was taken out of a workspace, as Slack says.
@@ -18,6 +20,8 @@ pub enum Leaving {
 pub struct Left {
     /// The workspace, or the organisation, as conversations carry it.
     pub home: String,
+    /// The organisation that the payload names, where it names one.
+    pub enterprise: Option<String>,
     /// What happened.
     pub how: Leaving,
 }
@@ -36,17 +40,58 @@ pub fn left(payload: &Value) -> Option<Left> {
             let bots = event["tokens"]["bot"].as_array()?;
             (!bots.is_empty()).then_some(Leaving::TokenRevoked)?
         }
+        "team_access_revoked" => {
+            let teams = event["team_ids"].as_array()?;
+            let teams: Vec<String> = teams
+                .iter()
+                .filter_map(|team| team.as_str().map(str::to_owned))
+                .collect();
+            (!teams.is_empty()).then_some(Leaving::Workspaces(teams))?
+        }
         _ => return None,
     };
-    let home = team(payload).to_owned();
-    Some(Left { home, how })
+    Some(Left {
+        home: team(payload).to_owned(),
+        enterprise: payload["enterprise_id"].as_str().map(str::to_owned),
+        how,
+    })
+}
+
+/// In which workspace of an organisation a channel is, where a payload of an installation for the whole of it says so:
+/// organisation, channel, workspace.
+#[must_use]
+pub fn placed(payload: &Value) -> Option<(&str, &str, &str)> {
+    let organisation = super::organisation(payload)?;
+    let channels = [
+        &payload["event"]["channel"],
+        &payload["channel"]["id"],
+        &payload["channel_id"],
+    ];
+    let teams = [
+        &payload["authorizations"][0]["team_id"],
+        &payload["context_team_id"],
+        &payload["team_id"],
+        &payload["team"]["id"],
+    ];
+    let (channel, team) = (first(&channels)?, first(&teams)?);
+    (team != organisation).then_some((organisation, channel, team))
+}
+
+/// The first that says something.
+fn first<'a>(all: &[&'a Value]) -> Option<&'a str> {
+    let mut told = all.iter().filter_map(|one| one.as_str());
+    told.find(|text| !text.is_empty())
 }
 
 /// Such a payload is always for us. It stands in no conversation.
 pub(super) fn accepted(payload: &Value, left: &Left) -> Accepted {
     let id = text_of(payload, "event_id");
     Accepted {
-        key: format!("left:{}:{:?}:{id}", left.home, left.how),
+        key: format!(
+            "left:{}:{}:{id}",
+            left.home,
+            text_of(&payload["event"], "type")
+        ),
         conversation_hint: None,
         reaction_on: None,
         relevance: Relevance::Certain,
@@ -68,9 +113,9 @@ mod tests {
         let check = |said: &Value, expected: Option<Leaving>| {
             let payload = event(said);
             let found = left(&payload).map(|left| (left.home, left.how));
-            assert_eq!(found, expected.map(|how| ("T1".to_owned(), how)), "{said}");
             let is_kept = super::super::accept(&payload).is_some();
             assert_eq!(is_kept, expected.is_some(), "{said}");
+            assert_eq!(found, expected.map(|how| ("T1".to_owned(), how)), "{said}");
         };
         let gone = json!({ "type": "app_uninstalled" });
         check(&gone, Some(Leaving::Uninstalled));

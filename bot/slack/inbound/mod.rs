@@ -17,7 +17,7 @@ pub(crate) use said::files;
 use serde_json::Value;
 
 pub use form::form_to_value;
-pub use left::{Leaving, Left, left};
+pub use left::{Leaving, Left, left, placed};
 pub use requested::{PostedRequest, posted};
 
 use super::{blocks::Action, forms, ids, marks};
@@ -373,13 +373,36 @@ pub fn home(payload: &Value) -> &str {
     team(payload)
 }
 
-/// The workspace of any payload. Installations for a whole organisation may name none; then the organisation stands for it.
+/// The organisation that a payload belongs to, where the app was installed for the whole of it.
+fn organisation(payload: &Value) -> Option<&str> {
+    let by = &payload["authorizations"][0];
+    let is_whole = by["is_enterprise_install"] == true
+        || payload["is_enterprise_install"] == true
+        || payload["is_enterprise_install"] == "true";
+    let named = [
+        &by["enterprise_id"],
+        &payload["enterprise_id"],
+        &payload["enterprise"]["id"],
+        &payload["context_enterprise_id"],
+    ];
+    let mut named = named.into_iter().filter_map(Value::as_str);
+    named.find(|id| is_whole && !id.is_empty())
+}
+
+/// The workspace of any payload, by which the installation is found that it is for; the organisation where the app was
+/// installed for the whole of it, because some payloads of such an installation name no workspace, and others another one.
+///
+/// In a channel that is shared with others, `team_id` may be theirs, so the installation's own is asked first.
 fn team(payload: &Value) -> &str {
+    if let Some(organisation) = organisation(payload) {
+        return organisation;
+    }
     let candidates = [
+        &payload["view"]["app_installed_team_id"],
+        &payload["authorizations"][0]["team_id"],
+        &payload["context_team_id"],
         &payload["team_id"],
         &payload["team"]["id"],
-        &payload["context_team_id"],
-        &payload["authorizations"][0]["team_id"],
         &payload["event"]["team"],
         &payload["user"]["team_id"],
         &payload["enterprise_id"],

@@ -10,6 +10,7 @@ mod plans;
 mod slots;
 mod trouble;
 mod turns;
+mod workspaces;
 
 use serde_json::{Value, json};
 
