@@ -26,15 +26,21 @@ use crate::{
         surfaces::Surfaces,
         tokens::VaultTokens,
         way_out::WayOut,
+        workspaces::{Parts, Workspaces},
     },
     github::Github,
     heartbeat::{Heartbeats, Worker},
     linear::Linear,
     redact::Redactor,
-    slack::{Slack, SocketMode},
+    slack::{Slack, SocketMode, oauth::Oauth},
     store::{Store, vault::Vault},
+    surface::SurfaceError,
     wake::Wake,
-    web::{self, Web, health::Health},
+    web::{
+        self, Web,
+        health::Health,
+        install::{self, Installing},
+    },
 };
 
 /// How long the workers may take to finish what is in hand, before it is left to the next start. With the watchers of runs
@@ -53,6 +59,10 @@ const ENGINE_ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 const LOOKED_EVERY: Duration = Duration::from_secs(1);
 /// How often a database that is well is asked whether it takes a write.
 const DATABASE_ASKED_EVERY: Duration = Duration::from_secs(10);
+/// How often Slack is asked what it lets the bot do: scopes change where somebody installs the app again.
+const SLACK_ASKED_EVERY: Duration = Duration::from_hours(1);
+/// The longest pause between two tries to ask that.
+const SLACK_PAUSE_MAX: Duration = Duration::from_mins(1);
 /// The longest pause of a worker whose database fails.
 const DATABASE_PAUSE_MAX: Duration = Duration::from_secs(5);
 
@@ -62,6 +72,7 @@ const LENT: [&str; 3] = ["s", "mirrors", "quarantine"];
 /// The whole bot, built and not yet running.
 pub struct App {
     context: Context,
+    installing: Option<Installing>,
     listener: TcpListener,
     metrics: PrometheusHandle,
     health: Health,
@@ -112,11 +123,8 @@ impl App {
             let words = error.in_words();
             anyhow::Error::new(error).context(format!("the database cannot be opened: {words}"))
         })?;
-        let tokens = VaultTokens::new(
-            Vault::new(store.clone(), keys),
-            redactor.clone(),
-            clock.clone(),
-        );
+        let vault = Vault::new(store.clone(), keys);
+        let tokens = VaultTokens::new(vault.clone(), redactor.clone(), clock.clone());
         let listener = TcpListener::bind(config.listen)
             .await
             .with_context(|| format!("cannot listen on {}", config.listen))?;
@@ -125,12 +133,9 @@ impl App {
         let executor: Arc<dyn Executor> = Arc::new(WholeStarts::over(executor));
         let book = PolicyBook::open(&config, Arc::clone(&executor))
             .context("the network policy cannot be used")?;
-        let slack = config
-            .slack
-            .as_ref()
-            .map(|slack| Slack::new(&slack.api_url, slack.bot_token.clone()))
-            .transpose()
-            .context("the Slack side cannot be set up")?;
+        let tools = (&store, &vault, &redactor, &clock);
+        let (workspaces, installing) =
+            slack_side(&config, tools).context("the Slack side cannot be set up")?;
         let linear = config
             .linear
             .as_ref()
@@ -139,7 +144,7 @@ impl App {
             .context("the Linear side cannot be set up")?;
         let context = Context {
             store,
-            surfaces: Surfaces::new(slack, linear, redactor.clone()),
+            surfaces: Surfaces::new(workspaces, linear, redactor.clone()),
             github: Github::new(&config.github).context("the GitHub side cannot be set up")?,
             executor,
             mirrors: Arc::new(Mirrors::new(config.data_dir.join("mirrors"))),
@@ -155,6 +160,7 @@ impl App {
         };
         Ok(Self {
             context,
+            installing,
             listener,
             metrics: recorder(),
             health: Health::default(),
@@ -176,6 +182,7 @@ impl App {
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let Self {
             context,
+            installing,
             listener,
             metrics,
             health,
@@ -195,6 +202,7 @@ impl App {
             sockets: sockets.as_ref().map(SocketMode::state),
             redactor: context.redactor.clone(),
             github: Some(context.github.clone()),
+            installing,
         };
         if let Some(sockets) = sockets {
             let web = web.clone();
@@ -224,6 +232,36 @@ impl App {
     }
 }
 
+/// The workspaces of Slack, and how others are added, as far as they are set up.
+fn slack_side(
+    config: &Config,
+    (store, vault, redactor, clock): (&Store, &Vault, &Redactor, &Clock),
+) -> Result<(Option<Workspaces>, Option<Installing>), SurfaceError> {
+    let Some(slack) = &config.slack else {
+        return Ok((None, None));
+    };
+    let own = slack.bot_token.clone();
+    let own = own.map(|token| Slack::new(&slack.api_url, token));
+    let install = slack.install.as_ref().map(|install| {
+        let client = (install.client_id.clone(), install.client_secret.clone());
+        let back = format!("{}{}", config.public_url, install::BACK);
+        Oauth::new(&slack.api_url, client, back).map(|oauth| (oauth, install.clone()))
+    });
+    let install = install.transpose()?;
+    let oauth = install.as_ref().map(|(oauth, _)| oauth.clone());
+    let workspaces = Workspaces::new(Parts {
+        store: store.clone(),
+        vault: vault.clone(),
+        redactor: redactor.clone(),
+        clock: clock.clone(),
+        own: own.transpose()?,
+        installed: oauth.map(|oauth| (oauth, slack.api_url.clone())),
+    });
+    let installing = install
+        .map(|(oauth, settings)| Installing::new(oauth, vault.clone(), redactor.clone(), settings));
+    Ok((Some(workspaces), installing))
+}
+
 /// Everything that goes on until `stop`, beside the doors.
 fn workers(context: &Context, health: &Health, stop: &CancellationToken) -> JoinSet<()> {
     let mut workers = JoinSet::new();
@@ -237,6 +275,7 @@ fn workers(context: &Context, health: &Health, stop: &CancellationToken) -> Join
     workers.spawn(watch_engine(context.clone(), health.clone(), stop.clone()));
     workers.spawn(watch_clock(context.clone(), health.clone(), stop.clone()));
     workers.spawn(watch_database(context.clone(), stop.clone()));
+    workers.spawn(watch_slack(context.clone(), health.clone(), stop.clone()));
     workers
 }
 
@@ -357,6 +396,39 @@ async fn watch_database(context: Context, stop: CancellationToken) {
             DATABASE_ASKED_EVERY
         };
         trouble = found;
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+/// Says at the start, and when it changes, what Slack does not let the bot do.
+async fn watch_slack(context: Context, health: Health, stop: CancellationToken) {
+    let Some(workspaces) = context.surfaces.workspaces() else {
+        return;
+    };
+    let (mut tries, mut told) = (0, None);
+    while !stop.is_cancelled() {
+        let pause = match workspaces.lacks().await {
+            Ok(lacks) => {
+                tries = 0;
+                match &lacks {
+                    Some(words) if lacks != told => {
+                        warn!("Slack: {words}. What needs none of them works");
+                    }
+                    Some(_) | None => {}
+                }
+                told.clone_from(&lacks);
+                health.slack(lacks);
+                SLACK_ASKED_EVERY
+            }
+            Err(error) => {
+                tries += 1;
+                info!(%error, "what Slack lets the bot do is not known yet");
+                pause_before_try(tries, SLACK_PAUSE_MAX)
+            }
+        };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = stop.cancelled() => {}

@@ -299,4 +299,10 @@ pub enum SurfaceError {
         /// The platform's own code.
         code: String,
     },
+    /// The bot is not there any more; nothing was tried, and nothing is to be.
+    #[error("{why}")]
+    Closed {
+        /// Where it was, and what ended that.
+        why: String,
+    },
 }

@@ -21,7 +21,8 @@ pub(super) async fn run(config: &Config, task: &TaskId, by: &str) -> anyhow::Res
     let deleted = deletion::delete(&store, &executor, &config.data_dir, (task, by), now).await;
     store.close().await;
     let deleted = deleted.map_err(|fault| {
-        let (Fault::Transient { what, .. } | Fault::Permanent { what }) = fault;
+        let (Fault::Transient { what, .. } | Fault::Permanent { what } | Fault::Resting { what }) =
+            fault;
         anyhow!("not all of the task {task} could be removed; run this again. {what}")
     })?;
     match deleted {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use deckhand_executors::{Executor, docker::DockerExecutor, mirror};
 
 mod server;
+mod slack;
 mod walls;
 
 use super::say;
@@ -14,7 +15,6 @@ use crate::{
     github::Github,
     linear::Linear,
     redact::{Redactor, is_looked_for},
-    slack::{self, Slack, SocketMode},
     store::{Store, vault::Vault},
     surface::NoTokens,
 };
@@ -67,7 +67,7 @@ pub(super) async fn run(
     });
     findings.push(Finding {
         about: "slack",
-        outcome: slack(config).await,
+        outcome: slack::finding(config).await,
     });
     findings.push(Finding {
         about: "linear",
@@ -226,42 +226,6 @@ async fn engine(config: &Config, depth: Depth) -> Vec<Finding> {
         findings.extend(walls::tried(&executor, &image, config.sandbox.runtime.clone()).await);
     }
     findings
-}
-
-async fn slack(config: &Config) -> Result<String, String> {
-    let Some(settings) = &config.slack else {
-        return Ok("not set up (SLACK_BOT_TOKEN)".to_owned());
-    };
-    let slack = Slack::new(&settings.api_url, settings.bot_token.clone())
-        .map_err(|error| error.to_string())?;
-    let me = slack
-        .identity()
-        .await
-        .map_err(|error| format!("{error}. Check SLACK_BOT_TOKEN and SLACK_API_URL."))?;
-    let granted = slack
-        .granted_scopes()
-        .await
-        .map_err(|error| error.to_string())?;
-    let lacking: Vec<&str> = slack::manifest::SCOPES
-        .iter()
-        .copied()
-        .filter(|scope| !granted.iter().any(|granted| granted == scope))
-        .collect();
-    if !granted.is_empty() && !lacking.is_empty() {
-        return Err(format!(
-            "these scopes are missing: {}. Add them to the app and install it again.",
-            lacking.join(", ")
-        ));
-    }
-    let sockets = SocketMode::of(Some(settings)).map_err(|error| error.to_string())?;
-    let doors = match sockets {
-        Some(sockets) => {
-            sockets.check().await?;
-            "Socket Mode works"
-        }
-        None => "events come by HTTPS",
-    };
-    Ok(format!("{} in {}; {doors}", me.user_name, me.team_name))
 }
 
 async fn linear(config: &Config) -> Result<String, String> {

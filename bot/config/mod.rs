@@ -87,8 +87,10 @@ pub struct Config {
 /// Slack's settings.
 #[derive(Debug, Clone)]
 pub struct SlackConfig {
-    /// The bot token.
-    pub bot_token: SecretString,
+    /// The bot token of one workspace, where it is set.
+    pub bot_token: Option<SecretString>,
+    /// How workspaces install the app by themselves, where they may. There is this or the bot token, or both.
+    pub install: Option<InstallConfig>,
     /// The signing secret, where Slack reaches the HTTP doors. Without it they are closed.
     pub signing_secret: Option<SecretString>,
     /// The app-level token, where Socket Mode is on. There is this or the signing secret, or both.
@@ -97,6 +99,26 @@ pub struct SlackConfig {
     pub connections: u32,
     /// Base address of the Web API.
     pub api_url: String,
+}
+
+/// How workspaces of Slack install the app by themselves.
+#[derive(Debug, Clone)]
+pub struct InstallConfig {
+    /// The app.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: SecretString,
+    /// The workspaces and organisations that may; `*` for all of them.
+    pub teams: Vec<String>,
+}
+
+impl InstallConfig {
+    /// Whether a workspace may install the app: it is named, or the organisation that it belongs to.
+    #[must_use]
+    pub fn lets_in(&self, home: &str, enterprise: &str) -> bool {
+        let is_named = |name: &str| !name.is_empty() && self.teams.iter().any(|team| team == name);
+        is_named("*") || is_named(home) || is_named(enterprise)
+    }
 }
 
 /// Linear's settings.
@@ -378,10 +400,9 @@ impl Config {
     #[must_use]
     pub fn secrets(&self) -> Vec<SecretString> {
         let slack = self.slack.iter().flat_map(|slack| {
-            let doors = [&slack.signing_secret, &slack.app_token];
-            [&slack.bot_token]
-                .into_iter()
-                .chain(doors.into_iter().flatten())
+            let install = slack.install.as_ref().map(|install| &install.client_secret);
+            let tokens = [&slack.bot_token, &slack.signing_secret, &slack.app_token];
+            tokens.into_iter().flatten().chain(install)
         });
         let linear = self
             .linear
@@ -531,6 +552,34 @@ mod tests {
         let slack = load(&many, "").expect("valid").slack.expect("on");
         assert_eq!(slack.connections, 10, "Slack allows no more");
         assert!(load(&[app], "").expect("valid").slack.is_none());
+    }
+
+    #[test]
+    fn workspaces_install_the_app_where_its_client_is_set_and_only_those_that_are_named() {
+        let (id, secret) = (
+            ("SLACK_CLIENT_ID", "1.2"),
+            ("SLACK_CLIENT_SECRET", "canary-of-the-client"),
+        );
+        let door = ("SLACK_SIGNING_SECRET", "secret");
+        let teams = |named: &'static str| {
+            let variables = [id, secret, door, ("SLACK_INSTALL_TEAMS", named)];
+            let slack = load(&variables, "").expect("valid").slack.expect("on");
+            assert!(slack.bot_token.is_none());
+            slack.install.expect("on")
+        };
+        let named = teams("T1, E1");
+        assert!(named.lets_in("T1", "") && named.lets_in("T9", "E1") && named.lets_in("E1", "E1"));
+        assert!(!named.lets_in("T2", "") && !named.lets_in("T2", "E2") && !named.lets_in("", ""));
+        let nobody = teams("");
+        assert!(!nobody.lets_in("T1", "E1") && !nobody.lets_in("", ""));
+        assert!(teams("*").lets_in("T7", ""));
+        for missing in [vec![id, door], vec![id, secret]] {
+            assert!(load(&missing, "").is_err(), "{missing:?}");
+        }
+        let config = load(&[id, secret, door], "").expect("valid");
+        let held = config.secrets().into_iter();
+        let mut held = held.map(|one| secrecy::ExposeSecret::expose_secret(&one).to_owned());
+        assert!(held.any(|one| one == "canary-of-the-client"));
     }
 
     #[test]

@@ -106,17 +106,34 @@ pub const SETTINGS: &[Setting] = &[
     secret(
         "SLACK_BOT_TOKEN",
         "slack.bot_token",
-        "The app's bot token, `xoxb-…`. With it, the Slack side is on.",
+        "The app's bot token for one workspace, `xoxb-…`. With it, or with the client identifier, the Slack side is on.",
     ),
     secret(
         "SLACK_SIGNING_SECRET",
         "slack.signing_secret",
-        "Checks that requests come from Slack, where it reaches Deckhand by HTTPS. With the bot token, this or the app token is needed.",
+        "Checks that requests come from Slack, where it reaches Deckhand by HTTPS. Where Slack is on, this or the app token is needed.",
     ),
     secret(
         "SLACK_APP_TOKEN",
         "slack.app_token",
         "The app-level token, `xapp-…`, with the scope `connections:write`. With it, Socket Mode is on: Deckhand opens the connections, and no port has to be open to the internet.",
+    ),
+    open(
+        "SLACK_CLIENT_ID",
+        "slack.client_id",
+        "",
+        "The app's client identifier. With it, workspaces and organisations can install the app at `/slack/install`, each with a token of its own; the bot token is not needed then.",
+    ),
+    secret(
+        "SLACK_CLIENT_SECRET",
+        "slack.client_secret",
+        "The app's client secret.",
+    ),
+    open(
+        "SLACK_INSTALL_TEAMS",
+        "slack.install_teams",
+        "",
+        "Workspaces and organisations that may install the app: identifiers such as `T0ACME` or `E0ACME`, separated by commas; `*` for every one that finds the address. Their members can do here what `DECKHAND_PEOPLE` lets them. Default: none.",
     ),
     open(
         "SLACK_CONNECTIONS",

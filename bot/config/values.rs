@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, str::FromStr};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    ConfigError, EncryptionKeys, Exposure, GithubConfig, GithubSignIn, LinearConfig, Provider,
-    RepositoryConfig, SETTINGS, SlackConfig,
+    ConfigError, EncryptionKeys, Exposure, GithubConfig, GithubSignIn, InstallConfig, LinearConfig,
+    Provider, RepositoryConfig, SETTINGS, SlackConfig,
 };
 
 /// Values by variable, before they have types.
@@ -138,9 +138,18 @@ impl Values {
     }
 
     pub(super) fn slack(&self) -> Result<Option<SlackConfig>, ConfigError> {
-        let Some(bot_token) = self.secret("SLACK_BOT_TOKEN") else {
-            return Ok(None);
+        let bot_token = self.secret("SLACK_BOT_TOKEN");
+        let install = match self.given("SLACK_CLIENT_ID") {
+            Some(client_id) => Some(InstallConfig {
+                client_id,
+                client_secret: self.needed("SLACK_CLIENT_SECRET", "SLACK_CLIENT_ID")?,
+                teams: self.list("SLACK_INSTALL_TEAMS"),
+            }),
+            None => None,
         };
+        if bot_token.is_none() && install.is_none() {
+            return Ok(None);
+        }
         let (signing_secret, app_token) = (
             self.secret("SLACK_SIGNING_SECRET"),
             self.secret("SLACK_APP_TOKEN"),
@@ -148,7 +157,7 @@ impl Values {
         if signing_secret.is_none() && app_token.is_none() {
             return Err(Self::problem(
                 "SLACK_SIGNING_SECRET",
-                "is needed where SLACK_BOT_TOKEN is set, or SLACK_APP_TOKEN in its place",
+                "is needed where SLACK_BOT_TOKEN or SLACK_CLIENT_ID is set, or SLACK_APP_TOKEN in its place",
             ));
         }
         let is_app_token = |token: &SecretString| token.expose_secret().starts_with("xapp-");
@@ -160,6 +169,7 @@ impl Values {
         }
         Ok(Some(SlackConfig {
             bot_token,
+            install,
             signing_secret,
             app_token,
             connections: self.parse::<u32>("SLACK_CONNECTIONS")?.clamp(1, 10),

@@ -179,4 +179,6 @@ pub enum Road {
     Signal,
     /// The command line.
     CommandLine,
+    /// By nobody: the bot was taken out of the place where the task is at home.
+    Removed,
 }

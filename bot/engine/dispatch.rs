@@ -4,6 +4,7 @@ mod deliveries;
 mod editing;
 mod giving_up;
 mod joining;
+mod leaving;
 mod looking;
 mod opening;
 mod pointing;
@@ -220,6 +221,14 @@ impl Dispatch {
                 self.try_later(delivery, Trouble::Task(error), now).await?;
             }
             Err(Later::Store(error)) => return Err(error),
+            // What comes from where the bot is not any more is for nobody.
+            Err(Later::Surface(SurfaceError::Closed { .. }))
+                if delivery.source == Source::Slack =>
+            {
+                self.store
+                    .commit(&nothing(delivery), &self.remains(delivery), now)
+                    .await?;
+            }
             Err(Later::Surface(error)) => {
                 self.try_later(delivery, Trouble::Surface(error), now)
                     .await?;
@@ -278,18 +287,31 @@ impl Dispatch {
                     self.canceled_by_operator(delivery, &task, &by, now).await
                 }
             },
-            Source::Slack => match self.surfaces.slack_identity().await? {
-                Some(me) => {
-                    self.incoming(delivery, slack::read(&delivery.body, &me), now)
-                        .await
-                }
-                None => Ok(nothing(delivery)),
-            },
+            Source::Slack => self.of_slack(delivery, now).await,
             Source::Linear => {
                 self.incoming(delivery, linear::read(&delivery.body), now)
                     .await
             }
         }
+    }
+
+    async fn of_slack(&self, delivery: &Delivery, now: Timestamp) -> Result<Transition, Later> {
+        if let Some(left) = slack::left(&delivery.body) {
+            return self.left(delivery, &left, now).await;
+        }
+        let home = slack::home(&delivery.body);
+        let Some(me) = self.surfaces.slack_identity(home).await? else {
+            return Ok(nothing(delivery));
+        };
+        if let Some((organisation, channel, team)) = slack::placed(&delivery.body)
+            && let Some(workspaces) = self.surfaces.workspaces()
+        {
+            workspaces
+                .place_channel((organisation, channel), team)
+                .await?;
+        }
+        let incoming = slack::read(&delivery.body, &me);
+        self.incoming(delivery, incoming, now).await
     }
 
     async fn canceled_by_operator(

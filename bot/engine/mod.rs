@@ -10,6 +10,7 @@
 //! - [`deletion`], [`retention`]: what goes for good, when somebody says so or after its time
 //! - [`surfaces`], [`roster`]: which platform, which agent
 //! - [`tokens`]: where tokens of platforms are kept
+//! - [`workspaces`]: whose token is taken for what in Slack
 
 pub mod artifacts;
 pub mod deletion;
@@ -31,6 +32,7 @@ pub mod surfaces;
 pub mod timers;
 pub mod tokens;
 pub mod way_out;
+pub mod workspaces;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -135,6 +137,11 @@ pub enum Fault {
         /// What was tried and what came back.
         what: String,
     },
+    /// Nothing was tried, because the bot is not there any more.
+    Resting {
+        /// Where it was, and what ended that.
+        what: String,
+    },
 }
 
 impl Fault {
@@ -146,6 +153,9 @@ impl Fault {
                 retry_after,
             },
             Self::Permanent { what } => Self::Permanent {
+                what: redactor.redacted(what),
+            },
+            Self::Resting { what } => Self::Resting {
                 what: redactor.redacted(what),
             },
         }
@@ -179,6 +189,7 @@ impl From<SurfaceError> for Fault {
             SurfaceError::Permanent { what, code } => Self::Permanent {
                 what: format!("{what}: {code}"),
             },
+            SurfaceError::Closed { why } => Self::Resting { what: why },
         }
     }
 }

@@ -9,7 +9,9 @@ use std::{
 };
 
 use serde_json::Value;
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::Mutex;
+
+use super::workspaces::Workspaces;
 
 use crate::{
     domain::{
@@ -39,36 +41,34 @@ const PEOPLE_MAX: usize = 10_000;
 /// Every surface that is set up.
 #[derive(Clone)]
 pub struct Surfaces {
-    slack: Option<Slack>,
+    workspaces: Option<Workspaces>,
     linear: Option<Linear>,
-    slack_identity: Arc<OnceCell<slack::Identity>>,
     people: Arc<Mutex<HashMap<PersonId, (Person, Instant)>>>,
     redactor: Redactor,
 }
 
 /// What an address belongs to.
 enum Surface<'a> {
-    Slack(&'a Slack),
+    Slack(Slack),
     Linear(&'a Linear),
 }
 
 impl Surfaces {
     /// Puts them together. Nothing is said that the redactor has not seen.
     #[must_use]
-    pub fn new(slack: Option<Slack>, linear: Option<Linear>, redactor: Redactor) -> Self {
+    pub fn new(workspaces: Option<Workspaces>, linear: Option<Linear>, redactor: Redactor) -> Self {
         Self {
-            slack,
+            workspaces,
             linear,
-            slack_identity: Arc::default(),
             people: Arc::default(),
             redactor,
         }
     }
 
-    /// Slack, where it is set up.
+    /// The workspaces of Slack, where it is set up.
     #[must_use]
-    pub const fn slack(&self) -> Option<&Slack> {
-        self.slack.as_ref()
+    pub const fn workspaces(&self) -> Option<&Workspaces> {
+        self.workspaces.as_ref()
     }
 
     /// Linear, where it is set up.
@@ -77,16 +77,15 @@ impl Surfaces {
         self.linear.as_ref()
     }
 
-    /// Who the bot is in Slack; asked once.
-    pub async fn slack_identity(&self) -> Result<Option<slack::Identity>, SurfaceError> {
-        let Some(slack) = &self.slack else {
-            return Ok(None);
-        };
-        self.slack_identity
-            .get_or_try_init(|| slack.identity())
-            .await
-            .cloned()
-            .map(Some)
+    /// Who the bot is in a workspace of Slack; asked once.
+    pub async fn slack_identity(
+        &self,
+        home: &str,
+    ) -> Result<Option<slack::Identity>, SurfaceError> {
+        match &self.workspaces {
+            Some(workspaces) => workspaces.me(home).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Looks a person up, and believes the answer for a minute.
@@ -107,13 +106,15 @@ impl Surfaces {
         {
             return Ok(person.clone());
         }
-        let found = match self.surface(&author.id.0)? {
+        let found = match self.surface(&author.id.0).await? {
             Surface::Slack(slack) => slack.person(&author.id).await,
             Surface::Linear(linear) => linear.person(&author.id).await,
         };
         let mut person = match found {
             Ok(person) => person,
-            Err(error @ SurfaceError::Transient { .. }) => return Err(error),
+            Err(error @ (SurfaceError::Transient { .. } | SurfaceError::Closed { .. })) => {
+                return Err(error);
+            }
             // Nobody that the surface does not know may decide anything.
             Err(SurfaceError::Permanent { .. }) => Person {
                 id: author.id.clone(),
@@ -142,7 +143,7 @@ impl Surfaces {
         attempt: Attempt,
     ) -> Result<LineRef, SurfaceError> {
         let words = &self.clean_words(words);
-        match self.surface(&conversation.0)? {
+        match self.surface(&conversation.0).await? {
             Surface::Slack(slack) => {
                 slack
                     .say(conversation, slot, standing, words, attempt)
@@ -163,7 +164,7 @@ impl Surfaces {
         words: &Words,
         now: Timestamp,
     ) -> Result<(), SurfaceError> {
-        match self.surface(&conversation.0)? {
+        match self.surface(&conversation.0).await? {
             Surface::Slack(_) => Ok(()),
             Surface::Linear(linear) => {
                 let words = &self.clean_words(words);
@@ -180,7 +181,7 @@ impl Surfaces {
         words: &Words,
     ) -> Result<(), SurfaceError> {
         let words = &self.clean_words(words);
-        match self.surface(&conversation.0)? {
+        match self.surface(&conversation.0).await? {
             Surface::Slack(slack) => slack.whisper(conversation, person, words).await,
             Surface::Linear(linear) => linear.whisper(conversation, person, words).await,
         }
@@ -195,7 +196,7 @@ impl Surfaces {
         mark: Mark,
         title: Option<&str>,
     ) -> Result<(), SurfaceError> {
-        match self.surface(&conversation.0)? {
+        match self.surface(&conversation.0).await? {
             Surface::Slack(slack) => {
                 slack.mark(request, mark).await?;
                 let title = title.map(|title| self.clean(title));
@@ -213,7 +214,7 @@ impl Surfaces {
         conversation: &ConversationId,
         line: &LineRef,
     ) -> Result<(), SurfaceError> {
-        match self.surface(&conversation.0)? {
+        match self.surface(&conversation.0).await? {
             Surface::Slack(slack) => slack.hear(line).await,
             Surface::Linear(linear) => linear.hear(conversation, line).await,
         }
@@ -233,7 +234,7 @@ impl Surfaces {
                 ..picture.clone()
             })
             .collect::<Vec<_>>();
-        match self.surface(&conversation.0)? {
+        match self.surface(&conversation.0).await? {
             Surface::Slack(slack) => slack.show_pictures(conversation, pictures, attempt).await,
             Surface::Linear(linear) => linear.show_pictures(conversation, pictures, attempt).await,
         }
@@ -245,7 +246,7 @@ impl Surfaces {
         conversation: &ConversationId,
         until: &LineRef,
     ) -> Result<Vec<Line>, SurfaceError> {
-        match self.surface(&conversation.0)? {
+        match self.surface(&conversation.0).await? {
             Surface::Slack(slack) => slack.read_conversation(conversation, until).await,
             Surface::Linear(linear) => linear.read_conversation(conversation, until).await,
         }
@@ -257,7 +258,7 @@ impl Surfaces {
         conversation: &ConversationId,
         text: &str,
     ) -> Result<Linked, SurfaceError> {
-        match self.surface(&conversation.0)? {
+        match self.surface(&conversation.0).await? {
             Surface::Slack(slack) => slack.linked(conversation, text).await,
             Surface::Linear(_) => Ok(Linked::default()),
         }
@@ -268,7 +269,7 @@ impl Surfaces {
         &self,
         conversation: &ConversationId,
     ) -> Result<Option<Subject>, SurfaceError> {
-        let found = match self.surface(&conversation.0)? {
+        let found = match self.surface(&conversation.0).await? {
             Surface::Slack(_) => None,
             Surface::Linear(linear) => linear.subject(conversation).await?,
         };
@@ -290,7 +291,7 @@ impl Surfaces {
         file: &FileRef,
         limit_bytes: u64,
     ) -> Result<Vec<u8>, SurfaceError> {
-        match self.surface(&line.0)? {
+        match self.surface(&line.0).await? {
             Surface::Slack(slack) => slack.download(file, limit_bytes).await,
             Surface::Linear(linear) => linear.download(file, limit_bytes).await,
         }
@@ -302,7 +303,7 @@ impl Surfaces {
         about: &SubjectId,
         task_url: &str,
     ) -> Result<Option<(Place, SubjectId)>, SurfaceError> {
-        match self.surface(&about.0)? {
+        match self.surface(&about.0).await? {
             Surface::Slack(_) => Ok(None),
             Surface::Linear(linear) => linear.open_beside(about, task_url).await,
         }
@@ -314,7 +315,7 @@ impl Surfaces {
         conversation: &ConversationId,
         public_url: &str,
     ) -> Result<bool, SurfaceError> {
-        match self.surface(&conversation.0)? {
+        match self.surface(&conversation.0).await? {
             Surface::Slack(_) => Ok(false),
             Surface::Linear(linear) => linear.is_own(conversation, public_url).await,
         }
@@ -325,7 +326,7 @@ impl Surfaces {
         &self,
         conversation: &ConversationId,
     ) -> Result<Option<Filing>, SurfaceError> {
-        match self.surface(&conversation.0)? {
+        match self.surface(&conversation.0).await? {
             Surface::Slack(_) => Ok(None),
             Surface::Linear(linear) => linear.filing(conversation).await,
         }
@@ -339,7 +340,7 @@ impl Surfaces {
         host: &str,
         known: &[RepositoryName],
     ) -> Result<Vec<(RepositoryName, f64)>, SurfaceError> {
-        match self.surface(&conversation.0)? {
+        match self.surface(&conversation.0).await? {
             Surface::Slack(_) => Ok(Vec::new()),
             Surface::Linear(linear) => linear.suggested(conversation, host, known).await,
         }
@@ -347,7 +348,7 @@ impl Surfaces {
 
     /// The page on which a line stands; where the surface has none, its conversation's name.
     pub async fn permalink(&self, conversation: &ConversationId, line: &LineRef) -> String {
-        let found = match self.surface(&conversation.0) {
+        let found = match self.surface(&conversation.0).await {
             Ok(Surface::Slack(slack)) => slack.permalink(line).await,
             Ok(Surface::Linear(linear)) => linear.permalink(conversation).await,
             Err(error) => Err(error),
@@ -361,7 +362,7 @@ impl Surfaces {
         conversation: &ConversationId,
         line: &LineRef,
     ) -> Option<String> {
-        match self.surface(&conversation.0) {
+        match self.surface(&conversation.0).await {
             Ok(Surface::Slack(slack)) => slack.permalink(line).await.ok(),
             Ok(Surface::Linear(_)) | Err(_) => None,
         }
@@ -427,16 +428,20 @@ impl Surfaces {
         }
     }
 
-    fn surface(&self, address: &str) -> Result<Surface<'_>, SurfaceError> {
-        let found = match address.split(':').next() {
-            Some("slack") => self.slack.as_ref().map(Surface::Slack),
-            Some("linear") => self.linear.as_ref().map(Surface::Linear),
-            Some(_) | None => None,
-        };
-        found.ok_or_else(|| SurfaceError::Permanent {
+    async fn surface(&self, address: &str) -> Result<Surface<'_>, SurfaceError> {
+        let not_set_up = || SurfaceError::Permanent {
             what: "finding the surface of a conversation".to_owned(),
             code: "not_set_up".to_owned(),
-        })
+        };
+        if let Some(home) = slack::ids::home(address) {
+            let workspaces = self.workspaces.as_ref().ok_or_else(not_set_up)?;
+            return workspaces.of(home).await.map(Surface::Slack);
+        }
+        match address.split(':').next() {
+            Some("linear") => self.linear.as_ref().map(Surface::Linear),
+            Some(_) | None => None,
+        }
+        .ok_or_else(not_set_up)
     }
 }
 

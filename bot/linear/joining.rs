@@ -92,7 +92,9 @@ impl Linear {
         let issue = match found {
             Ok(answer) => answer.issue,
             Err(SurfaceError::Permanent { .. }) => return Ok(None),
-            Err(error @ SurfaceError::Transient { .. }) => return Err(error),
+            Err(error @ (SurfaceError::Transient { .. } | SurfaceError::Closed { .. })) => {
+                return Err(error);
+            }
         };
         let is_ours = |session: &&KnownSession| {
             let mut links = session.external_links.iter();

@@ -241,7 +241,9 @@ impl Linear {
                 Err(error @ SurfaceError::Permanent { .. }) => {
                     tracing::debug!(session, %error, "a step was not shown as done");
                 }
-                Err(error @ SurfaceError::Transient { .. }) => return Err(error),
+                Err(error @ (SurfaceError::Transient { .. } | SurfaceError::Closed { .. })) => {
+                    return Err(error);
+                }
             }
         }
         Ok(())
@@ -385,7 +387,9 @@ impl Linear {
         match self.client.run::<SaidAnswer>(&SAID, &Id { id }).await {
             Ok(answer) => Ok(answer.agent_activity.id == id),
             Err(SurfaceError::Permanent { .. }) => Ok(false),
-            Err(error @ SurfaceError::Transient { .. }) => Err(error),
+            Err(error @ (SurfaceError::Transient { .. } | SurfaceError::Closed { .. })) => {
+                Err(error)
+            }
         }
     }
 

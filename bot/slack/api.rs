@@ -212,7 +212,7 @@ fn fault(method: &str, error: &SlackClientError) -> SurfaceError {
     }
 }
 
-fn refused(method: &str, code: &str) -> SurfaceError {
+pub(super) fn refused(method: &str, code: &str) -> SurfaceError {
     if TRANSIENT_CODES.contains(&code) {
         transient(method, code, None)
     } else {

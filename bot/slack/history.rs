@@ -119,7 +119,9 @@ impl Slack {
         let id = ids::person(team, user);
         let person = match self.person(&id).await {
             Ok(person) => person,
-            Err(error @ SurfaceError::Transient { .. }) => return Err(error),
+            Err(error @ (SurfaceError::Transient { .. } | SurfaceError::Closed { .. })) => {
+                return Err(error);
+            }
             // Somebody whom Slack does not show us still said it; their words are background.
             Err(SurfaceError::Permanent { .. }) => Person {
                 id,

@@ -42,6 +42,20 @@ pub fn person(team: &str, user: &str) -> PersonId {
     PersonId(format!("{SURFACE}:{team}:{user}"))
 }
 
+/// The workspace, or the organisation, in any name of this surface: a conversation's, a line's or a person's.
+#[must_use]
+pub fn home(name: &str) -> Option<&str> {
+    let mut parts = name.split(':');
+    (parts.next() == Some(SURFACE)).then_some(())?;
+    parts.next().filter(|team| !team.is_empty())
+}
+
+/// What the names of all conversations of a workspace begin with.
+#[must_use]
+pub fn under(home: &str) -> String {
+    format!("{SURFACE}:{home}:")
+}
+
 /// Reads a thread's name.
 pub fn parse_conversation(id: &ConversationId) -> Result<Place, SurfaceError> {
     parse_place(&id.0).ok_or_else(not_ours)

@@ -46,10 +46,13 @@ pub const EVENTS: &[&str] = &[
     "agent_session_stopped",
     "app_home_opened",
     "app_mention",
+    "app_uninstalled",
     "message.channels",
     "message.groups",
     "message.im",
     "reaction_added",
+    "team_access_revoked",
+    "tokens_revoked",
 ];
 
 #[cfg(test)]
@@ -91,6 +94,7 @@ mod tests {
             "/slack/interactions",
             "/slack/options",
             "/slack/commands",
+            "/slack/oauth",
         ] {
             assert!(manifest.contains(door), "{door}");
         }
@@ -101,7 +105,11 @@ mod tests {
         let path = format!("{}/manifest/{name}", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(path).unwrap();
         let differs = |line: &&str| {
-            line.starts_with('#') || line.contains("url:") || line.contains("socket_mode_enabled")
+            line.starts_with('#')
+                || line.contains("url:")
+                || line.contains("redirect_urls:")
+                || line.contains("/slack/oauth")
+                || line.contains("socket_mode_enabled")
         };
         text.lines()
             .filter(|line| !differs(line))

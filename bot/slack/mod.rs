@@ -17,9 +17,11 @@ mod limits;
 mod links;
 pub mod manifest;
 mod marks;
+pub mod oauth;
 pub mod options;
 pub mod outbound;
 mod people;
+pub mod scopes;
 mod sessions;
 mod settings;
 pub mod signature;
@@ -30,8 +32,8 @@ pub(crate) mod tests;
 
 pub use forms::wrong;
 pub use inbound::{
-    Accepted, Identity, Meant, PostedRequest, Relevance, accept, challenge, form_to_value, meant,
-    posted, read,
+    Accepted, Identity, Leaving, Left, Meant, PostedRequest, Relevance, accept, challenge,
+    form_to_value, home, left, meant, placed, posted, read,
 };
 pub use outbound::Slack;
 pub use socket::SocketMode;

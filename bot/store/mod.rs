@@ -14,6 +14,7 @@
 //! - [`runs`]: runs and what they did
 //! - [`trouble`]: what is wrong with the database, in words
 //! - [`vault`]: secrets that have to be kept, sealed
+//! - [`workspaces`]: where the app is in Slack
 
 pub mod backup;
 mod database;
@@ -35,6 +36,7 @@ pub mod tasks;
 pub mod trouble;
 mod turns;
 pub mod vault;
+pub mod workspaces;
 mod writer;
 
 use crate::domain::{TaskId, Timestamp};

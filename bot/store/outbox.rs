@@ -165,6 +165,24 @@ impl Store {
         Ok(())
     }
 
+    /// Lays an effect to rest: there is nobody any more that it could be done for.
+    pub async fn rest_effect(
+        &self,
+        id: &Ticket,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        query("UPDATE outbox SET state = 'dropped', done_ms = $2, error = $3 WHERE id = $1 AND state = 'leased' AND token = $4")
+            .bind(&id.id)
+            .bind(now.0)
+            .bind(why)
+            .bind(id.token)
+            .execute(self.database.writing())
+            .await?;
+        turns::of_lane(self.database.writing(), &id.id).await?;
+        Ok(())
+    }
+
     /// How many effects are open, and since when the oldest is.
     pub async fn outbox_depth(&self) -> Result<(i64, Option<Timestamp>), StoreError> {
         let row = query("SELECT count(*) AS depth, min(created_ms) AS oldest FROM outbox WHERE state IN ('ready', 'leased')").fetch_one(self.database.reading()).await?;

@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
     Store, StoreError,
-    database::{Row, query},
+    database::{Query, Row, query},
     moment,
 };
 use crate::{
@@ -114,9 +114,27 @@ impl Vault {
         ends: Timestamp,
         now: Timestamp,
     ) -> Result<(), VaultError> {
+        self.putting(name, secret, ends, now)?
+            .execute(self.store.database.writing())
+            .await?;
+        Ok(())
+    }
+
+    pub(super) const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The same as a part of something larger.
+    pub(super) fn putting(
+        &self,
+        name: &str,
+        secret: &SecretString,
+        ends: Timestamp,
+        now: Timestamp,
+    ) -> Result<Query, VaultError> {
         let key = self.keys.newest();
         let sealed = seal(key, name, secret)?;
-        query(
+        Ok(query(
             "INSERT INTO secrets (name, key_id, sealed, ends_ms, changed_ms) VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (name) DO UPDATE SET key_id = excluded.key_id, sealed = excluded.sealed, ends_ms = excluded.ends_ms, changed_ms = excluded.changed_ms",
         )
@@ -124,10 +142,7 @@ impl Vault {
         .bind(&key.id().0)
         .bind(sealed)
         .bind(ends.0)
-        .bind(now.0)
-        .execute(self.store.database.writing())
-        .await?;
-        Ok(())
+        .bind(now.0))
     }
 
     /// Opens the secret of this name, where there is one.

@@ -28,6 +28,7 @@ pub struct Health {
     engine_answers: Arc<AtomicBool>,
     policy_trouble: Arc<Mutex<Option<String>>>,
     clock_jump: Arc<Mutex<Option<String>>>,
+    slack: Arc<Mutex<Option<String>>>,
 }
 
 impl Health {
@@ -52,6 +53,17 @@ impl Health {
             .clock_jump
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = jump;
+    }
+
+    /// What Slack does not let the bot do, where something is missing. The rest works, so this process stays ready.
+    pub fn slack(&self, lacks: Option<String>) {
+        *self.slack.lock().unwrap_or_else(PoisonError::into_inner) = lacks;
+    }
+
+    fn slack_note(&self) -> Option<String> {
+        let lacks = self.slack.lock();
+        let lacks = lacks.unwrap_or_else(PoisonError::into_inner);
+        lacks.as_ref().map(|lacks| format!("Slack: {lacks}\n"))
     }
 
     fn clock_note(&self) -> Option<String> {
@@ -134,9 +146,26 @@ pub async fn ready(State(web): State<Web>) -> Response {
             "given up: {deliveries} deliveries, {effects} effects; `deckhand inbox list` and `deckhand outbox list` show them\n"
         ));
     }
+    notes.extend(web.health.slack_note());
+    notes.extend(workspaces_in_trouble(&web).await);
     let notes = notes.concat();
     let told = format!("{first}\noldest effect: {age} s{late}\n{notes}");
     (status, told).into_response()
+}
+
+/// What the app was taken out of, and what it soon will be. Nobody else could do anything there, so this process stays ready.
+async fn workspaces_in_trouble(web: &Web) -> Vec<String> {
+    let known = web.store.slack_workspaces().await.unwrap_or_default();
+    let told = known.into_iter().filter_map(|one| match one.closed {
+        Some((why, since)) => {
+            let hours = web.clock.now().milliseconds_since(since) / 3_600_000;
+            Some(format!(
+                "Slack: {why}, {hours} h ago; nothing is tried there until it is installed again\n"
+            ))
+        }
+        None => one.trouble.map(|trouble| format!("Slack: {trouble}\n")),
+    });
+    told.collect()
 }
 
 #[cfg(test)]

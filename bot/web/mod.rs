@@ -3,6 +3,7 @@
 mod artifacts;
 pub mod doors;
 pub mod health;
+pub mod install;
 pub mod metrics;
 pub mod options;
 pub mod pages;
@@ -52,6 +53,8 @@ pub struct Web {
     pub redactor: Redactor,
     /// Lists repositories while somebody looks for one.
     pub github: Option<Github>,
+    /// Adds workspaces of Slack, where they may be added.
+    pub installing: Option<install::Installing>,
 }
 
 /// Every door and page.
@@ -70,6 +73,8 @@ pub fn router(web: Web) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::scrape))
+        .route("/slack/install", get(install::begin))
+        .route(install::BACK, get(install::back))
         .route("/tasks/{id}", get(pages::task))
         .route("/tasks/{id}/artifacts/{name}", get(pages::artifact))
         .layer(TimeoutLayer::with_status_code(

@@ -113,6 +113,7 @@ pub(super) mod tests {
             sockets: None,
             redactor: Redactor::new(Vec::new()).unwrap(),
             github: None,
+            installing: None,
         }
     }
 

@@ -447,7 +447,7 @@ impl Task {
     pub(super) fn cancel(&mut self, by: &Person, road: Road, around: &Surroundings) -> Vec<Effect> {
         if self.state.is_over() && !matches!(self.state, State::Failed { .. }) {
             // The command line has said so itself, and nobody in the conversation has asked.
-            if road == Road::CommandLine {
+            if matches!(road, Road::CommandLine | Road::Removed) {
                 return Vec::new();
             }
             return vec![self.nothing_to_do(by, "cancel")];

@@ -6,7 +6,7 @@ use tracing::{error, info, warn};
 
 use super::{
     Deliver, count,
-    tables::{attempts_max, pause_max},
+    tables::{Missed, attempts_max, pause_max, when_missed},
 };
 use crate::{
     domain::Timestamp,
@@ -24,6 +24,7 @@ enum End {
     Done,
     Again { from: Timestamp, why: String },
     GivenUp { why: String },
+    AtRest { why: String },
 }
 
 impl Deliver {
@@ -74,7 +75,15 @@ impl Deliver {
                     why: what,
                 }
             }
-            Err(Fault::Transient { what, .. } | Fault::Permanent { what }) => {
+            // What a task waits for is given up, so that it ends; anything else is missed by nobody.
+            Err(Fault::Resting { what }) if when_missed(&claimed.effect) != Missed::TaskHears => {
+                count(name, "rest");
+                info!(effect = name, task, what, "an effect is laid to rest");
+                End::AtRest { why: what }
+            }
+            Err(
+                Fault::Transient { what, .. } | Fault::Permanent { what } | Fault::Resting { what },
+            ) => {
                 count(name, "dead");
                 warn!(effect = name, task, what, "an effect is given up");
                 End::GivenUp { why: what }
@@ -88,6 +97,11 @@ impl Deliver {
             End::Done => store.effect_has_come(claimed, self.clock().now()).await,
             End::Again { from, why } => store.postpone_effect(&claimed.id, *from, why).await,
             End::GivenUp { why } => self.give_up(claimed, why).await,
+            End::AtRest { why } => {
+                store
+                    .rest_effect(&claimed.id, why, self.clock().now())
+                    .await
+            }
         }
     }
 }

@@ -115,7 +115,7 @@ impl Deliver {
             .await;
         let line = match said {
             Ok(line) => line,
-            Err(SurfaceError::Permanent { .. }) => {
+            Err(SurfaceError::Permanent { .. } | SurfaceError::Closed { .. }) => {
                 let text = text.to_owned();
                 let words = self.words(
                     (&Message::CannotPost { text }, None),

@@ -56,7 +56,8 @@ impl Trouble {
     /// How long to wait before the next try; none where another one would not help.
     fn pause(&self, attempts: i64) -> Option<Duration> {
         let (most, asked) = match self {
-            Self::Surface(SurfaceError::Permanent { .. }) | Self::Never(_) => return None,
+            Self::Surface(SurfaceError::Permanent { .. } | SurfaceError::Closed { .. })
+            | Self::Never(_) => return None,
             Self::Surface(SurfaceError::Transient { retry_after, .. }) => {
                 (ATTEMPTS_MAX, *retry_after)
             }
@@ -140,7 +141,11 @@ impl Dispatch {
     async fn news(&self, delivery: &Delivery) -> Option<(ConversationId, Effect)> {
         let incoming = match delivery.source {
             Source::Slack => {
-                let me = self.surfaces.slack_identity().await.ok()??;
+                let me = self
+                    .surfaces
+                    .slack_identity(slack::home(&delivery.body))
+                    .await
+                    .ok()??;
                 slack::read(&delivery.body, &me)
             }
             Source::Linear => linear::read(&delivery.body),

@@ -173,7 +173,7 @@ impl Dispatch {
             .await;
         match own {
             Ok(own) => Ok(own),
-            Err(SurfaceError::Permanent { .. }) => Ok(false),
+            Err(SurfaceError::Permanent { .. } | SurfaceError::Closed { .. }) => Ok(false),
             Err(error @ SurfaceError::Transient { .. }) => Err(error.into()),
         }
     }

@@ -130,7 +130,7 @@ impl Runs {
                 return Ok(());
             }
             Ok(supervise::Started::Failed(failure, usage)) => (failure, usage),
-            Err(Fault::Permanent { what }) => {
+            Err(Fault::Permanent { what } | Fault::Resting { what }) => {
                 (RunFailure::DidNotStart { detail: what }, Usage::default())
             }
             Err(fault) => return Err(fault),

@@ -79,7 +79,7 @@ impl Runs {
             Err(Fault::Transient { what, .. }) => {
                 warn!(task = %stored.task, what, "a run is taken up later");
             }
-            Err(Fault::Permanent { what }) => {
+            Err(Fault::Permanent { what } | Fault::Resting { what }) => {
                 warn!(task = %stored.task, what, "a run cannot be taken up");
                 let ending = Ending {
                     failure: Some(RunFailure::Other { detail: what }),

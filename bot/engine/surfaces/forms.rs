@@ -29,7 +29,7 @@ impl Surfaces {
             },
             Form::Repository { .. } | Form::Request { .. } => form.clone(),
         };
-        match self.surface(&conversation.0)? {
+        match self.surface(&conversation.0).await? {
             Surface::Slack(slack) => slack.open_form(trigger, (conversation, task), form).await,
             Surface::Linear(linear) => linear.open_form(conversation, trigger, form).await,
         }
@@ -42,7 +42,7 @@ impl Surfaces {
         trigger: &str,
         known: Vec<String>,
     ) -> Result<(), SurfaceError> {
-        match self.surface(&conversation.0)? {
+        match self.surface(&conversation.0).await? {
             Surface::Slack(slack) => slack.open_request_form(trigger, known).await,
             Surface::Linear(_) => Ok(()),
         }
@@ -55,7 +55,7 @@ impl Surfaces {
         trigger: &str,
         form: &SettingsForm,
     ) -> Result<(), SurfaceError> {
-        match self.surface(&conversation.0)? {
+        match self.surface(&conversation.0).await? {
             Surface::Slack(slack) => slack.open_settings_form(conversation, trigger, form).await,
             Surface::Linear(_) => Ok(()),
         }
@@ -75,7 +75,7 @@ impl Surfaces {
             sections: sections.collect(),
             controls: page.controls.clone(),
         };
-        match self.surface(&person.0)? {
+        match self.surface(&person.0).await? {
             Surface::Slack(slack) => slack.show_home(person, &page).await,
             Surface::Linear(_) => Ok(()),
         }

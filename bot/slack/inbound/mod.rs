@@ -6,6 +6,7 @@
 
 mod changed;
 mod form;
+mod left;
 mod pointed;
 mod requested;
 mod said;
@@ -16,6 +17,7 @@ pub(crate) use said::files;
 use serde_json::Value;
 
 pub use form::form_to_value;
+pub use left::{Leaving, Left, left, placed};
 pub use requested::{PostedRequest, posted};
 
 use super::{blocks::Action, forms, ids, marks, settings};
@@ -146,6 +148,9 @@ fn certain(key: String, conversation: ConversationId) -> Accepted {
 fn accept_event(payload: &Value) -> Option<Accepted> {
     let event = &payload["event"];
     let team = team(payload);
+    if let Some(left) = left(payload) {
+        return Some(left::accepted(payload, &left));
+    }
     match text_of(event, "type") {
         "message" if Changed::is_one(event) => Some(Changed::of(payload)?.accepted(payload)),
         "app_mention" | "message" => Said::of(payload)?.accepted(payload),
@@ -396,13 +401,42 @@ fn author(team: &str, user: &str, standing: Option<Standing>) -> Author {
     }
 }
 
-/// The workspace of any payload. Installations for a whole organisation may name none; then the organisation stands for it.
+/// The workspace of any payload, as conversations carry it.
+#[must_use]
+pub fn home(payload: &Value) -> &str {
+    team(payload)
+}
+
+/// The organisation that a payload belongs to, where the app was installed for the whole of it.
+fn organisation(payload: &Value) -> Option<&str> {
+    let by = &payload["authorizations"][0];
+    let is_whole = by["is_enterprise_install"] == true
+        || payload["is_enterprise_install"] == true
+        || payload["is_enterprise_install"] == "true";
+    let named = [
+        &by["enterprise_id"],
+        &payload["enterprise_id"],
+        &payload["enterprise"]["id"],
+        &payload["context_enterprise_id"],
+    ];
+    let mut named = named.into_iter().filter_map(Value::as_str);
+    named.find(|id| is_whole && !id.is_empty())
+}
+
+/// The workspace of any payload, by which the installation is found that it is for; the organisation where the app was
+/// installed for the whole of it, because some payloads of such an installation name no workspace, and others another one.
+///
+/// In a channel that is shared with others, `team_id` may be theirs, so the installation's own is asked first.
 fn team(payload: &Value) -> &str {
+    if let Some(organisation) = organisation(payload) {
+        return organisation;
+    }
     let candidates = [
+        &payload["view"]["app_installed_team_id"],
+        &payload["authorizations"][0]["team_id"],
+        &payload["context_team_id"],
         &payload["team_id"],
         &payload["team"]["id"],
-        &payload["context_team_id"],
-        &payload["authorizations"][0]["team_id"],
         &payload["event"]["team"],
         &payload["user"]["team_id"],
         &payload["enterprise_id"],

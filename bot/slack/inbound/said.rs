@@ -120,6 +120,10 @@ impl<'a> Said<'a> {
 
 /// In a channel that is shared with others, whoever belongs to another team is an outsider, whatever else is known.
 pub(super) fn outsider(payload: &Value, message: &Value, team: &str) -> Option<Standing> {
+    // An organisation has many teams; whether somebody's is one of them is asked of Slack.
+    if super::organisation(payload).is_some() {
+        return None;
+    }
     let home = message["user_team"]
         .as_str()
         .or_else(|| message["source_team"].as_str())?;

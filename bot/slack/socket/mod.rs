@@ -218,6 +218,7 @@ impl SocketMode {
         let answer = answer.map_err(|error| match error {
             SurfaceError::Transient { what, retry_after } => Parting::Busy { what, retry_after },
             SurfaceError::Permanent { code, .. } => Parting::Refused(code),
+            SurfaceError::Closed { why } => Parting::Refused(why),
         })?;
         let url = answer["url"].as_str().unwrap_or_default();
         let scheme = reqwest::Url::parse(url).map(|url| url.scheme().to_owned());

@@ -120,7 +120,8 @@ fn an_organisation_wide_installation_names_no_team() {
     payload["context_team_id"] = json!("T9");
     assert_eq!(
         accept(&payload).map(|accepted| accepted.key).as_deref(),
-        Some("said:T9:C1:2.2")
+        Some("said:E1:C1:2.2"),
+        "only some payloads name the workspace"
     );
 }
 

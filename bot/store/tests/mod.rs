@@ -11,6 +11,7 @@ mod preferences;
 mod slots;
 mod trouble;
 mod turns;
+mod workspaces;
 
 use serde_json::{Value, json};
 

@@ -270,7 +270,7 @@ fn check_scopes(core: &Core, spec: &MethodSpec) -> methods::Result<()> {
 }
 
 /// An answer that promises more than it sends: the client sees the connection break.
-fn broken_off() -> Response {
+pub(super) fn broken_off() -> Response {
     let broken =
         futures::stream::once(async { Err::<Bytes, _>(std::io::Error::other("broken off")) });
     (

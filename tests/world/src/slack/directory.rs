@@ -17,6 +17,35 @@ pub const BOT_ID: &str = "B0DECK";
 /// The app's identifier.
 pub const APP_ID: &str = "A0DECK";
 
+/// Which workspace it is, and how the app is installed in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Home {
+    /// The workspace's identifier.
+    pub team: String,
+    /// What people call it, or the organisation.
+    pub name: String,
+    /// The organisation, where the app is installed for the whole of it.
+    pub organisation: Option<String>,
+}
+
+impl Home {
+    /// What the app is installed in: the organisation, or the workspace.
+    #[must_use]
+    pub fn name_of(&self) -> &str {
+        self.organisation.as_deref().unwrap_or(&self.team)
+    }
+}
+
+impl Default for Home {
+    fn default() -> Self {
+        Self {
+            team: TEAM_ID.to_owned(),
+            name: "Acme".to_owned(),
+            organisation: None,
+        }
+    }
+}
+
 /// What a person is to the workspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {

@@ -7,7 +7,6 @@ use super::arguments::encode_form;
 use super::delivery::{Door, Parcel};
 use super::directory::{
     APP_ID, BOT_USER, Channel, ChannelKind, Membership, OTHER_TEAM_ID, Standing, TEAM_DOMAIN,
-    TEAM_ID,
 };
 use super::ids::{ChannelId, Ts, UserId};
 use super::message::{Control, Message};
@@ -40,10 +39,10 @@ pub(crate) fn of_new_message(
     if mentions.iter().any(|user| user.as_str() == BOT_USER) && !is_direct {
         let mut mention = event.clone();
         mention["type"] = json!("app_mention");
-        parcels.push(envelope(channel, "app_mention", &mention));
+        parcels.push(envelope(workspace, channel, "app_mention", &mention));
     }
     event["channel_type"] = json!(channel_type(channel));
-    parcels.push(envelope(channel, "message", &event));
+    parcels.push(envelope(workspace, channel, "message", &event));
     parcels
 }
 
@@ -60,7 +59,7 @@ pub(crate) fn of_edit(
         "channel_type": channel_type(channel), "ts": ts, "event_ts": ts,
         "message": now.wire(workspace), "previous_message": before,
     });
-    Some(envelope(channel, "message_changed", &event))
+    Some(envelope(workspace, channel, "message_changed", &event))
 }
 
 /// The event of a deleted message.
@@ -78,14 +77,14 @@ pub(crate) fn of_deletion(
             "channel_type": channel_type(channel), "ts": ts, "event_ts": ts,
             "message": emptied.wire(workspace), "previous_message": before,
         });
-        return Some(envelope(channel, "message_changed", &event));
+        return Some(envelope(workspace, channel, "message_changed", &event));
     }
     let event = json!({
         "type": "message", "subtype": "message_deleted", "hidden": true, "channel": channel.id,
         "channel_type": channel_type(channel), "ts": ts, "event_ts": ts,
         "deleted_ts": gone.ts, "previous_message": before,
     });
-    Some(envelope(channel, "message_deleted", &event))
+    Some(envelope(workspace, channel, "message_deleted", &event))
 }
 
 /// The event of a person opening the app's page.
@@ -102,7 +101,20 @@ pub(crate) fn of_opened_home(workspace: &mut Workspace, user: &UserId) -> Parcel
         kind: ChannelKind::Direct(user.clone()),
         bot: Membership::Joined,
     });
-    envelope(&channel, "app_home_opened", &event)
+    envelope(workspace, &channel, "app_home_opened", &event)
+}
+
+/// An event of the app itself, which stands in no channel.
+pub(crate) fn of_app(workspace: &mut Workspace, what: &str, event: &Value) -> Parcel {
+    let nowhere = Channel {
+        id: ChannelId::from("-"),
+        name: String::new(),
+        kind: ChannelKind::Public,
+        bot: Membership::Absent,
+    };
+    let mut event = event.clone();
+    event["event_ts"] = json!(workspace.next_ts());
+    envelope(workspace, &nowhere, what, &event)
 }
 
 /// The event of a reaction; `what` is `reaction_added` or `reaction_removed`.
@@ -119,7 +131,7 @@ pub(crate) fn of_reaction(
         "type": what, "user": user, "reaction": name, "item_user": message.user, "event_ts": ts,
         "item": { "type": "message", "channel": channel.id, "ts": message.ts },
     });
-    Some(envelope(channel, what, &event))
+    Some(envelope(workspace, channel, what, &event))
 }
 
 /// The event of a person pressing the native stop button of an agent session.
@@ -135,7 +147,12 @@ pub(crate) fn of_stopped_session(
         "type": "agent_session_stopped", "channel": channel.id, "thread_ts": root, "user": user,
         "streaming_message_ts": [], "event_ts": ts,
     });
-    Some(envelope(channel, "agent_session_stopped", &event))
+    Some(envelope(
+        workspace,
+        channel,
+        "agent_session_stopped",
+        &event,
+    ))
 }
 
 /// A press on a button or a choice from a menu, with the way back to the message.
@@ -256,10 +273,15 @@ pub(crate) fn of_command(
     let channel_name = workspace
         .channel(channel.as_str())
         .map_or(String::new(), |channel| channel.name.clone());
+    let home = workspace.home.clone();
     let body = encode_form(&[
         ("token", TOKEN),
-        ("team_id", TEAM_ID),
+        ("team_id", home.team.as_str()),
         ("team_domain", TEAM_DOMAIN),
+        (
+            "enterprise_id",
+            home.organisation.as_deref().unwrap_or_default(),
+        ),
         ("channel_id", channel.as_str()),
         ("channel_name", &channel_name),
         ("user_id", user.as_str()),
@@ -267,7 +289,14 @@ pub(crate) fn of_command(
         ("command", command),
         ("text", text),
         ("api_app_id", APP_ID),
-        ("is_enterprise_install", "false"),
+        (
+            "is_enterprise_install",
+            if home.organisation.is_some() {
+                "true"
+            } else {
+                "false"
+            },
+        ),
         ("response_url", &response_url),
         ("trigger_id", &trigger),
     ]);
@@ -283,10 +312,14 @@ pub(crate) fn of_command(
 fn interaction(workspace: &mut Workspace, kind: &str, user: &UserId) -> Value {
     let trigger = workspace.make_trigger(user);
     let name = workspace.user(user.as_str()).map(|user| user.name.clone());
+    let home = &workspace.home;
+    let enterprise = home.organisation.as_ref();
+    let enterprise = enterprise.map(|id| json!({ "id": id, "name": home.name }));
     json!({
         "type": kind, "token": TOKEN, "api_app_id": APP_ID, "trigger_id": trigger,
-        "team": { "id": TEAM_ID, "domain": TEAM_DOMAIN }, "enterprise": null, "is_enterprise_install": false,
-        "user": { "id": user, "username": name, "name": name, "team_id": TEAM_ID },
+        "team": { "id": home.team, "domain": TEAM_DOMAIN }, "enterprise": enterprise,
+        "is_enterprise_install": home.organisation.is_some(),
+        "user": { "id": user, "username": name, "name": name, "team_id": home.team },
     })
 }
 
@@ -301,7 +334,7 @@ fn interaction_parcel(what: &str, payload: &Value) -> Parcel {
 }
 
 /// An inner event in its envelope, with an identifier of its own.
-fn envelope(channel: &Channel, what: &str, event: &Value) -> Parcel {
+fn envelope(workspace: &Workspace, channel: &Channel, what: &str, event: &Value) -> Parcel {
     let event_id = format!(
         "Ev{}",
         &uuid::Uuid::new_v4().simple().to_string().to_uppercase()[..16]
@@ -309,13 +342,16 @@ fn envelope(channel: &Channel, what: &str, event: &Value) -> Parcel {
     let seconds = event["event_ts"]
         .as_str()
         .and_then(|ts| ts.split('.').next()?.parse::<u64>().ok());
+    let home = &workspace.home;
     let body = json!({
-        "token": TOKEN, "team_id": TEAM_ID, "context_team_id": TEAM_ID, "context_enterprise_id": null,
+        "token": TOKEN, "team_id": home.team, "context_team_id": home.team,
+        "enterprise_id": home.organisation, "context_enterprise_id": home.organisation,
         "api_app_id": APP_ID, "event": event, "type": "event_callback", "event_id": event_id,
         "event_time": seconds, "is_ext_shared_channel": channel.kind == ChannelKind::Connect,
         "authorizations": [{
-            "enterprise_id": null, "team_id": TEAM_ID, "user_id": BOT_USER, "is_bot": true,
-            "is_enterprise_install": false,
+            "enterprise_id": home.organisation, "user_id": BOT_USER, "is_bot": true,
+            "team_id": home.organisation.is_none().then_some(&home.team),
+            "is_enterprise_install": home.organisation.is_some(),
         }],
     });
     Parcel {

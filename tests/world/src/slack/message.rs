@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::directory::{APP_ID, BOT_ID, TEAM_ID};
+use super::directory::{APP_ID, BOT_ID};
 use super::ids::{ChannelId, FileId, Ts, UserId};
 use super::workspace::Workspace;
 
@@ -161,7 +161,7 @@ impl Message {
     #[must_use]
     pub(crate) fn wire(&self, workspace: &Workspace) -> Value {
         let mut wire = json!({
-            "type": "message", "user": self.user, "ts": self.ts, "text": self.text, "team": TEAM_ID,
+            "type": "message", "user": self.user, "ts": self.ts, "text": self.text, "team": workspace.home.team,
         });
         let mut set = |name: &str, value: Value| wire[name] = value;
         if self.from_bot() {

@@ -18,7 +18,9 @@ mod file;
 mod ids;
 mod journal;
 mod known_methods;
+mod leaving;
 pub mod limits;
+mod lobby;
 mod message;
 mod methods;
 mod page;
@@ -43,13 +45,14 @@ pub use self::catalogue::CatalogueSource;
 pub use self::core::{DeliveryHabit, Road};
 pub use self::delivery::{Attempt, Delivery, Door, Outcome, signature};
 pub use self::directory::{
-    APP_ID, BOT_ID, BOT_NAME, BOT_USER, Channel, ChannelKind, Membership, OTHER_TEAM_ID, Standing,
-    TEAM_DOMAIN, TEAM_ID, User,
+    APP_ID, BOT_ID, BOT_NAME, BOT_USER, Channel, ChannelKind, Home, Membership, OTHER_TEAM_ID,
+    Standing, TEAM_DOMAIN, TEAM_ID, User,
 };
 pub use self::fault::{Fault, PostLimit, TokenStanding};
 pub use self::file::File;
 pub use self::ids::{ChannelId, FileId, Ts, UserId, ViewId};
 pub use self::journal::{Call, CallEnding, Timing};
+pub use self::lobby::{ExchangeFault, Lobby, Rotation};
 pub use self::message::{Audience, Control, EditMark, Message, Presence, Reaction, Version};
 pub use self::people::{Attachment, SlashAnswer, ViewAnswer};
 pub use self::socket::{APP_TOKEN, Farewell, SocketFrame};
@@ -180,6 +183,11 @@ impl Slack {
             interactions: url(interactions),
             commands: url(commands),
         };
+    }
+
+    /// Makes it another workspace than the usual one.
+    pub fn set_home(&self, home: Home) {
+        self.core.change(|workspace| workspace.home = home);
     }
 
     /// Sets the scopes that the bot was granted.

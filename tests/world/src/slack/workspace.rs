@@ -5,7 +5,9 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use super::directory::{BOT_NAME, BOT_USER, Channel, ChannelKind, Membership, Standing, User};
+use super::directory::{
+    BOT_NAME, BOT_USER, Channel, ChannelKind, Home, Membership, Standing, User,
+};
 use super::file::File;
 use super::ids::{ChannelId, FileId, Ts, UserId, ViewId};
 use super::limits::{
@@ -94,6 +96,7 @@ struct Trigger {
 #[derive(Default)]
 pub struct Workspace {
     pub(crate) address: String,
+    pub(crate) home: Home,
     pub(crate) users: Vec<User>,
     pub(crate) channels: Vec<Channel>,
     pub(crate) messages: BTreeMap<Ts, Message>,

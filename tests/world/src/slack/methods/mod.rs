@@ -86,7 +86,7 @@ pub(crate) fn play(
     let play: fn(&mut Workspace, &Arguments) -> Result<Done> = match method {
         "api.test" => |_, arguments| Ok(Done::quietly(json!({ "args": arguments.to_json() }))),
         "auth.test" => |workspace, _| Ok(people::auth_test(workspace)),
-        "team.info" => |_, _| Ok(people::team_info()),
+        "team.info" => |workspace, _| Ok(people::team_info(workspace)),
         "users.info" => people::info,
         "users.lookupByEmail" => people::lookup_by_email,
         "chat.postMessage" => chat::post_message,

@@ -5,14 +5,15 @@ use serde_json::{Value, json};
 use super::{Done, Refusal, Result};
 use crate::slack::arguments::Arguments;
 use crate::slack::directory::{
-    BOT_ID, BOT_NAME, BOT_USER, OTHER_TEAM_ID, Standing, TEAM_DOMAIN, TEAM_ID, User,
+    BOT_ID, BOT_NAME, BOT_USER, Home, OTHER_TEAM_ID, Standing, TEAM_DOMAIN, User,
 };
 use crate::slack::workspace::Workspace;
 
 pub(super) fn auth_test(workspace: &Workspace) -> Done {
     Done::quietly(json!({
-        "url": format!("{}/", workspace.address), "team": "Acme", "user": BOT_NAME, "team_id": TEAM_ID,
-        "user_id": BOT_USER, "bot_id": BOT_ID, "is_enterprise_install": false,
+        "url": format!("{}/", workspace.address), "team": workspace.home.name, "user": BOT_NAME,
+        "team_id": workspace.home.name_of(), "enterprise_id": workspace.home.organisation, "user_id": BOT_USER,
+        "bot_id": BOT_ID, "is_enterprise_install": workspace.home.organisation.is_some(),
     }))
 }
 
@@ -20,7 +21,9 @@ pub(super) fn info(workspace: &mut Workspace, arguments: &Arguments) -> Result<D
     let id = arguments.text_or_empty("user");
     let user = workspace.users.iter().find(|user| user.id.as_str() == id);
     let user = user.ok_or_else(|| Refusal::state("user_not_found"))?;
-    Ok(Done::quietly(json!({ "user": wire(user) })))
+    Ok(Done::quietly(
+        json!({ "user": wire(&workspace.home, user) }),
+    ))
 }
 
 pub(super) fn lookup_by_email(workspace: &mut Workspace, arguments: &Arguments) -> Result<Done> {
@@ -30,22 +33,25 @@ pub(super) fn lookup_by_email(workspace: &mut Workspace, arguments: &Arguments) 
         .iter()
         .find(|user| user.email.is_some() && user.email == email);
     let user = user.ok_or_else(|| Refusal::state("users_not_found"))?;
-    Ok(Done::quietly(json!({ "user": wire(user) })))
+    Ok(Done::quietly(
+        json!({ "user": wire(&workspace.home, user) }),
+    ))
 }
 
-pub(super) fn team_info() -> Done {
+pub(super) fn team_info(workspace: &Workspace) -> Done {
+    let home = &workspace.home;
     Done::quietly(
-        json!({ "team": { "id": TEAM_ID, "name": "Acme", "domain": TEAM_DOMAIN, "email_domain": "" } }),
+        json!({ "team": { "id": home.team, "name": home.name, "domain": TEAM_DOMAIN, "email_domain": "" } }),
     )
 }
 
-fn wire(user: &User) -> Value {
+fn wire(home: &Home, user: &User) -> Value {
     let guest = matches!(
         user.standing,
         Standing::Guest | Standing::SingleChannelGuest
     );
     let outsider = user.standing == Standing::Outsider;
-    let team = if outsider { OTHER_TEAM_ID } else { TEAM_ID };
+    let team = if outsider { OTHER_TEAM_ID } else { &home.team };
     let mut profile = json!({
         "real_name": user.real_name, "real_name_normalized": user.real_name, "display_name": user.name,
         "display_name_normalized": user.name, "team": team,
@@ -53,11 +59,16 @@ fn wire(user: &User) -> Value {
     if let Some(email) = &user.email {
         profile["email"] = json!(email);
     }
-    json!({
+    let mut wire = json!({
         "id": user.id, "team_id": team, "name": user.name, "real_name": user.real_name, "deleted": false,
         "tz": "Europe/Berlin", "tz_label": "Central European Time", "tz_offset": 3600, "profile": profile,
         "is_admin": false, "is_owner": false, "is_primary_owner": false, "is_restricted": guest,
         "is_ultra_restricted": user.standing == Standing::SingleChannelGuest, "is_stranger": outsider,
         "is_bot": user.standing == Standing::Bot, "is_app_user": false, "updated": 1_700_000_000,
-    })
+    });
+    if let Some(organisation) = home.organisation.as_ref().filter(|_| !outsider) {
+        wire["enterprise_user"] =
+            json!({ "id": user.id, "enterprise_id": organisation, "teams": [home.team] });
+    }
+    wire
 }
