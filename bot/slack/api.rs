@@ -13,7 +13,10 @@ use slack_morphism::{
     hyper_tokio::SlackClientHyperConnector,
 };
 
-use super::limits::{CALL_TIMEOUT, CONNECT_TIMEOUT};
+use super::{
+    limits::{CALL_TIMEOUT, CONNECT_TIMEOUT},
+    methods::{self, Method},
+};
 use crate::surface::SurfaceError;
 
 type Connector = SlackClientHyperConnector<HttpsConnector<HttpConnector>>;
@@ -76,7 +79,7 @@ impl Api {
     /// Calls a method that writes.
     pub(super) async fn post(
         &self,
-        method: &'static str,
+        method: Method,
         arguments: &Value,
     ) -> Result<Value, SurfaceError> {
         let token = self.token();
@@ -85,16 +88,16 @@ impl Api {
             CALL_TIMEOUT,
             session
                 .http_session_api
-                .http_post::<Value, Value>(method, arguments, None),
+                .http_post::<Value, Value>(method.name(), arguments, None),
         )
         .await;
-        Self::settle(method, answer)
+        Self::settle(method.name(), answer)
     }
 
     /// Calls a method that reads; most of these take no JSON.
     pub(super) async fn get(
         &self,
-        method: &'static str,
+        method: Method,
         arguments: &[(&str, &str)],
     ) -> Result<Value, SurfaceError> {
         let token = self.token();
@@ -105,10 +108,12 @@ impl Api {
             .collect();
         let answer = tokio::time::timeout(
             CALL_TIMEOUT,
-            session.http_session_api.http_get(method, &arguments, None),
+            session
+                .http_session_api
+                .http_get(method.name(), &arguments, None),
         )
         .await;
-        Self::settle(method, answer)
+        Self::settle(method.name(), answer)
     }
 
     fn settle(
@@ -125,7 +130,7 @@ impl Api {
 
     /// The rights of the token, which stand only in a header of the answer.
     pub(super) async fn granted_scopes(&self) -> Result<Vec<String>, SurfaceError> {
-        const METHOD: &str = "auth.test";
+        const METHOD: &str = methods::WHO_AM_I.name();
         let request = self
             .http
             .post(format!("{}/{METHOD}", self.url))

@@ -15,6 +15,7 @@ pub mod inbound;
 mod limits;
 pub mod manifest;
 mod marks;
+pub mod methods;
 pub mod options;
 pub mod outbound;
 mod people;
