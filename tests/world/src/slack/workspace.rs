@@ -5,7 +5,9 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use super::directory::{BOT_NAME, BOT_USER, Channel, ChannelKind, Membership, Standing, User};
+use super::directory::{
+    BOT_NAME, BOT_USER, Channel, ChannelKind, Closed, Membership, Standing, User,
+};
 use super::file::File;
 use super::ids::{ChannelId, FileId, Ts, UserId, ViewId};
 use super::limits::{
@@ -96,6 +98,7 @@ pub struct Workspace {
     pub(crate) address: String,
     pub(crate) users: Vec<User>,
     pub(crate) channels: Vec<Channel>,
+    pub(crate) closed: BTreeMap<ChannelId, Closed>,
     pub(crate) messages: BTreeMap<Ts, Message>,
     pub(crate) deleted: Vec<Message>,
     pub(crate) files: BTreeMap<FileId, File>,
