@@ -36,6 +36,7 @@ mod long_run;
 mod machine;
 mod main_job;
 mod network;
+mod odd_requests;
 mod pages;
 mod queue;
 mod replicas;
