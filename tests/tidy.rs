@@ -439,6 +439,91 @@ fn the_page_of_coverage_names_what_is_used_of_linear_with_tests_that_exist() {
     }
 }
 
+/// The texts between quotation marks in a piece of code that stands between these two.
+fn literals(code: &str, start: &str, end: &str) -> BTreeSet<String> {
+    let piece = code
+        .split_once(start)
+        .and_then(|(_, rest)| rest.split_once(end))
+        .unwrap_or_else(|| panic!("there is no {start}"))
+        .0;
+    piece
+        .split('"')
+        .skip(1)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn the_page_of_coverage_names_what_is_used_of_slack() {
+    let page = fs::read_to_string(root().join("docs/coverage.md")).unwrap();
+    let slack = page.split_once("\n## Slack\n").unwrap().1;
+    let slack = slack.split_once("\n## Linear\n").unwrap().0;
+    let names_of = |heading: &str| -> BTreeSet<String> {
+        let rows = table(slack, heading);
+        rows.iter().flat_map(|row| quoted(row[0])).collect()
+    };
+    let owned = |names: &[&str]| -> BTreeSet<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    };
+    assert_eq!(
+        names_of("### Events"),
+        owned(deckhand::slack::manifest::EVENTS)
+    );
+
+    let methods: Vec<&str> = deckhand::slack::methods::ALL
+        .iter()
+        .map(|method| method.name())
+        .collect();
+    assert!(methods.is_sorted(), "{methods:?}");
+    assert_eq!(names_of("### What is asked of Slack"), owned(&methods));
+    let file = |name: &str| fs::read_to_string(root().join(name)).unwrap();
+    let clients = ["calls.js", "app.js"]
+        .map(|name| file(&format!("tests/world/fixtures/slack-clients/{name}")))
+        .concat();
+    let is_called = |method: &&&str| match **method {
+        // The receiver of Bolt asks for its connection itself.
+        "apps.connections.open" => clients.contains("new SocketModeReceiver("),
+        method => clients.contains(&format!("client.{method}(")),
+    };
+    let silent: Vec<&&str> = methods.iter().filter(|method| !is_called(method)).collect();
+    assert_eq!(silent, Vec::<&&str>::new(), "not called by Slack's client");
+
+    // What the doors tell apart, and what is answered without being stored.
+    let inbound = production(&root().join("bot/slack/inbound/mod.rs"));
+    let mut payloads = literals(&inbound, "pub fn accept(", "\n}");
+    let noise = [
+        "type",
+        "command",
+        "command:{trigger}",
+        "trigger_id",
+        "",
+        "event_callback",
+    ];
+    payloads.retain(|name| !noise.contains(&name.as_str()));
+    let options = production(&root().join("bot/slack/options.rs"));
+    payloads.extend(
+        between(&options, "payload[\"type\"] == \"", '"')
+            .into_iter()
+            .map(str::to_owned),
+    );
+    payloads.insert(
+        file("manifest/slack.yaml")
+            .split_once("- command: ")
+            .and_then(|(_, rest)| rest.lines().next().map(str::to_owned))
+            .unwrap(),
+    );
+    assert_eq!(names_of("### Interactions"), payloads);
+
+    let blocks = production(&root().join("bot/slack/blocks.rs"));
+    let mut named = literals(&blocks, "const fn name(", "\n}");
+    let forms = production(&root().join("bot/slack/forms.rs"));
+    let callbacks = between(&forms, ": &str = \"deckhand:", '"');
+    named.extend(callbacks.iter().map(|name| format!("deckhand:{name}")));
+    named.extend(owned(deckhand::slack::manifest::SHORTCUTS));
+    assert_eq!(names_of("### Buttons and forms"), named);
+}
+
 #[test]
 fn every_test_that_the_page_of_coverage_names_exists() {
     let page = fs::read_to_string(root().join("docs/coverage.md")).unwrap();

@@ -8,6 +8,10 @@
 //! verb      = list | status | stop | retry | settings | help | why | limits | experts | mute | unmute | yes
 //! options   = key "=" value …           anywhere, with or without brackets; the last value wins
 //! ```
+//!
+//! What stands in code or in a quote is none of these: it is part of the words.
+
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +21,9 @@ use super::{network::Verdict, specification::RepositoryName};
 pub const OPTION_KEYS: [&str; 9] = [
     "repo", "branch", "model", "agent", "expert", "attempts", "budget", "plan", "pr",
 ];
+
+/// Backticks from which on they are a fence, which may go over several lines.
+const FENCE_BACKTICKS: usize = 3;
 
 /// What a request sets for itself.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -200,13 +207,20 @@ pub fn is_approval(plain: &str) -> bool {
         })
 }
 
+/// Takes the options out of a text. What stands in code or in a quote is somebody's material, no option, and keeps its blanks.
 fn split_options(text: &str) -> (Options, String) {
+    let material = material(text);
     let mut options = Options::default();
     let mut kept = Vec::new();
     let mut in_brackets = false;
     for line in text.lines() {
         let mut words = Vec::new();
+        let mut is_whole = true;
         for word in line.split_whitespace() {
+            if is_within(text, word, &material) {
+                words.push(word);
+                continue;
+            }
             let opens = word.starts_with('[') && word.contains('=');
             in_brackets |= opens;
             let bare = if in_brackets {
@@ -218,13 +232,76 @@ fn split_options(text: &str) -> (Options, String) {
             if in_brackets && word.trim_end_matches(',').ends_with(']') {
                 in_brackets = false;
             }
-            if !taken {
+            if taken {
+                is_whole = false;
+            } else {
                 words.push(word);
             }
         }
-        kept.push(words.join(" "));
+        kept.push(if is_whole {
+            line.to_owned()
+        } else {
+            words.join(" ")
+        });
     }
     (options, kept.join("\n"))
+}
+
+/// Where in a text code and quotes stand, in bytes. Code is between two equal runs of backticks: a single one ends with its
+/// line, a fence that nobody closes with the text.
+fn material(text: &str) -> Vec<Range<usize>> {
+    let start_of = |part: &str| part.as_ptr().addr() - text.as_ptr().addr();
+    let quotes = text
+        .lines()
+        .filter(|line| line.trim_start().starts_with('>'));
+    let mut found: Vec<Range<usize>> = quotes
+        .map(|line| start_of(line)..start_of(line) + line.len())
+        .collect();
+    let mut from = 0;
+    while let Some(at) = text[from..].find('`') {
+        let start = from + at;
+        let run = backticks(&text[start..]);
+        from = start + run;
+        let rest = &text[from..];
+        let (within, unclosed) = if run < FENCE_BACKTICKS {
+            (rest.lines().next().unwrap_or_default(), None)
+        } else {
+            (rest, Some(text.len()))
+        };
+        let closed = end_of_run(within, run).map(|end| from + end);
+        if let Some(end) = closed.or(unclosed) {
+            found.push(start..end);
+            from = end;
+        }
+    }
+    found
+}
+
+/// How many backticks a text begins with.
+fn backticks(text: &str) -> usize {
+    text.bytes().take_while(|byte| *byte == b'`').count()
+}
+
+/// Where the first run of exactly so many backticks ends.
+fn end_of_run(text: &str, run: usize) -> Option<usize> {
+    let mut from = 0;
+    while let Some(at) = text[from..].find('`') {
+        let length = backticks(&text[from + at..]);
+        from += at + length;
+        if length == run {
+            return Some(from);
+        }
+    }
+    None
+}
+
+/// Whether a word of the text touches one of these places.
+fn is_within(text: &str, word: &str, places: &[Range<usize>]) -> bool {
+    let start = word.as_ptr().addr() - text.as_ptr().addr();
+    let end = start + word.len();
+    places
+        .iter()
+        .any(|place| place.start < end && start < place.end)
 }
 
 /// Takes `word` as an option where it is one. Words such as `offset=150` are the person's own and stay.
@@ -407,6 +484,55 @@ mod tests {
         assert_eq!(options.branch.as_deref(), Some("dev"));
         assert_eq!(options.budget_dollars, Some(2.5));
         assert!(options.unknown.is_empty());
+    }
+
+    #[test]
+    fn nothing_in_code_or_in_a_quote_is_a_command() {
+        for material in [
+            "```stop```",
+            "`approve`",
+            "> approve",
+            "> stop\n> retry",
+            "```\nnow: drop it\n```",
+            "`now: drop it`",
+            "> allow once evil.example",
+            "`never` evil.example",
+        ] {
+            assert_eq!(command(material), Command::Words(material.into()));
+        }
+    }
+
+    #[test]
+    fn options_in_code_or_in_a_quote_stay_as_they_are_written() {
+        let pasted = "Why does this fail?\n```\nexport agent=x budget=9000\n    if a:\n        b  =  1\n```\n> branch=release [pr=draft]\nThe `repo=` flag and `model=big` are fine.";
+        let (command, options) = parse(&format!("repo=acme/web {pasted}"));
+        assert_eq!(command, Command::Words(pasted.into()));
+        assert_eq!(options.repository, Some(RepositoryName("acme/web".into())));
+        let others = Options {
+            repository: None,
+            ..options
+        };
+        assert_eq!(others, Options::default());
+
+        // Code ends where it ends: with its line, or with its fence.
+        let (_, options) = parse("it`s branch=dev, and ```x=1``` budget=2");
+        assert_eq!(options.branch.as_deref(), Some("dev"));
+        assert_eq!(options.budget_dollars, Some(2.0));
+        let (_, unclosed) = parse("look:\n```\nbudget=2");
+        assert_eq!(unclosed, Options::default());
+    }
+
+    #[test]
+    fn letters_of_every_script_are_words() {
+        for words in [
+            "אשר את זה",
+            "يوقف العمل",
+            "🛑🛑 x",
+            "\u{202e}pots",
+            "👩\u{200d}💻 stop",
+        ] {
+            assert_eq!(command(words), Command::Words(words.into()));
+        }
     }
 
     #[test]

@@ -13,7 +13,11 @@ use slack_morphism::{
     hyper_tokio::SlackClientHyperConnector,
 };
 
-use super::limits::{CALL_TIMEOUT, CONNECT_TIMEOUT};
+use super::{
+    limits::{CALL_TIMEOUT, CONNECT_TIMEOUT},
+    manners::Manners,
+    methods::{self, Method},
+};
 use crate::surface::SurfaceError;
 
 type Connector = SlackClientHyperConnector<HttpsConnector<HttpConnector>>;
@@ -40,6 +44,7 @@ pub(super) struct Api {
     pub(super) http: reqwest::Client,
     url: String,
     token: SecretString,
+    manners: Arc<Manners>,
 }
 
 impl Api {
@@ -70,33 +75,37 @@ impl Api {
             http,
             url,
             token,
+            manners: Arc::default(),
         })
     }
 
     /// Calls a method that writes.
     pub(super) async fn post(
         &self,
-        method: &'static str,
+        method: Method,
         arguments: &Value,
     ) -> Result<Value, SurfaceError> {
+        let channel = arguments["channel"].as_str();
+        self.manners.turn(method, channel).await?;
         let token = self.token();
         let session = self.client.open_session(&token);
         let answer = tokio::time::timeout(
             CALL_TIMEOUT,
             session
                 .http_session_api
-                .http_post::<Value, Value>(method, arguments, None),
+                .http_post::<Value, Value>(method.name(), arguments, None),
         )
         .await;
-        Self::settle(method, answer)
+        self.settle(method, answer)
     }
 
     /// Calls a method that reads; most of these take no JSON.
     pub(super) async fn get(
         &self,
-        method: &'static str,
+        method: Method,
         arguments: &[(&str, &str)],
     ) -> Result<Value, SurfaceError> {
+        self.manners.turn(method, None).await?;
         let token = self.token();
         let session = self.client.open_session(&token);
         let arguments: Vec<(&str, Option<&str>)> = arguments
@@ -105,27 +114,36 @@ impl Api {
             .collect();
         let answer = tokio::time::timeout(
             CALL_TIMEOUT,
-            session.http_session_api.http_get(method, &arguments, None),
+            session
+                .http_session_api
+                .http_get(method.name(), &arguments, None),
         )
         .await;
-        Self::settle(method, answer)
+        self.settle(method, answer)
     }
 
     fn settle(
-        method: &'static str,
+        &self,
+        method: Method,
         answer: Result<Result<Value, SlackClientError>, tokio::time::error::Elapsed>,
     ) -> Result<Value, SurfaceError> {
+        let name = method.name();
         match answer {
             Ok(Ok(value)) if value["ok"] == true => Ok(value),
-            Ok(Ok(_)) => Err(transient(method, "gave an answer that is none", None)),
-            Ok(Err(error)) => Err(fault(method, &error)),
-            Err(_) => Err(transient(method, "did not answer in time", None)),
+            Ok(Ok(_)) => Err(transient(name, "gave an answer that is none", None)),
+            Ok(Err(error)) => {
+                if let SlackClientError::RateLimitError(limit) = &error {
+                    self.manners.refused(method, limit.retry_after);
+                }
+                Err(fault(name, &error))
+            }
+            Err(_) => Err(transient(name, "did not answer in time", None)),
         }
     }
 
     /// The rights of the token, which stand only in a header of the answer.
     pub(super) async fn granted_scopes(&self) -> Result<Vec<String>, SurfaceError> {
-        const METHOD: &str = "auth.test";
+        const METHOD: &str = methods::WHO_AM_I.name();
         let request = self
             .http
             .post(format!("{}/{METHOD}", self.url))

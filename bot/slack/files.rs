@@ -8,6 +8,7 @@ use super::{
     history::Page,
     ids::{self, Place},
     limits::{ALT_MAX_CHARS, FILE_TIMEOUT},
+    methods,
     outbound::Slack,
 };
 use crate::{
@@ -48,13 +49,13 @@ impl Slack {
             complete["thread_ts"] = json!(thread);
         }
         self.api
-            .post("files.completeUploadExternal", &complete)
+            .post(methods::SHOW_FILES, &complete)
             .await
             .map(drop)
     }
 
     async fn upload(&self, picture: &PictureFile) -> Result<String, SurfaceError> {
-        const METHOD: &str = "files.getUploadURLExternal";
+        const METHOD: methods::Method = methods::ANNOUNCE_FILE;
         let (length, alt) = (
             picture.png.len().to_string(),
             clip(&picture.title, ALT_MAX_CHARS),
@@ -73,7 +74,7 @@ impl Slack {
         let (url, id) = ticket["upload_url"]
             .as_str()
             .zip(ticket["file_id"].as_str())
-            .ok_or_else(|| transient(METHOD, "gave an answer that is none", None))?;
+            .ok_or_else(|| transient(METHOD.name(), "gave an answer that is none", None))?;
         let sending = self
             .api
             .http
@@ -155,7 +156,7 @@ impl Slack {
         }
         let found = self
             .api
-            .get("files.info", &[("file", &file.handle)])
+            .get(methods::FILE, &[("file", &file.handle)])
             .await?;
         found["file"]["url_private"]
             .as_str()

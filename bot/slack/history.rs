@@ -8,6 +8,7 @@ use super::{
     ids::{self, Place},
     inbound::text,
     limits::{LINES_MAX, PAGE_MESSAGES, PAGES_MAX},
+    methods,
     outbound::{METADATA_EVENT, Slack},
 };
 use crate::{
@@ -174,7 +175,7 @@ impl Slack {
             ("limit", &size),
             ("include_all_metadata", "true"),
         ];
-        let page = self.api.get("conversations.history", &arguments).await?;
+        let page = self.api.get(methods::HISTORY, &arguments).await?;
         let messages = page["messages"].as_array().into_iter().flatten();
         let mut own = messages.filter(|message| {
             let metadata = &message["metadata"];
@@ -212,7 +213,7 @@ impl Slack {
             if !cursor.is_empty() {
                 arguments.push(("cursor", &cursor));
             }
-            let page = self.api.get("conversations.replies", &arguments).await?;
+            let page = self.api.get(methods::THREAD, &arguments).await?;
             let messages = page["messages"]
                 .as_array()
                 .map_or(&[] as &[Value], Vec::as_slice);

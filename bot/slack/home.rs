@@ -7,6 +7,7 @@ use super::{
     limits::{
         BUTTON_MAX_CHARS, HEADER_MAX_CHARS, HOME_BLOCKS_MAX, SECTION_MAX_CHARS, URL_MAX_CHARS,
     },
+    methods,
     outbound::Slack,
 };
 use crate::{
@@ -19,7 +20,10 @@ impl Slack {
     pub async fn show_home(&self, person: &PersonId, page: &HomePage) -> Result<(), SurfaceError> {
         let (_, user) = ids::parse_person(person)?;
         let publishing = json!({ "user_id": user, "view": view(page) });
-        self.api.post("views.publish", &publishing).await.map(drop)
+        self.api
+            .post(methods::SHOW_HOME, &publishing)
+            .await
+            .map(drop)
     }
 }
 

@@ -11,6 +11,7 @@ use super::{
     history::is_speech,
     ids::{self, Place},
     limits::{LINKED_LINES_MAX, LINKS_MAX},
+    methods,
     outbound::Slack,
 };
 use crate::{
@@ -123,7 +124,7 @@ impl Slack {
     ) -> Result<Vec<Value>, SurfaceError> {
         let limit = most.to_string();
         let arguments = [("channel", channel), ("ts", ts), ("limit", &limit)];
-        let page = self.api.get("conversations.replies", &arguments).await?;
+        let page = self.api.get(methods::THREAD, &arguments).await?;
         let messages = page["messages"].as_array().cloned().unwrap_or_default();
         Ok(messages.into_iter().take(most).collect())
     }
@@ -131,15 +132,20 @@ impl Slack {
     /// Fails where words of that channel are not for everybody here: of a private one, and anything in a channel that is
     /// shared with another organisation. That the bot was invited there does not mean that the people here were.
     async fn may_be_shown(&self, here: &Place, channel: &str) -> Result<(), SurfaceError> {
-        const METHOD: &str = "conversations.info";
-        let there = self.api.get(METHOD, &[("channel", channel)]).await?;
+        let there = self
+            .api
+            .get(methods::CHANNEL, &[("channel", channel)])
+            .await?;
         let is = |channel: &Value, field: &str| channel["channel"][field] == true;
         if !is(&there, "is_channel") || is(&there, "is_private") || is(&there, "is_mpim") {
             return Err(permanent("following a link", "not_public"));
         }
         // A direct message has nobody else in it.
         if !here.channel.starts_with('D') {
-            let here = self.api.get(METHOD, &[("channel", &here.channel)]).await?;
+            let here = self
+                .api
+                .get(methods::CHANNEL, &[("channel", &here.channel)])
+                .await?;
             if is(&here, "is_ext_shared") || is(&here, "is_pending_ext_shared") {
                 return Err(permanent("following a link", "shared_with_others"));
             }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ids, outbound::Slack};
+use super::{ids, methods, outbound::Slack};
 use crate::{
     domain::{conversation::LineRef, effect::Mark, event::ReactionMeaning},
     surface::SurfaceError,
@@ -57,7 +57,7 @@ impl Slack {
         {
             let removal = json!({ "channel": place.channel, "timestamp": ts, "name": old });
             settled(
-                self.api.post("reactions.remove", &removal).await,
+                self.api.post(methods::REMOVE_MARK, &removal).await,
                 "no_reaction",
             )?;
         }
@@ -73,7 +73,7 @@ impl Slack {
     async fn add(&self, channel: &str, ts: &str, name: &str) -> Result<(), SurfaceError> {
         let addition = json!({ "channel": channel, "timestamp": ts, "name": name });
         settled(
-            self.api.post("reactions.add", &addition).await,
+            self.api.post(methods::ADD_MARK, &addition).await,
             "already_reacted",
         )
     }
@@ -84,7 +84,7 @@ impl Slack {
         let found = self
             .api
             .get(
-                "reactions.get",
+                methods::MARKS,
                 &[("channel", channel), ("timestamp", ts), ("full", "true")],
             )
             .await?;

@@ -13,11 +13,12 @@ use super::{
     api::{self, permanent, transient},
     limits::{CALL_TIMEOUT, CONNECT_TIMEOUT},
     manifest::SCOPES,
+    methods,
 };
 use crate::surface::SurfaceError;
 
-const EXCHANGE: &str = "oauth.v2.access";
-const REVOKE: &str = "auth.revoke";
+const EXCHANGE: &str = methods::EXCHANGE.name();
+const REVOKE: &str = methods::REVOKE.name();
 /// The longest life of a token that is believed; Slack's live twelve hours.
 const LIFE_MAX: Duration = Duration::from_hours(24 * 30);
 

@@ -12,6 +12,7 @@ use super::{
     checklist, forms,
     ids::{self, Place},
     inbound::Identity,
+    methods,
     sessions::{NEWER_BLOCKS, Without},
 };
 use crate::{
@@ -45,7 +46,7 @@ impl Slack {
 
     /// Who the bot is.
     pub async fn identity(&self) -> Result<Identity, SurfaceError> {
-        let found = self.api.post("auth.test", &json!({})).await?;
+        let found = self.api.post(methods::WHO_AM_I, &json!({})).await?;
         let text = |field: &str| found[field].as_str().unwrap_or_default().to_owned();
         Ok(Identity {
             user_id: text("user_id"),
@@ -122,9 +123,9 @@ impl Slack {
         if let Some(thread) = &place.ts {
             message["thread_ts"] = json!(thread);
         }
-        let posted = self.api.post("chat.postMessage", &message).await?;
+        let posted = self.api.post(methods::SAY, &message).await?;
         let ts = posted["ts"].as_str().ok_or_else(|| {
-            super::api::transient("chat.postMessage", "gave an answer that is none", None)
+            super::api::transient(methods::SAY.name(), "gave an answer that is none", None)
         })?;
         Ok(ids::line(&place.team, &place.channel, ts))
     }
@@ -133,7 +134,7 @@ impl Slack {
     async fn update(&self, message: &Value, ts: &str) -> Result<bool, SurfaceError> {
         let mut edit = message.clone();
         edit["ts"] = json!(ts);
-        match self.api.post("chat.update", &edit).await {
+        match self.api.post(methods::EDIT, &edit).await {
             Ok(_) => Ok(true),
             Err(SurfaceError::Permanent { code, .. })
                 if matches!(
@@ -147,7 +148,8 @@ impl Slack {
         }
     }
 
-    /// Says something that one person sees. Where the bot is no member, as after a command, it is said in their direct messages.
+    /// Says something that one person sees. Where the bot may not write, as after a command in a channel without it or in one
+    /// that is closed since, it is said in their direct messages.
     pub async fn whisper(
         &self,
         conversation: &ConversationId,
@@ -162,13 +164,15 @@ impl Slack {
         if let Some(thread) = &place.ts {
             message["thread_ts"] = json!(thread);
         }
-        match self.api.post("chat.postEphemeral", &message).await {
+        match self.api.post(methods::WHISPER, &message).await {
             Ok(_) => Ok(()),
             Err(SurfaceError::Permanent { code, .. })
                 if matches!(
                     code.as_str(),
                     "not_in_channel"
                         | "channel_not_found"
+                        | "is_archived"
+                        | "restricted_action"
                         | "user_not_in_channel"
                         | "cannot_dm_bot"
                 ) =>
@@ -182,7 +186,7 @@ impl Slack {
     async fn say_directly(&self, user: &str, mut message: Value) -> Result<(), SurfaceError> {
         let opened = self
             .api
-            .post("conversations.open", &json!({ "users": user }))
+            .post(methods::OPEN_DIRECT, &json!({ "users": user }))
             .await?;
         message["channel"] = opened["channel"]["id"].clone();
         message["unfurl_links"] = json!(false);
@@ -190,7 +194,7 @@ impl Slack {
             fields.remove("user");
             fields.remove("thread_ts");
         }
-        self.api.post("chat.postMessage", &message).await.map(drop)
+        self.api.post(methods::SAY, &message).await.map(drop)
     }
 
     /// Opens a form about a task for the person whose press gave the trigger; it is good for three seconds.
@@ -202,7 +206,7 @@ impl Slack {
     ) -> Result<(), SurfaceError> {
         ids::parse_conversation(conversation)?;
         let view = json!({ "trigger_id": trigger, "view": forms::view(form, conversation, task) });
-        self.api.post("views.open", &view).await.map(drop)
+        self.api.post(methods::OPEN_FORM, &view).await.map(drop)
     }
 
     /// Opens the form that asks for a task, for the person whose shortcut gave the trigger; it is good for three seconds.
@@ -213,7 +217,7 @@ impl Slack {
     ) -> Result<(), SurfaceError> {
         let view = forms::request_view(&Form::Request { known });
         let opening = json!({ "trigger_id": trigger, "view": view });
-        self.api.post("views.open", &opening).await.map(drop)
+        self.api.post(methods::OPEN_FORM, &opening).await.map(drop)
     }
 
     /// The address of a message, for people.
@@ -222,7 +226,7 @@ impl Slack {
         let found = self
             .api
             .get(
-                "chat.getPermalink",
+                methods::PERMALINK,
                 &[("channel", &channel), ("message_ts", &ts)],
             )
             .await?;
@@ -230,7 +234,11 @@ impl Slack {
             .as_str()
             .map(str::to_owned)
             .ok_or_else(|| {
-                super::api::transient("chat.getPermalink", "gave an answer that is none", None)
+                super::api::transient(
+                    methods::PERMALINK.name(),
+                    "gave an answer that is none",
+                    None,
+                )
             })
     }
 }

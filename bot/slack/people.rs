@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{ids, outbound::Slack};
+use super::{ids, methods, outbound::Slack};
 use crate::{
     domain::conversation::{Person, PersonId, Standing},
     surface::SurfaceError,
@@ -12,7 +12,7 @@ impl Slack {
     /// Looks a person up.
     pub async fn person(&self, person: &PersonId) -> Result<Person, SurfaceError> {
         let (team, user) = ids::parse_person(person)?;
-        let found = self.api.get("users.info", &[("user", user)]).await?;
+        let found = self.api.get(methods::PERSON, &[("user", user)]).await?;
         Ok(read(person, team, &found["user"]))
     }
 }

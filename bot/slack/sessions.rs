@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use serde_json::json;
 
-use super::{ids, limits::SESSION_TITLE_MAX_CHARS, outbound::Slack};
+use super::{ids, limits::SESSION_TITLE_MAX_CHARS, methods, outbound::Slack};
 use crate::{
     domain::{clip, conversation::ConversationId, effect::Mark},
     surface::SurfaceError,
@@ -75,7 +75,6 @@ impl Slack {
         mark: Mark,
         title: Option<&str>,
     ) -> Result<(), SurfaceError> {
-        const METHOD: &str = "agents.sessions.setStatus";
         let place = ids::parse_conversation(conversation)?;
         let Some(thread) = &place.ts else {
             return Ok(());
@@ -88,7 +87,7 @@ impl Slack {
         if let Some(title) = title.map(str::trim).filter(|title| !title.is_empty()) {
             session["title"] = json!(clip(title, SESSION_TITLE_MAX_CHARS));
         }
-        match self.api.post(METHOD, &session).await {
+        match self.api.post(methods::SESSION_STATUS, &session).await {
             Ok(_) => Ok(()),
             Err(SurfaceError::Permanent { code, .. }) => {
                 if OF_THE_PLACE.contains(&code.as_str()) {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{
     blocks, forms, ids,
     limits::{METADATA_MAX_CHARS, VIEW_TITLE_MAX_CHARS},
+    methods,
     outbound::Slack,
 };
 use crate::{
@@ -58,7 +59,7 @@ impl Slack {
     ) -> Result<(), SurfaceError> {
         ids::parse_conversation(conversation)?;
         let opening = json!({ "trigger_id": trigger, "view": view(form, conversation) });
-        self.api.post("views.open", &opening).await.map(drop)
+        self.api.post(methods::OPEN_FORM, &opening).await.map(drop)
     }
 }
 

@@ -10,6 +10,9 @@ pub mod pages;
 pub mod server;
 pub mod socket;
 
+#[cfg(test)]
+mod tests;
+
 use std::{sync::Arc, time::Duration};
 
 use axum::{

@@ -89,7 +89,7 @@ pub(super) mod tests {
         web::doors::slack_event,
     };
 
-    const SECRET: &str = "canary-of-the-signing-secret";
+    pub(in crate::web) const SECRET: &str = "canary-of-the-signing-secret";
 
     /// A bot's doors with an inbox in this folder, and nothing behind it.
     pub(in crate::web) async fn doors(folder: &tempfile::TempDir) -> Web {
@@ -117,14 +117,14 @@ pub(super) mod tests {
         }
     }
 
-    fn envelope(id: &str, content: Content) -> Envelope {
+    pub(in crate::web) fn envelope(id: &str, content: Content) -> Envelope {
         Envelope {
             id: id.to_owned(),
             content,
         }
     }
 
-    async fn by_http(web: &Web, payload: &Value) -> u16 {
+    pub(in crate::web) async fn by_http(web: &Web, payload: &Value) -> u16 {
         let body = payload.to_string();
         let now = u64::try_from(web.clock.now().0 / 1_000).unwrap();
         let secret = SecretString::from(SECRET);
@@ -151,7 +151,7 @@ pub(super) mod tests {
             .collect()
     }
 
-    async fn stored(web: &Web) -> i64 {
+    pub(in crate::web) async fn stored(web: &Web) -> i64 {
         web.store.inbox_depth().await.unwrap().0
     }
 
@@ -257,7 +257,7 @@ pub(super) mod tests {
     }
 
     /// Takes everything out of the inbox, as dispatch does, and says what each request was stored with.
-    async fn taken_out(web: &Web) -> BTreeMap<(String, String), Vec<String>> {
+    pub(in crate::web) async fn taken_out(web: &Web) -> BTreeMap<(String, String), Vec<String>> {
         let mut all: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         while let Some(next) = web.store.next_delivery(web.clock.now()).await.unwrap() {

@@ -3,6 +3,7 @@
 use askama::Template;
 
 use super::{
+    Links, Reactions,
     amounts::{Cut, Room, spent},
     tame::filters,
 };
@@ -19,13 +20,23 @@ use crate::{
 #[template(path = "messages/failed.md")]
 pub(super) struct FailureView<'a> {
     card: &'a FailureCard,
+    reactions: Reactions,
     room: Room,
 }
 
 #[expect(clippy::unused_self, reason = "a template calls methods of its view")]
 impl<'a> FailureView<'a> {
-    pub(super) const fn new(card: &'a FailureCard, room: Room) -> Self {
-        Self { card, room }
+    pub(super) const fn new(card: &'a FailureCard, links: &Links, room: Room) -> Self {
+        Self {
+            card,
+            reactions: links.reactions,
+            room,
+        }
+    }
+
+    /// Whether Retry and Give up stand below it. A surface without reactions is a session, where an error has no choices.
+    fn has_buttons(&self) -> bool {
+        self.reactions == Reactions::Heard
     }
 
     fn cut<'b, T>(&self, list: &'b [T]) -> Cut<'b, T> {

@@ -120,7 +120,7 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
         }
         Message::NetworkUnknown { host } => network::NetworkUnknownView { host }.render(),
         Message::Result(card) => result::ResultView::new(card, url, room).render(),
-        Message::Failed(card) => failure::FailureView::new(card, room).render(),
+        Message::Failed(card) => failure::FailureView::new(card, links, room).render(),
         Message::Canceled {
             by,
             road,

@@ -39,6 +39,7 @@ mod long_run;
 mod machine;
 mod main_job;
 mod network;
+mod odd_requests;
 mod pages;
 mod queue;
 mod replicas;

@@ -19,7 +19,7 @@ use tokio::{sync::oneshot, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::api::Api;
+use super::{api::Api, methods};
 use crate::{config::SlackConfig, surface::SurfaceError};
 use connection::Connection;
 use pace::{BackOff, Pace, chance};
@@ -214,7 +214,7 @@ impl SocketMode {
     }
 
     async fn open(&self) -> Result<Connection, Parting> {
-        let answer = self.api.post("apps.connections.open", &json!({})).await;
+        let answer = self.api.post(methods::OPEN_CONNECTION, &json!({})).await;
         let answer = answer.map_err(|error| match error {
             SurfaceError::Transient { what, retry_after } => Parting::Busy { what, retry_after },
             SurfaceError::Permanent { code, .. } => Parting::Refused(code),

@@ -155,6 +155,35 @@ async fn a_repeated_attempt_finds_what_it_posted() {
 }
 
 #[tokio::test]
+async fn a_repeated_request_outside_of_threads_finds_what_it_posted() {
+    let stage = stage().await;
+    let channel = stage.thread.channel().as_str();
+    let outside = ids::conversation(TEAM, channel, None);
+    let request = async |attempt| {
+        let said = words("Dora asked: fix it");
+        stage
+            .slack
+            .say(&outside, "request:1", None, &said, attempt)
+            .await
+    };
+    stage.world.fail_next("chat.postMessage", Fault::DropAnswer);
+    let lost = request(Attempt::First).await;
+    assert!(
+        matches!(lost, Err(SurfaceError::Transient { .. })),
+        "{lost:?}"
+    );
+    let found = request(Attempt::Repeated).await.unwrap();
+    let threads = stage.world.threads(channel);
+    let posted: Vec<LineRef> = threads
+        .iter()
+        .filter(|thread| thread.messages()[0].from_bot())
+        .map(|thread| ids::line(TEAM, channel, thread.root().as_str()))
+        .collect();
+    assert_eq!(posted, [found]);
+    stage.ends_well();
+}
+
+#[tokio::test]
 async fn a_deleted_message_is_posted_anew() {
     let stage = stage().await;
     let gone = ids::line(TEAM, stage.thread.channel().as_str(), "1.000001");
@@ -275,6 +304,13 @@ async fn the_conversation_is_read_with_names_and_files_and_without_the_bot() {
     );
     let bytes = stage.slack.download(&lines[1].files[0], 100).await.unwrap();
     assert_eq!(bytes, b"it broke");
+    // A file of another organisation comes with its identifier alone.
+    let mut named = lines[1].files[0].clone();
+    named.handle = stage.thread.files()[0].id.to_string();
+    assert_eq!(
+        stage.slack.download(&named, 100).await.unwrap(),
+        b"it broke"
+    );
     let too_large = stage.slack.download(&lines[1].files[0], 3).await;
     assert!(
         matches!(too_large, Err(SurfaceError::Permanent { code, .. }) if code == "file_too_large")

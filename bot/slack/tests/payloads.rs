@@ -108,6 +108,24 @@ fn a_reply_matters_where_its_thread_is_known() {
 }
 
 #[test]
+fn a_private_channel_is_heard_as_a_public_one() {
+    for kind in ["channel", "group", "mpim"] {
+        let place = |fields: Value| {
+            let mut payload = message(fields);
+            payload["event"]["channel_type"] = json!(kind);
+            payload["event"]["channel"] = json!("G1");
+            payload
+        };
+        let mention = place(json!({ "text": "<@U0BOT> fix it" }));
+        assert_eq!(relevance(&mention), Some(Relevance::Certain), "{kind}");
+        let reply = place(json!({ "thread_ts": "2.1" }));
+        let known = Some(Relevance::IfConversationKnown);
+        assert_eq!(relevance(&reply), known, "{kind}");
+        assert_eq!(relevance(&place(json!({}))), None, "{kind}");
+    }
+}
+
+#[test]
 fn an_organisation_wide_installation_names_no_team() {
     let mut payload = message(json!({ "text": "<@U0BOT> fix it", "files": null }));
     payload["team_id"] = Value::Null;

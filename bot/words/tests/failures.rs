@@ -1,12 +1,12 @@
 //! What is asked, what went wrong, and what became of it at the end.
 
-use super::{labels, samples::*, words};
+use super::{Reactions, labels, samples::*, words, words_where};
 use crate::domain::{
     CommitId, TaskId,
     conversation::Road,
     event::{DiskWall, PublishProblem, RunFailure, WorkplaceProblem},
     kept::Kept,
-    message::{FailureText, Message, Phase, QuestionText},
+    message::{FailureText, Message, Phase, QuestionCard, QuestionText},
     specification::RepositoryName,
 };
 
@@ -103,7 +103,16 @@ fn a_question_of_the_agent_is_quoted_and_later_shows_its_answer() {
         notification.starts_with("The agent asks: Should offset"),
         "{notification}"
     );
+    let instructs = |card: &QuestionCard| {
+        let shown = words(&Message::Question(card.clone())).markdown;
+        shown.contains("Choose one") || shown.contains("until then")
+    };
+    assert!(instructs(&card));
+    card.is_closed = true;
+    assert!(!instructs(&card), "nobody is asked any more");
+    card.is_closed = false;
     card.answered = Some((person("ben"), "from `0`".into()));
+    assert!(!instructs(&card), "it is answered");
     let answered = words(&Message::Question(card));
     assert!(
         answered.markdown.ends_with("**Answered by ben:** from `0`"),
@@ -234,6 +243,12 @@ fn a_failure_shows_last_words_and_gives_up_by_name() {
     Press Retry or Give up, or reply here. Spent so far: $0.12.
     "#);
     assert_eq!(labels(&nothing), ["Retry", "Give up", "Task page"]);
+    // Where there are no buttons, none is to be pressed.
+    let in_a_session = words_where(Reactions::Unheard, &nothing).markdown;
+    assert!(
+        in_a_session.contains("Write `retry` or `stop`") && !in_a_session.contains("Press"),
+        "{in_a_session}"
+    );
     let refused = Message::Failed(failure(FailureText::Publish {
         problem: PublishProblem::Refused {
             reason: "protected branch".into(),

@@ -9,6 +9,7 @@ mod fault;
 mod graphql;
 mod mutations;
 mod oauth;
+mod page;
 mod payload;
 mod queries;
 mod resolve;
@@ -40,6 +41,7 @@ use tokio::task::AbortHandle;
 use uuid::Uuid;
 
 pub use self::fault::Fault;
+pub use self::page::STYLE;
 pub use self::rules::{Content, SessionState};
 pub use self::schema::SchemaSource;
 pub use self::session::{Activity, PlanStep, Session};
@@ -154,7 +156,7 @@ impl Linear {
             .route("/oauth/token", post(oauth::token))
             .route("/uploads/{id}", put(uploads::put))
             .route("/assets/{id}", get(uploads::get))
-            .route("/acme/issue/{identifier}", get(page))
+            .route("/acme/issue/{identifier}", get(issue_page))
             .layer(DefaultBodyLimit::max(LARGEST_BODY))
             .with_state(Arc::clone(&world));
         let server = tokio::spawn(async move {
@@ -435,7 +437,7 @@ impl Linear {
 }
 
 /// An issue and its sessions as plain text, so that an issue's address opens.
-async fn page(
+async fn issue_page(
     Shared(world): Shared<Arc<World>>,
     Path(identifier): Path<String>,
 ) -> Result<String, StatusCode> {

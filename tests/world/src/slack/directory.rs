@@ -98,6 +98,50 @@ pub enum Membership {
     Absent,
 }
 
+/// Why the bot may not write in a channel where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// It was archived: it can still be read.
+    Archived,
+    /// It was deleted: it does not exist any more.
+    Deleted,
+    /// Only some people may post.
+    ReadOnly,
+    /// Nobody may reply in its threads.
+    ThreadsLocked,
+}
+
+impl Closed {
+    /// What `chat.postMessage` answers.
+    pub(crate) const fn to_message(self) -> &'static str {
+        match self {
+            Self::Archived => "is_archived",
+            Self::Deleted => "channel_not_found",
+            Self::ReadOnly => "restricted_action_read_only_channel",
+            Self::ThreadsLocked => "restricted_action_thread_locked",
+        }
+    }
+
+    /// What `chat.postEphemeral` answers, which knows fewer reasons.
+    pub(crate) const fn to_whisper(self) -> &'static str {
+        match self {
+            Self::Archived => "is_archived",
+            Self::Deleted => "channel_not_found",
+            Self::ReadOnly | Self::ThreadsLocked => "restricted_action",
+        }
+    }
+
+    /// What `reactions.add` answers; none where emojis are still taken.
+    pub(crate) const fn to_reaction(self) -> Option<&'static str> {
+        match self {
+            Self::Archived => Some("is_archived"),
+            Self::Deleted => Some("channel_not_found"),
+            Self::ReadOnly => None,
+            Self::ThreadsLocked => Some("thread_locked"),
+        }
+    }
+}
+
 /// A channel.
 #[derive(Clone, Debug)]
 pub struct Channel {

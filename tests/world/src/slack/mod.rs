@@ -45,8 +45,8 @@ pub use self::catalogue::CatalogueSource;
 pub use self::core::{DeliveryHabit, Road};
 pub use self::delivery::{Attempt, Delivery, Door, Outcome, signature};
 pub use self::directory::{
-    APP_ID, BOT_ID, BOT_NAME, BOT_USER, Channel, ChannelKind, Home, Membership, OTHER_TEAM_ID,
-    Standing, TEAM_DOMAIN, TEAM_ID, User,
+    APP_ID, BOT_ID, BOT_NAME, BOT_USER, Channel, ChannelKind, Closed, Home, Membership,
+    OTHER_TEAM_ID, Standing, TEAM_DOMAIN, TEAM_ID, User,
 };
 pub use self::fault::{Fault, PostLimit, TokenStanding};
 pub use self::file::File;
@@ -54,6 +54,8 @@ pub use self::ids::{ChannelId, FileId, Ts, UserId, ViewId};
 pub use self::journal::{Call, CallEnding, Timing};
 pub use self::lobby::{ExchangeFault, Lobby, Rotation};
 pub use self::message::{Audience, Control, EditMark, Message, Presence, Reaction, Version};
+pub use self::methods::played_methods;
+pub use self::page::still_document;
 pub use self::people::{Attachment, SlashAnswer, ViewAnswer};
 pub use self::socket::{APP_TOKEN, Farewell, SocketFrame};
 pub use self::thread::{On, Thread, USUAL_PATIENCE};
@@ -276,6 +278,15 @@ impl Slack {
     pub fn add_channel(&self, name: &str, kind: ChannelKind, bot: Membership) -> ChannelId {
         self.core
             .change(|workspace| workspace.add_channel(name, kind, bot))
+    }
+
+    /// Closes a channel (by name or identifier) to the bot, whatever it is a member of.
+    pub fn close_channel(&self, channel: &str, closed: Closed) -> anyhow::Result<()> {
+        self.core.change(|workspace| {
+            let channel = people::channel(workspace, channel)?;
+            workspace.closed.insert(channel, closed);
+            Ok(())
+        })
     }
 
     /// Mentions the bot in a channel: `app_mention` and `message` are delivered, with two identifiers. It returns

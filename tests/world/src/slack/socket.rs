@@ -165,7 +165,8 @@ impl Sockets {
         }
         if let Some(waiting) = held.waiting.remove(id) {
             let payload = &answer["payload"];
-            let told = if payload.is_null() {
+            // Slack's own client puts an empty object where it has nothing to say.
+            let told = if payload.is_null() || *payload == json!({}) {
                 String::new()
             } else {
                 payload.to_string()

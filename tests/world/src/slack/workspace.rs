@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 
 use super::directory::{
-    BOT_NAME, BOT_USER, Channel, ChannelKind, Home, Membership, Standing, User,
+    BOT_NAME, BOT_USER, Channel, ChannelKind, Closed, Home, Membership, Standing, User,
 };
 use super::file::File;
 use super::ids::{ChannelId, FileId, Ts, UserId, ViewId};
@@ -99,6 +99,7 @@ pub struct Workspace {
     pub(crate) home: Home,
     pub(crate) users: Vec<User>,
     pub(crate) channels: Vec<Channel>,
+    pub(crate) closed: BTreeMap<ChannelId, Closed>,
     pub(crate) messages: BTreeMap<Ts, Message>,
     pub(crate) deleted: Vec<Message>,
     pub(crate) files: BTreeMap<FileId, File>,

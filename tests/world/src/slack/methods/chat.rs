@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Done, Refusal, Result, channel_of, thread_of, ts_of, writable_channel};
 use crate::slack::arguments::Arguments;
 use crate::slack::blocks::{self, Place};
-use crate::slack::directory::BOT_USER;
+use crate::slack::directory::{BOT_USER, Closed};
 use crate::slack::events;
 use crate::slack::ids::{ChannelId, Ts};
 use crate::slack::limits;
@@ -109,7 +109,7 @@ fn post_target(workspace: &mut Workspace, arguments: &Arguments) -> Result<Chann
         .find(|user| user.id.as_str() == target);
     match person.map(|user| user.id.clone()) {
         Some(user) => Ok(workspace.direct_channel(&user)),
-        None => writable_channel(workspace, arguments),
+        None => writable_channel(workspace, arguments, Closed::to_message),
     }
 }
 
@@ -174,7 +174,7 @@ pub(crate) fn replace_content(
 }
 
 pub(super) fn post_ephemeral(workspace: &mut Workspace, arguments: &Arguments) -> Result<Done> {
-    let channel = writable_channel(workspace, arguments)?;
+    let channel = writable_channel(workspace, arguments, Closed::to_whisper)?;
     let thread = thread_of(workspace, &channel, arguments)?;
     let user = arguments.text_or_empty("user");
     let user = workspace

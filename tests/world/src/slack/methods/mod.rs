@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::arguments::Arguments;
 use super::delivery::Parcel;
-use super::directory::{Channel, ChannelKind, Membership};
+use super::directory::{Channel, ChannelKind, Closed, Membership};
 use super::ids::{ChannelId, Ts};
 use super::workspace::Workspace;
 
@@ -77,41 +77,52 @@ impl Refusal {
 /// What a method makes of a call.
 pub(crate) type Result<T> = std::result::Result<T, Refusal>;
 
+type Play = fn(&mut Workspace, &Arguments) -> Result<Done>;
+
+/// The methods that are played.
+const PLAYED: &[(&str, Play)] = &[
+    ("api.test", |_, arguments| {
+        Ok(Done::quietly(json!({ "args": arguments.to_json() })))
+    }),
+    ("auth.test", |workspace, _| Ok(people::auth_test(workspace))),
+    ("team.info", |workspace, _| Ok(people::team_info(workspace))),
+    ("users.info", people::info),
+    ("users.lookupByEmail", people::lookup_by_email),
+    ("chat.postMessage", chat::post_message),
+    ("chat.update", chat::update),
+    ("chat.postEphemeral", chat::post_ephemeral),
+    ("chat.delete", chat::delete),
+    ("chat.getPermalink", chat::permalink),
+    ("conversations.replies", conversations::replies),
+    ("conversations.history", conversations::history),
+    ("conversations.info", conversations::info),
+    ("conversations.open", conversations::open),
+    ("reactions.add", reactions::add),
+    ("reactions.remove", reactions::remove),
+    ("reactions.get", reactions::get),
+    ("files.getUploadURLExternal", files::get_upload_url),
+    ("files.completeUploadExternal", files::complete_upload),
+    ("files.info", files::info),
+    ("views.open", views::open),
+    ("views.update", views::update),
+    ("views.publish", views::publish),
+    ("agents.sessions.setStatus", sessions::set_status),
+    ("agents.sessions.rename", sessions::rename),
+    ("assistant.threads.setStatus", sessions::set_thread_status),
+];
+
+/// The names of the methods that the stand-in plays.
+pub fn played_methods() -> impl Iterator<Item = &'static str> {
+    PLAYED.iter().map(|(name, _)| *name)
+}
+
 /// Plays one method; `None` where the stand-in does not know it.
 pub(crate) fn play(
     method: &str,
     workspace: &mut Workspace,
     arguments: &Arguments,
 ) -> Option<Result<Done>> {
-    let play: fn(&mut Workspace, &Arguments) -> Result<Done> = match method {
-        "api.test" => |_, arguments| Ok(Done::quietly(json!({ "args": arguments.to_json() }))),
-        "auth.test" => |workspace, _| Ok(people::auth_test(workspace)),
-        "team.info" => |workspace, _| Ok(people::team_info(workspace)),
-        "users.info" => people::info,
-        "users.lookupByEmail" => people::lookup_by_email,
-        "chat.postMessage" => chat::post_message,
-        "chat.update" => chat::update,
-        "chat.postEphemeral" => chat::post_ephemeral,
-        "chat.delete" => chat::delete,
-        "chat.getPermalink" => chat::permalink,
-        "conversations.replies" => conversations::replies,
-        "conversations.history" => conversations::history,
-        "conversations.info" => conversations::info,
-        "conversations.open" => conversations::open,
-        "reactions.add" => reactions::add,
-        "reactions.remove" => reactions::remove,
-        "reactions.get" => reactions::get,
-        "files.getUploadURLExternal" => files::get_upload_url,
-        "files.completeUploadExternal" => files::complete_upload,
-        "files.info" => files::info,
-        "views.open" => views::open,
-        "views.update" => views::update,
-        "views.publish" => views::publish,
-        "agents.sessions.setStatus" => sessions::set_status,
-        "agents.sessions.rename" => sessions::rename,
-        "assistant.threads.setStatus" => sessions::set_thread_status,
-        _ => return None,
-    };
+    let (_, play) = PLAYED.iter().find(|(name, _)| *name == method)?;
     Some(play(workspace, arguments))
 }
 
@@ -122,13 +133,25 @@ fn channel_of<'a>(
     name: &str,
 ) -> Result<&'a Channel> {
     let id = ChannelId::from(arguments.text_or_empty(name));
-    let channel = workspace.channels.iter().find(|channel| channel.id == id);
+    let is_there = |channel: &&Channel| {
+        channel.id == id && workspace.closed.get(&id) != Some(&Closed::Deleted)
+    };
+    let channel = workspace.channels.iter().find(is_there);
     channel.ok_or_else(|| Refusal::state("channel_not_found"))
 }
 
-/// The channel that an argument names, where the bot may write.
-fn writable_channel(workspace: &Workspace, arguments: &Arguments) -> Result<ChannelId> {
+/// The channel that an argument names, where the bot may write; `refusal` is what the method answers in a closed one.
+fn writable_channel(
+    workspace: &Workspace,
+    arguments: &Arguments,
+    refusal: fn(Closed) -> &'static str,
+) -> Result<ChannelId> {
     let channel = channel_of(workspace, arguments, "channel")?;
+    match workspace.closed.get(&channel.id) {
+        Some(Closed::ThreadsLocked) if arguments.text("thread_ts").is_none() => {}
+        Some(closed) => return Err(Refusal::state(refusal(*closed))),
+        None => {}
+    }
     match (channel.bot, &channel.kind) {
         (Membership::Joined, _) => Ok(channel.id.clone()),
         // A private channel does not exist for those who are not in it.

@@ -36,6 +36,10 @@ fn name_of(arguments: &Arguments) -> Result<String> {
 
 pub(super) fn add(workspace: &mut Workspace, arguments: &Arguments) -> Result<Done> {
     let (message, name) = (target(workspace, arguments)?, name_of(arguments)?);
+    let closed = workspace.closed.get(&message.channel);
+    if let Some(code) = closed.and_then(|closed| closed.to_reaction()) {
+        return Err(Refusal::state(code));
+    }
     let is_new = message
         .reactions
         .iter()

@@ -5,6 +5,7 @@ mod blocks;
 mod markdown;
 mod mrkdwn;
 mod snapshot;
+mod still;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ use futures::stream::{self, Stream, StreamExt as _};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
+
+pub use still::still_document;
 
 use super::core::Core;
 use super::ids::FileId;

@@ -93,7 +93,7 @@ fn channel_entry(workspace: &Workspace, channel: &Channel) -> Value {
     json!({ "id": channel.id, "name": name, "kind": kind, "newest": newest.map(|message| &message.ts) })
 }
 
-fn is_visible(message: &Message, me: &UserId) -> bool {
+pub(super) fn is_visible(message: &Message, me: &UserId) -> bool {
     match &message.audience {
         Audience::Everyone => true,
         Audience::Only(user) => user == me,
@@ -142,7 +142,7 @@ fn entry(workspace: &Workspace, message: &Message, me: &UserId, below: &str) -> 
     json!({ "ts": message.ts, "mine": message.user == *me, "html": message_html(workspace, message, me) + below })
 }
 
-fn message_html(workspace: &Workspace, message: &Message, me: &UserId) -> String {
+pub(super) fn message_html(workspace: &Workspace, message: &Message, me: &UserId) -> String {
     let user = workspace.user(message.user.as_str());
     let name = user.map_or("someone", |user| user.real_name.as_str());
     let badge = if message.from_bot() {

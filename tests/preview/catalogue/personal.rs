@@ -1,0 +1,136 @@
+//! What one person is told, forms, and a person's page.
+
+use serde_json::{Value, json};
+
+use super::{Opened, Sample, Shown, TITLE, person, said, whispered};
+
+const PERSONAL: &str = "Answers to one person";
+const FORM: &str = "Forms";
+const HOME: &str = "A person's page";
+
+pub(super) fn samples() -> Vec<Sample> {
+    let mut all = refusals();
+    all.extend(answers());
+    let form = |title: &str, opened| Sample {
+        chapter: FORM,
+        title: title.to_owned(),
+        shown: Shown::Form(opened),
+    };
+    all.extend([
+        form("Edit the plan", Opened::Correction),
+        form("Change repository", Opened::Repository),
+        form("Change repository, and none is known", Opened::AnyRepository),
+        form("New task", Opened::Request),
+        said(FORM, "What was asked in a form", vec![json!({ "message": "requested", "by": person("Ana"), "text": "The offset parameter of /api/v2/users is ignored when limit is over 100." })]),
+        whispered(FORM, "A form that cannot be said there", json!({ "message": "cannot_post", "text": "The offset parameter of /api/v2/users is ignored when limit is over 100." })),
+    ]);
+    let page = |title: &str, tasks: Value| Sample {
+        chapter: HOME,
+        title: title.to_owned(),
+        shown: Shown::Home(home(&tasks)),
+    };
+    all.extend([page("With tasks", tasks()), page("Empty", json!([]))]);
+    all
+}
+
+fn line(id: &str, title: &str, stands: &str, needs: Option<&str>) -> Value {
+    json!({ "id": id, "title": title, "stands": stands, "url": format!("https://deckhand.example.com/t/{id}"), "needs": needs })
+}
+
+fn tasks() -> Value {
+    json!([
+        line(
+            "k7f3",
+            TITLE,
+            "waits for your decision on its plan",
+            Some("approve it, or say what should be different")
+        ),
+        line("m2q9", "Update the changelog for 2.4", "is working", None),
+        line(
+            "a8z1",
+            "Make the nightly test quieter",
+            "is in review, proved",
+            None
+        ),
+    ])
+}
+
+fn home(tasks: &Value) -> Value {
+    json!({
+        "tasks": tasks,
+        "settings": {
+            "agent": "claude", "model": null, "budget": 5_000_000, "parallel_tasks": 4,
+            "repositories": ["acme/web", "acme/api"], "people": 0, "second_person_approves": true,
+        },
+    })
+}
+
+fn refusals() -> Vec<Sample> {
+    let refused = |act: &str, refusal: &str| {
+        let title = format!(
+            "Refused: {} ({})",
+            act.replace('_', " "),
+            refusal.replace('_', " ")
+        );
+        whispered(
+            PERSONAL,
+            title,
+            json!({ "message": "not_allowed", "act": act, "refusal": refusal }),
+        )
+    };
+    vec![
+        refused("start", "not_a_member"),
+        refused("steer", "not_listed"),
+        refused("approve", "own_request"),
+        refused("approve", "elsewhere"),
+        refused("cancel", "not_a_member"),
+        refused("widen_network", "own_request"),
+        refused("widen_network", "elsewhere"),
+    ]
+}
+
+fn answers() -> Vec<Sample> {
+    let answer = |title: &str, message: Value| whispered(PERSONAL, title, message);
+    vec![
+        answer(
+            "A stale approval",
+            json!({ "message": "stale_approval", "seen": 1, "current": 2 }),
+        ),
+        answer(
+            "An approval of nothing",
+            json!({ "message": "stale_approval", "seen": 1, "current": null }),
+        ),
+        answer(
+            "Nothing to cancel",
+            json!({ "message": "nothing_to_do", "stands": "was merged", "wanted": "cancel" }),
+        ),
+        answer(
+            "Nothing to retry",
+            json!({ "message": "nothing_to_do", "stands": "is working", "wanted": "retry" }),
+        ),
+        answer(
+            "Nothing to go on with",
+            json!({ "message": "nothing_to_do", "stands": "was cancelled", "wanted": "go on" }),
+        ),
+        answer(
+            "Options that are none",
+            json!({ "message": "option_hints", "unknown": [{ "written": "repos=acme/web", "hint": "did you mean `repo=`?" }, { "written": "budget=lots", "hint": "a budget is written in dollars: `budget=5`" }] }),
+        ),
+        answer("Nothing was asked", json!({ "message": "nothing_asked" })),
+        answer("Help", json!({ "message": "help" })),
+        answer(
+            "A word of a later version",
+            json!({ "message": "unavailable", "word": "experts" }),
+        ),
+        answer(
+            "Already a task",
+            json!({ "message": "already_asked", "task": line("k7f3", TITLE, "is working", None) }),
+        ),
+        answer("Tasks", json!({ "message": "task_list", "tasks": tasks() })),
+        answer("No tasks", json!({ "message": "task_list", "tasks": [] })),
+        answer(
+            "Something was given up",
+            json!({ "message": "not_handled", "reference": "4711" }),
+        ),
+    ]
+}
