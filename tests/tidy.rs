@@ -430,7 +430,9 @@ fn the_page_of_coverage_names_what_is_used_of_linear_with_tests_that_exist() {
         .map(str::to_owned)
         .collect();
     assert_eq!(kinds, asked_for);
-    let inbound = production(&root().join("bot/linear/inbound.rs"));
+    let inbound = ["inbound", "changes"]
+        .map(|name| production(&root().join(format!("bot/linear/{name}.rs"))))
+        .concat();
     for name in &named {
         assert!(
             inbound.contains(&format!("\"{name}\"")),

@@ -147,6 +147,18 @@ pub enum Incoming {
         /// Who.
         by: Author,
     },
+    /// Somebody wrote the issue that a task is about anew. What it says now is looked up, with everybody who wrote in it.
+    IssueEdited {
+        /// Which.
+        about: SubjectId,
+        /// Who edited it.
+        by: Author,
+    },
+    /// The issue that a task is about was thrown away. Surfaces do not say by whom.
+    IssueDeleted {
+        /// Which.
+        about: SubjectId,
+    },
     /// A command outside any conversation; the answer is for one person.
     Asked {
         /// A place to whisper in: the surface's own name for channel and person.
@@ -235,7 +247,11 @@ impl Incoming {
             | Self::Pressed { conversation, .. }
             | Self::StopSignal { conversation, .. }
             | Self::Asked { conversation, .. } => Some(conversation),
-            Self::Reacted { .. } | Self::TakenAway { .. } | Self::Nothing => None,
+            Self::Reacted { .. }
+            | Self::TakenAway { .. }
+            | Self::IssueEdited { .. }
+            | Self::IssueDeleted { .. }
+            | Self::Nothing => None,
         }
     }
 
@@ -254,8 +270,9 @@ impl Incoming {
             | Self::Pressed { by, .. }
             | Self::StopSignal { by, .. }
             | Self::TakenAway { by, .. }
+            | Self::IssueEdited { by, .. }
             | Self::Asked { by, .. } => Some(by),
-            Self::Deleted { .. } | Self::Nothing => None,
+            Self::Deleted { .. } | Self::IssueDeleted { .. } | Self::Nothing => None,
         }
     }
 }

@@ -114,6 +114,13 @@ pub enum Message {
     },
     /// Somebody edited a request before anything was made of it.
     EditTaken,
+    /// The issue was edited, and its words of now are not only by people who may give instructions.
+    EditFenced {
+        /// Who edited it.
+        by: Person,
+        /// Whose words in it are none of an instruction.
+        strangers: Vec<String>,
+    },
     /// Words that look like options and are none.
     OptionHints {
         /// Which.

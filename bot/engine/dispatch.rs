@@ -3,6 +3,7 @@
 mod deliveries;
 mod editing;
 mod giving_up;
+mod issues;
 mod joining;
 mod looking;
 mod opening;
@@ -320,6 +321,12 @@ impl Dispatch {
             | Incoming::Deleted { .. }
             | Incoming::Delegated { .. }
             | Incoming::Pointed { .. } => Box::pin(self.worded(delivery, incoming, now)).await,
+            Incoming::IssueEdited { about, by } => {
+                Box::pin(self.issue_edited(delivery, about, by, now)).await
+            }
+            Incoming::IssueDeleted { about } => {
+                Box::pin(self.issue_deleted(delivery, about, now)).await
+            }
             Incoming::Reacted { .. }
             | Incoming::StopSignal { .. }
             | Incoming::TakenAway { .. }

@@ -4,6 +4,7 @@
 //! passing thought, a decision is a question with choices, and an end is a response.
 
 mod authors;
+mod changes;
 mod choices;
 mod client;
 mod conversation;
@@ -27,7 +28,7 @@ mod tests;
 use std::sync::Arc;
 
 pub use guidance::guidance;
-pub use inbound::{Accepted, about, accept, read};
+pub use inbound::{Accepted, Relevance, about, accept, read};
 pub use joining::{is_addressed, named_in, only_names};
 pub use signature::{SignatureError, verify};
 

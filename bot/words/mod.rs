@@ -144,16 +144,17 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
             waiting::ExpiredView::new(asked.as_ref(), pushed, kept, links)?.render()
         }
         Message::NotAllowed { act, refusal } => notes::NotAllowedView::new(*act, *refusal).render(),
-        Message::StaleApproval { seen, current } => notes::StaleApprovalView {
-            seen: *seen,
-            current: *current,
+        Message::StaleApproval { seen, current } => {
+            notes::StaleApprovalView::new(*seen, *current).render()
         }
-        .render(),
         Message::NothingToDo { stands, wanted } => {
             notes::NothingToDoView { stands, wanted }.render()
         }
         Message::OptionHints { unknown } => notes::OptionHintsView { unknown, room }.render(),
         Message::EditTaken => notes::EditTakenView.render(),
+        Message::EditFenced { by, strangers } => {
+            notes::EditFencedView::new(by, strangers, room).render()
+        }
         Message::NothingAsked => notes::NothingAskedView.render(),
         Message::Help => notes::HelpView::new(links.reactions).render(),
         Message::Unavailable { word } => notes::UnavailableView { word }.render(),
@@ -162,12 +163,9 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
         Message::AlreadyAsked { task } => notes::AlreadyAskedView { task }.render(),
         Message::TaskList { tasks } => notes::TaskListView { tasks, room }.render(),
         Message::NotHandled { reference } => notes::NotHandledView { reference }.render(),
-        Message::GivenUp { effect, reason } => notes::GivenUpView {
-            effect,
-            reason,
-            task_url: url,
+        Message::GivenUp { effect, reason } => {
+            notes::GivenUpView::new(effect, reason, url).render()
         }
-        .render(),
     }
 }
 
@@ -196,6 +194,7 @@ fn mentions(message: &Message) -> Option<PersonId> {
         | Message::StaleApproval { .. }
         | Message::NothingToDo { .. }
         | Message::EditTaken
+        | Message::EditFenced { .. }
         | Message::OptionHints { .. }
         | Message::NothingAsked
         | Message::Help
@@ -234,6 +233,7 @@ fn controls(message: &Message, links: &Links) -> Vec<Control> {
         | Message::StaleApproval { .. }
         | Message::NothingToDo { .. }
         | Message::EditTaken
+        | Message::EditFenced { .. }
         | Message::OptionHints { .. }
         | Message::NothingAsked
         | Message::Help
@@ -271,6 +271,7 @@ fn kind(message: &Message) -> WordsKind {
         | Message::StaleApproval { .. }
         | Message::NothingToDo { .. }
         | Message::EditTaken
+        | Message::EditFenced { .. }
         | Message::OptionHints { .. }
         | Message::NothingAsked
         | Message::Help

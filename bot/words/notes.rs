@@ -72,8 +72,14 @@ impl NotAllowedView {
 #[derive(Template)]
 #[template(path = "messages/stale_approval.md")]
 pub(super) struct StaleApprovalView {
-    pub(super) seen: u32,
-    pub(super) current: Option<u32>,
+    seen: u32,
+    current: Option<u32>,
+}
+
+impl StaleApprovalView {
+    pub(super) const fn new(seen: u32, current: Option<u32>) -> Self {
+        Self { seen, current }
+    }
 }
 
 /// `nothing_to_do.md`.
@@ -102,6 +108,29 @@ impl OptionHintsView<'_> {
 #[derive(Template)]
 #[template(path = "messages/edit_taken.md")]
 pub(super) struct EditTakenView;
+
+/// `edit_fenced.md`.
+#[derive(Template)]
+#[template(path = "messages/edit_fenced.md")]
+pub(super) struct EditFencedView<'a> {
+    by: &'a Person,
+    strangers: &'a [String],
+    room: Room,
+}
+
+impl<'a> EditFencedView<'a> {
+    pub(super) const fn new(by: &'a Person, strangers: &'a [String], room: Room) -> Self {
+        Self {
+            by,
+            strangers,
+            room,
+        }
+    }
+
+    fn cut<'b, T>(&self, list: &'b [T]) -> Cut<'b, T> {
+        self.room.cut(list)
+    }
+}
 
 /// `nothing_asked.md`.
 #[derive(Template)]
@@ -186,7 +215,17 @@ pub(super) struct NotHandledView<'a> {
 #[derive(Template)]
 #[template(path = "messages/given_up.md")]
 pub(super) struct GivenUpView<'a> {
-    pub(super) effect: &'a str,
-    pub(super) reason: &'a str,
-    pub(super) task_url: &'a str,
+    effect: &'a str,
+    reason: &'a str,
+    task_url: &'a str,
+}
+
+impl<'a> GivenUpView<'a> {
+    pub(super) const fn new(effect: &'a str, reason: &'a str, task_url: &'a str) -> Self {
+        Self {
+            effect,
+            reason,
+            task_url,
+        }
+    }
 }

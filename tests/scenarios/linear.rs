@@ -38,7 +38,7 @@ fn delegated(stage: &Stage) -> Session {
     linear.delegate("ana", &issue).unwrap()
 }
 
-async fn asked(session: &Session) {
+pub async fn asked(session: &Session) {
     let waits = |session: &Session| (session.state() == SessionState::AwaitingInput).then_some(());
     session
         .wait_for("question about the plan", PATIENCE, waits)
@@ -244,7 +244,7 @@ async fn hosts_are_decided_on_in_the_session_by_choice_and_in_words() {
 }
 
 /// The one task of the story.
-async fn the_task(stage: &Stage) -> Task {
+pub async fn the_task(stage: &Stage) -> Task {
     let mut tasks = stage.context.store.recent_tasks(None, 2).await.unwrap();
     assert_eq!(tasks.len(), 1);
     tasks.remove(0)
@@ -341,7 +341,7 @@ async fn a_session_that_waits_in_line_does_not_go_stale_and_a_plan_is_asked_abou
     stage.close().await;
 }
 
-async fn ended(stage: &Stage) {
+pub async fn ended(stage: &Stage) {
     let newest = stage.context.store.recent_tasks(None, 1).await.unwrap();
     stage
         .wait_for_task(&newest[0].id, "cancelled", |task| {

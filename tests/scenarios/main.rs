@@ -31,6 +31,7 @@ mod held;
 mod keeping;
 mod leftovers;
 mod linear;
+mod linear_edits;
 mod live_runs;
 mod long_run;
 mod machine;

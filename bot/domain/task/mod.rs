@@ -7,6 +7,7 @@ mod answers;
 mod edits;
 mod endings;
 mod holding;
+mod issue;
 mod network;
 mod people;
 mod places;

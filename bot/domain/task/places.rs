@@ -20,6 +20,13 @@ impl Task {
         std::iter::once(&self.conversation).chain(also)
     }
 
+    /// The conversation of the task on a surface, the first where it has several.
+    #[must_use]
+    pub fn place_on(&self, surface: &str) -> Option<&ConversationId> {
+        self.conversations()
+            .find(|conversation| conversation.surface() == surface)
+    }
+
     /// Where an effect is done that follows from something in the conversation `from`: what is said to all is said
     /// everywhere, an answer to one person where they are, and work where the task is at home.
     #[must_use]

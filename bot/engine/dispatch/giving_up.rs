@@ -190,6 +190,8 @@ impl Dispatch {
             | Incoming::Deleted { .. }
             | Incoming::Reacted { .. }
             | Incoming::TakenAway { .. }
+            | Incoming::IssueEdited { .. }
+            | Incoming::IssueDeleted { .. }
             | Incoming::Nothing => return None,
         };
         let effect = Effect::Whisper {

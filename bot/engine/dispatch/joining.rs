@@ -134,13 +134,8 @@ impl Dispatch {
         let Some(stored) = self.store.task_about(about).await? else {
             return Ok(nothing(delivery));
         };
-        let surface = |id: &str| id.split(':').next().map(str::to_owned);
-        let there = stored
-            .task
-            .conversations()
-            .find(|conversation| surface(&conversation.0) == surface(&about.0))
-            .unwrap_or(&stored.task.conversation)
-            .clone();
+        let there = stored.task.place_on(about.surface());
+        let there = there.unwrap_or(&stored.task.conversation).clone();
         let (by, road) = (self.surfaces.person(by).await?, Road::Signal);
         let event = Event::CancelAsked { by, road };
         self.handled_in(delivery, there, stored, event, now).await

@@ -9,7 +9,7 @@ use crate::{
         TaskId, Timestamp,
         budget::MicroDollars,
         command::{Command, Options},
-        conversation::{ConversationId, Line, LineRef, Person, PersonId, SubjectId},
+        conversation::{ConversationId, Line, LineKind, LineRef, Person, PersonId, SubjectId},
         message::{Message, TaskLine},
         plan::Terms,
         policy::Act,
@@ -90,6 +90,7 @@ impl Dispatch {
                     let request = Line {
                         also_by,
                         files,
+                        kind: LineKind::Issue,
                         ..Line::said(reference, by, text)
                     };
                     (request, None)

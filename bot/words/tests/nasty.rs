@@ -4,7 +4,7 @@ use super::{TASK_URL, samples::*};
 use crate::domain::{
     CommitId, Timestamp,
     command::UnknownOption,
-    conversation::Road,
+    conversation::{LineKind, Road},
     edit::{Proposal, ProposalCard, ProposalStanding, RequestChange, Settlement},
     event::{BaseStanding, DiskWall, PublishProblem, RunFailure, WorkplaceProblem},
     held::{HeldChange, Hold, HoldReason},
@@ -356,6 +356,10 @@ fn notes() -> Vec<Message> {
             ],
         },
         Message::EditTaken,
+        Message::EditFenced {
+            by: person(NASTY),
+            strangers: vec![NASTY.into(); 50],
+        },
         Message::NothingAsked,
         Message::Help,
         Message::Unavailable { word: NASTY.into() },
@@ -436,6 +440,7 @@ fn proposals() -> Vec<Message> {
         by: person(NASTY),
         before: NASTY.repeat(200),
         now: NASTY.repeat(200),
+        of: LineKind::Issue,
     };
     let settled = |settlement| ProposalStanding::Settled {
         by: person(NASTY),
@@ -443,7 +448,13 @@ fn proposals() -> Vec<Message> {
         at: Timestamp(1),
     };
     let mut all = Vec::new();
-    for change in [edited, RequestChange::Deleted] {
+    for change in [
+        edited,
+        RequestChange::Deleted {
+            of: LineKind::Issue,
+        },
+        RequestChange::Deleted { of: LineKind::Talk },
+    ] {
         for standing in [
             ProposalStanding::Open,
             settled(Settlement::Take),

@@ -2,6 +2,7 @@
 
 mod edits;
 mod ground;
+mod issues;
 mod places;
 mod stories;
 mod times;

@@ -3,7 +3,7 @@
 use super::ground::*;
 use crate::domain::{
     RunNumber, Timestamp,
-    conversation::{ConversationId, LineRef, Person, Place, Standing, SubjectId},
+    conversation::{ConversationId, LineKind, LineRef, Person, Place, Standing, SubjectId},
     edit::{Proposal, ProposalStanding, RequestChange},
     effect::{Effect, Lane, Mark, Slot},
     event::{Event, Happened},
@@ -105,7 +105,7 @@ fn whoever_comes_in_sees_the_status_and_what_waits() {
     task.workplace = Some(workplace());
     task.ask_about(RunNumber(2), &held_change());
     for (number, standing) in [(1, ProposalStanding::Replaced), (2, ProposalStanding::Open)] {
-        let change = RequestChange::Deleted;
+        let change = RequestChange::Deleted { of: LineKind::Talk };
         task.proposals.push(Proposal {
             number,
             change,
