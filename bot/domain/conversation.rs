@@ -193,4 +193,6 @@ pub enum Road {
     Signal,
     /// The command line.
     CommandLine,
+    /// The surface has taken the bot's access away.
+    Withdrawn,
 }

@@ -159,6 +159,13 @@ pub enum Incoming {
         /// Which.
         about: SubjectId,
     },
+    /// A surface has taken access of the bot's away.
+    AccessLost {
+        /// In whose order it stands; nobody talks there.
+        conversation: ConversationId,
+        /// What.
+        lost: AccessLost,
+    },
     /// A command outside any conversation; the answer is for one person.
     Asked {
         /// A place to whisper in: the surface's own name for channel and person.
@@ -170,6 +177,15 @@ pub enum Incoming {
     },
     /// Nothing that matters here.
     Nothing,
+}
+
+/// What a surface took away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessLost {
+    /// Everything: the bot is not installed there any more.
+    Everything,
+    /// Something: a team, so that some conversations may be out of reach.
+    Something,
 }
 
 /// What a button or form stands for.
@@ -246,6 +262,7 @@ impl Incoming {
             | Self::Delegated { conversation, .. }
             | Self::Pressed { conversation, .. }
             | Self::StopSignal { conversation, .. }
+            | Self::AccessLost { conversation, .. }
             | Self::Asked { conversation, .. } => Some(conversation),
             Self::Reacted { .. }
             | Self::TakenAway { .. }
@@ -272,7 +289,10 @@ impl Incoming {
             | Self::TakenAway { by, .. }
             | Self::IssueEdited { by, .. }
             | Self::Asked { by, .. } => Some(by),
-            Self::Deleted { .. } | Self::IssueDeleted { .. } | Self::Nothing => None,
+            Self::Deleted { .. }
+            | Self::IssueDeleted { .. }
+            | Self::AccessLost { .. }
+            | Self::Nothing => None,
         }
     }
 }

@@ -11,7 +11,9 @@ use super::{
     command::UnknownOption,
     conversation::{Person, Road},
     edit::ProposalCard,
-    event::{BaseStanding, Publication, PublishProblem, RunFailure, WorkplaceProblem},
+    event::{
+        BaseStanding, FilingProblem, Publication, PublishProblem, RunFailure, WorkplaceProblem,
+    },
     held::HeldChange,
     kept::Kept,
     network::{NetworkDecision, NetworkEntry},
@@ -114,6 +116,23 @@ pub enum Message {
     },
     /// Somebody edited a request before anything was made of it.
     EditTaken,
+    /// An issue was made for the task.
+    IssueFiled {
+        /// Its name.
+        name: String,
+        /// Its page.
+        url: String,
+    },
+    /// No issue was made for the task.
+    IssueNotFiled {
+        /// Why not.
+        problem: FilingProblem,
+    },
+    /// A surface has taken access away, and the task goes on without it.
+    PlaceLost {
+        /// The surface.
+        by: Person,
+    },
     /// The issue was edited, and its words of now are not only by people who may give instructions.
     EditFenced {
         /// Who edited it.

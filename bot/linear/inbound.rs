@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{changes, choices, files, ids};
+use super::{access, changes, choices, files, ids, reactions};
 use crate::domain::{
     conversation::{ConversationId, LineRef, PersonId, Standing, SubjectId},
     incoming::{Author, Incoming},
@@ -89,7 +89,7 @@ struct Comment {
 }
 
 #[derive(Deserialize)]
-struct User {
+pub(super) struct User {
     id: String,
     name: String,
 }
@@ -121,6 +121,12 @@ pub fn accept(payload: &Value, _delivery_id: &str) -> Option<Accepted> {
             relevance: Relevance::Certain,
         });
     }
+    if let Some(reaction) = reactions::accept(payload) {
+        return Some(reaction);
+    }
+    if let Some(lost) = access::accept(payload) {
+        return Some(lost);
+    }
     if let Some(change) = changes::read(payload) {
         return Some(change.accepted());
     }
@@ -142,6 +148,12 @@ pub fn accept(payload: &Value, _delivery_id: &str) -> Option<Accepted> {
 pub fn read(payload: &Value) -> Incoming {
     if let Some((_, about, by)) = taken_away(payload) {
         return Incoming::TakenAway { about, by };
+    }
+    if let Some(reaction) = reactions::read(payload) {
+        return reaction;
+    }
+    if let Some(lost) = access::read(payload) {
+        return lost;
     }
     if let Some(change) = changes::read(payload) {
         return change.incoming();
@@ -290,7 +302,7 @@ fn place(session: &Session) -> String {
 }
 
 /// The payload does not say who is a guest, so the standing is left to be looked up.
-fn author(user: User) -> Author {
+pub(super) fn author(user: User) -> Author {
     Author {
         id: ids::person(&user.id),
         name: Some(user.name),
@@ -517,6 +529,7 @@ mod tests {
                 unassigned()["type"],
                 changes::ISSUE,
                 changes::COMMENT,
+                access::PERMISSION,
             ])
         );
     }

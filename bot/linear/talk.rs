@@ -51,13 +51,13 @@ impl Linear {
         let mut memory = memory.lock().await;
         let seed = [slot_key, standing.map_or("", |line| &line.0)];
         let said = match &words.kind {
-            WordsKind::Status { steps }
+            WordsKind::Status { steps, .. }
                 if is_over(steps) || !self.takes_status(session, &mut memory).await? =>
             {
                 None
             }
             WordsKind::Status { .. } if !memory.is_news(words) => None,
-            WordsKind::Status { steps } => {
+            WordsKind::Status { steps, .. } => {
                 self.tell_done(session, &seed, steps, &memory.plan).await?;
                 let said = self.think(session, words).await?;
                 memory.thinks(words);
@@ -430,7 +430,7 @@ fn identifier_of(session: &str, seed: &[&str], words: &Words) -> String {
 }
 
 /// The same parts always give the same identifier. It has the form of version 4, the only one that Linear takes.
-fn identifier(session: &str, parts: &[&[u8]]) -> String {
+pub(super) fn identifier(session: &str, parts: &[&[u8]]) -> String {
     let mut hash = Sha256::new();
     for part in [session.as_bytes()].iter().chain(parts) {
         hash.update(part.len().to_be_bytes());

@@ -34,6 +34,7 @@ pub mod tasks;
 pub mod trouble;
 mod turns;
 pub mod vault;
+mod withdrawn;
 
 use crate::domain::{TaskId, Timestamp};
 use database::{Database, Unit};

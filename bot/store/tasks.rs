@@ -326,7 +326,7 @@ impl Store {
 }
 
 /// Leaves out what cannot be read, so that one damaged task does not hide the others.
-fn readable(row: &Row) -> Option<Result<Stored, StoreError>> {
+pub(super) fn readable(row: &Row) -> Option<Result<Stored, StoreError>> {
     match stored(row) {
         Err(error @ StoreError::Task(..)) => {
             warn!(

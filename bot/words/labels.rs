@@ -7,6 +7,8 @@ use crate::{
 
 /// Opens a pull request.
 pub const OPEN_PULL_REQUEST: &str = "Open pull request";
+/// The page of the thread that an issue was made from.
+pub const THREAD: &str = "Slack thread";
 /// Opens the page of a task.
 pub const OPEN_TASK: &str = "Task page";
 

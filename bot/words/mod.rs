@@ -8,6 +8,7 @@ mod commit;
 mod failure;
 mod fence;
 mod home;
+mod issue;
 mod labels;
 mod network;
 mod notes;
@@ -26,14 +27,15 @@ pub(crate) mod tests;
 
 use askama::Template;
 
-pub use amounts::{duration, spent};
+pub use amounts::{duration, moment_of, spent};
 pub use commit::{CommitExtra, commit_message};
 pub use fence::FenceMark;
 pub use home::home_page;
+pub use issue::issue_text;
 pub use labels::{
     CHOOSE, DONE_STEP, FormLabels, OPEN_PULL_REQUEST, OPEN_TASK, PICTURES, PULL_REQUEST,
-    REPOSITORY_HINT, REQUEST_PLACE, REQUEST_REPOSITORY, choice_label, form_in_words, form_labels,
-    label,
+    REPOSITORY_HINT, REQUEST_PLACE, REQUEST_REPOSITORY, THREAD, choice_label, form_in_words,
+    form_labels, label,
 };
 pub use network::{decided_words, network_answer, not_offered, refused_because};
 pub use plan::{PLAN_TEXT_MAX_CHARS, plan_text};
@@ -128,11 +130,9 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
             kept: notes::KeptView { kept },
         }
         .render(),
-        Message::PullRequestEnded { merged, by } => notes::PullRequestEndedView {
-            merged: *merged,
-            by,
+        Message::PullRequestEnded { merged, by } => {
+            notes::PullRequestEndedView::new(*merged, by).render()
         }
-        .render(),
         Message::TimeLow(note) => waiting::TimeLowView { note }.render(),
         Message::Reminder(reminder) => waiting::ReminderView::new(reminder, links)?.render(),
         Message::Expired {
@@ -152,6 +152,9 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
         }
         Message::OptionHints { unknown } => notes::OptionHintsView { unknown, room }.render(),
         Message::EditTaken => notes::EditTakenView.render(),
+        Message::IssueFiled { name, url } => notes::IssueFiledView { name, url }.render(),
+        Message::IssueNotFiled { problem } => notes::IssueNotFiledView { problem }.render(),
+        Message::PlaceLost { by } => notes::PlaceLostView { by }.render(),
         Message::EditFenced { by, strangers } => {
             notes::EditFencedView::new(by, strangers, room).render()
         }
@@ -195,6 +198,9 @@ fn mentions(message: &Message) -> Option<PersonId> {
         | Message::NothingToDo { .. }
         | Message::EditTaken
         | Message::EditFenced { .. }
+        | Message::PlaceLost { .. }
+        | Message::IssueFiled { .. }
+        | Message::IssueNotFiled { .. }
         | Message::OptionHints { .. }
         | Message::NothingAsked
         | Message::Help
@@ -234,6 +240,9 @@ fn controls(message: &Message, links: &Links) -> Vec<Control> {
         | Message::NothingToDo { .. }
         | Message::EditTaken
         | Message::EditFenced { .. }
+        | Message::PlaceLost { .. }
+        | Message::IssueFiled { .. }
+        | Message::IssueNotFiled { .. }
         | Message::OptionHints { .. }
         | Message::NothingAsked
         | Message::Help
@@ -272,6 +281,9 @@ fn kind(message: &Message) -> WordsKind {
         | Message::NothingToDo { .. }
         | Message::EditTaken
         | Message::EditFenced { .. }
+        | Message::PlaceLost { .. }
+        | Message::IssueFiled { .. }
+        | Message::IssueNotFiled { .. }
         | Message::OptionHints { .. }
         | Message::NothingAsked
         | Message::Help

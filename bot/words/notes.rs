@@ -5,12 +5,13 @@ use askama::Template;
 use super::{
     Reactions,
     amounts::{Cut, Room},
-    tame::filters,
+    tame::{self, filters},
 };
 use crate::domain::{
     TaskId,
     command::UnknownOption,
     conversation::{Person, Road},
+    event::FilingProblem,
     kept::{Kept, branch_of},
     message::TaskLine,
     policy::{Act, Refusal},
@@ -50,8 +51,14 @@ impl KeptView<'_> {
 #[derive(Template)]
 #[template(path = "messages/pull_request_ended.md")]
 pub(super) struct PullRequestEndedView<'a> {
-    pub(super) merged: bool,
-    pub(super) by: &'a str,
+    merged: bool,
+    by: &'a str,
+}
+
+impl<'a> PullRequestEndedView<'a> {
+    pub(super) const fn new(merged: bool, by: &'a str) -> Self {
+        Self { merged, by }
+    }
 }
 
 /// `not_allowed.md`.
@@ -108,6 +115,37 @@ impl OptionHintsView<'_> {
 #[derive(Template)]
 #[template(path = "messages/edit_taken.md")]
 pub(super) struct EditTakenView;
+
+/// `issue_filed.md`.
+#[derive(Template)]
+#[template(path = "messages/issue_filed.md")]
+pub(super) struct IssueFiledView<'a> {
+    pub(super) name: &'a str,
+    pub(super) url: &'a str,
+}
+
+/// `issue_not_filed.md`.
+#[derive(Template)]
+#[template(path = "messages/issue_not_filed.md")]
+pub(super) struct IssueNotFiledView<'a> {
+    pub(super) problem: &'a FilingProblem,
+}
+
+#[expect(clippy::unused_self, reason = "a template calls methods of its view")]
+impl IssueNotFiledView<'_> {
+    /// Names as code, one after the other.
+    fn codes(&self, names: &[String]) -> String {
+        let names: Vec<String> = names.iter().map(|name| tame::code(name)).collect();
+        names.join(", ")
+    }
+}
+
+/// `place_lost.md`.
+#[derive(Template)]
+#[template(path = "messages/place_lost.md")]
+pub(super) struct PlaceLostView<'a> {
+    pub(super) by: &'a Person,
+}
 
 /// `edit_fenced.md`.
 #[derive(Template)]

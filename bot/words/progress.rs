@@ -129,6 +129,7 @@ pub(super) fn controls(progress: &Progress, open: Control) -> Vec<Control> {
 pub(super) fn kind(progress: &Progress) -> WordsKind {
     WordsKind::Status {
         steps: steps(progress),
+        title: progress.title.clone(),
     }
 }
 

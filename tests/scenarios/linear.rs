@@ -94,6 +94,40 @@ async fn a_correction_in_the_session_makes_revision_two() {
     stage.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_emoji_on_what_was_said_ends_the_task_and_approves_nothing() {
+    let stage = open().await;
+    let delegation = delegated(&stage);
+    asked(&delegation).await;
+    let linear = stage.linear.as_ref().unwrap();
+    let titled = |session: &Session| session.summary().filter(|title| !title.is_empty());
+    let title = delegation.wait_for("title", PATIENCE, titled).await;
+    assert_eq!(title.unwrap(), the_task(&stage).await.title());
+    delegation.react("ana", "white_check_mark").unwrap();
+    linear.settle().await;
+    stage.settle().await;
+    assert_eq!(the_task(&stage).await.state.name(), "awaiting_approval");
+    delegation.react("ben", "x").unwrap();
+    ended(&stage).await;
+    let said = |session: &Session| {
+        let text = session.render();
+        text.contains("Cancelled by Ben**, by reaction")
+            .then_some(())
+    };
+    delegation.wait_for("end", PATIENCE, said).await.unwrap();
+    // The same under a comment that somebody wrote.
+    let issue = linear
+        .create_issue("ana", "Long pages begin at the first user", DESCRIPTION)
+        .unwrap();
+    let comment = "@deckhand Mend the offset. repo=acme/web";
+    let mention = linear.mention("ben", &issue, comment).unwrap();
+    asked(&mention).await;
+    mention.react("ana", "❌").unwrap();
+    ended(&stage).await;
+    stage.settle().await;
+    stage.close().await;
+}
+
 /// The session of an issue that ana delegates, once its plan is asked about, and the task.
 async fn planned(stage: &Stage, issue: &str) -> (Session, Task) {
     let session = stage.linear.as_ref().unwrap().delegate("ana", issue);

@@ -6,10 +6,11 @@
 
 use super::{State, Surroundings, Task, WAITING_WORDS_MAX, edits::Edit};
 use crate::domain::{
-    command::Options,
-    conversation::{Line, LineKind, LineRef},
+    command::{Options, TeamKey},
+    conversation::{Line, LineKind, LineRef, Person, Place, SubjectId},
     edit::RequestChange,
     effect::Effect,
+    event::FilingProblem,
     message::Message,
     policy::Act,
     task::edits::told,
@@ -26,6 +27,71 @@ impl Task {
             return Some(&self.request.reference);
         }
         self.issue_in_context().map(|line| &line.reference)
+    }
+
+    /// Has an issue made for the task, which then is talked about there, too. It holds nothing up.
+    pub(super) fn file_issue(&self, by: &Person, team: Option<&TeamKey>) -> Vec<Effect> {
+        if self.about.is_some() {
+            return vec![self.nothing_to_do(by, "get another issue: it is about one already")];
+        }
+        if self.state.is_over() && !matches!(self.state, State::Failed { .. }) {
+            return vec![self.nothing_to_do(by, "get an issue")];
+        }
+        vec![Effect::FileIssue {
+            by: by.clone(),
+            team: team.cloned(),
+        }]
+    }
+
+    /// The same, asked for in words.
+    pub(super) fn issue_wanted(&self, line: &Line, team: Option<&TeamKey>) -> Vec<Effect> {
+        let mut effects = vec![Effect::Hear {
+            line: line.reference.clone(),
+        }];
+        effects.extend(self.file_issue(&line.author, team));
+        effects
+    }
+
+    /// What the options of a sentence set beside its words, and what is none.
+    pub(super) fn set(&self, line: &Line, options: &Options) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        if let Some(team) = &options.issue_in {
+            effects.extend(self.file_issue(&line.author, Some(team)));
+        }
+        if !options.unknown.is_empty() {
+            let unknown = options.unknown.clone();
+            effects.push(Self::whisper(
+                &line.author,
+                Message::OptionHints { unknown },
+            ));
+        }
+        effects
+    }
+
+    /// Goes on in both places. What ended meanwhile stays ended, and its issue with it.
+    pub(super) fn issue_filed(
+        &mut self,
+        (place, about): (&Place, &SubjectId),
+        (name, url): (&str, &str),
+        around: &Surroundings,
+    ) -> Vec<Effect> {
+        let joined = self.joined(None, place, Some(about), around);
+        if joined.is_empty() {
+            return joined;
+        }
+        let (name, url) = (name.to_owned(), url.to_owned());
+        let mut effects = vec![self.note(Message::IssueFiled { name, url })];
+        effects.extend(joined);
+        effects
+    }
+
+    /// Nothing is lost by it, so only whoever wanted it hears.
+    pub(super) fn issue_not_filed(&self, by: &Person, problem: &FilingProblem) -> Vec<Effect> {
+        if self.state.is_over() && !matches!(self.state, State::Failed { .. }) {
+            return Vec::new();
+        }
+        let problem = problem.clone();
+        vec![Self::whisper(by, Message::IssueNotFiled { problem })]
     }
 
     /// Whether something that was said waits for the agent's next turn.

@@ -8,6 +8,7 @@ mod edits;
 mod endings;
 mod holding;
 mod issue;
+mod naming;
 mod network;
 mod people;
 mod places;
@@ -71,6 +72,9 @@ pub struct Task {
     /// Where else it is talked about.
     #[serde(default)]
     pub also: Vec<Place>,
+    /// Which of its conversations are out of reach, because a surface has taken access away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<ConversationId>,
     /// What it is about, where that stands elsewhere.
     #[serde(default)]
     pub about: Option<SubjectId>,
@@ -201,6 +205,7 @@ impl Task {
             id: opening.id,
             conversation: opening.conversation,
             also: Vec::new(),
+            lost: Vec::new(),
             about: opening.about,
             request: opening.request,
             options: opening.options,
@@ -254,6 +259,9 @@ impl Task {
             },
             task.say_progress_queued(surroundings.ahead),
         ];
+        if let Some(team) = task.options.issue_in.clone() {
+            effects.extend(task.file_issue(&task.request.author, Some(&team)));
+        }
         if !unknown.is_empty() {
             effects.push(Effect::Whisper {
                 to: task.request.author.clone(),
@@ -315,9 +323,10 @@ impl Task {
                 self.network_decided(*entry, &wish, around)
             }
             Event::NetworkRefused { run, hosts } => self.network_refused(*run, hosts, happened.at),
-            Event::Joined { by, place, about } => {
-                self.joined(by.as_ref(), place, about.as_ref(), around)
-            }
+            Event::Joined { .. }
+            | Event::PlacesLost { .. }
+            | Event::IssueFiled { .. }
+            | Event::IssueNotFiled { .. } => self.placed(&happened.event, around),
             Event::SlotGranted => self.slot_granted(around),
             Event::Gathered { context, workplace } => self.gathered(context, workplace, around),
             Event::RunStarted { run }
@@ -425,24 +434,6 @@ impl Task {
             && self.fingerprint(&revision.plan).as_ref() == Some(&approval.fingerprint)
     }
 
-    /// The branch that the work goes to: `deckhand/<slug>-<id>`. It is made of the request's first line, so that it is
-    /// the same from the first checkout to the last follow-up.
-    #[must_use]
-    pub fn branch(&self) -> String {
-        let first = self.request.text.lines().next().unwrap_or_default();
-        let named_after = self.named_after.as_deref().unwrap_or(first);
-        format!("deckhand/{}-{}", slug(named_after), self.id)
-    }
-
-    /// The title, or the first words of the request.
-    #[must_use]
-    pub fn title(&self) -> String {
-        self.specification.as_ref().map_or_else(
-            || super::clip(self.request.text.lines().next().unwrap_or_default(), 80),
-            |specification| specification.title.clone(),
-        )
-    }
-
     /// The repository, as far as it is known or was asked for.
     #[must_use]
     pub fn repository(&self) -> Option<&RepositoryName> {
@@ -465,28 +456,5 @@ impl Task {
             to: to.clone(),
             message: Box::new(message),
         }
-    }
-}
-
-/// The longest slug in a branch name, in characters.
-const SLUG_MAX_CHARS: usize = 40;
-
-fn slug(text: &str) -> String {
-    let mut slug = String::new();
-    for character in text.chars() {
-        if character.is_ascii_alphanumeric() {
-            slug.push(character.to_ascii_lowercase());
-        } else if !slug.ends_with('-') && !slug.is_empty() {
-            slug.push('-');
-        }
-        if slug.len() >= SLUG_MAX_CHARS {
-            break;
-        }
-    }
-    let slug = slug.trim_end_matches('-');
-    if slug.is_empty() {
-        "task".to_owned()
-    } else {
-        slug.to_owned()
     }
 }

@@ -164,6 +164,9 @@ pub(super) fn audit_of(task: &Task, event: &Event) -> Option<AuditEntry> {
             entry(by, "choose repository", repository.0.clone())
         }
         Event::SlotGranted
+        | Event::PlacesLost { .. }
+        | Event::IssueFiled { .. }
+        | Event::IssueNotFiled { .. }
         | Event::Edited { .. }
         | Event::Deleted { .. }
         | Event::ProposalSettled { .. }
@@ -188,7 +191,7 @@ pub(super) fn audit_of(task: &Task, event: &Event) -> Option<AuditEntry> {
     }
 }
 
-/// Who edited what, and who decided about it.
+/// Who edited what, and who decided about it; and who took access away.
 fn edit_audit_of(event: &Event) -> Option<AuditEntry> {
     let (by, act, detail) = match event {
         Event::Edited { line, .. } => (&line.author, "edit", line.reference.0.clone()),
@@ -200,6 +203,10 @@ fn edit_audit_of(event: &Event) -> Option<AuditEntry> {
         } => {
             let detail = format!("proposal {proposal}: {} by {road:?}", settlement.name());
             (by, "settle", detail)
+        }
+        Event::PlacesLost { by, places } => {
+            let places: Vec<&str> = places.iter().map(|place| place.0.as_str()).collect();
+            (by, "lose", places.join(", "))
         }
         _ => return None,
     };

@@ -192,6 +192,7 @@ impl Dispatch {
             | Incoming::TakenAway { .. }
             | Incoming::IssueEdited { .. }
             | Incoming::IssueDeleted { .. }
+            | Incoming::AccessLost { .. }
             | Incoming::Nothing => return None,
         };
         let effect = Effect::Whisper {

@@ -79,7 +79,7 @@ fn a_working_task_says_where_it_is() {
     "#);
     assert_eq!(labels(&working), ["Cancel", "Task page"]);
     assert_eq!(words(&working).mentions, None);
-    let WordsKind::Status { steps } = words(&working).kind else {
+    let WordsKind::Status { steps, .. } = words(&working).kind else {
         panic!("a status is a status")
     };
     let standings: Vec<StepStanding> = steps.iter().map(|step| step.standing).collect();
@@ -88,7 +88,7 @@ fn a_working_task_says_where_it_is() {
 
 /// The steps of the work itself, between "Do the work" and the check.
 fn work_of(progress: Progress) -> Vec<(String, StepStanding)> {
-    let WordsKind::Status { mut steps } = words(&Message::Progress(progress)).kind else {
+    let WordsKind::Status { mut steps, .. } = words(&Message::Progress(progress)).kind else {
         panic!("a status is a status")
     };
     let work = steps.drain(4..steps.len() - 2);

@@ -6,7 +6,7 @@ use crate::domain::{
     command::UnknownOption,
     conversation::{LineKind, Road},
     edit::{Proposal, ProposalCard, ProposalStanding, RequestChange, Settlement},
-    event::{BaseStanding, DiskWall, PublishProblem, RunFailure, WorkplaceProblem},
+    event::{BaseStanding, DiskWall, FilingProblem, PublishProblem, RunFailure, WorkplaceProblem},
     held::{HeldChange, Hold, HoldReason},
     kept::Kept,
     message::{Decision, FailureText, Live, Message, Phase, Progress, QuestionText, TaskLine},
@@ -356,6 +356,11 @@ fn notes() -> Vec<Message> {
             ],
         },
         Message::EditTaken,
+        Message::PlaceLost { by: person(NASTY) },
+        Message::IssueFiled {
+            name: NASTY.into(),
+            url: TASK_URL.into(),
+        },
         Message::EditFenced {
             by: person(NASTY),
             strangers: vec![NASTY.into(); 50],
@@ -415,6 +420,26 @@ fn notes() -> Vec<Message> {
             plans,
         })
     }));
+    for problem in [
+        FilingProblem::NotSetUp,
+        FilingProblem::NoSuchTeam {
+            team: NASTY.into(),
+            known: vec![NASTY.into(); 10],
+        },
+        FilingProblem::NoSuchTeam {
+            team: NASTY.into(),
+            known: vec![],
+        },
+        FilingProblem::WhichTeam {
+            known: vec![NASTY.into(); 10],
+        },
+        FilingProblem::WhichTeam { known: vec![] },
+        FilingProblem::Refused {
+            reason: NASTY.repeat(100),
+        },
+    ] {
+        notes.push(Message::IssueNotFiled { problem });
+    }
     for act in [
         Act::Start,
         Act::Steer,

@@ -150,6 +150,39 @@ pub(super) fn prompted(world: &World, id: &str) -> Option<Value> {
     Some(payload)
 }
 
+/// `AppUserNotification` with the action `issueCommentReaction`, about the agent's last comment in a session's thread.
+pub(super) fn reacted(world: &World, session: &str, actor: &str, emoji: &str) -> Option<Value> {
+    let state = world.lock();
+    let session = state.entities.get(session)?;
+    let root = session.link("comment")?;
+    let ours = |one: &Entity| {
+        one.link("parent") == Some(root) && one.link("user") == Some(state.known.agent.as_str())
+    };
+    let comments = state.all("Comment", ours);
+    let comment_id = comments.last()?.id();
+    let mut payload = envelope(&state, "AppUserNotification", "issueCommentReaction");
+    let now = moment(Timestamp::now());
+    payload["notification"] = json!({
+        "__typename": "IssueCommentReactionNotificationWebhookPayload",
+        "id": uuid::Uuid::new_v4().to_string(),
+        "type": "issueCommentReaction",
+        "createdAt": now,
+        "updatedAt": now,
+        "archivedAt": null,
+        "userId": state.known.agent,
+        "actorId": actor,
+        "actor": user(&state, Some(actor)),
+        "reactionEmoji": emoji,
+        "commentId": comment_id,
+        "comment": comment(&state, Some(comment_id)),
+        "parentCommentId": root,
+        "parentComment": comment(&state, Some(root)),
+        "issueId": session.link("issue"),
+        "issue": issue(&state, session.link("issue")),
+    });
+    Some(payload)
+}
+
 /// `AppUserNotification` with the action `issueUnassignedFromYou`.
 pub(super) fn unassigned(world: &World, issue_id: &str, actor: &str) -> Value {
     let state = world.lock();
@@ -169,6 +202,25 @@ pub(super) fn unassigned(world: &World, issue_id: &str, actor: &str) -> Value {
         "issueId": issue_id,
         "issue": issue(&state, Some(issue_id)),
     });
+    payload
+}
+
+/// `OAuthApp` with the action `revoked`.
+pub(super) fn revoked(world: &World) -> Value {
+    let mut payload = envelope(&world.lock(), "OAuthApp", "revoked");
+    if let Some(fields) = payload.as_object_mut() {
+        fields.remove("appUserId");
+    }
+    payload
+}
+
+/// `PermissionChange` with the action `teamAccessChanged`.
+pub(super) fn shut_out(world: &World) -> Value {
+    let state = world.lock();
+    let mut payload = envelope(&state, "PermissionChange", "teamAccessChanged");
+    payload["canAccessAllPublicTeams"] = json!(false);
+    payload["addedTeamIds"] = json!([]);
+    payload["removedTeamIds"] = json!([state.known.team]);
     payload
 }
 

@@ -85,6 +85,23 @@ impl Session {
         self.prompt(login, value, Value::Null)
     }
 
+    /// A person puts an emoji on the agent's last comment in the session's thread.
+    pub fn react(&self, login: &str, emoji: &str) -> anyhow::Result<()> {
+        let actor = {
+            let state = self.world.lock();
+            let person = state.person(login);
+            person
+                .with_context(|| format!("there is no {login}"))?
+                .id()
+                .to_owned()
+        };
+        let payload = payload::reacted(&self.world, &self.id, &actor, emoji);
+        self.world
+            .webhooks
+            .send(payload.context("the agent has said nothing there")?);
+        Ok(())
+    }
+
     /// A person presses Stop.
     pub fn stop(&self, login: &str) -> anyhow::Result<()> {
         self.prompt(login, "Stop", json!("stop"))

@@ -105,7 +105,9 @@ pub(super) fn open(state: &mut State, opened: &Opened) -> String {
         "dismissedAt": null, "slugId": format!("session-{}", state.entities.len()),
         "url": format!("{base}/acme/session/{}", state.entities.len()),
     });
-    state.add("AgentSession", session)
+    let session = state.add("AgentSession", session);
+    state.set(&root, &[("agentSession", reference(&session))]);
+    session
 }
 
 /// Appends an activity, replaces an ephemeral one before it, and derives the session's state.

@@ -23,6 +23,24 @@ impl Linear {
         state.entities[&id].text("identifier").to_owned()
     }
 
+    /// A person makes an issue of a Slack thread, by Linear's own integration, which hangs the thread on the issue.
+    pub fn create_issue_of_thread(
+        &self,
+        login: &str,
+        title: &str,
+        page: &str,
+    ) -> anyhow::Result<String> {
+        let name = self.create_issue(login, title, "Made of a thread in Slack.")?;
+        let mut state = self.world.lock();
+        let (_, issue) = both(&state, login, &name)?;
+        let attachment = json!({
+            "issue": reference(&issue), "url": page, "title": "Slack thread", "subtitle": null,
+            "metadata": {}, "groupBySource": false, "sourceType": "slack",
+        });
+        state.add("Attachment", attachment);
+        Ok(name)
+    }
+
     /// A person writes an issue's description anew; its history says so, and so does a webhook.
     pub fn edit_issue(&self, login: &str, issue: &str, description: &str) -> anyhow::Result<()> {
         let (editor, issue, before) = {
