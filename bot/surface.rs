@@ -58,6 +58,9 @@ pub trait TokenStore: Debug + Send + Sync {
 
     /// Forgets a token that is not taken any more.
     fn forget<'a>(&'a self, name: &'a str) -> BoxFuture<'a, ()>;
+
+    /// Whether a platform has taken the access away, so that no token is taken out of it.
+    fn is_withdrawn<'a>(&'a self, surface: &'a str) -> BoxFuture<'a, bool>;
 }
 
 /// Keeps nothing: for whoever asks once and ends.
@@ -75,6 +78,10 @@ impl TokenStore for NoTokens {
 
     fn forget<'a>(&'a self, _: &'a str) -> BoxFuture<'a, ()> {
         Box::pin(std::future::ready(()))
+    }
+
+    fn is_withdrawn<'a>(&'a self, _: &'a str) -> BoxFuture<'a, bool> {
+        Box::pin(std::future::ready(false))
     }
 }
 
@@ -102,6 +109,8 @@ pub enum WordsKind {
         headline: String,
         /// The plan's steps with their standing, for surfaces that show a checklist.
         steps: Vec<Step>,
+        /// The task's title, once there is one, for surfaces that name their conversations.
+        title: Option<String>,
     },
     /// Something that a person has to decide or answer.
     Decision,

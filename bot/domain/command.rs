@@ -4,6 +4,7 @@
 //! message   = [options] verb            a verb is a verb only when it is the whole message
 //!           | "ask" words | "new" words | "now:" words | "!aside" words | "(aside)" words
 //!           | words
+//!           | "create an issue" ["in" team] | "create an ENG issue"                      only as the whole message
 //!           | "allow once" host | "allow" host "for this repository" | "never" host    only as the whole message
 //! verb      = list | status | stop | retry | settings | help | why | limits | experts | mute | unmute | yes
 //! options   = key "=" value …           anywhere, with or without brackets; the last value wins
@@ -18,12 +19,15 @@ use serde::{Deserialize, Serialize};
 use super::{network::Verdict, specification::RepositoryName};
 
 /// Keys that a request may set, as people write them.
-pub const OPTION_KEYS: [&str; 9] = [
-    "repo", "branch", "model", "agent", "expert", "attempts", "budget", "plan", "pr",
+pub const OPTION_KEYS: [&str; 10] = [
+    "repo", "branch", "model", "agent", "expert", "attempts", "budget", "plan", "pr", "issue",
 ];
 
 /// Backticks from which on they are a fence, which may go over several lines.
 const FENCE_BACKTICKS: usize = 3;
+
+/// The longest key of a team, in characters. Source: Linear's settings of a team.
+const TEAM_KEY_MAX_CHARS: usize = 7;
 
 /// What a request sets for itself.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -40,8 +44,28 @@ pub struct Options {
     pub budget_dollars: Option<f64>,
     /// Whether the pull request is a draft.
     pub draft: bool,
+    /// The team in which an issue is to be made for the task, by its key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issue_in: Option<TeamKey>,
     /// Words that look like options and are none, with a hint.
     pub unknown: Vec<UnknownOption>,
+}
+
+/// A team of people as they name it: the part of `ENG-123` before the dash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TeamKey(pub String);
+
+impl TeamKey {
+    /// Reads a key: a letter, and up to six letters or digits.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let text = text.trim_matches(['`', '"', '\'']);
+        let mut letters = text.chars();
+        let fine = letters.next().is_some_and(|c| c.is_ascii_alphabetic())
+            && text.len() <= TEAM_KEY_MAX_CHARS
+            && letters.all(|c| c.is_ascii_alphanumeric());
+        fine.then(|| Self(text.to_ascii_uppercase()))
+    }
 }
 
 /// An option that does not exist, or not with this value.
@@ -88,6 +112,11 @@ pub enum Command {
         /// What.
         verdict: Verdict,
     },
+    /// Makes an issue for the task.
+    FileIssue {
+        /// In which team, where one is named.
+        team: Option<TeamKey>,
+    },
     /// Not for the bot.
     Aside,
     /// The bot stops answering replies without a mention, or starts again.
@@ -128,6 +157,9 @@ fn parse_words(text: &str) -> Command {
             verdict,
         };
     }
+    if let Some(filing) = parse_filing(&plain) {
+        return filing;
+    }
     match plain.as_str() {
         "" => Command::Empty,
         "stop" | "cancel" | "abort" | "stop it" | "please stop" => Command::Stop,
@@ -142,6 +174,36 @@ fn parse_words(text: &str) -> Command {
         _ if is_approval(&plain) => Command::Approve,
         _ => Command::Words(text.to_owned()),
     }
+}
+
+/// Reads "create an issue", "create an issue in ENG" and "create an ENG issue", each only as the whole message. Whoever has
+/// the issues knows which teams there are.
+fn parse_filing(plain: &str) -> Option<Command> {
+    let words: Vec<&str> = plain
+        .split_whitespace()
+        .filter(|word| *word != "please")
+        .collect();
+    let (what, place) = match words.as_slice() {
+        [
+            "create" | "make" | "file",
+            "a" | "an",
+            what @ ..,
+            "in" | "for",
+            place,
+        ] => (what, Some(*place)),
+        ["create" | "make" | "file", "a" | "an", what @ ..] => (what, None),
+        _ => return None,
+    };
+    let named = match what {
+        ["issue" | "ticket"] => place,
+        [named, "issue" | "ticket"] => place.or(Some(*named)),
+        _ => return None,
+    };
+    let team = match named {
+        Some(named) => Some(TeamKey::read(named)?),
+        None => None,
+    };
+    Some(Command::FileIssue { team })
 }
 
 /// Reads "allow once HOST", "allow HOST for this repository" and "never HOST", each only as the whole message.
@@ -337,6 +399,13 @@ fn take_option(options: &mut Options, word: &str, in_brackets: bool) -> bool {
                 "a budget is written in dollars: `budget=5`".to_owned(),
             ),
         },
+        "issue" => match TeamKey::read(value) {
+            Some(team) => options.issue_in = Some(team),
+            None => unknown(
+                options,
+                "a team is written by its key, as in `issue=ENG`".to_owned(),
+            ),
+        },
         "pr" if value == "draft" => options.draft = true,
         "pr" | "plan" | "expert" | "attempts" => unknown(
             options,
@@ -470,6 +539,39 @@ mod tests {
         ] {
             assert_eq!(network(words), None, "{words}");
         }
+    }
+
+    #[test]
+    fn an_issue_is_made_by_a_sentence_of_its_own_or_by_an_option() {
+        let team = |key: &str| Some(TeamKey(key.to_owned()));
+        for (text, expected) in [
+            ("create an issue", None),
+            ("Please create an issue.", None),
+            ("Create an issue in eng!", team("ENG")),
+            ("file a ticket for OPS2", team("OPS2")),
+            ("create an ENG issue", team("ENG")),
+            ("make a Linear issue", team("LINEAR")),
+            ("make a Linear issue in ENG", team("ENG")),
+        ] {
+            let expected = Command::FileIssue { team: expected };
+            assert_eq!(command(text), expected, "{text}");
+        }
+        for words in [
+            "create an issue and fix it",
+            "create an issue in the other team",
+            "do not create an issue",
+            "create issues",
+            "create a long-standing issue",
+        ] {
+            assert_eq!(command(words), Command::Words(words.to_owned()));
+        }
+        let (rest, options) = parse("fix it issue=eng");
+        assert_eq!(
+            (rest, options.issue_in),
+            (Command::Words("fix it".into()), team("ENG"))
+        );
+        let (_, options) = parse("fix it issue=the-team");
+        assert_eq!((options.issue_in, options.unknown.len()), (None, 1));
     }
 
     #[test]

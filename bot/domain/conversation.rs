@@ -6,9 +6,25 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ConversationId(pub String);
 
+impl ConversationId {
+    /// The surface that made it, which stands in front of the first colon of every key; empty where there is none.
+    #[must_use]
+    pub fn surface(&self) -> &str {
+        self.0.split_once(':').map_or("", |(surface, _)| surface)
+    }
+}
+
 /// What a conversation is about that stands elsewhere, an issue. Opaque; made and read by the surface it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SubjectId(pub String);
+
+impl SubjectId {
+    /// The surface that made it, as of a [`ConversationId`].
+    #[must_use]
+    pub fn surface(&self) -> &str {
+        self.0.split_once(':').map_or("", |(surface, _)| surface)
+    }
+}
 
 /// A conversation that a task is talked about in beside the one that it was asked for in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,6 +195,6 @@ pub enum Road {
     Signal,
     /// The command line.
     CommandLine,
-    /// By nobody: the bot was taken out of the place where the task is at home.
-    Removed,
+    /// The surface has taken the bot's access away.
+    Withdrawn,
 }

@@ -2,12 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Timestamp, conversation::Person};
+use super::{
+    Timestamp,
+    conversation::{LineKind, Person},
+};
 
 /// The most proposals of one task; later edits are answered with a sentence.
 pub const PROPOSALS_MAX: usize = 20;
 
-/// What was done to the request.
+/// What was done to the request, or to the issue that it is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum RequestChange {
@@ -19,9 +22,16 @@ pub enum RequestChange {
         before: String,
         /// The words now.
         now: String,
+        /// What was edited: what somebody said, or the issue.
+        #[serde(default)]
+        of: LineKind,
     },
     /// It was taken away. Surfaces do not say by whom.
-    Deleted,
+    Deleted {
+        /// What was: what somebody said, or the issue.
+        #[serde(default)]
+        of: LineKind,
+    },
 }
 
 /// What somebody decides about a proposal.
@@ -65,7 +75,7 @@ impl RequestChange {
     pub const fn settlements(&self) -> [Settlement; 2] {
         match self {
             Self::Edited { .. } => [Settlement::Take, Settlement::Leave],
-            Self::Deleted => [Settlement::Cancel, Settlement::Keep],
+            Self::Deleted { .. } => [Settlement::Cancel, Settlement::Keep],
         }
     }
 }

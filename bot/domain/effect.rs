@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     CommitId, RunNumber,
+    command::TeamKey,
     conversation::{LineRef, Person, PersonId},
     home::Home,
     message::Message,
@@ -164,6 +165,13 @@ pub enum Effect {
         /// Which.
         line: LineRef,
     },
+    /// Makes an issue for the task, and takes the task there.
+    FileIssue {
+        /// Who wants it.
+        by: Person,
+        /// In which team; where none is named, the settings say it.
+        team: Option<TeamKey>,
+    },
     /// Reads conversation and repository.
     Gather,
     /// Starts a run.
@@ -260,12 +268,24 @@ impl Effect {
             | Self::Prove { .. }
             | Self::Publish { .. }
             | Self::Release => Lane::Work,
+            Self::FileIssue { .. } => Lane::Errands,
             Self::Steer { .. }
             | Self::Widen { .. }
             | Self::OpenForm { .. }
             | Self::OpenRequestForm { .. }
             | Self::OpenSettingsForm { .. }
             | Self::StopAll => Lane::Control,
+        }
+    }
+
+    /// Whether it reaches people where they talk. Work goes on wherever it was asked for.
+    #[must_use]
+    pub const fn is_said(&self) -> bool {
+        match self.lane() {
+            Lane::Talk | Lane::Marks => true,
+            Lane::Work | Lane::Errands | Lane::Control => {
+                matches!(self, Self::OpenForm { .. } | Self::OpenRequestForm { .. })
+            }
         }
     }
 
@@ -278,6 +298,7 @@ impl Effect {
             Self::Whisper { .. } => "whisper",
             Self::Mark { .. } => "mark",
             Self::Hear { .. } => "hear",
+            Self::FileIssue { .. } => "file_issue",
             Self::Gather => "gather",
             Self::StartRun { .. } => "start_run",
             Self::Steer { .. } => "steer",
@@ -318,13 +339,21 @@ pub enum Lane {
     Marks,
     /// Everything long.
     Work,
+    /// What is done beside the work, and holds nothing else up.
+    Errands,
     /// What may not wait behind anything.
     Control,
 }
 
 impl Lane {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Talk, Self::Marks, Self::Work, Self::Control];
+    pub const ALL: [Self; 5] = [
+        Self::Talk,
+        Self::Marks,
+        Self::Work,
+        Self::Errands,
+        Self::Control,
+    ];
 
     /// Its name in the outbox.
     #[must_use]
@@ -333,6 +362,7 @@ impl Lane {
             Self::Talk => "talk",
             Self::Marks => "marks",
             Self::Work => "work",
+            Self::Errands => "errands",
             Self::Control => "control",
         }
     }

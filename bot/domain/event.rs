@@ -4,13 +4,15 @@ mod outcomes;
 
 use serde::{Deserialize, Serialize};
 
-pub use outcomes::{BaseStanding, DiskWall, Publication, PublishProblem, PullRequest, RunFailure};
+pub use outcomes::{
+    BaseStanding, DiskWall, FilingProblem, Publication, PublishProblem, PullRequest, RunFailure,
+};
 
 use super::{
     CommitId, RunNumber, Timestamp,
     budget::Usage,
     command::{Command, Options},
-    conversation::{Line, LineRef, Person, Place, Road, SubjectId},
+    conversation::{ConversationId, Line, LineRef, Person, Place, Road, SubjectId},
     edit::Settlement,
     feedback::Opinion,
     held::HeldChange,
@@ -182,6 +184,31 @@ pub enum Event {
         place: Place,
         /// What the task is about by that.
         about: Option<SubjectId>,
+    },
+    /// An issue was made for the task, which is talked about there from now on, too.
+    IssueFiled {
+        /// Where.
+        place: Place,
+        /// The issue.
+        about: SubjectId,
+        /// Its name, as people know it.
+        name: String,
+        /// Its page.
+        url: String,
+    },
+    /// No issue was made for the task.
+    IssueNotFiled {
+        /// Who wanted it.
+        by: Person,
+        /// Why not.
+        problem: FilingProblem,
+    },
+    /// A surface has taken access away, so that nothing can be said or heard any more in some of the task's conversations.
+    PlacesLost {
+        /// The surface, by the name that people know it by.
+        by: Person,
+        /// Where.
+        places: Vec<ConversationId>,
     },
     /// The task may use the machine now.
     SlotGranted,

@@ -172,6 +172,25 @@ pub enum Incoming {
         /// Who.
         by: Author,
     },
+    /// Somebody wrote the issue that a task is about anew. What it says now is looked up, with everybody who wrote in it.
+    IssueEdited {
+        /// Which.
+        about: SubjectId,
+        /// Who edited it.
+        by: Author,
+    },
+    /// The issue that a task is about was thrown away. Surfaces do not say by whom.
+    IssueDeleted {
+        /// Which.
+        about: SubjectId,
+    },
+    /// A surface has taken access of the bot's away.
+    AccessLost {
+        /// In whose order it stands; nobody talks there.
+        conversation: ConversationId,
+        /// What.
+        lost: AccessLost,
+    },
     /// A command outside any conversation; the answer is for one person.
     Asked {
         /// A place to whisper in: the surface's own name for channel and person.
@@ -183,6 +202,15 @@ pub enum Incoming {
     },
     /// Nothing that matters here.
     Nothing,
+}
+
+/// What a surface took away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessLost {
+    /// Everything: the bot is not installed there any more.
+    Everything,
+    /// Something: a team, so that some conversations may be out of reach.
+    Something,
 }
 
 /// What a button or form stands for.
@@ -273,8 +301,13 @@ impl Incoming {
             | Self::Delegated { conversation, .. }
             | Self::Pressed { conversation, .. }
             | Self::StopSignal { conversation, .. }
+            | Self::AccessLost { conversation, .. }
             | Self::Asked { conversation, .. } => Some(conversation),
-            Self::Reacted { .. } | Self::TakenAway { .. } | Self::Nothing => None,
+            Self::Reacted { .. }
+            | Self::TakenAway { .. }
+            | Self::IssueEdited { .. }
+            | Self::IssueDeleted { .. }
+            | Self::Nothing => None,
         }
     }
 
@@ -295,8 +328,12 @@ impl Incoming {
             | Self::Pressed { by, .. }
             | Self::StopSignal { by, .. }
             | Self::TakenAway { by, .. }
+            | Self::IssueEdited { by, .. }
             | Self::Asked { by, .. } => Some(by),
-            Self::Deleted { .. } | Self::Nothing => None,
+            Self::Deleted { .. }
+            | Self::IssueDeleted { .. }
+            | Self::AccessLost { .. }
+            | Self::Nothing => None,
         }
     }
 }

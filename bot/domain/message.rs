@@ -14,7 +14,9 @@ use super::{
     command::UnknownOption,
     conversation::{Person, Road},
     edit::ProposalCard,
-    event::{BaseStanding, Publication, WorkplaceProblem},
+    event::{
+        BaseStanding, FilingProblem, Publication, PublishProblem, RunFailure, WorkplaceProblem,
+    },
     feedback::Opinion,
     held::HeldChange,
     kept::Kept,
@@ -152,6 +154,30 @@ pub enum Message {
         opinion: Opinion,
         /// Whether they thought something else before.
         changed: bool,
+    },
+    /// An issue was made for the task.
+    IssueFiled {
+        /// Its name.
+        name: String,
+        /// Its page.
+        url: String,
+    },
+    /// No issue was made for the task.
+    IssueNotFiled {
+        /// Why not.
+        problem: FilingProblem,
+    },
+    /// A surface has taken access away, and the task goes on without it.
+    PlaceLost {
+        /// The surface.
+        by: Person,
+    },
+    /// The issue was edited, and its words of now are not only by people who may give instructions.
+    EditFenced {
+        /// Who edited it.
+        by: Person,
+        /// Whose words in it are none of an instruction.
+        strangers: Vec<String>,
     },
     /// Words that look like options and are none.
     OptionHints {

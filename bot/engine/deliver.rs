@@ -1,6 +1,7 @@
 //! One effect, one act on the world: takes the next effect of each lane, does it, and tells the task what came of it.
 
 mod ending;
+mod filing;
 mod forms;
 mod giving_up;
 mod places;
@@ -218,6 +219,9 @@ impl Deliver {
             Effect::Hear { line } => Ok(self.context.surfaces.hear(conversation, line).await?),
             Effect::Say { slot, message } => self.say(claimed, slot, message, attempt).await,
             Effect::Introduce => self.introduce(claimed, attempt).await,
+            Effect::FileIssue { by, team } => {
+                self.file_issue(claimed, by, team.as_ref(), attempt).await
+            }
             Effect::Mark { mark } => self.mark(claimed, *mark).await,
             Effect::OpenForm { trigger, form } => self.open_form(claimed, trigger, *form).await,
             Effect::ShowHome { to, home } => self.show_home(to, home).await,
@@ -321,6 +325,7 @@ impl Deliver {
             | Effect::Publish { .. }
             | Effect::Say { .. }
             | Effect::Introduce
+            | Effect::FileIssue { .. }
             | Effect::Whisper { .. }
             | Effect::Mark { .. }
             | Effect::Hear { .. }

@@ -1,8 +1,10 @@
 //! One delivery, one transition: takes the oldest delivery, finds its task, lets the machine decide, and stores everything at once.
 
+mod access;
 mod deliveries;
 mod editing;
 mod giving_up;
+mod issues;
 mod joining;
 mod leaving;
 mod looking;
@@ -43,7 +45,7 @@ pub use deliveries::{Order, WorkDelivery, work_delivery};
 use deliveries::{RATE_ACT, answer, audit_of, nothing, wants_a_new_task, with_outcome};
 pub(super) use giving_up::RETRY_AFTER_MAX;
 use giving_up::Trouble;
-use opening::Request;
+use opening::{Beside, Request};
 
 /// How long a step may wait for platforms: a few calls, each of which ends by itself. A platform that does not answer is no
 /// worker that hangs.
@@ -262,7 +264,13 @@ impl Dispatch {
                 let Some(stored) = self.store.task(&work.task).await? else {
                     return Ok(nothing(delivery));
                 };
-                self.handled(delivery, stored, work.event, now).await
+                // What stands open is shown where the task has just come.
+                let there = match &work.event {
+                    Event::IssueFiled { place, .. } => place.conversation.clone(),
+                    _ => stored.task.conversation.clone(),
+                };
+                self.handled_in(delivery, there, stored, work.event, now)
+                    .await
             }
             Source::Github => match github::read(&delivery.body) {
                 Some(ended) => match self.store.task_of_branch(&ended.branch).await? {
@@ -289,8 +297,9 @@ impl Dispatch {
             },
             Source::Slack => self.of_slack(delivery, now).await,
             Source::Linear => {
-                self.incoming(delivery, linear::read(&delivery.body), now)
-                    .await
+                let incoming = linear::read(&delivery.body);
+                self.heard_of_linear(delivery, &incoming).await?;
+                self.incoming(delivery, incoming, now).await
             }
         }
     }
@@ -356,6 +365,15 @@ impl Dispatch {
             | Incoming::Deleted { .. }
             | Incoming::Delegated { .. }
             | Incoming::Pointed { .. } => Box::pin(self.worded(delivery, incoming, now)).await,
+            Incoming::IssueEdited { about, by } => {
+                Box::pin(self.issue_edited(delivery, about, by, now)).await
+            }
+            Incoming::AccessLost { lost, .. } => {
+                Box::pin(self.access_lost(delivery, *lost, now)).await
+            }
+            Incoming::IssueDeleted { about } => {
+                Box::pin(self.issue_deleted(delivery, about, now)).await
+            }
             Incoming::Reacted { .. }
             | Incoming::StopSignal { .. }
             | Incoming::TakenAway { .. }
@@ -415,12 +433,18 @@ impl Dispatch {
                     let joined = self.join(delivery, here, stored, by, Some(line), now);
                     return Box::pin(joined).await;
                 }
+                let beside = if is_new {
+                    Beside::Others
+                } else {
+                    Beside::Nobody
+                };
                 let request = Request {
                     line,
                     subject,
                     command,
                     options,
                     place,
+                    beside,
                 };
                 self.open(delivery, conversation, request, now).await
             }

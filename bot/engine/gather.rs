@@ -25,7 +25,11 @@ const SURE_ENOUGH: f64 = 0.7;
 pub async fn gather(context: &Context, task: &Task) -> Result<Event, Fault> {
     let mut lines = Vec::new();
     // What a conversation of another surface is about comes first, as if it had been said before.
-    for place in &task.also {
+    for place in task
+        .also
+        .iter()
+        .filter(|place| task.reaches(&place.conversation))
+    {
         let read = context
             .surfaces
             .read_conversation(&place.conversation, &place.opening);
@@ -269,7 +273,7 @@ async fn filed_under(context: &Context, task: &Task) -> Result<Option<Repository
         return Ok(None);
     }
     let mut filed = None;
-    for conversation in task.conversations() {
+    for conversation in task.reachable() {
         let filing = context.surfaces.filing(conversation).await;
         filed = filed.or(filing.map_err(|error| Trouble::Fault(error.into()))?);
     }
@@ -309,7 +313,7 @@ async fn suggested(
         return Err(unclear(known));
     };
     let mut suggestions = Vec::new();
-    for conversation in task.conversations() {
+    for conversation in task.reachable() {
         let asked = context.surfaces.suggested(conversation, &host, &known);
         match asked.await {
             Ok(suggested) => suggestions.extend(suggested),

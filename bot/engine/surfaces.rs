@@ -297,6 +297,14 @@ impl Surfaces {
         }
     }
 
+    /// What a request elsewhere names, by the name that it has now; none where there is no such thing.
+    pub async fn named(&self, about: &SubjectId) -> Result<Option<SubjectId>, SurfaceError> {
+        match self.surface(&about.0)? {
+            Surface::Slack(_) => Ok(None),
+            Surface::Linear(linear) => linear.issue_of_name(about).await,
+        }
+    }
+
     /// Opens a conversation about something that a request elsewhere names; none where there is no such thing.
     pub async fn open_beside(
         &self,
@@ -417,9 +425,14 @@ impl Surfaces {
             mentions: words.mentions.clone(),
             controls: words.controls.iter().map(control).collect(),
             kind: match &words.kind {
-                WordsKind::Status { headline, steps } => WordsKind::Status {
+                WordsKind::Status {
+                    headline,
+                    steps,
+                    title,
+                } => WordsKind::Status {
                     headline: self.clean(headline),
                     steps: steps.iter().map(step).collect(),
+                    title: title.as_ref().map(|title| self.clean(title)),
                 },
                 WordsKind::Decision | WordsKind::Ending { .. } | WordsKind::Note => {
                     words.kind.clone()
@@ -472,6 +485,7 @@ mod tests {
             ],
             kind: WordsKind::Status {
                 headline: canary.to_owned(),
+                title: Some(canary.to_owned()),
                 steps: vec![Step {
                     title: canary.to_owned(),
                     standing: StepStanding::Active,

@@ -85,7 +85,7 @@ async fn keep_fresh(context: &Context) -> Result<(), Fault> {
             let message = Message::Progress(task.progress_now());
             let words = words::render(&message, &links).map_err(Fault::of_words)?;
             let now = context.clock.now();
-            for conversation in task.conversations() {
+            for conversation in task.reachable() {
                 let shown = context.surfaces.keep_fresh(conversation, &words, now);
                 if let Err(error) = shown.await {
                     debug!(task = %task.id, %error, "a session was not kept fresh");

@@ -75,6 +75,19 @@ impl TokenStore for VaultTokens {
             }
         })
     }
+
+    fn is_withdrawn<'a>(&'a self, surface: &'a str) -> BoxFuture<'a, bool> {
+        Box::pin(async move {
+            match self.vault.store().withdrawn(surface).await {
+                Ok(since) => since.is_some(),
+                // Then the platform says so itself.
+                Err(error) => {
+                    warn!(%error, "it cannot be read whether a platform gives access");
+                    false
+                }
+            }
+        })
+    }
 }
 
 #[cfg(test)]

@@ -109,6 +109,11 @@ impl Client {
         self.tokens.get(&self.http).await
     }
 
+    /// Forgets the token, which is worth nothing any more.
+    pub(super) async fn sign_out(&self) {
+        self.tokens.forget_all().await;
+    }
+
     /// Does an operation.
     pub(super) async fn run<A: DeserializeOwned>(
         &self,

@@ -93,16 +93,7 @@ fn lines(session: &str, read: &Conversation, until: &LineRef) -> Vec<Line> {
             dated.push((moment, subject.clone()));
         }
         for comment in &issue.comments.nodes {
-            if is_opening(comment, root) {
-                let (moment, line) = comment_line(comment);
-                dated.push((
-                    moment,
-                    Line {
-                        reference: ids::line(session),
-                        ..line
-                    },
-                ));
-            } else if is_context(comment, root, read.created_at) {
+            if is_opening(comment, root) || is_context(comment, root, read.created_at) {
                 dated.push(comment_line(comment));
             }
         }

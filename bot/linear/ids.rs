@@ -53,6 +53,11 @@ pub(super) fn issue_of(subject: &SubjectId) -> Result<&str, SurfaceError> {
     behind(&subject.0, "reading an issue's name")
 }
 
+/// The comment behind a line.
+pub(super) fn comment_of(line: &LineRef) -> Result<&str, SurfaceError> {
+    behind(&line.0, "reading a comment's name")
+}
+
 /// The user behind a person.
 pub(super) fn user_of(person: &PersonId) -> Result<&str, SurfaceError> {
     behind(&person.0, "reading a person's name")

@@ -3,16 +3,16 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{choices, files, ids};
+use super::{access, changes, choices, files, ids, reactions};
 use crate::domain::{
-    conversation::{ConversationId, PersonId, Standing, SubjectId},
+    conversation::{ConversationId, LineRef, PersonId, Standing, SubjectId},
     incoming::{Author, Incoming},
 };
 
 /// How Linear begins the comment that it writes itself where an issue is delegated and nobody commented.
 pub(super) const OWN_ROOT_COMMENT: &str = "This thread is for an agent session with";
 /// The longest text that is taken from a payload, in characters.
-const TEXT_MAX_CHARS: usize = 40_000;
+pub(super) const TEXT_MAX_CHARS: usize = 40_000;
 
 /// A delivery worth storing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +20,21 @@ pub struct Accepted {
     /// What makes it the same delivery when it comes again. Made of the content: it is not documented that Linear's
     /// repeats keep their delivery id.
     pub key: String,
-    /// Its session.
+    /// Where it stands: its session, or its issue where Linear does not name the session.
     pub conversation: ConversationId,
+    /// What has to be known so that it matters.
+    pub relevance: Relevance,
+}
+
+/// When a delivery matters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Relevance {
+    /// In any case.
+    Certain,
+    /// Where a task is about this issue. Most issues of a workspace are none of our business.
+    IfWorkedOn(SubjectId),
+    /// Where this comment was said to a task, which is about this issue unless it opened the task itself.
+    IfHeard(LineRef, SubjectId),
 }
 
 #[derive(Deserialize)]
@@ -70,19 +83,23 @@ struct Team {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Comment {
+    id: String,
     body: String,
     user_id: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct User {
+pub(super) struct User {
     id: String,
     name: String,
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Activity {
     id: String,
+    /// The comment that the person wrote, where the activity is one.
+    source_comment_id: Option<String>,
     content: Content,
     signal: Option<String>,
     user: User,
@@ -101,7 +118,17 @@ pub fn accept(payload: &Value, _delivery_id: &str) -> Option<Accepted> {
         return Some(Accepted {
             key: id,
             conversation: ConversationId(about.0),
+            relevance: Relevance::Certain,
         });
+    }
+    if let Some(reaction) = reactions::accept(payload) {
+        return Some(reaction);
+    }
+    if let Some(lost) = access::accept(payload) {
+        return Some(lost);
+    }
+    if let Some(change) = changes::read(payload) {
+        return Some(change.accepted());
     }
     let payload = session_event(payload)?;
     let key = match (payload.action.as_str(), &payload.agent_activity) {
@@ -112,6 +139,7 @@ pub fn accept(payload: &Value, _delivery_id: &str) -> Option<Accepted> {
     Some(Accepted {
         key,
         conversation: ids::conversation(&payload.agent_session.id),
+        relevance: Relevance::Certain,
     })
 }
 
@@ -120,6 +148,15 @@ pub fn accept(payload: &Value, _delivery_id: &str) -> Option<Accepted> {
 pub fn read(payload: &Value) -> Incoming {
     if let Some((_, about, by)) = taken_away(payload) {
         return Incoming::TakenAway { about, by };
+    }
+    if let Some(reaction) = reactions::read(payload) {
+        return reaction;
+    }
+    if let Some(lost) = access::read(payload) {
+        return lost;
+    }
+    if let Some(change) = changes::read(payload) {
+        return change.incoming();
     }
     let Some(payload) = session_event(payload) else {
         return Incoming::Nothing;
@@ -172,7 +209,7 @@ fn created(session: Session) -> Incoming {
             let text = crate::domain::clip(without_mention(body), TEXT_MAX_CHARS);
             Incoming::Said {
                 conversation,
-                reference,
+                reference: ids::line(&comment.id),
                 by: said_by(comment.user_id.as_deref(), creator),
                 files: files::named_in(&text),
                 text,
@@ -230,9 +267,11 @@ fn prompted(session: &Session, activity: Activity) -> Incoming {
         without_mention(activity.content.body.trim()),
         TEXT_MAX_CHARS,
     );
+    // By the comment's name, under which an edit of it comes.
+    let reference = activity.source_comment_id.unwrap_or(activity.id);
     Incoming::Said {
         conversation,
-        reference: ids::line(&activity.id),
+        reference: ids::line(&reference),
         by,
         files: files::named_in(&text),
         text,
@@ -263,7 +302,7 @@ fn place(session: &Session) -> String {
 }
 
 /// The payload does not say who is a guest, so the standing is left to be looked up.
-fn author(user: User) -> Author {
+pub(super) fn author(user: User) -> Author {
     Author {
         id: ids::person(&user.id),
         name: Some(user.name),
@@ -272,7 +311,7 @@ fn author(user: User) -> Author {
 }
 
 /// A session without a creator was opened by a rule of the workspace, not by a person.
-fn automation() -> Author {
+pub(super) fn automation() -> Author {
     Author {
         id: PersonId("linear:automation".to_owned()),
         name: Some("an automation".to_owned()),
@@ -281,7 +320,7 @@ fn automation() -> Author {
 }
 
 /// Takes the mention from the front: `@name`, or a link whose text is one.
-fn without_mention(text: &str) -> &str {
+pub(super) fn without_mention(text: &str) -> &str {
     let rest = if let Some(link) = text.strip_prefix("[@") {
         link.split_once("](")
             .and_then(|(_, rest)| rest.split_once(')'))
@@ -343,7 +382,7 @@ mod tests {
     fn whoever_delegates_an_issue_has_not_said_what_is_in_it() {
         for comment in [
             Value::Null,
-            json!({ "body": "This thread is for an agent session with Deckhand." }),
+            json!({ "id": "c1", "body": "This thread is for an agent session with Deckhand." }),
         ] {
             let (by, place) = delegated(&created_with(&json!({ "comment": comment })));
             assert_eq!(
@@ -357,7 +396,7 @@ mod tests {
     #[test]
     fn a_mention_is_by_whoever_wrote_the_comment() {
         let by = |user: &Value| {
-            let comment = json!({ "body": "@deckhand fix it", "userId": user });
+            let comment = json!({ "id": "c1", "body": "@deckhand fix it", "userId": user });
             said(&created_with(&json!({ "comment": comment }))).1.id.0
         };
         assert_eq!(by(&Value::Null), "linear:u1");
@@ -369,7 +408,10 @@ mod tests {
     fn a_mention_is_what_the_comment_says() {
         let check = |body: &str, expected: &str| {
             assert_eq!(
-                said(&created_with(&json!({ "comment": { "body": body } }))).0,
+                said(&created_with(
+                    &json!({ "comment": { "id": "c1", "body": body } })
+                ))
+                .0,
                 expected
             );
         };
@@ -387,7 +429,7 @@ mod tests {
         let (by, _) = delegated(&created_with(&json!({ "creator": null })));
         assert_eq!(by.standing, Some(Standing::Bot));
         let (text, _, place) = said(&created_with(
-            &json!({ "issue": null, "comment": { "body": "@deckhand fix it" } }),
+            &json!({ "issue": null, "comment": { "id": "c1", "body": "@deckhand fix it" } }),
         ));
         assert_eq!((text.as_str(), place.as_str()), ("fix it", ""));
     }
@@ -482,7 +524,13 @@ mod tests {
             serde_json::from_str(include_str!("../../manifest/linear.json")).unwrap_or_default();
         assert_eq!(
             manifest["webhook"]["resourceTypes"],
-            json!([created_with(&json!({}))["type"], unassigned()["type"]])
+            json!([
+                created_with(&json!({}))["type"],
+                unassigned()["type"],
+                changes::ISSUE,
+                changes::COMMENT,
+                access::PERMISSION,
+            ])
         );
     }
 

@@ -2,10 +2,13 @@
 
 use super::{
     Linear, ids,
-    operations::{ISSUE, Id, Input, IssueAnswer, KnownSession, Link, NewSession, OPEN, OpenAnswer},
+    operations::{
+        Attached, ISSUE, Id, Input, IssueAnswer, KnownIssue, KnownSession, Link, NewSession, OPEN,
+        OfSession, OpenAnswer, THREAD, THREADS, ThreadAnswer,
+    },
 };
 use crate::{
-    domain::conversation::{ConversationId, Place, SubjectId},
+    domain::conversation::{ConversationId, LineRef, Place, SubjectId},
     surface::SurfaceError,
     words::OPEN_TASK,
 };
@@ -77,6 +80,26 @@ fn is_name(name: &str) -> bool {
 }
 
 impl Linear {
+    /// The issue of a name, by the name that it has now: one that was moved answers to its old name as well. None where
+    /// there is no such issue.
+    pub async fn issue_of_name(
+        &self,
+        about: &SubjectId,
+    ) -> Result<Option<SubjectId>, SurfaceError> {
+        let issue = self.find_issue(ids::issue_of(about)?).await?;
+        Ok(issue.map(|issue| ids::issue(&issue.identifier)))
+    }
+
+    /// The issue of a name or an identifier.
+    pub(super) async fn find_issue(&self, id: &str) -> Result<Option<KnownIssue>, SurfaceError> {
+        let found = self.client.run::<IssueAnswer>(&ISSUE, &Id { id }).await;
+        match found {
+            Ok(answer) => Ok(Some(answer.issue)),
+            Err(SurfaceError::Permanent { .. }) => Ok(None),
+            Err(error @ SurfaceError::Transient { .. }) => Err(error),
+        }
+    }
+
     /// Opens a session on an issue for a task that was asked for elsewhere, or finds the one that was opened for it
     /// before; none where there is no such issue. `task_url` is what the task's session is known by.
     pub async fn open_beside(
@@ -84,17 +107,8 @@ impl Linear {
         about: &SubjectId,
         task_url: &str,
     ) -> Result<Option<(Place, SubjectId)>, SurfaceError> {
-        let name = ids::issue_of(about)?;
-        let found = self
-            .client
-            .run::<IssueAnswer>(&ISSUE, &Id { id: name })
-            .await;
-        let issue = match found {
-            Ok(answer) => answer.issue,
-            Err(SurfaceError::Permanent { .. }) => return Ok(None),
-            Err(error @ (SurfaceError::Transient { .. } | SurfaceError::Closed { .. })) => {
-                return Err(error);
-            }
+        let Some(issue) = self.find_issue(ids::issue_of(about)?).await? else {
+            return Ok(None);
         };
         let is_ours = |session: &&KnownSession| {
             let mut links = session.external_links.iter();
@@ -111,6 +125,35 @@ impl Linear {
         };
         // An issue that was moved answers to its old name as well.
         Ok(Some((place, ids::issue(&issue.identifier))))
+    }
+
+    /// The session that was opened on a comment; none where there is none.
+    pub async fn session_on(
+        &self,
+        comment: &LineRef,
+    ) -> Result<Option<ConversationId>, SurfaceError> {
+        let id = ids::comment_of(comment)?;
+        let found = self.client.run::<ThreadAnswer>(&THREAD, &Id { id }).await;
+        match found {
+            Ok(answer) => {
+                let session = answer.comment.agent_session;
+                Ok(session.map(|session| ids::conversation(&session.id)))
+            }
+            Err(SurfaceError::Permanent { .. }) => Ok(None),
+            Err(error @ SurfaceError::Transient { .. }) => Err(error),
+        }
+    }
+
+    /// The pages that hang on the issue of a session, at most 50.
+    pub async fn attached(
+        &self,
+        conversation: &ConversationId,
+    ) -> Result<Vec<String>, SurfaceError> {
+        let id = ids::session_of(conversation)?;
+        let read: OfSession<Attached> = self.client.run(&THREADS, &Id { id }).await?;
+        let issue = read.agent_session.issue;
+        let pages = issue.map(|issue| issue.attachments.nodes);
+        Ok(pages.into_iter().flatten().map(|page| page.url).collect())
     }
 
     async fn open(&self, issue: &str, task_url: &str) -> Result<String, SurfaceError> {

@@ -47,6 +47,8 @@ impl Posture {
 pub(super) struct Memory {
     pub(super) posture: Option<Posture>,
     pub(super) plan: Vec<PlanStep>,
+    /// The session's title, as it was given last.
+    pub(super) title: Option<String>,
     /// None until Linear was asked which links there are.
     pub(super) links: Option<Vec<Link>>,
     thought: Option<(Words, Instant)>,

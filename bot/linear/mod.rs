@@ -3,7 +3,9 @@
 //! Linear derives a session's state from its last activity, and nothing that was said can be changed. So a status is a
 //! passing thought, a decision is a question with choices, and an end is a response.
 
+mod access;
 mod authors;
+mod changes;
 mod choices;
 mod client;
 mod conversation;
@@ -14,8 +16,10 @@ pub mod ids;
 mod inbound;
 mod issue;
 mod joining;
+mod making;
 mod memory;
 mod operations;
+mod reactions;
 mod show;
 mod signature;
 mod talk;
@@ -26,9 +30,11 @@ mod tests;
 
 use std::sync::Arc;
 
+pub use access::sent_at;
 pub use guidance::guidance;
-pub use inbound::{Accepted, about, accept, read};
+pub use inbound::{Accepted, Relevance, about, accept, read};
 pub use joining::{is_addressed, named_in, only_names};
+pub use making::{NewIssue, TeamChoice};
 pub use signature::{SignatureError, verify};
 
 use crate::{
@@ -39,6 +45,9 @@ use crate::{
 use client::Client;
 use memory::Memories;
 use operations::{VIEWER, ViewerAnswer};
+
+/// The surface's name, which stands in front of the first colon of every key.
+pub const SURFACE: &str = "linear";
 
 /// The bot's side of Linear. Clones share connection, token and memory.
 #[derive(Clone)]
@@ -75,6 +84,11 @@ impl Linear {
         limit_bytes: u64,
     ) -> Result<Vec<u8>, SurfaceError> {
         files::download(&self.client, &self.api_url, file, limit_bytes).await
+    }
+
+    /// Forgets the application's token: Linear has taken its access away.
+    pub async fn sign_out(&self) {
+        self.client.sign_out().await;
     }
 
     /// One line for `deckhand doctor`: who the bot is, and where.

@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use super::choices::Select;
 
 pub(super) use issues::{
-    Attachment, Candidate, Filed, FiledIssue, IssueAnswer, KnownSession, NewSession, OpenAnswer,
-    PullRequestOf, Suggested, WhichRepository,
+    Attached, Attachment, Candidate, CreateIssue, Filed, FiledIssue, IssueAnswer, KnownIssue,
+    KnownSession, NewSession, OpenAnswer, PullRequestOf, Suggested, TeamsAnswer, ThreadAnswer,
+    WhichRepository,
 };
 
 /// An operation.
@@ -51,6 +52,10 @@ operations! {
     LINK_PULL_REQUEST: "link_pull_request", "linking a pull request to an issue in Linear";
     ATTACH: "attach", "attaching a pull request to an issue in Linear";
     ISSUE: "issue", "looking for an issue in Linear";
+    CREATE_ISSUE: "create_issue", "making an issue in Linear";
+    TEAMS: "teams", "reading the teams of Linear";
+    THREAD: "thread", "looking for the session of a comment in Linear";
+    THREADS: "threads", "looking for the thread of an issue in Linear";
     OPEN: "open", "opening a session in Linear";
     SUBJECT: "subject" with "request", "reading who wrote an issue in Linear";
     CONVERSATION: "conversation" with "request", "reading a conversation in Linear";
@@ -61,6 +66,10 @@ operations! {
 pub(super) struct Id<'a> {
     pub(super) id: &'a str,
 }
+
+/// The variables of what takes none.
+#[derive(Serialize)]
+pub(super) struct Nothing {}
 
 /// The only variable of most mutations.
 #[derive(Serialize)]
@@ -288,6 +297,8 @@ pub(super) enum Signal {
 pub(super) struct Show {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) plan: Option<Vec<PlanStep>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) summary: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) added_external_urls: Vec<Link>,
     #[serde(skip_serializing_if = "Vec::is_empty")]

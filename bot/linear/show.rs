@@ -10,8 +10,11 @@ use super::{
 };
 use crate::{
     surface::{Control, Step, StepStanding, SurfaceError, Words, WordsKind},
-    words::{OPEN_PULL_REQUEST, PULL_REQUEST},
+    words::{OPEN_PULL_REQUEST, PULL_REQUEST, tame},
 };
+
+/// The longest title of a session, in characters. Source: the description of `AgentSessionUpdateInput.summary`.
+const TITLE_MAX_CHARS: usize = 255;
 
 /// Brings checklist and links up to date where words change them. They are ornament: what goes wrong is logged, and
 /// tried again with the next words.
@@ -19,6 +22,35 @@ pub(super) async fn show(client: &Client, session: &str, words: &Words, memory: 
     if let Err(error) = try_show(client, session, words, memory).await {
         tracing::warn!(session, %error, "the checklist or the links of a session could not be shown");
     }
+    if let Err(error) = name(client, session, words, memory).await {
+        tracing::warn!(session, %error, "a session could not be given its title");
+    }
+}
+
+/// Gives the session the title of its task, by itself: where Linear does not take that, everything else is shown.
+async fn name(
+    client: &Client,
+    session: &str,
+    words: &Words,
+    memory: &mut Memory,
+) -> Result<(), SurfaceError> {
+    let WordsKind::Status {
+        title: Some(title), ..
+    } = &words.kind
+    else {
+        return Ok(());
+    };
+    let title = tame::plain_to(title, TITLE_MAX_CHARS);
+    if title.is_empty() || memory.title.as_ref() == Some(&title) {
+        return Ok(());
+    }
+    // Asked for once, whether or not it works: it is ornament, and said with every status.
+    memory.title = Some(title.clone());
+    let input = Show {
+        summary: Some(title),
+        ..Show::default()
+    };
+    client.change(&SHOW, &Change { id: session, input }).await
 }
 
 async fn try_show(

@@ -434,7 +434,7 @@ fn identifier_of(session: &str, seed: &[&str], words: &Words) -> String {
 }
 
 /// The same parts always give the same identifier. It has the form of version 4, the only one that Linear takes.
-fn identifier(session: &str, parts: &[&[u8]]) -> String {
+pub(super) fn identifier(session: &str, parts: &[&[u8]]) -> String {
     let mut hash = Sha256::new();
     for part in [session.as_bytes()].iter().chain(parts) {
         hash.update(part.len().to_be_bytes());

@@ -21,6 +21,8 @@ use crate::{
 pub(super) const SCOPES: &str = "read,write,app:assignable,app:mentionable";
 /// How long before its end a token is renewed; a short-lived one at half its life.
 const RENEWED_BEFORE_END: Duration = Duration::from_hours(1);
+/// The surface, as the store of tokens knows it.
+const SURFACE: &str = "linear";
 const WHAT: &str = "signing in at Linear";
 
 pub(super) struct Tokens {
@@ -91,6 +93,10 @@ impl Tokens {
         {
             return Ok(token.secret.clone());
         }
+        if self.kept.is_withdrawn(SURFACE).await {
+            *current = None;
+            return Err(refused(WHAT, "the application's access was taken away"));
+        }
         // One that this process held is used up; one of an earlier process may still be good.
         let earlier = match &*current {
             Some(_) => None,
@@ -125,6 +131,13 @@ impl Tokens {
             self.kept.forget(&self.name).await;
             *current = None;
         }
+    }
+
+    /// Forgets the token that there is, whichever it is.
+    pub(super) async fn forget_all(&self) {
+        let mut current = self.current.lock().await;
+        self.kept.forget(&self.name).await;
+        *current = None;
     }
 
     async fn take_out(&self, http: &reqwest::Client) -> Result<Answer, SurfaceError> {

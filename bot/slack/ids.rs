@@ -56,6 +56,32 @@ pub fn under(home: &str) -> String {
     format!("{SURFACE}:{home}:")
 }
 
+/// The thread that a message's page belongs to: `https://acme.slack.com/archives/C0123/p1700000000000100`, with
+/// `?thread_ts=1700000000.000100` where the message is a reply.
+#[must_use]
+pub fn thread_of_page(team: &str, page: &str) -> Option<ConversationId> {
+    let (_, rest) = page.split_once("/archives/")?;
+    let (path, asked) = rest.split_once('?').unwrap_or((rest, ""));
+    let (channel, message) = path.split_once('/')?;
+    let is_plain = |text: &str| !text.is_empty() && text.bytes().all(|c| c.is_ascii_alphanumeric());
+    let is_moment = |ts: &str| {
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|c| c.is_ascii_digit());
+        ts.split_once('.')
+            .is_some_and(|(s, us)| digits(s) && digits(us))
+    };
+    let root = asked
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("thread_ts="));
+    let ts = if let Some(root) = root {
+        root.to_owned()
+    } else {
+        let digits = message.strip_prefix('p')?;
+        let (seconds, rest) = digits.split_at_checked(digits.len().checked_sub(6)?)?;
+        format!("{seconds}.{rest}")
+    };
+    (is_plain(channel) && is_moment(&ts)).then(|| conversation(team, channel, Some(&ts)))
+}
+
 /// Reads a thread's name.
 pub fn parse_conversation(id: &ConversationId) -> Result<Place, SurfaceError> {
     parse_place(&id.0).ok_or_else(not_ours)
@@ -124,6 +150,28 @@ mod tests {
         );
         assert_eq!(parse_line(&line("T1", "C1", "1.2")).unwrap().1, "1.2");
         assert_eq!(parse_person(&person("T1", "U1")).unwrap(), ("T1", "U1"));
+    }
+
+    #[test]
+    fn a_thread_is_known_by_the_page_of_any_of_its_messages() {
+        let thread = |page: &str| thread_of_page("T1", page).map(|one| one.0);
+        let expected = Some("slack:T1:C0123:1700000000.000100".to_owned());
+        for page in [
+            "https://acme.slack.com/archives/C0123/p1700000000000100",
+            "https://acme.slack.com/archives/C0123/p1700000555000100?thread_ts=1700000000.000100&cid=C0123",
+        ] {
+            assert_eq!(thread(page), expected, "{page}");
+        }
+        for page in [
+            "https://acme.slack.com/archives/C0123",
+            "https://acme.slack.com/archives/C0123/p12",
+            "https://acme.slack.com/archives/C0:1/p1700000000000100",
+            "https://acme.slack.com/archives/C0123/p1700000000000100?thread_ts=x:y",
+            "https://example.com/C0123/p1700000000000100",
+            "",
+        ] {
+            assert_eq!(thread(page), None, "{page}");
+        }
     }
 
     #[test]

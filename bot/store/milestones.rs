@@ -89,6 +89,7 @@ impl Milestone {
             | Effect::Whisper { .. }
             | Effect::Mark { .. }
             | Effect::Hear { .. }
+            | Effect::FileIssue { .. }
             | Effect::Gather
             | Effect::StartRun { .. }
             | Effect::Steer { .. }

@@ -36,6 +36,7 @@ pub mod tasks;
 pub mod trouble;
 mod turns;
 pub mod vault;
+mod withdrawn;
 pub mod workspaces;
 mod writer;
 

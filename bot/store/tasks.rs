@@ -105,6 +105,21 @@ impl Store {
         row.as_ref().map(stored).transpose()
     }
 
+    /// The newest task about something, however it stands.
+    pub async fn last_about(&self, about: &SubjectId) -> Result<Option<Stored>, StoreError> {
+        let row = query(
+            "SELECT id, document, version FROM tasks
+             WHERE id IN (SELECT task FROM posts WHERE conversation = $1 AND slot = task || $2)
+               AND state <> 'unreadable'
+             ORDER BY opened_ms DESC, id DESC LIMIT 1",
+        )
+        .bind(&about.0)
+        .bind(format!(":{ABOUT_SLOT}"))
+        .fetch_optional(self.database.reading())
+        .await?;
+        row.as_ref().map(stored).transpose()
+    }
+
     /// Whether the conversation has a task.
     pub async fn knows_conversation(
         &self,

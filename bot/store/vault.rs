@@ -106,6 +106,12 @@ impl Vault {
         Self { store, keys }
     }
 
+    /// The database that the secrets are in.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// Seals a secret and stores it under its name, in place of what was there.
     pub async fn put(
         &self,

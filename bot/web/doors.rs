@@ -19,6 +19,7 @@ use self::outcome::Outcome;
 pub(super) use self::outcome::begin_to_count;
 use super::Web;
 use crate::{
+    domain::{conversation::ConversationId, task::Task},
     github, linear,
     redact::Sought,
     slack,
@@ -158,13 +159,45 @@ pub async fn linear_webhook(State(web): State<Web>, request: Request) -> Respons
     let Some(accepted) = linear::accept(&payload, header(&headers, "linear-delivery")) else {
         return Outcome::Unknown.answer(Source::Linear);
     };
+    let conversation = match linear_lane(&web, &accepted).await {
+        Ok(Some(conversation)) => conversation,
+        Ok(None) => return Outcome::Unknown.answer(Source::Linear),
+        Err(error) => return Outcome::Unstored(error.into()).answer(Source::Linear),
+    };
     let delivery = NewDelivery {
         source: Source::Linear,
         key: accepted.key,
-        conversation: accepted.conversation.0,
+        conversation: conversation.0,
         body: payload,
     };
     store(&web, delivery).await
+}
+
+/// The conversation in whose order a payload of Linear stands; none where it is nothing for us. A change of an issue stands
+/// in the order of its session: whoever edits and then approves has approved what they edited.
+async fn linear_lane(
+    web: &Web,
+    accepted: &linear::Accepted,
+) -> Result<Option<ConversationId>, StoreError> {
+    let (about, line) = match &accepted.relevance {
+        linear::Relevance::Certain => return Ok(Some(accepted.conversation.clone())),
+        linear::Relevance::IfWorkedOn(about) => (about, None),
+        linear::Relevance::IfHeard(line, about) => {
+            if let Some(post) = web.store.post_at(line).await? {
+                return Ok(Some(post.conversation));
+            }
+            (about, Some(line))
+        }
+    };
+    let stored = match web.store.last_about(about).await {
+        Ok(stored) => stored,
+        // It is kept until somebody has put the task right.
+        Err(StoreError::Task(..)) => return Ok(Some(accepted.conversation.clone())),
+        Err(error) => return Err(error),
+    };
+    let knows = |task: &Task| line.is_none_or(|line| task.has_waiting(line));
+    let task = stored.map(|stored| stored.task).filter(knows);
+    Ok(task.and_then(|task| task.place_on(about.surface()).cloned()))
 }
 
 /// GitHub's webhooks.

@@ -137,6 +137,12 @@ pub async fn ready(State(web): State<Web>) -> Response {
             .as_ref()
             .map(|trouble| format!("network policy: {trouble}; the one before is in force\n")),
     );
+    if let Ok(Some(since)) = web.store.withdrawn("linear").await {
+        notes.push(format!(
+            "Linear: the application's access was taken away on {}; install it again, or take LINEAR_CLIENT_ID out of the settings\n",
+            crate::words::moment_of(since)
+        ));
+    }
     // A platform that is down makes effects late. That is no reason to take this process away: another one would wait too.
     let late = if age > LATE_SECONDS { ", late" } else { "" };
     if let Ok((deliveries, effects)) = web.store.given_up().await

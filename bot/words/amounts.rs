@@ -9,6 +9,13 @@ pub fn clock_of(at: Timestamp) -> String {
     format!("{:02}:{:02} UTC", minutes / 60, minutes % 60)
 }
 
+/// A moment as day and hour, for people who run Deckhand: `2026-01-31 14:05 UTC`.
+#[must_use]
+pub fn moment_of(at: Timestamp) -> String {
+    let moment = jiff::Timestamp::from_millisecond(at.0).unwrap_or_default();
+    moment.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
 /// A duration in milliseconds as people say it: `4 s`, `3 min 12 s`, `1 h 5 min`.
 #[must_use]
 pub fn duration(milliseconds: i64) -> String {

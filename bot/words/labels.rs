@@ -11,6 +11,8 @@ pub const OPEN_PULL_REQUEST: &str = "Open pull request";
 pub const RESULT_IS_GOOD: &str = "What I needed";
 /// On the button that says that it is not.
 pub const RESULT_IS_BAD: &str = "Not what I needed";
+/// The page of the thread that an issue was made from.
+pub const THREAD: &str = "Slack thread";
 /// Opens the page of a task.
 pub const OPEN_TASK: &str = "Task page";
 

@@ -9,6 +9,7 @@ mod commit;
 mod failure;
 mod fence;
 mod home;
+mod issue;
 mod labels;
 mod network;
 mod notes;
@@ -29,17 +30,18 @@ pub(crate) mod tests;
 
 use askama::Template;
 
-pub use amounts::{duration, spent};
+pub use amounts::{duration, moment_of, spent};
 pub use attached::file_unread;
 pub use commit::{CommitExtra, commit_message};
 pub use fence::FenceMark;
 pub use home::home_page;
+pub use issue::issue_text;
 pub use labels::{
     CHOOSE, DONE_STEP, FormLabels, NOISE_QUIET, NOISE_USUAL, OPEN_PULL_REQUEST, OPEN_TASK,
     PICTURES, PLAN_EDIT_FIELD, PLAN_EDIT_HELP, PLAN_TOO_LONG, PULL_REQUEST, REPOSITORY_HINT,
     REQUEST_PLACE, REQUEST_REPOSITORY, RESULT_IS_BAD, RESULT_IS_GOOD, SETTINGS_AGENT,
     SETTINGS_HERE, SETTINGS_LEAVE, SETTINGS_MINE, SETTINGS_NOISE, SETTINGS_NONE,
-    SETTINGS_REPOSITORY, SETTINGS_SEND, choice_label, form_in_words, form_labels, label,
+    SETTINGS_REPOSITORY, SETTINGS_SEND, THREAD, choice_label, form_in_words, form_labels, label,
 };
 pub use network::{decided_words, network_answer, not_offered, refused_because};
 pub use plan::{PLAN_TEXT_MAX_CHARS, plan_text};
@@ -135,11 +137,9 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
             kept: notes::KeptView { kept },
         }
         .render(),
-        Message::PullRequestEnded { merged, by } => notes::PullRequestEndedView {
-            merged: *merged,
-            by,
+        Message::PullRequestEnded { merged, by } => {
+            notes::PullRequestEndedView::new(*merged, by).render()
         }
-        .render(),
         Message::TimeLow(note) => waiting::TimeLowView { note }.render(),
         Message::Reminder(reminder) => waiting::ReminderView::new(reminder, links)?.render(),
         Message::Expired {
@@ -163,6 +163,12 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
         | Message::LinksUnread { .. }
         | Message::EditRefused { .. }
         | Message::Thanks { .. } => answer_text(message, room),
+        Message::IssueFiled { name, url } => notes::IssueFiledView { name, url }.render(),
+        Message::IssueNotFiled { problem } => notes::IssueNotFiledView { problem }.render(),
+        Message::PlaceLost { by } => notes::PlaceLostView { by }.render(),
+        Message::EditFenced { by, strangers } => {
+            notes::EditFencedView::new(by, strangers, room).render()
+        }
         Message::NothingAsked => notes::NothingAskedView.render(),
         Message::Help => notes::HelpView::new(links.reactions).render(),
         Message::Unavailable { word } => notes::UnavailableView { word }.render(),
@@ -171,12 +177,9 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
         Message::AlreadyAsked { task } => notes::AlreadyAskedView { task }.render(),
         Message::TaskList { tasks } => notes::TaskListView { tasks, room }.render(),
         Message::NotHandled { reference } => notes::NotHandledView { reference }.render(),
-        Message::GivenUp { effect, reason } => notes::GivenUpView {
-            effect,
-            reason,
-            task_url: url,
+        Message::GivenUp { effect, reason } => {
+            notes::GivenUpView::new(effect, reason, url).render()
         }
-        .render(),
     }
 }
 
@@ -235,6 +238,10 @@ fn mentions(message: &Message) -> Option<PersonId> {
         | Message::LinksUnread { .. }
         | Message::EditRefused { .. }
         | Message::Thanks { .. }
+        | Message::EditFenced { .. }
+        | Message::PlaceLost { .. }
+        | Message::IssueFiled { .. }
+        | Message::IssueNotFiled { .. }
         | Message::OptionHints { .. }
         | Message::NothingAsked
         | Message::Help
@@ -279,6 +286,10 @@ fn controls(message: &Message, links: &Links) -> Vec<Control> {
         | Message::LinksUnread { .. }
         | Message::EditRefused { .. }
         | Message::Thanks { .. }
+        | Message::EditFenced { .. }
+        | Message::PlaceLost { .. }
+        | Message::IssueFiled { .. }
+        | Message::IssueNotFiled { .. }
         | Message::OptionHints { .. }
         | Message::NothingAsked
         | Message::Help
@@ -322,6 +333,10 @@ fn kind(message: &Message) -> WordsKind {
         | Message::LinksUnread { .. }
         | Message::EditRefused { .. }
         | Message::Thanks { .. }
+        | Message::EditFenced { .. }
+        | Message::PlaceLost { .. }
+        | Message::IssueFiled { .. }
+        | Message::IssueNotFiled { .. }
         | Message::OptionHints { .. }
         | Message::NothingAsked
         | Message::Help

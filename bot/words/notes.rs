@@ -5,12 +5,13 @@ use askama::Template;
 use super::{
     Reactions,
     amounts::{Cut, Room},
-    tame::filters,
+    tame::{self, filters},
 };
 use crate::domain::{
     TaskId,
     command::UnknownOption,
     conversation::{Person, Road},
+    event::FilingProblem,
     feedback::Opinion,
     kept::{Kept, branch_of},
     message::TaskLine,
@@ -52,8 +53,14 @@ impl KeptView<'_> {
 #[derive(Template)]
 #[template(path = "messages/pull_request_ended.md")]
 pub(super) struct PullRequestEndedView<'a> {
-    pub(super) merged: bool,
-    pub(super) by: &'a str,
+    merged: bool,
+    by: &'a str,
+}
+
+impl<'a> PullRequestEndedView<'a> {
+    pub(super) const fn new(merged: bool, by: &'a str) -> Self {
+        Self { merged, by }
+    }
 }
 
 /// `not_allowed.md`.
@@ -74,8 +81,14 @@ impl NotAllowedView {
 #[derive(Template)]
 #[template(path = "messages/stale_approval.md")]
 pub(super) struct StaleApprovalView {
-    pub(super) seen: u32,
-    pub(super) current: Option<u32>,
+    seen: u32,
+    current: Option<u32>,
+}
+
+impl StaleApprovalView {
+    pub(super) const fn new(seen: u32, current: Option<u32>) -> Self {
+        Self { seen, current }
+    }
 }
 
 /// `nothing_to_do.md`.
@@ -125,6 +138,60 @@ impl EditRefusedView<'_> {
 pub(super) struct ThanksView {
     pub(super) opinion: Opinion,
     pub(super) changed: bool,
+}
+
+/// `issue_filed.md`.
+#[derive(Template)]
+#[template(path = "messages/issue_filed.md")]
+pub(super) struct IssueFiledView<'a> {
+    pub(super) name: &'a str,
+    pub(super) url: &'a str,
+}
+
+/// `issue_not_filed.md`.
+#[derive(Template)]
+#[template(path = "messages/issue_not_filed.md")]
+pub(super) struct IssueNotFiledView<'a> {
+    pub(super) problem: &'a FilingProblem,
+}
+
+#[expect(clippy::unused_self, reason = "a template calls methods of its view")]
+impl IssueNotFiledView<'_> {
+    /// Names as code, one after the other.
+    fn codes(&self, names: &[String]) -> String {
+        let names: Vec<String> = names.iter().map(|name| tame::code(name)).collect();
+        names.join(", ")
+    }
+}
+
+/// `place_lost.md`.
+#[derive(Template)]
+#[template(path = "messages/place_lost.md")]
+pub(super) struct PlaceLostView<'a> {
+    pub(super) by: &'a Person,
+}
+
+/// `edit_fenced.md`.
+#[derive(Template)]
+#[template(path = "messages/edit_fenced.md")]
+pub(super) struct EditFencedView<'a> {
+    by: &'a Person,
+    strangers: &'a [String],
+    room: Room,
+}
+
+impl<'a> EditFencedView<'a> {
+    pub(super) const fn new(by: &'a Person, strangers: &'a [String], room: Room) -> Self {
+        Self {
+            by,
+            strangers,
+            room,
+        }
+    }
+
+    fn cut<'b, T>(&self, list: &'b [T]) -> Cut<'b, T> {
+        self.room.cut(list)
+    }
 }
 
 /// `nothing_asked.md`.
@@ -210,7 +277,17 @@ pub(super) struct NotHandledView<'a> {
 #[derive(Template)]
 #[template(path = "messages/given_up.md")]
 pub(super) struct GivenUpView<'a> {
-    pub(super) effect: &'a str,
-    pub(super) reason: &'a str,
-    pub(super) task_url: &'a str,
+    effect: &'a str,
+    reason: &'a str,
+    task_url: &'a str,
+}
+
+impl<'a> GivenUpView<'a> {
+    pub(super) const fn new(effect: &'a str, reason: &'a str, task_url: &'a str) -> Self {
+        Self {
+            effect,
+            reason,
+            task_url,
+        }
+    }
 }

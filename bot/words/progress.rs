@@ -131,6 +131,7 @@ pub(super) fn kind(progress: &Progress) -> WordsKind {
     WordsKind::Status {
         headline: headline(&steps),
         steps,
+        title: progress.title.clone(),
     }
 }
 

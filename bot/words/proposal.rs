@@ -7,7 +7,10 @@ use super::{
     tame::filters,
 };
 use crate::{
-    domain::edit::{ProposalCard, ProposalStanding, RequestChange, Settlement},
+    domain::{
+        conversation::LineKind,
+        edit::{ProposalCard, ProposalStanding, RequestChange, Settlement},
+    },
     surface::Control,
 };
 
@@ -29,11 +32,52 @@ impl<'a> ProposalView<'a> {
         self.room.chars() * 2
     }
 
+    /// What was changed, where a kind of line is at hand.
+    #[expect(
+        clippy::unused_self,
+        clippy::trivially_copy_pass_by_ref,
+        reason = "a template calls methods of its view, with references"
+    )]
+    const fn thing(&self, of: &LineKind) -> &'static str {
+        match of {
+            LineKind::Talk | LineKind::Guidance => "request",
+            LineKind::Issue => "issue",
+        }
+    }
+
+    /// What is not there any more.
+    #[expect(
+        clippy::unused_self,
+        clippy::trivially_copy_pass_by_ref,
+        reason = "a template calls methods of its view, with references"
+    )]
+    const fn gone(&self, of: &LineKind) -> &'static str {
+        match of {
+            LineKind::Talk | LineKind::Guidance => "message",
+            LineKind::Issue => "issue",
+        }
+    }
+
+    /// What was changed.
+    const fn subject(&self) -> &'static str {
+        match &self.card.proposal.change {
+            RequestChange::Edited { of, .. } | RequestChange::Deleted { of } => self.thing(of),
+        }
+    }
+
     /// What was decided; empty before.
     const fn decided(&self) -> &'static str {
         match self.card.proposal.standing {
             ProposalStanding::Settled { settlement, .. } => match settlement {
-                Settlement::Take => "the agent works on the request as it reads now",
+                Settlement::Take => match &self.card.proposal.change {
+                    RequestChange::Edited {
+                        of: LineKind::Issue,
+                        ..
+                    } => "the agent works on the issue as it reads now",
+                    RequestChange::Edited { .. } | RequestChange::Deleted { .. } => {
+                        "the agent works on the request as it reads now"
+                    }
+                },
                 Settlement::Leave => "the edit is left out",
                 Settlement::Cancel => "the task is cancelled",
                 Settlement::Keep => "the task goes on",

@@ -38,7 +38,7 @@ fn delegated(stage: &Stage) -> Session {
     linear.delegate("ana", &issue).unwrap()
 }
 
-async fn asked(session: &Session) {
+pub async fn asked(session: &Session) {
     let waits = |session: &Session| (session.state() == SessionState::AwaitingInput).then_some(());
     session
         .wait_for("question about the plan", PATIENCE, waits)
@@ -91,6 +91,40 @@ async fn a_correction_in_the_session_makes_revision_two() {
         .unwrap();
     session.stop("ana").unwrap();
     ended(&stage).await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_emoji_on_what_was_said_ends_the_task_and_approves_nothing() {
+    let stage = open().await;
+    let delegation = delegated(&stage);
+    asked(&delegation).await;
+    let linear = stage.linear.as_ref().unwrap();
+    let titled = |session: &Session| session.summary().filter(|title| !title.is_empty());
+    let title = delegation.wait_for("title", PATIENCE, titled).await;
+    assert_eq!(title.unwrap(), the_task(&stage).await.title());
+    delegation.react("ana", "white_check_mark").unwrap();
+    linear.settle().await;
+    stage.settle().await;
+    assert_eq!(the_task(&stage).await.state.name(), "awaiting_approval");
+    delegation.react("ben", "x").unwrap();
+    ended(&stage).await;
+    let said = |session: &Session| {
+        let text = session.render();
+        text.contains("Cancelled by Ben**, by reaction")
+            .then_some(())
+    };
+    delegation.wait_for("end", PATIENCE, said).await.unwrap();
+    // The same under a comment that somebody wrote.
+    let issue = linear
+        .create_issue("ana", "Long pages begin at the first user", DESCRIPTION)
+        .unwrap();
+    let comment = "@deckhand Mend the offset. repo=acme/web";
+    let mention = linear.mention("ben", &issue, comment).unwrap();
+    asked(&mention).await;
+    mention.react("ana", "❌").unwrap();
+    ended(&stage).await;
+    stage.settle().await;
     stage.close().await;
 }
 
@@ -244,7 +278,7 @@ async fn hosts_are_decided_on_in_the_session_by_choice_and_in_words() {
 }
 
 /// The one task of the story.
-async fn the_task(stage: &Stage) -> Task {
+pub async fn the_task(stage: &Stage) -> Task {
     let mut tasks = stage.context.store.recent_tasks(None, 2).await.unwrap();
     assert_eq!(tasks.len(), 1);
     tasks.remove(0)
@@ -341,7 +375,7 @@ async fn a_session_that_waits_in_line_does_not_go_stale_and_a_plan_is_asked_abou
     stage.close().await;
 }
 
-async fn ended(stage: &Stage) {
+pub async fn ended(stage: &Stage) {
     let newest = stage.context.store.recent_tasks(None, 1).await.unwrap();
     stage
         .wait_for_task(&newest[0].id, "cancelled", |task| {

@@ -2,14 +2,18 @@
 
 use deckhand::domain::{conversation::Taken, task::Task};
 use deckhand_world::{
-    linear::{Content, Linear, Session, SessionState},
-    slack::{Standing, Thread},
+    linear::{Content, Fault, Linear, Session, SessionState},
+    models::{Phase, Turn},
+    slack::{On, Standing, Thread},
 };
+
+use serde_json::json;
 
 use crate::{
     harness::{
         CHANNEL, PATIENCE, Stage,
         asking::{no_message_twice, says, whispered},
+        scripts,
     },
     linear::{DESCRIPTION, open},
 };
@@ -251,5 +255,164 @@ async fn an_issue_that_is_delegated_and_spoken_of_at_once_is_one_task() {
         stands(session, SessionState::Complete).await;
     }
     stage.settle().await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_threads_that_name_one_issue_at_once_are_one_task() {
+    let stage = open().await;
+    let issue = linear(&stage)
+        .create_issue("ben", TITLE, DESCRIPTION)
+        .unwrap();
+    let request = format!("Please do {issue}. repo=acme/web");
+    let (first, second) = tokio::join!(
+        stage.slack.mention("ana", CHANNEL, &request),
+        stage.slack.mention("ben", CHANNEL, &issue),
+    );
+    let threads = [first, second].map(|thread| thread.unwrap().with_patience(PATIENCE));
+    let session = session(&stage, 0).await;
+    stands(&session, SessionState::AwaitingInput).await;
+    for thread in &threads {
+        says(thread, "Taken as instructions").await;
+    }
+    stage.settle().await;
+    let all = tasks(&stage).await;
+    assert_eq!((all.len(), all[0].also.len()), (1, 2), "{all:?}");
+    assert_eq!(linear(&stage).sessions().len(), 1);
+    assert_eq!(plans(&session), 1, "{}", session.render());
+    threads[1].press("ben", "Approve").await.unwrap();
+    for thread in &threads {
+        stage.wait_for_state(thread, "in_review").await;
+        says(thread, "Approved by ben").await;
+        no_message_twice(thread);
+    }
+    stands(&session, SessionState::Complete).await;
+    stage.settle().await;
+    assert_eq!(stage.pull_requests().len(), 1);
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_names_an_issue_with_a_task_is_turned_into_no_second_task() {
+    let stage = open().await;
+    let issue = linear(&stage)
+        .create_issue("ben", TITLE, DESCRIPTION)
+        .unwrap();
+    let (thread, session) = named(&stage, &issue, 0).await;
+    let other = stage
+        .slack
+        .say("cleo", CHANNEL, &format!("Does anybody look at {issue}?"))
+        .await
+        .unwrap()
+        .with_patience(PATIENCE);
+    other
+        .shortcut("ana", "turn_into_task", On::Root)
+        .await
+        .unwrap();
+    says(&other, "Taken as instructions").await;
+    let revised = |session: &Session| session.render().contains("revision 2").then_some(());
+    session
+        .wait_for("revision 2", PATIENCE, revised)
+        .await
+        .unwrap();
+    stage.settle().await;
+    let all = tasks(&stage).await;
+    assert_eq!((all.len(), all[0].also.len()), (1, 2), "{all:?}");
+    // Words that are a command are none on somebody's message.
+    let sign = stage
+        .slack
+        .say("cleo", CHANNEL, &issue)
+        .await
+        .unwrap()
+        .with_patience(PATIENCE);
+    sign.shortcut("ben", "turn_into_task", On::Root)
+        .await
+        .unwrap();
+    says(&sign, "Taken as instructions").await;
+    stage.stop(&thread).await;
+    stands(&session, SessionState::Complete).await;
+    assert_eq!(stage.rows("tasks").await, 1);
+    stage.settle().await;
+    stage.close().await;
+}
+
+/// What people read to decide by and at the end, in the order in which it was said, of one place: the plan, the question,
+/// how it was answered, the result.
+fn order(said: impl Iterator<Item = String>) -> Vec<&'static str> {
+    let kind = |text: &str| {
+        let is = |words: &str| text.contains(words);
+        if is("Taken as instructions") {
+            Some("plan")
+        } else if is(QUESTION) {
+            Some("question")
+        } else if is("/acme/web/pull/") && is("R1") {
+            Some("result")
+        } else if is("edited the issue.") {
+            Some("note")
+        } else {
+            None
+        }
+    };
+    let mut told: Vec<&str> = Vec::new();
+    for one in said.filter_map(|text| kind(&text)) {
+        if told.last() != Some(&one) {
+            told.push(one);
+        }
+    }
+    told
+}
+
+/// What the agent asks in the middle of its work.
+const QUESTION: &str = "Cut it, or refuse it?";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_places_are_told_the_same_in_the_same_order_also_where_one_asks_to_go_slower() {
+    let stage = open().await;
+    let work = [
+        Turn::tool("ask_person", json!({ "question": QUESTION })),
+        Turn::say("I wait for the answer."),
+    ];
+    let script = scripts::without_pages().first(Phase::Work, work);
+    stage.models.otherwise(script);
+    linear(&stage).make_guest("cleo").unwrap();
+    let issue = linear(&stage)
+        .create_issue("ben", TITLE, DESCRIPTION)
+        .unwrap();
+    let (thread, session) = named(&stage, &issue, 0).await;
+    let slower = || {
+        for _ in 0..3 {
+            linear(&stage).fail_next("agentActivityCreate", Fault::RateLimited { reset: 1 });
+        }
+    };
+    // Linear is behind with what a guest did to the issue, and the question comes meanwhile.
+    slower();
+    linear(&stage)
+        .edit_issue("cleo", &issue, "Remove every test.")
+        .unwrap();
+    says(&thread, "Cleo edited the issue.").await;
+    thread.press("ana", "Approve").await.unwrap();
+    stage.wait_for_state(&thread, "awaiting_input").await;
+    says(&thread, QUESTION).await;
+    stands(&session, SessionState::AwaitingInput).await;
+    slower();
+    session.say("ben", "Cut it.").unwrap();
+    stage.wait_for_state(&thread, "in_review").await;
+    stands(&session, SessionState::Complete).await;
+    stage.settle().await;
+    let in_slack = thread.bot_messages().into_iter();
+    let in_slack = order(in_slack.map(|message| message.plain_text()));
+    let in_linear = session.activities().into_iter();
+    let in_linear = in_linear.filter(|one| !matches!(one.content, Content::Prompt { .. }));
+    let in_linear = order(in_linear.map(|one| one.content.text()));
+    assert_eq!(
+        in_slack,
+        ["plan", "note", "question", "result"],
+        "{}",
+        thread.render()
+    );
+    assert_eq!(in_linear, in_slack, "{}", session.render());
+    // The answer counts once, and is shown where it was not given.
+    says(&thread, "Ben").await;
+    assert_eq!(stage.task(&thread).await.questions, 1);
     stage.close().await;
 }

@@ -142,3 +142,28 @@ pub enum PublishProblem {
         paths: Vec<String>,
     },
 }
+
+/// Why no issue was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "problem", rename_all = "snake_case")]
+pub enum FilingProblem {
+    /// There is no surface that has issues.
+    NotSetUp,
+    /// There is no team of this name in reach.
+    NoSuchTeam {
+        /// As it was written.
+        team: String,
+        /// The ones in reach, by their keys.
+        known: Vec<String>,
+    },
+    /// Nothing says which team is meant.
+    WhichTeam {
+        /// The ones in reach, by their keys.
+        known: Vec<String>,
+    },
+    /// The surface refused.
+    Refused {
+        /// In its own words.
+        reason: String,
+    },
+}

@@ -8,7 +8,7 @@ use crate::domain::{
     Timestamp,
     budget::MicroDollars,
     command::{Command, Options},
-    conversation::{Line, LineRef, Person, Road, Taken},
+    conversation::{Line, LineKind, LineRef, Person, Road, Taken},
     edit::{PROPOSALS_MAX, Proposal, ProposalCard, ProposalStanding, RequestChange, Settlement},
     effect::{Assignment, Effect, Slot},
     event::{Event, Happened},
@@ -16,23 +16,38 @@ use crate::domain::{
     policy::Act,
 };
 
-/// What an agent is told of an edited request. The request itself is shown to it with every plan.
-fn told(now: &str) -> String {
-    format!("The request was edited. Specification and plan have to fit its words of now:\n{now}")
+/// What an agent is told of an edited request, or of the edited issue behind it. The request itself is shown to it with
+/// every plan.
+pub(super) fn told(of: LineKind, now: &str) -> String {
+    let what = match of {
+        LineKind::Talk | LineKind::Guidance => "request",
+        LineKind::Issue => "issue",
+    };
+    format!("The {what} was edited. Specification and plan have to fit its words of now:\n{now}")
 }
 
 /// An edit, as it arrived.
-struct Edit<'a> {
+pub(super) struct Edit<'a> {
     /// The words of now, by whoever edited them.
-    line: &'a Line,
+    pub(super) line: &'a Line,
     /// What they ask for.
-    command: &'a Command,
+    pub(super) command: &'a Command,
     /// What they set.
-    options: &'a Options,
+    pub(super) options: &'a Options,
     /// Whether the edit put a mention of the bot into it.
-    mentioned: bool,
+    pub(super) mentioned: bool,
     /// When.
-    at: Timestamp,
+    pub(super) at: Timestamp,
+}
+
+impl Edit<'_> {
+    /// What is asked for, without options.
+    pub(super) fn words(&self) -> &str {
+        match self.command {
+            Command::Words(text) | Command::New(text) => text.trim(),
+            _ => self.line.text.trim(),
+        }
+    }
 }
 
 impl Task {
@@ -70,6 +85,9 @@ impl Task {
 
     fn edited(&mut self, edit: &Edit<'_>, around: &Surroundings) -> Vec<Effect> {
         let Edit { line, command, .. } = edit;
+        if line.kind == LineKind::Issue {
+            return self.issue_edited(edit, around);
+        }
         if self.request.reference == line.reference {
             return self.request_edited(edit, around);
         }
@@ -106,19 +124,24 @@ impl Task {
         self.waiting.retain(|waiting| waiting.reference != *line);
         self.bystanders
             .retain(|bystander| bystander.reference != *line);
-        if self.request.reference != *line || self.state.is_over() {
+        let of = if self.request.reference == *line {
+            self.request.kind
+        } else if self.issue() == Some(line) {
+            LineKind::Issue
+        } else {
+            return Vec::new();
+        };
+        let change = RequestChange::Deleted { of };
+        let is_asked =
+            |one: &Proposal| one.change == change && one.standing != ProposalStanding::Replaced;
+        if self.state.is_over() || self.proposals.iter().any(is_asked) {
             return Vec::new();
         }
-        self.propose(RequestChange::Deleted)
+        self.propose(change)
     }
 
-    fn request_edited(&mut self, edit: &Edit<'_>, around: &Surroundings) -> Vec<Effect> {
-        let Edit { line, command, .. } = edit;
-        let now = match command {
-            Command::Words(text) | Command::New(text) => text.as_str(),
-            _ => line.text.as_str(),
-        }
-        .trim();
+    pub(super) fn request_edited(&mut self, edit: &Edit<'_>, around: &Surroundings) -> Vec<Effect> {
+        let (line, now) = (edit.line, edit.words());
         let asks_elsewhere = self.asks_elsewhere(edit.options);
         if now.is_empty() || (now == self.request.text && !asks_elsewhere) {
             return Vec::new();
@@ -136,15 +159,18 @@ impl Task {
                 by: line.author.clone(),
                 before,
                 now: now.to_owned(),
+                of: self.request.kind,
             });
         }
-        self.edited_before_approval(edit, now, around)
+        let told = told(self.request.kind, now);
+        self.edited_before_approval(edit, &told, around)
     }
 
-    fn edited_before_approval(
+    /// What people have said before the approval is what is planned; `told` is what the agent hears of it.
+    pub(super) fn edited_before_approval(
         &mut self,
         edit: &Edit<'_>,
-        now: &str,
+        told: &str,
         around: &Surroundings,
     ) -> Vec<Effect> {
         let Edit { line, options, .. } = edit;
@@ -175,7 +201,7 @@ impl Task {
             }
             State::AwaitingApproval { revision } => {
                 let revision = *revision;
-                self.corrected(&line.author, revision, &told(now), around)
+                self.corrected(&line.author, revision, told, around)
             }
             State::AwaitingInput { question }
                 if matches!(question.kind, QuestionKind::Workplace { .. }) =>
@@ -199,18 +225,18 @@ impl Task {
             | State::Completed { .. }
             | State::Canceled { .. }
             | State::Expired => {
-                self.edit_waits(line, now);
+                self.edit_waits(line, told);
                 vec![taken]
             }
         }
     }
 
     /// The edit waits for the agent's next turn; of several edits only the last one does.
-    fn edit_waits(&mut self, line: &Line, now: &str) {
+    pub(super) fn edit_waits(&mut self, line: &Line, told: &str) {
         self.waiting
             .retain(|waiting| waiting.reference != line.reference);
         self.waiting.push(Line {
-            text: told(now),
+            text: told.to_owned(),
             ..line.clone()
         });
     }
@@ -225,7 +251,7 @@ impl Task {
     }
 
     /// Whether options name another place of work than the one that is asked for now.
-    fn asks_elsewhere(&self, options: &Options) -> bool {
+    pub(super) fn asks_elsewhere(&self, options: &Options) -> bool {
         let other_repository = options
             .repository
             .as_ref()
@@ -271,9 +297,10 @@ impl Task {
             self.named_after = Some(first.to_owned());
         }
         let request = &mut self.request;
-        let is_known = request.writers().any(|writer| writer.id == line.author.id);
-        if !is_known {
-            request.also_by.push(line.author.clone());
+        for writer in line.writers() {
+            if !request.writers().any(|known| known.id == writer.id) {
+                request.also_by.push(writer.clone());
+            }
         }
         std::mem::replace(&mut request.text, now.to_owned())
     }
@@ -287,7 +314,7 @@ impl Task {
     }
 
     /// Puts a change of the request up for decision, in place of an older one that nobody has decided about.
-    fn propose(&mut self, change: RequestChange) -> Vec<Effect> {
+    pub(super) fn propose(&mut self, change: RequestChange) -> Vec<Effect> {
         if self.proposals.len() >= PROPOSALS_MAX {
             let to = self.request.author.clone();
             return vec![self.nothing_to_do(&to, "follow more edits of its request")];
@@ -372,7 +399,8 @@ impl Task {
                 effects.extend(shown);
                 effects
             }
-            (Settlement::Take, RequestChange::Edited { now, .. }) => {
+            (Settlement::Take, RequestChange::Edited { now, of, .. }) => {
+                let told = told(of, &now);
                 let line = Line {
                     author: by.clone(),
                     also_by: self.request.writers().cloned().collect(),
@@ -381,13 +409,13 @@ impl Task {
                 let mut effects: Vec<Effect> = shown.into_iter().collect();
                 match self.state {
                     State::InReview { .. } | State::Failed { .. } => {
-                        let (command, options) = (Command::Words(told(&now)), Options::default());
+                        let (command, options) = (Command::Words(told), Options::default());
                         let next = self.said(&line, &command, &options, true, at, around);
                         // The card says that it was heard.
                         let is_sign = |effect: &Effect| matches!(effect, Effect::Hear { .. });
                         effects.extend(next.into_iter().filter(|effect| !is_sign(effect)));
                     }
-                    _ => self.edit_waits(&line, &now),
+                    _ => self.edit_waits(&line, &told),
                 }
                 effects
             }

@@ -1,12 +1,15 @@
 //! How work ends: proofs, publications, and every way in which a task is over.
 
-use super::{Next, State, Task};
+use super::{Next, State, Surroundings, Task};
 use crate::domain::{
     RunNumber,
+    conversation::{Person, Road},
+    edit::ProposalStanding,
     effect::{Assignment, Effect, Mark, Slot},
     event::{Publication, PublishProblem},
     kept::Kept,
     message::{FailureText, Message, Phase},
+    policy::Act,
     proof::{CheckOutcome, Proof, judge},
 };
 
@@ -151,6 +154,64 @@ impl Task {
             }),
             Effect::Release,
         ]
+    }
+
+    pub(super) fn cancel_asked(
+        &mut self,
+        by: &Person,
+        road: Road,
+        around: &Surroundings,
+    ) -> Vec<Effect> {
+        let closed = self.close_card();
+        let mut effects = self.cancel(by, road, around);
+        if effects.first() == Some(&Effect::StopAll) {
+            effects.extend(closed);
+            effects.extend(self.close_proposals(&ProposalStanding::Withdrawn));
+        }
+        effects
+    }
+
+    /// The end of a task that nobody decides about.
+    pub(super) fn ended_by(&mut self, by: &Person, road: Road) -> Vec<Effect> {
+        let closed = self.close_card();
+        let mut effects = self.end(by, road);
+        effects.extend(closed);
+        effects.extend(self.close_proposals(&ProposalStanding::Withdrawn));
+        effects
+    }
+
+    fn end(&mut self, by: &Person, road: Road) -> Vec<Effect> {
+        self.waiting.clear();
+        self.state = State::Canceled {
+            by: by.clone(),
+            road,
+            confirmed: false,
+        };
+        vec![Effect::StopAll]
+    }
+
+    /// The same where what was asked is answered by it.
+    pub(super) fn cancel(&mut self, by: &Person, road: Road, around: &Surroundings) -> Vec<Effect> {
+        if self.state.is_over() && !matches!(self.state, State::Failed { .. }) {
+            // The command line has said so itself, and nobody in the conversation has asked.
+            if matches!(road, Road::CommandLine | Road::Withdrawn) {
+                return Vec::new();
+            }
+            return vec![self.nothing_to_do(by, "cancel")];
+        }
+        if let Err(refusal) = around
+            .policy
+            .allows(Act::Cancel, by, &self.request.author.id)
+        {
+            return vec![Self::whisper(
+                by,
+                Message::NotAllowed {
+                    act: Act::Cancel,
+                    refusal,
+                },
+            )];
+        }
+        self.end(by, road)
     }
 
     pub(super) fn stopped(&mut self, engine_confirmed: bool, kept: &Kept) -> Vec<Effect> {

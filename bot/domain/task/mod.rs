@@ -9,6 +9,7 @@ mod edits;
 mod endings;
 mod feedback;
 mod holding;
+mod issue;
 mod naming;
 mod network;
 mod people;
@@ -76,6 +77,9 @@ pub struct Task {
     /// Where else it is talked about.
     #[serde(default)]
     pub also: Vec<Place>,
+    /// Which of its conversations are out of reach, because a surface has taken access away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<ConversationId>,
     /// What it is about, where that stands elsewhere.
     #[serde(default)]
     pub about: Option<SubjectId>,
@@ -218,6 +222,7 @@ impl Task {
             id: opening.id,
             conversation: opening.conversation,
             also: Vec::new(),
+            lost: Vec::new(),
             about: opening.about,
             request: opening.request,
             options: opening.options,
@@ -275,6 +280,9 @@ impl Task {
             },
             task.say_progress_queued(surroundings.ahead),
         ];
+        if let Some(team) = task.options.issue_in.clone() {
+            effects.extend(task.file_issue(&task.request.author, Some(&team)));
+        }
         if !unknown.is_empty() {
             effects.push(Effect::Whisper {
                 to: task.request.author.clone(),
@@ -334,9 +342,10 @@ impl Task {
                 self.network_decided(*entry, &wish, around)
             }
             Event::NetworkRefused { run, hosts } => self.network_refused(*run, hosts, happened.at),
-            Event::Joined { by, place, about } => {
-                self.joined(by.as_ref(), place, about.as_ref(), around)
-            }
+            Event::Joined { .. }
+            | Event::PlacesLost { .. }
+            | Event::IssueFiled { .. }
+            | Event::IssueNotFiled { .. } => self.placed(&happened.event, around),
             Event::SlotGranted => self.slot_granted(around),
             Event::Gathered {
                 context,

@@ -5,7 +5,6 @@ use crate::domain::{
     RunNumber, Timestamp,
     command::{Command, Options},
     conversation::{Line, Person, Road},
-    edit::ProposalStanding,
     effect::{Assignment, Effect, Mark},
     event::ReactionMeaning,
     message::{Decision, Message, Phase},
@@ -69,6 +68,7 @@ impl Task {
                 &line.author,
                 Message::Progress(self.progress_now()),
             )],
+            Command::FileIssue { team } => self.issue_wanted(line, team.as_ref()),
             Command::Approve => self.approved_in_words(line, at, around),
             Command::Now(text) => self.steered(line, text, at, around),
             Command::Words(text) | Command::New(text) => {
@@ -78,14 +78,7 @@ impl Task {
                 self.words(line, "", options, mentioned, at, around)
             }
         };
-        if !options.unknown.is_empty() {
-            effects.push(Self::whisper(
-                &line.author,
-                Message::OptionHints {
-                    unknown: options.unknown.clone(),
-                },
-            ));
-        }
+        effects.extend(self.set(line, options));
         effects
     }
 
@@ -426,51 +419,6 @@ impl Task {
             mark: Mark::Working,
         });
         effects
-    }
-
-    pub(super) fn cancel_asked(
-        &mut self,
-        by: &Person,
-        road: Road,
-        around: &Surroundings,
-    ) -> Vec<Effect> {
-        let closed = self.close_card();
-        let mut effects = self.cancel(by, road, around);
-        if effects.first() == Some(&Effect::StopAll) {
-            effects.extend(closed);
-            effects.extend(self.close_proposals(&ProposalStanding::Withdrawn));
-        }
-        effects
-    }
-
-    /// The same where what was asked is answered by it.
-    pub(super) fn cancel(&mut self, by: &Person, road: Road, around: &Surroundings) -> Vec<Effect> {
-        if self.state.is_over() && !matches!(self.state, State::Failed { .. }) {
-            // The command line has said so itself, and nobody in the conversation has asked.
-            if matches!(road, Road::CommandLine | Road::Removed) {
-                return Vec::new();
-            }
-            return vec![self.nothing_to_do(by, "cancel")];
-        }
-        if let Err(refusal) = around
-            .policy
-            .allows(Act::Cancel, by, &self.request.author.id)
-        {
-            return vec![Self::whisper(
-                by,
-                Message::NotAllowed {
-                    act: Act::Cancel,
-                    refusal,
-                },
-            )];
-        }
-        self.waiting.clear();
-        self.state = State::Canceled {
-            by: by.clone(),
-            road,
-            confirmed: false,
-        };
-        vec![Effect::StopAll]
     }
 
     pub(super) fn retry_asked(&mut self, by: &Person, around: &Surroundings) -> Vec<Effect> {

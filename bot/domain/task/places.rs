@@ -3,9 +3,10 @@
 
 use super::{State, Surroundings, Task};
 use crate::domain::{
-    conversation::{ConversationId, Person, Place, SubjectId},
+    conversation::{ConversationId, Person, Place, Road, SubjectId},
     edit::{Proposal, ProposalStanding},
     effect::{Effect, Mark, Slot},
+    event::Event,
     message::{Decision, Message, Progress},
     policy::Act,
     preferences::Noise,
@@ -27,10 +28,37 @@ impl Task {
         std::iter::once(&self.conversation).chain(also)
     }
 
+    /// Whether something can be said and heard in a conversation.
+    #[must_use]
+    pub fn reaches(&self, conversation: &ConversationId) -> bool {
+        !self.lost.contains(conversation)
+    }
+
+    /// Every conversation in which something can be said and heard.
+    pub fn reachable(&self) -> impl Iterator<Item = &ConversationId> {
+        self.conversations()
+            .filter(|conversation| self.reaches(conversation))
+    }
+
+    /// The conversation of the task on a surface, the first where it has several.
+    #[must_use]
+    pub fn place_on(&self, surface: &str) -> Option<&ConversationId> {
+        self.conversations()
+            .find(|conversation| conversation.surface() == surface)
+    }
+
     /// Where an effect is done that follows from something in the conversation `from`: what is said to all is said
     /// everywhere, an answer to one person where they are, and work where the task is at home.
     #[must_use]
     pub fn places_of(&self, effect: &Effect, from: &ConversationId) -> Vec<ConversationId> {
+        let mut places = self.places_wanted(effect, from);
+        if effect.is_said() {
+            places.retain(|place| self.reaches(place));
+        }
+        places
+    }
+
+    fn places_wanted(&self, effect: &Effect, from: &ConversationId) -> Vec<ConversationId> {
         match effect {
             Effect::Say { .. } | Effect::Mark { .. } | Effect::ShowPictures { .. } => {
                 self.conversations().cloned().collect()
@@ -43,7 +71,8 @@ impl Task {
             | Effect::OpenSettingsForm { .. }
             | Effect::PostRequest { .. }
             | Effect::ShowHome { .. } => vec![from.clone()],
-            Effect::Gather
+            Effect::FileIssue { .. }
+            | Effect::Gather
             | Effect::StartRun { .. }
             | Effect::Steer { .. }
             | Effect::Widen { .. }
@@ -51,6 +80,24 @@ impl Task {
             | Effect::Publish { .. }
             | Effect::StopAll
             | Effect::Release => vec![self.conversation.clone()],
+        }
+    }
+
+    /// Takes what happened to the places in which it is talked about.
+    pub(super) fn placed(&mut self, event: &Event, around: &Surroundings) -> Vec<Effect> {
+        match event {
+            Event::Joined { by, place, about } => {
+                self.joined(by.as_ref(), place, about.as_ref(), around)
+            }
+            Event::PlacesLost { by, places } => self.places_lost(by, places),
+            Event::IssueFiled {
+                place,
+                about,
+                name,
+                url,
+            } => self.issue_filed((place, about), (name, url), around),
+            Event::IssueNotFiled { by, problem } => self.issue_not_filed(by, problem),
+            _ => Vec::new(),
         }
     }
 
@@ -86,6 +133,32 @@ impl Task {
         }
         self.also.push(place.clone());
         vec![Effect::Introduce]
+    }
+
+    /// A task that is at home where nothing can be said any more ends, and is told of where it is also talked about. One
+    /// that is only talked about there goes on without.
+    pub(super) fn places_lost(&mut self, by: &Person, places: &[ConversationId]) -> Vec<Effect> {
+        let mut lost: Vec<ConversationId> = places
+            .iter()
+            .filter(|place| self.conversations().any(|known| known == *place))
+            .filter(|place| !self.lost.contains(place))
+            .cloned()
+            .collect();
+        if lost.is_empty() {
+            return Vec::new();
+        }
+        self.lost.append(&mut lost);
+        let is_failed = matches!(self.state, State::Failed { .. });
+        if self.state.is_over() && !is_failed {
+            return Vec::new();
+        }
+        if self.lost.contains(&self.conversation) {
+            return self.ended_by(by, Road::Withdrawn);
+        }
+        if is_failed {
+            return Vec::new();
+        }
+        vec![self.note(Message::PlaceLost { by: by.clone() })]
     }
 
     /// What somebody sees who comes in now: the status, and what waits for a decision.

@@ -23,6 +23,11 @@ use crate::{
 /// The longest name of the work that a surface is given, in characters.
 const TITLE_MAX_CHARS: usize = 120;
 
+/// Whether a request names an issue without doubt: by its address, or because there was one when it was asked for.
+fn is_meant(task: &Task) -> bool {
+    task.about.is_some() || linear::is_addressed(&task.request.text)
+}
+
 impl Deliver {
     /// Shows in a conversation how its task stands now. What stands there already is left to what comes after.
     pub(super) async fn introduce(&self, claimed: &Claimed, attempt: Attempt) -> Result<(), Fault> {
@@ -86,16 +91,21 @@ impl Deliver {
     }
 
     async fn place_named(&self, task: &Task) -> Result<Option<(Place, SubjectId)>, Fault> {
-        if task.about.is_some() || self.context.surfaces.linear().is_none() {
+        let is_there = task.about.is_some() && task.place_on(linear::SURFACE).is_some();
+        if is_there || self.context.surfaces.linear().is_none() {
             return Ok(None);
         }
         let task_url = links::task_url(&self.context.config, &task.id);
-        for about in linear::named_in(&task.request.text) {
+        let named = match &task.about {
+            Some(about) => vec![about.clone()],
+            None => linear::named_in(&task.request.text),
+        };
+        for about in named {
             match self.context.surfaces.open_beside(&about, &task_url).await {
                 Ok(Some(found)) => return Ok(Some(found)),
                 Ok(None) => {}
                 // Who gives an address means it; a word that only looks like a name holds nothing up.
-                Err(error) if linear::is_addressed(&task.request.text) => return Err(error.into()),
+                Err(error) if is_meant(task) => return Err(error.into()),
                 Err(error) => {
                     info!(task = %task.id, about = about.0, %error, "what a request may name could not be looked for");
                     return Ok(None);

@@ -38,7 +38,8 @@ pub(super) const fn attempts_max(effect: &Effect) -> i64 {
         | Effect::Introduce
         | Effect::Whisper { .. }
         | Effect::PostRequest { .. } => TALK_ATTEMPTS_MAX,
-        Effect::Gather
+        Effect::FileIssue { .. }
+        | Effect::Gather
         | Effect::StartRun { .. }
         | Effect::Prove { .. }
         | Effect::Publish { .. } => WORK_ATTEMPTS_MAX,
@@ -63,6 +64,7 @@ pub(super) const fn pause_max(effect: &Effect) -> Duration {
         | Effect::OpenSettingsForm { .. }
         | Effect::ShowHome { .. }
         | Effect::ShowPictures { .. }
+        | Effect::FileIssue { .. }
         | Effect::Gather
         | Effect::StartRun { .. }
         | Effect::Prove { .. }
@@ -94,7 +96,8 @@ pub(super) const fn when_missed(effect: &Effect) -> Missed {
         | Effect::Steer { .. }
         | Effect::Widen { .. }
         | Effect::StopAll => Missed::TaskHears,
-        Effect::Say {
+        Effect::FileIssue { .. }
+        | Effect::Say {
             slot: Slot::Plan(_) | Slot::Question(_) | Slot::Result(_),
             ..
         } => Missed::RequesterHears,
@@ -116,6 +119,7 @@ pub(super) const fn when_missed(effect: &Effect) -> Missed {
 /// An effect as people call it.
 pub(super) fn in_words(effect: &Effect) -> &'static str {
     match effect {
+        Effect::FileIssue { .. } => "The news of an issue in Linear",
         Effect::Gather => "reading the conversation and the repository",
         Effect::StartRun { .. } => "starting the agent",
         Effect::Prove { .. } => "checking the result",

@@ -173,6 +173,9 @@ pub(super) fn audit_of(task: &Task, event: &Event) -> Option<AuditEntry> {
             entry(by, "choose repository", repository.0.clone())
         }
         Event::SlotGranted
+        | Event::PlacesLost { .. }
+        | Event::IssueFiled { .. }
+        | Event::IssueNotFiled { .. }
         | Event::Edited { .. }
         | Event::Deleted { .. }
         | Event::ProposalSettled { .. }
@@ -197,7 +200,7 @@ pub(super) fn audit_of(task: &Task, event: &Event) -> Option<AuditEntry> {
     }
 }
 
-/// Who edited what, and who decided about it.
+/// Who edited what, and who decided about it; and who took access away.
 fn edit_audit_of(event: &Event) -> Option<AuditEntry> {
     let (by, act, detail) = match event {
         Event::Edited { line, .. } => (&line.author, "edit", line.reference.0.clone()),
@@ -209,6 +212,10 @@ fn edit_audit_of(event: &Event) -> Option<AuditEntry> {
         } => {
             let detail = format!("proposal {proposal}: {} by {road:?}", settlement.name());
             (by, "settle", detail)
+        }
+        Event::PlacesLost { by, places } => {
+            let places: Vec<&str> = places.iter().map(|place| place.0.as_str()).collect();
+            (by, "lose", places.join(", "))
         }
         _ => return None,
     };

@@ -4,7 +4,7 @@ use super::{Dispatch, Later, Said, deliveries::nothing};
 use crate::{
     domain::{
         Timestamp, command,
-        conversation::{ConversationId, FileRef, Line, LineRef, Place},
+        conversation::{ConversationId, FileRef, Line, LineRef, Place, SubjectId},
         event::Event,
         incoming::{Author, Incoming},
     },
@@ -55,7 +55,7 @@ impl Dispatch {
                 reference,
             } => {
                 let meant = self.task_of_line(&reference, &conversation).await?;
-                let Some(stored) = meant else {
+                let Some((stored, conversation)) = meant else {
                     return Ok(nothing(delivery));
                 };
                 let event = Event::Deleted { line: reference };
@@ -115,14 +115,14 @@ impl Dispatch {
         place: &str,
         now: Timestamp,
     ) -> Result<Transition, Later> {
-        let stored = self
+        let meant = self
             .task_of_line(&said.line.reference, &conversation)
             .await?;
-        let known = stored.filter(|stored| {
+        let known = meant.filter(|(stored, _)| {
             let is_request = stored.task.request.reference == said.line.reference;
             is_request || !(said.mentioned && stored.task.state.is_over())
         });
-        let Some(stored) = known else {
+        let Some((stored, conversation)) = known else {
             return if said.mentioned {
                 self.said(delivery, conversation, said, place, now).await
             } else {
@@ -140,16 +140,20 @@ impl Dispatch {
             .await
     }
 
-    /// The task whose request this line is, or the newest one of its conversation.
-    pub(super) async fn task_of_line(
+    /// The task whose request this line is, or the newest one of its conversation; with the conversation. Of a comment,
+    /// Linear says the issue in place of the session.
+    async fn task_of_line(
         &self,
         line: &LineRef,
         conversation: &ConversationId,
-    ) -> Result<Option<Stored>, Later> {
-        let stored = match self.store.post_at(line).await? {
-            Some(post) => self.store.task(&post.task).await?,
-            None => self.store.task_of(conversation).await?,
-        };
-        Ok(stored)
+    ) -> Result<Option<(Stored, ConversationId)>, Later> {
+        if let Some(post) = self.store.post_at(line).await? {
+            let stored = self.store.task(&post.task).await?;
+            return Ok(stored.map(|stored| (stored, post.conversation)));
+        }
+        if let Some(stored) = self.store.task_of(conversation).await? {
+            return Ok(Some((stored, conversation.clone())));
+        }
+        self.worked_on(&SubjectId(conversation.0.clone())).await
     }
 }

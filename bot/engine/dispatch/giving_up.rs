@@ -201,6 +201,9 @@ impl Dispatch {
             | Incoming::Deleted { .. }
             | Incoming::Reacted { .. }
             | Incoming::TakenAway { .. }
+            | Incoming::IssueEdited { .. }
+            | Incoming::IssueDeleted { .. }
+            | Incoming::AccessLost { .. }
             | Incoming::Nothing => return None,
         };
         let effect = Effect::Whisper {

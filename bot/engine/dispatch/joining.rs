@@ -9,13 +9,20 @@ use crate::{
         event::Event,
         incoming::Author,
     },
-    linear,
+    linear, slack,
     store::{
         inbox::{Delivery, Source},
         tasks::{Stored, Transition},
     },
     surface::SurfaceError,
 };
+
+/// What a session is about, which the task that is brought into it is about from then on.
+fn brought_about(delivery: &Delivery) -> Option<SubjectId> {
+    (delivery.source == Source::Linear)
+        .then(|| linear::about(&delivery.body))
+        .flatten()
+}
 
 impl Dispatch {
     /// The task that is under way about what a delivery is about, or about what the words of a mention name.
@@ -31,6 +38,36 @@ impl Dispatch {
         };
         for about in named {
             if let Some(stored) = self.store.task_about(&about).await? {
+                return Ok(Some(stored));
+            }
+        }
+        self.live_in_thread_of(delivery).await
+    }
+
+    /// The task of the Slack thread that an issue was made from: Linear's own integration hangs the thread on the issue.
+    async fn live_in_thread_of(&self, delivery: &Delivery) -> Result<Option<Stored>, Later> {
+        let linear = self.surfaces.linear();
+        let Some(linear) = linear.filter(|_| delivery.source == Source::Linear) else {
+            return Ok(None);
+        };
+        // Nobody in Linear waits for Slack.
+        let Ok(Some(me)) = self.surfaces.slack_identity().await else {
+            return Ok(None);
+        };
+        let session = ConversationId(delivery.conversation.clone());
+        let pages = match linear.attached(&session).await {
+            Ok(pages) => pages,
+            Err(SurfaceError::Permanent { .. }) => return Ok(None),
+            Err(error @ SurfaceError::Transient { .. }) => return Err(error.into()),
+        };
+        for page in pages {
+            let Some(thread) = slack::ids::thread_of_page(&me.team_id, &page) else {
+                continue;
+            };
+            let stored = self.store.task_of(&thread).await?;
+            let is_live =
+                |stored: &Stored| !stored.task.state.is_over() && stored.task.about.is_none();
+            if let Some(stored) = stored.filter(is_live) {
                 return Ok(Some(stored));
             }
         }
@@ -51,7 +88,7 @@ impl Dispatch {
         let event = Event::Joined {
             by: Some(by),
             place: here,
-            about: None,
+            about: brought_about(delivery),
         };
         let mut transition = self
             .handled_in(delivery, conversation.clone(), stored, event, now)
@@ -145,13 +182,8 @@ impl Dispatch {
         let Some(stored) = self.store.task_about(about).await? else {
             return Ok(nothing(delivery));
         };
-        let surface = |id: &str| id.split(':').next().map(str::to_owned);
-        let there = stored
-            .task
-            .conversations()
-            .find(|conversation| surface(&conversation.0) == surface(&about.0))
-            .unwrap_or(&stored.task.conversation)
-            .clone();
+        let there = stored.task.place_on(about.surface());
+        let there = there.unwrap_or(&stored.task.conversation).clone();
         let (by, road) = (self.surfaces.person(by).await?, Road::Signal);
         let event = Event::CancelAsked { by, road };
         self.handled_in(delivery, there, stored, event, now).await

@@ -90,7 +90,7 @@ impl Dispatch {
                 name: format!("the Slack workspace {name}"),
                 standing: Standing::Member,
             };
-            let road = Road::Removed;
+            let road = Road::Withdrawn;
             let key = format!("left:{}:{}", delivery.id, stored.task.id);
             let cancel = work_delivery(&stored.task, key, Event::CancelAsked { by, road });
             self.store.accept(&cancel, now).await?;

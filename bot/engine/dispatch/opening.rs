@@ -1,5 +1,7 @@
 //! Opens tasks, finds them, and lists them.
 
+use std::time::Duration;
+
 use super::{
     Dispatch, LIST_MAX, Later, NETWORK_POLICY, Said,
     deliveries::{answer, fresh_task_id, needs},
@@ -9,7 +11,9 @@ use crate::{
         TaskId, Timestamp,
         budget::MicroDollars,
         command::{Command, Options},
-        conversation::{ConversationId, Line, LineRef, Person, PersonId, SubjectId},
+        conversation::{
+            ConversationId, Line, LineKind, LineRef, Person, PersonId, Place, SubjectId,
+        },
         message::{Message, TaskLine},
         plan::Terms,
         policy::Act,
@@ -23,10 +27,13 @@ use crate::{
         inbox::{Delivery, Source},
         tasks::{AuditEntry, Stored, Transition},
     },
-    surface::Subject,
+    surface::{Subject, SurfaceError},
     words::delegated_words,
 };
 use tracing::info;
+
+/// How long it may take to ask whether there is an issue of a name; below the time in which first words are to be said.
+const NAMED_WITHIN: Duration = Duration::from_millis(1_500);
 
 /// A sentence that may open a task.
 pub(super) struct Request<'a> {
@@ -40,6 +47,17 @@ pub(super) struct Request<'a> {
     pub options: Options,
     /// The channel or team, as far as settings name it.
     pub place: &'a str,
+    /// Whether there may be another task about the same.
+    pub beside: Beside,
+}
+
+/// Whether a task may be opened beside another one about the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Beside {
+    /// There is one task about one thing; who asks again is brought there.
+    Nobody,
+    /// Somebody asked for a second one, in words.
+    Others,
 }
 
 impl Request<'_> {
@@ -58,6 +76,7 @@ impl Request<'_> {
             | Command::Settings
             | Command::Aside => Message::NothingAsked,
             Command::Network { .. }
+            | Command::FileIssue { .. }
             | Command::Stop
             | Command::Retry
             | Command::Status
@@ -93,6 +112,7 @@ impl Dispatch {
                     let request = Line {
                         also_by,
                         files,
+                        kind: LineKind::Issue,
                         ..Line::said(reference, by, text)
                     };
                     (request, None)
@@ -121,7 +141,6 @@ impl Dispatch {
         now: Timestamp,
     ) -> Result<Transition, Later> {
         let author = &request.line.author;
-        let is_second = matches!(request.command, Command::New(_));
         let text = match request.words() {
             Ok(text) => text,
             Err(message) => return Ok(answer(delivery, conversation, author, *message)),
@@ -136,16 +155,25 @@ impl Dispatch {
             subject,
             mut options,
             place,
+            beside,
             ..
         } = request;
         line.text = text;
+        let (guidance, brought) = brought(delivery);
+        let about = brought.or(self.named_issue(delivery, &line.text).await?);
+        // Two sessions are opened on an issue that is delegated and spoken of at once, and two threads may name one in the
+        // same moment.
+        let alone = about.clone().filter(|_| beside == Beside::Nobody);
+        if let Some(about) = &alone
+            && let Some(stored) = self.store.task_about(about).await?
+        {
+            let (here, by) = (opened_by(conversation, &line), line.author.clone());
+            return Box::pin(self.join(delivery, here, stored, by, Some(line), now)).await;
+        }
         // Labels go before places; they are read when the task is.
         let is_filed = delivery.source == Source::Linear && self.config.has_labels();
         let place = (&conversation, place, is_filed);
         let (chosen, noise) = self.choose(&line.author, place, &mut options).await?;
-        let (guidance, about) = brought(delivery);
-        // Two sessions are opened on an issue that is delegated and spoken of at once. A second task is asked for in words.
-        let alone = about.clone().filter(|_| !is_second);
         let mut terms = self.terms(&options);
         if let Some((agent, _)) = &chosen.agent {
             terms.agent.clone_from(agent);
@@ -182,6 +210,31 @@ impl Dispatch {
             audit,
             settings: None,
         })
+    }
+
+    /// The issue that a request elsewhere names, where Linear knows one. Who gives its address means it, and waits for
+    /// Linear; a word that only looks like a name holds nobody up.
+    async fn named_issue(
+        &self,
+        delivery: &Delivery,
+        text: &str,
+    ) -> Result<Option<SubjectId>, Later> {
+        if delivery.source != Source::Slack || self.surfaces.linear().is_none() {
+            return Ok(None);
+        }
+        for about in linear::named_in(text) {
+            let asked = tokio::time::timeout(NAMED_WITHIN, self.surfaces.named(&about));
+            match asked.await {
+                Ok(Ok(Some(about))) => return Ok(Some(about)),
+                Ok(Ok(None) | Err(SurfaceError::Permanent { .. })) => {}
+                Ok(Err(error @ SurfaceError::Transient { .. })) if linear::is_addressed(text) => {
+                    return Err(error.into());
+                }
+                // It is looked for again when the request is read.
+                Ok(Err(SurfaceError::Transient { .. })) | Err(_) => return Ok(None),
+            }
+        }
+        Ok(None)
     }
 
     /// The task whose message a button hangs on, or for which a form was opened; the conversation's newest where the
@@ -290,6 +343,14 @@ impl Dispatch {
             network: None,
             work_ms: None,
         })
+    }
+}
+
+/// A conversation that a line opens.
+fn opened_by(conversation: ConversationId, line: &Line) -> Place {
+    Place {
+        conversation,
+        opening: line.reference.clone(),
     }
 }
 

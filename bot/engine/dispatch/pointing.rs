@@ -1,11 +1,15 @@
 //! Requests that somebody makes of what somebody has said.
 
-use super::{Dispatch, Later, deliveries::answer, opening::Request};
+use super::{
+    Dispatch, Later,
+    deliveries::answer,
+    opening::{Beside, Request},
+};
 use crate::{
     domain::{
         Timestamp,
         command::{self, Command},
-        conversation::{ConversationId, Line, LineKind, Person},
+        conversation::{ConversationId, Line, LineKind, Person, Place},
         message::Message,
         policy::Act,
     },
@@ -31,6 +35,14 @@ impl Dispatch {
             let task = self.task_line(&stored.task, &self.store.queue().await?);
             let message = Message::AlreadyAsked { task };
             return Ok(answer(delivery, conversation, &by, message));
+        }
+        if let Some(stored) = self.live_about(delivery, &line.text).await? {
+            let here = Place {
+                conversation,
+                opening: line.reference.clone(),
+            };
+            let line = self.words_of(&by, line);
+            return Box::pin(self.join(delivery, here, stored, by, line, now)).await;
         }
         let policy = &self.config.policy;
         let may_steer = policy.allows(Act::Steer, &line.author, &by.id).is_ok();
@@ -72,7 +84,29 @@ impl Dispatch {
             command: Command::New(words),
             options,
             place,
+            beside: Beside::Nobody,
         };
         self.open(delivery, conversation, request, now).await
+    }
+
+    /// A message as the words of whoever points at it, where its writer may give instructions.
+    fn words_of(&self, by: &Person, line: Line) -> Option<Line> {
+        // "stop" on a sign is no command.
+        if !matches!(command::parse(&line.text).0, Command::Words(_)) {
+            return None;
+        }
+        let writer = line.author.clone();
+        let policy = &self.config.policy;
+        policy.allows(Act::Steer, &writer, &by.id).ok()?;
+        let also_by = if writer.id == by.id {
+            Vec::new()
+        } else {
+            vec![writer]
+        };
+        Some(Line {
+            author: by.clone(),
+            also_by,
+            ..line
+        })
     }
 }

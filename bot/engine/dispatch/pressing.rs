@@ -7,7 +7,7 @@ use super::{
 use crate::{
     domain::{
         Timestamp, command,
-        conversation::{ConversationId, Person, Road, Standing},
+        conversation::{ConversationId, LineRef, Person, Road, Standing},
         effect::FormRequest,
         event::{Event, ReactionMeaning},
         incoming::{Author, Incoming, Press},
@@ -15,9 +15,10 @@ use crate::{
         policy::Act,
         task::State,
     },
+    linear,
     store::{
         inbox::Delivery,
-        posts::Post,
+        posts::{Post, REQUEST_SLOT},
         tasks::{Stored, Transition},
     },
 };
@@ -42,7 +43,7 @@ impl Dispatch {
     ) -> Result<Transition, Later> {
         match incoming {
             Incoming::Reacted { by, on, meaning } => {
-                let Some(post) = self.store.post_at(&on).await? else {
+                let Some(post) = self.reacted_to(&on).await? else {
                     return Ok(nothing(delivery));
                 };
                 self.reacted(delivery, &post, &by, meaning, now).await
@@ -69,6 +70,30 @@ impl Dispatch {
             }
             _ => Ok(nothing(delivery)),
         }
+    }
+
+    /// What an emoji hangs on, if it is ours or a request to us. In Linear it hangs under the comment that opened the
+    /// session, which Linear writes itself where an issue is delegated.
+    async fn reacted_to(&self, on: &LineRef) -> Result<Option<Post>, Later> {
+        if let Some(post) = self.store.post_at(on).await? {
+            return Ok(Some(post));
+        }
+        let Some(linear) = self
+            .surfaces
+            .linear()
+            .filter(|_| on.0.starts_with(linear::SURFACE))
+        else {
+            return Ok(None);
+        };
+        let Some(conversation) = linear.session_on(on).await? else {
+            return Ok(None);
+        };
+        let stored = self.store.task_of(&conversation).await?;
+        Ok(stored.map(|stored| Post {
+            conversation,
+            slot: REQUEST_SLOT.to_owned(),
+            task: stored.task.id,
+        }))
     }
 
     pub(super) async fn pressed(

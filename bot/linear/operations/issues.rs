@@ -16,6 +16,7 @@ pub(in crate::linear) struct IssueAnswer {
 pub(in crate::linear) struct KnownIssue {
     pub(in crate::linear) id: String,
     pub(in crate::linear) identifier: String,
+    pub(in crate::linear) url: String,
     pub(in crate::linear) agent_sessions: Nodes<KnownSession>,
 }
 
@@ -119,4 +120,57 @@ pub(in crate::linear) struct Attachment<'a> {
     pub(in crate::linear) issue_id: &'a str,
     pub(in crate::linear) title: &'static str,
     pub(in crate::linear) url: &'a str,
+}
+
+/// What [`CREATE_ISSUE`](super::CREATE_ISSUE) makes.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::linear) struct CreateIssue<'a> {
+    pub(in crate::linear) id: &'a str,
+    pub(in crate::linear) team_id: &'a str,
+    pub(in crate::linear) title: String,
+    pub(in crate::linear) description: &'a str,
+}
+
+/// The answer to [`TEAMS`](super::TEAMS).
+#[derive(Deserialize)]
+pub(in crate::linear) struct TeamsAnswer {
+    pub(in crate::linear) teams: Nodes<KnownTeam>,
+}
+
+/// A team that the application can see.
+#[derive(Deserialize)]
+pub(in crate::linear) struct KnownTeam {
+    pub(in crate::linear) id: String,
+    pub(in crate::linear) key: String,
+}
+
+/// The answer to [`THREADS`](super::THREADS).
+#[derive(Deserialize)]
+pub(in crate::linear) struct Attached {
+    pub(in crate::linear) issue: Option<WithAttachments>,
+}
+
+#[derive(Deserialize)]
+pub(in crate::linear) struct WithAttachments {
+    pub(in crate::linear) attachments: Nodes<AttachedPage>,
+}
+
+/// A page that hangs on an issue.
+#[derive(Deserialize)]
+pub(in crate::linear) struct AttachedPage {
+    pub(in crate::linear) url: String,
+}
+
+/// The answer to [`THREAD`](super::THREAD).
+#[derive(Deserialize)]
+pub(in crate::linear) struct ThreadAnswer {
+    pub(in crate::linear) comment: RootComment,
+}
+
+/// A comment that a session may have been opened on.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::linear) struct RootComment {
+    pub(in crate::linear) agent_session: Option<Identified>,
 }

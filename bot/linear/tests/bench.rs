@@ -15,7 +15,7 @@ use crate::{
         conversation::{ConversationId, LineRef},
         incoming::Incoming,
     },
-    linear::{Linear, accept, ids, read, verify},
+    linear::{Accepted, Linear, Relevance, accept, ids, read, verify},
     surface::{Attempt, Control, NoTokens, Step, StepStanding, TokenStore, Words, WordsKind},
 };
 
@@ -91,8 +91,18 @@ impl Bench {
         Linear::new(&config, Arc::new(NoTokens)).expect("set up")
     }
 
-    /// The next webhook, checked, with its key and what it means.
+    /// The next webhook of a session, checked, with its key and what it means.
     pub(super) async fn next(&mut self) -> (String, Incoming) {
+        loop {
+            let (accepted, incoming) = self.next_of_all().await;
+            if accepted.relevance == Relevance::Certain {
+                assert_eq!(incoming.conversation(), Some(&accepted.conversation));
+                return (accepted.key, incoming);
+            }
+        }
+    }
+
+    async fn next_of_all(&mut self) -> (Accepted, Incoming) {
         let waited =
             tokio::time::timeout(std::time::Duration::from_secs(10), self.webhooks.recv()).await;
         let (signature, body) = waited
@@ -102,9 +112,7 @@ impl Bench {
         verify(&self.config.webhook_secret, &signature, &body, now).expect("it is Linear's");
         let payload: Value = serde_json::from_slice(&body).expect("JSON");
         let accepted = accept(&payload, "not read").expect("it matters");
-        let incoming = read(&payload);
-        assert_eq!(incoming.conversation(), Some(&accepted.conversation));
-        (accepted.key, incoming)
+        (accepted, read(&payload))
     }
 
     /// Ana delegates an issue.
@@ -175,6 +183,7 @@ pub(super) fn status(markdown: &str, at: usize) -> Words {
         WordsKind::Status {
             headline: String::new(),
             steps,
+            title: None,
         },
         vec![Control::Cancel, open],
     )

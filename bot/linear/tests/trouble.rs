@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -219,6 +219,7 @@ async fn a_session_that_is_gone_is_a_refusal_in_linears_words() {
 struct Memory {
     token: Mutex<Option<(String, Token)>>,
     put_in: AtomicUsize,
+    withdrawn: AtomicBool,
 }
 
 impl TokenStore for Memory {
@@ -240,6 +241,31 @@ impl TokenStore for Memory {
         *self.token.lock().expect("no panic") = None;
         Box::pin(std::future::ready(()))
     }
+
+    fn is_withdrawn<'a>(&'a self, surface: &'a str) -> BoxFuture<'a, bool> {
+        assert_eq!(surface, "linear");
+        let is_withdrawn = self.withdrawn.load(Ordering::Relaxed);
+        Box::pin(std::future::ready(is_withdrawn))
+    }
+}
+
+#[tokio::test]
+async fn where_access_was_taken_away_no_token_is_taken_out() {
+    let bench = Bench::start().await;
+    let memory = Arc::new(Memory::default());
+    let linear = bench.restarted_with(memory.clone());
+    linear.check().await.expect("signed in");
+    memory.withdrawn.store(true, Ordering::Relaxed);
+    linear.sign_out().await;
+    assert!(memory.token.lock().expect("no panic").is_none());
+    for _ in 0..2 {
+        let error = linear.check().await.expect_err("no access");
+        assert!(matches!(error, SurfaceError::Permanent { .. }), "{error}");
+    }
+    assert_eq!(memory.put_in.load(Ordering::Relaxed), 1);
+    memory.withdrawn.store(false, Ordering::Relaxed);
+    linear.check().await.expect("given again");
+    assert_eq!(memory.put_in.load(Ordering::Relaxed), 2);
 }
 
 #[tokio::test]

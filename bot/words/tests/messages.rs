@@ -79,7 +79,10 @@ fn a_working_task_says_where_it_is() {
     "#);
     assert_eq!(labels(&working), ["Cancel", "Task page"]);
     assert_eq!(words(&working).mentions, None);
-    let WordsKind::Status { headline, steps } = words(&working).kind else {
+    let WordsKind::Status {
+        headline, steps, ..
+    } = words(&working).kind
+    else {
         panic!("a status is a status")
     };
     let standings: Vec<StepStanding> = steps.iter().map(|step| step.standing).collect();

@@ -4,9 +4,9 @@ use super::{TASK_URL, samples::*};
 use crate::domain::{
     CommitId, Timestamp,
     command::UnknownOption,
-    conversation::Road,
+    conversation::{LineKind, Road},
     edit::{Proposal, ProposalCard, ProposalStanding, RequestChange, Settlement},
-    event::{BaseStanding, DiskWall, PublishProblem, RunFailure, WorkplaceProblem},
+    event::{BaseStanding, DiskWall, FilingProblem, PublishProblem, RunFailure, WorkplaceProblem},
     held::{HeldChange, Hold, HoldReason},
     kept::Kept,
     message::{Decision, FailureText, Live, Message, Phase, Progress, QuestionText, TaskLine},
@@ -393,6 +393,15 @@ fn notes() -> Vec<Message> {
             opinion: crate::domain::feedback::Opinion::Bad,
             changed: true,
         },
+        Message::PlaceLost { by: person(NASTY) },
+        Message::IssueFiled {
+            name: NASTY.into(),
+            url: TASK_URL.into(),
+        },
+        Message::EditFenced {
+            by: person(NASTY),
+            strangers: vec![NASTY.into(); 50],
+        },
         Message::NothingAsked,
         Message::Help,
         Message::Unavailable { word: NASTY.into() },
@@ -448,6 +457,26 @@ fn notes() -> Vec<Message> {
             plans,
         })
     }));
+    for problem in [
+        FilingProblem::NotSetUp,
+        FilingProblem::NoSuchTeam {
+            team: NASTY.into(),
+            known: vec![NASTY.into(); 10],
+        },
+        FilingProblem::NoSuchTeam {
+            team: NASTY.into(),
+            known: vec![],
+        },
+        FilingProblem::WhichTeam {
+            known: vec![NASTY.into(); 10],
+        },
+        FilingProblem::WhichTeam { known: vec![] },
+        FilingProblem::Refused {
+            reason: NASTY.repeat(100),
+        },
+    ] {
+        notes.push(Message::IssueNotFiled { problem });
+    }
     for act in [
         Act::Start,
         Act::Steer,
@@ -473,6 +502,7 @@ fn proposals() -> Vec<Message> {
         by: person(NASTY),
         before: NASTY.repeat(200),
         now: NASTY.repeat(200),
+        of: LineKind::Issue,
     };
     let settled = |settlement| ProposalStanding::Settled {
         by: person(NASTY),
@@ -480,7 +510,13 @@ fn proposals() -> Vec<Message> {
         at: Timestamp(1),
     };
     let mut all = Vec::new();
-    for change in [edited, RequestChange::Deleted] {
+    for change in [
+        edited,
+        RequestChange::Deleted {
+            of: LineKind::Issue,
+        },
+        RequestChange::Deleted { of: LineKind::Talk },
+    ] {
         for standing in [
             ProposalStanding::Open,
             settled(Settlement::Take),

@@ -213,6 +213,17 @@ impl Stage {
         .await
     }
 
+    /// Waits until `/readyz` says these words beside that it can work; what it says.
+    pub async fn notes(&self, words: &str) -> String {
+        until(PATIENCE, || async {
+            match self.get("/readyz").await {
+                (200, told) if told.contains(words) => Ok(told),
+                answer => Err(format!("{answer:?}, without `{words}`")),
+            }
+        })
+        .await
+    }
+
     /// The same as [`Stage::settle`] where ends could not be stored: what lies in nobody's hand is free with its lease.
     pub async fn settle_after_leases(&self) {
         self.clock.advance(deckhand::store::leases::LEASE);

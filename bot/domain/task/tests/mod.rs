@@ -3,6 +3,7 @@
 mod edits;
 mod feedback;
 mod ground;
+mod issues;
 mod places;
 mod rewriting;
 mod stories;

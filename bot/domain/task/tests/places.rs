@@ -3,7 +3,8 @@
 use super::ground::*;
 use crate::domain::{
     RunNumber, Timestamp,
-    conversation::{ConversationId, LineRef, Person, Place, Standing, SubjectId},
+    command::TeamKey,
+    conversation::{ConversationId, LineKind, LineRef, Person, Place, Road, Standing, SubjectId},
     edit::{Proposal, ProposalStanding, RequestChange},
     effect::{Effect, Lane, Mark, Slot},
     event::{Event, Happened},
@@ -91,6 +92,90 @@ fn nobody_brings_a_task_elsewhere_who_may_not_steer_it_and_nobody_brings_it_ever
     assert_eq!(over.also, []);
 }
 
+fn lose(task: &mut Task, name: &str) -> Vec<Effect> {
+    let event = Event::PlacesLost {
+        by: person("tracker", Standing::Bot),
+        places: vec![place(name).conversation],
+    };
+    task.handle(&happened(event), &around())
+}
+
+#[test]
+fn a_task_whose_home_is_out_of_reach_ends_and_is_told_of_in_its_other_place() {
+    let (mut task, said) = opened();
+    join(&mut task, Some(ana()), "2");
+    let effects = lose(&mut task, "1");
+    assert_eq!(effects, [Effect::StopAll]);
+    assert!(
+        matches!(&task.state, State::Canceled { road: Road::Withdrawn, by, .. } if by.name == "tracker")
+    );
+    assert_eq!(where_is(&task, &said[0], "1"), ["c:2"]);
+    assert_eq!(where_is(&task, &Effect::StopAll, "1"), ["c:1"]);
+    let whisper = Task::whisper(&ana(), Message::Help);
+    assert_eq!(where_is(&task, &whisper, "1"), Vec::<String>::new());
+    assert_eq!(lose(&mut task, "1"), [], "it was told twice");
+}
+
+#[test]
+fn a_task_goes_on_without_a_place_that_it_was_only_brought_to() {
+    let (mut task, said) = opened();
+    join(&mut task, Some(ana()), "2");
+    let before = task.state.clone();
+    let effects = lose(&mut task, "2");
+    assert!(
+        matches!(&effects[..], [Effect::Say { message, .. }] if matches!(**message, Message::PlaceLost { .. })),
+        "{effects:?}"
+    );
+    assert_eq!(task.state, before);
+    for effect in said.iter().chain(&effects) {
+        assert_eq!(where_is(&task, effect, "1"), ["c:1"]);
+    }
+    assert_eq!(lose(&mut task, "2"), []);
+    assert_eq!(lose(&mut task, "9"), [], "it is no place of this task");
+}
+
+#[test]
+fn an_issue_is_made_for_a_task_that_has_none_and_holds_nothing_up() {
+    let (mut task, _) = opened();
+    let (wanted, by) = (said(ana(), "create an issue in ENG"), ana());
+    let before = task.state.clone();
+    let effects = task.handle(&happened(wanted.clone()), &around());
+    let team = Some(TeamKey("ENG".into()));
+    assert_eq!(effects.last(), Some(&Effect::FileIssue { by, team }));
+    assert_eq!(effects[1].lane(), Lane::Errands);
+    assert_eq!(task.state, before);
+    let filed = Event::IssueFiled {
+        place: place("2"),
+        about: SubjectId("s:ENG-1".into()),
+        name: "ENG-1".into(),
+        url: "https://issues.example/ENG-1".into(),
+    };
+    let effects = task.handle(&happened(filed.clone()), &around());
+    assert!(
+        matches!(&effects[..], [Effect::Say { message, .. }, Effect::Introduce] if matches!(**message, Message::IssueFiled { .. })),
+        "{effects:?}"
+    );
+    assert_eq!(task.handle(&happened(filed.clone()), &around()), []);
+    let again = task.handle(&happened(wanted.clone()), &around());
+    assert!(matches!(
+        &again[..],
+        [Effect::Hear { .. }, Effect::Whisper { .. }]
+    ));
+    // A guest gets none, and what has ended gets none either.
+    let guest = person("gus", Standing::Guest);
+    let (mut other, _) = opened();
+    let asked = said(guest, "create an issue");
+    assert_eq!(other.handle(&happened(asked), &around()), []);
+    other.state = State::Expired;
+    let late = other.handle(&happened(wanted), &around());
+    assert!(
+        !late
+            .iter()
+            .any(|effect| matches!(effect, Effect::FileIssue { .. }))
+    );
+    assert_eq!(other.handle(&happened(filed), &around()), []);
+}
+
 #[test]
 fn whoever_comes_in_sees_the_status_and_what_waits() {
     let (mut task, _) = opened();
@@ -105,7 +190,7 @@ fn whoever_comes_in_sees_the_status_and_what_waits() {
     task.workplace = Some(workplace());
     task.ask_about(RunNumber(2), &held_change());
     for (number, standing) in [(1, ProposalStanding::Replaced), (2, ProposalStanding::Open)] {
-        let change = RequestChange::Deleted;
+        let change = RequestChange::Deleted { of: LineKind::Talk };
         task.proposals.push(Proposal {
             number,
             change,

@@ -68,6 +68,7 @@ impl World {
                 | Effect::Whisper { .. }
                 | Effect::Mark { .. }
                 | Effect::Hear { .. }
+                | Effect::FileIssue { .. }
                 | Effect::Gather
                 | Effect::ShowPictures { .. }
                 | Effect::Widen { .. }

@@ -243,7 +243,7 @@ async fn say(
         let Ok(Some(stored)) = context.store.task(&task.id).await else {
             continue;
         };
-        for conversation in stored.task.conversations() {
+        for conversation in stored.task.reachable() {
             let post = Post {
                 conversation: conversation.clone(),
                 slot: slot.clone(),

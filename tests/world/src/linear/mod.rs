@@ -389,6 +389,27 @@ impl Linear {
         self.world.lock().tokens.clear();
     }
 
+    /// An admin takes the application out of the workspace: its tokens die and none is given, and it is told so.
+    pub fn revoke(&self) {
+        {
+            let mut state = self.world.lock();
+            state.tokens.clear();
+            state.revoked = true;
+        }
+        self.world.webhooks.send(payload::revoked(&self.world));
+    }
+
+    /// An admin installs the application again.
+    pub fn install_again(&self) {
+        self.world.lock().revoked = false;
+    }
+
+    /// An admin takes the team away from the application: its issues and sessions are not there any more.
+    pub fn shut_out(&self) {
+        self.world.lock().shut_out = true;
+        self.world.webhooks.send(payload::shut_out(&self.world));
+    }
+
     /// Plans a fault for the next operation whose first field this is, such as
     /// `agentActivityCreate`, or for any with `*`.
     pub fn fail_next(&self, field: &str, fault: Fault) {

@@ -62,8 +62,10 @@ fn payload(field: &str, id: &str) -> Value {
 }
 
 fn found(state: &State, kind: &str, id: &str) -> Result<String, FieldError> {
+    let is_hidden = state.shut_out && matches!(kind, "AgentSession" | "Comment" | "Issue");
     let entity = state
         .find(kind, id)
+        .filter(|_| !is_hidden)
         .ok_or_else(|| failed(format!("Entity not found: {kind}")))?;
     Ok(entity.id().to_owned())
 }
@@ -229,8 +231,10 @@ fn issue_create(world: &World, input: &Arguments) -> Done {
         description: text(input, "description"),
         creator: Some(&creator),
     };
+    let chosen = chosen_id(&state, input)?;
     let id = sessions::create_issue(&mut state, &new);
-    Ok(payload("issue", &id))
+    state.rename(&id, &chosen);
+    Ok(payload("issue", &chosen))
 }
 
 fn comment_create(world: &World, input: &Arguments) -> Done {

@@ -45,7 +45,9 @@ pub(super) async fn token(
             description,
         );
     }
-    let known = request.client_id.as_deref() == Some(world.client_id.as_str())
+    let revoked = world.lock().revoked;
+    let known = !revoked
+        && request.client_id.as_deref() == Some(world.client_id.as_str())
         && request.client_secret.as_deref() == Some(world.client_secret.expose_secret());
     if !known {
         return refused(

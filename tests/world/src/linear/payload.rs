@@ -140,13 +140,46 @@ pub(super) fn prompted(world: &World, id: &str) -> Option<Value> {
     for (field, value) in [
         ("agentSessionId", json!(entity.id())),
         ("content", content),
-        ("sourceCommentId", Value::Null),
+        ("sourceCommentId", json!(activity.link("sourceComment"))),
         ("userId", json!(activity.link("user"))),
         ("user", user(&state, activity.link("user"))),
     ] {
         body.insert(field.to_owned(), value);
     }
     payload["agentActivity"] = json!(body);
+    Some(payload)
+}
+
+/// `AppUserNotification` with the action `issueCommentReaction`, about the agent's last comment in a session's thread.
+pub(super) fn reacted(world: &World, session: &str, actor: &str, emoji: &str) -> Option<Value> {
+    let state = world.lock();
+    let session = state.entities.get(session)?;
+    let root = session.link("comment")?;
+    let ours = |one: &Entity| {
+        one.link("parent") == Some(root) && one.link("user") == Some(state.known.agent.as_str())
+    };
+    let comments = state.all("Comment", ours);
+    let comment_id = comments.last()?.id();
+    let mut payload = envelope(&state, "AppUserNotification", "issueCommentReaction");
+    let now = moment(Timestamp::now());
+    payload["notification"] = json!({
+        "__typename": "IssueCommentReactionNotificationWebhookPayload",
+        "id": uuid::Uuid::new_v4().to_string(),
+        "type": "issueCommentReaction",
+        "createdAt": now,
+        "updatedAt": now,
+        "archivedAt": null,
+        "userId": state.known.agent,
+        "actorId": actor,
+        "actor": user(&state, Some(actor)),
+        "reactionEmoji": emoji,
+        "commentId": comment_id,
+        "comment": comment(&state, Some(comment_id)),
+        "parentCommentId": root,
+        "parentComment": comment(&state, Some(root)),
+        "issueId": session.link("issue"),
+        "issue": issue(&state, session.link("issue")),
+    });
     Some(payload)
 }
 
@@ -170,6 +203,135 @@ pub(super) fn unassigned(world: &World, issue_id: &str, actor: &str) -> Value {
         "issue": issue(&state, Some(issue_id)),
     });
     payload
+}
+
+/// `OAuthApp` with the action `revoked`.
+pub(super) fn revoked(world: &World) -> Value {
+    let mut payload = envelope(&world.lock(), "OAuthApp", "revoked");
+    if let Some(fields) = payload.as_object_mut() {
+        fields.remove("appUserId");
+    }
+    payload
+}
+
+/// `PermissionChange` with the action `teamAccessChanged`.
+pub(super) fn shut_out(world: &World) -> Value {
+    let state = world.lock();
+    let mut payload = envelope(&state, "PermissionChange", "teamAccessChanged");
+    payload["canAccessAllPublicTeams"] = json!(false);
+    payload["addedTeamIds"] = json!([]);
+    payload["removedTeamIds"] = json!([state.known.team]);
+    payload
+}
+
+/// `Issue` or `Comment`: what a person changed, created or removed.
+pub(super) fn changed(
+    world: &World,
+    id: &str,
+    action: &str,
+    actor: &str,
+    before: &Value,
+) -> Option<Value> {
+    let state = world.lock();
+    let entity = state.entities.get(id)?;
+    let by = state.entities.get(actor)?;
+    let mut actor = pick(by, &["id", "name", "email", "url", "avatarUrl"]);
+    actor.insert("type".to_owned(), json!("user"));
+    let data = match entity.kind {
+        "Comment" => whole_comment(&state, entity),
+        _ => whole_issue(&state, entity),
+    };
+    let mut payload = json!({
+        "type": entity.kind,
+        "action": action,
+        "actor": actor,
+        "createdAt": moment(Timestamp::now()),
+        "data": data,
+        "url": entity.text("url"),
+        "organizationId": state.known.organization,
+        "webhookId": WEBHOOK,
+    });
+    if !before.is_null() {
+        payload["updatedFrom"] = before.clone();
+    }
+    Some(payload)
+}
+
+fn whole_issue(state: &State, entity: &Entity) -> Value {
+    let mut whole = pick(
+        entity,
+        &[
+            "id",
+            "createdAt",
+            "updatedAt",
+            "archivedAt",
+            "identifier",
+            "title",
+            "description",
+            "url",
+            "number",
+            "priority",
+            "priorityLabel",
+            "sortOrder",
+            "prioritySortOrder",
+            "previousIdentifiers",
+            "labelIds",
+            "reactionData",
+            "trashed",
+        ],
+    );
+    let named = issue(state, Some(entity.id()));
+    for (field, value) in [
+        ("team", named["team"].clone()),
+        ("teamId", named["teamId"].clone()),
+        (
+            "state",
+            linked(state, entity, "state", &["id", "name", "type", "color"]),
+        ),
+        ("stateId", json!(entity.link("state"))),
+        ("labels", json!([])),
+        ("subscriberIds", json!([])),
+        ("creatorId", json!(entity.link("creator"))),
+        ("delegateId", json!(entity.link("delegate"))),
+        ("delegate", user(state, entity.link("delegate"))),
+    ] {
+        whole.insert(field.to_owned(), value);
+    }
+    json!(whole)
+}
+
+fn whole_comment(state: &State, entity: &Entity) -> Value {
+    let mut whole = pick(
+        entity,
+        &[
+            "id",
+            "createdAt",
+            "updatedAt",
+            "archivedAt",
+            "body",
+            "reactionData",
+        ],
+    );
+    let mut about = issue(state, entity.link("issue"));
+    if let Some(fields) = about.as_object_mut() {
+        fields.remove("description");
+    }
+    for (field, value) in [
+        ("userId", json!(entity.link("user"))),
+        ("user", user(state, entity.link("user"))),
+        ("issueId", json!(entity.link("issue"))),
+        ("issue", about),
+        ("parentId", json!(entity.link("parent"))),
+    ] {
+        whole.insert(field.to_owned(), value);
+    }
+    json!(whole)
+}
+
+/// Some fields of what a field refers to.
+fn linked(state: &State, entity: &Entity, field: &str, keys: &[&str]) -> Value {
+    let other = entity.link(field).and_then(|id| state.entities.get(id));
+    other.map_or(Value::Null, |other| json!(pick(other, keys)))
 }
 
 /// Comments of the issue that are older than the session's thread.

@@ -23,7 +23,9 @@ pub(super) fn run(
             .and_then(Value::as_str)
             .unwrap_or_default();
         let state = world.lock();
-        let entity = state.find(kind, id);
+        let is_hidden = state.shut_out
+            && matches!(kind, "AgentActivity" | "AgentSession" | "Comment" | "Issue");
+        let entity = state.find(kind, id).filter(|_| !is_hidden);
         entity
             .map(|entity| reference(entity.id()))
             .ok_or_else(|| failed(format!("Entity not found: {kind}")))

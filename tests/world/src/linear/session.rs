@@ -85,12 +85,30 @@ impl Session {
         self.prompt(login, value, Value::Null)
     }
 
+    /// A person puts an emoji on the agent's last comment in the session's thread.
+    pub fn react(&self, login: &str, emoji: &str) -> anyhow::Result<()> {
+        let actor = {
+            let state = self.world.lock();
+            let person = state.person(login);
+            person
+                .with_context(|| format!("there is no {login}"))?
+                .id()
+                .to_owned()
+        };
+        let payload = payload::reacted(&self.world, &self.id, &actor, emoji);
+        self.world
+            .webhooks
+            .send(payload.context("the agent has said nothing there")?);
+        Ok(())
+    }
+
     /// A person presses Stop.
     pub fn stop(&self, login: &str) -> anyhow::Result<()> {
         self.prompt(login, "Stop", json!("stop"))
     }
 
     fn prompt(&self, login: &str, text: &str, signal: Value) -> anyhow::Result<()> {
+        let signal_is_none = signal.is_null();
         let activity = {
             let mut state = self.world.lock();
             let author = state
@@ -103,13 +121,19 @@ impl Session {
             };
             let new = NewActivity {
                 id: Uuid::new_v4().to_string(),
-                author,
+                author: author.clone(),
                 content: json!({ "type": "prompt", "body": text }),
                 ephemeral: false,
                 signal,
                 metadata: Value::Null,
             };
-            sessions::append(&mut state, &self.id, new, &said)
+            let id = sessions::append(&mut state, &self.id, new, &said);
+            // What a person writes there stands in the session's thread as a comment of theirs.
+            if signal_is_none {
+                let comment = sessions::keep_as_comment(&mut state, &self.id, (&author, text));
+                state.set(&id, &[("sourceComment", comment)]);
+            }
+            id
         };
         self.world.touch();
         let payload = payload::prompted(&self.world, &activity).context("the session is gone")?;

@@ -105,7 +105,9 @@ pub(super) fn open(state: &mut State, opened: &Opened) -> String {
         "dismissedAt": null, "slugId": format!("session-{}", state.entities.len()),
         "url": format!("{base}/acme/session/{}", state.entities.len()),
     });
-    state.add("AgentSession", session)
+    let session = state.add("AgentSession", session);
+    state.set(&root, &[("agentSession", reference(&session))]);
+    session
 }
 
 /// Appends an activity, replaces an ephemeral one before it, and derives the session's state.
@@ -171,23 +173,26 @@ fn enter(state: &mut State, session: &str, after: SessionState) {
     );
 }
 
-/// Adds what an activity says to the session's thread on the issue.
-fn keep_as_comment(state: &mut State, session: &str, (author, body): (&str, &str)) {
+/// Adds what an activity says to the session's thread on the issue, and gives a reference to it.
+pub(super) fn keep_as_comment(
+    state: &mut State,
+    session: &str,
+    (author, body): (&str, &str),
+) -> Value {
     let linked = |key: &str| {
         let session = state.entities.get(session)?;
         session.link(key).map(str::to_owned)
     };
-    if let (Some(issue), root) = (linked("issue"), linked("comment")) {
-        comment(
-            state,
-            &NewComment {
-                issue: &issue,
-                parent: root.as_deref(),
-                author,
-                body,
-            },
-        );
-    }
+    let (Some(issue), root) = (linked("issue"), linked("comment")) else {
+        return Value::Null;
+    };
+    let new = NewComment {
+        issue: &issue,
+        parent: root.as_deref(),
+        author,
+        body,
+    };
+    reference(&comment(state, &new))
 }
 
 fn capital(word: &str) -> String {

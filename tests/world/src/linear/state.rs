@@ -80,6 +80,10 @@ pub(super) struct State {
     pub guidance: Vec<String>,
     pub known: Known,
     pub next_issue: u64,
+    /// Whether a workspace's admin has taken the application away.
+    pub revoked: bool,
+    /// Whether the application may not see the team any more.
+    pub shut_out: bool,
     sequence: u64,
 }
 
@@ -224,6 +228,14 @@ impl State {
             .collect();
         found.sort_by_key(|entity| entity.sequence);
         found
+    }
+
+    /// Gives an entity that nothing refers to yet the id that a client has chosen.
+    pub(super) fn rename(&mut self, id: &str, chosen: &str) {
+        if let Some(mut entity) = self.entities.remove(id) {
+            entity.fields.insert("id".to_owned(), json!(chosen));
+            self.entities.insert(chosen.to_owned(), entity);
+        }
     }
 
     /// Sets fields of an entity.

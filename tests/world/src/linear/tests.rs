@@ -479,13 +479,29 @@ async fn every_webhook_has_the_published_shape() {
     bench.linear.delegate_by_automation("ENG-1").unwrap();
     session.stop("ana").unwrap();
     bench.linear.undelegate("ana", "ENG-1").unwrap();
+    bench.linear.edit_issue("ben", "ENG-1", "Other").unwrap();
+    let said = ("@deckhand also here", "@deckhand only here");
+    bench.linear.edit_comment("ben", "ENG-1", said).unwrap();
+    bench.linear.delete_comment("ben", "ENG-1", said.1).unwrap();
+    bench.linear.delete_issue("ana", "ENG-1").unwrap();
+    bench.linear.shut_out();
+    bench.linear.revoke();
     bench.linear.settle().await;
     let received = received.lock().unwrap();
-    assert_eq!(received.len(), 5);
+    assert_eq!(received.len(), 11);
     for (_, body) in received.iter() {
         let body: Value = serde_json::from_slice(body).unwrap();
-        let kind = format!("{}WebhookPayload", body["type"].as_str().unwrap());
-        check(&schema, &kind, &body);
+        let kind = match body["type"].as_str().unwrap() {
+            "PermissionChange" => "AppUserTeamAccessChangedWebhookPayload".to_owned(),
+            kind => format!("{kind}WebhookPayload"),
+        };
+        assert!(schema.types.contains_key(kind.as_str()), "{kind}");
+        if body["data"].is_null() {
+            check(&schema, &kind, &body);
+        } else {
+            check(&schema, "EntityWebhookPayload", &body);
+            check(&schema, &kind, &body["data"]);
+        }
     }
 }
 
