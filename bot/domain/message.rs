@@ -14,9 +14,7 @@ use super::{
     command::UnknownOption,
     conversation::{Person, Road},
     edit::ProposalCard,
-    event::{
-        BaseStanding, FilingProblem, Publication, PublishProblem, RunFailure, WorkplaceProblem,
-    },
+    event::{BaseStanding, FilingProblem, Publication, WorkplaceProblem},
     feedback::Opinion,
     held::HeldChange,
     kept::Kept,

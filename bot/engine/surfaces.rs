@@ -299,7 +299,7 @@ impl Surfaces {
 
     /// What a request elsewhere names, by the name that it has now; none where there is no such thing.
     pub async fn named(&self, about: &SubjectId) -> Result<Option<SubjectId>, SurfaceError> {
-        match self.surface(&about.0)? {
+        match self.surface(&about.0).await? {
             Surface::Slack(_) => Ok(None),
             Surface::Linear(linear) => linear.issue_of_name(about).await,
         }

@@ -115,6 +115,18 @@ impl Workspaces {
         }
     }
 
+    /// What the names of conversations in each workspace that the bot is in begin with.
+    pub async fn homes(&self) -> Result<Vec<String>, SurfaceError> {
+        let known = self.known().await?;
+        let open = known.values().filter(|one| one.closed.is_none());
+        let installed = open.filter(|one| one.id != OWN).map(|one| one.id.clone());
+        let mut homes: Vec<String> = installed.collect();
+        if let Some(slack) = &self.inner.parts.own {
+            homes.push(self.own_identity(slack).await?.team_id);
+        }
+        Ok(homes)
+    }
+
     async fn door(&self, home: &str) -> Result<Door, SurfaceError> {
         let known = self.known().await?;
         let mut found = known.get(home).cloned();

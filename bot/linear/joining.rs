@@ -96,7 +96,9 @@ impl Linear {
         match found {
             Ok(answer) => Ok(Some(answer.issue)),
             Err(SurfaceError::Permanent { .. }) => Ok(None),
-            Err(error @ SurfaceError::Transient { .. }) => Err(error),
+            Err(error @ (SurfaceError::Transient { .. } | SurfaceError::Closed { .. })) => {
+                Err(error)
+            }
         }
     }
 
@@ -140,7 +142,9 @@ impl Linear {
                 Ok(session.map(|session| ids::conversation(&session.id)))
             }
             Err(SurfaceError::Permanent { .. }) => Ok(None),
-            Err(error @ SurfaceError::Transient { .. }) => Err(error),
+            Err(error @ (SurfaceError::Transient { .. } | SurfaceError::Closed { .. })) => {
+                Err(error)
+            }
         }
     }
 

@@ -133,7 +133,10 @@ pub(super) fn message(words: &Words, audience: Audience) -> Value {
         &words.markdown
     };
     let text = clip(text, MARKDOWN_MAX_CHARS);
-    if let WordsKind::Status { headline, steps } = &words.kind {
+    if let WordsKind::Status {
+        headline, steps, ..
+    } = &words.kind
+    {
         let below = checklist::block(headline, steps, text.chars().count());
         blocks.push(json!({ "type": "markdown", "text": text }));
         blocks.extend(below);

@@ -126,10 +126,6 @@ impl Vault {
         Ok(())
     }
 
-    pub(super) const fn store(&self) -> &Store {
-        &self.store
-    }
-
     /// The same as a part of something larger.
     pub(super) fn putting(
         &self,

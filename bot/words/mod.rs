@@ -162,13 +162,11 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
         | Message::FilesRefused { .. }
         | Message::LinksUnread { .. }
         | Message::EditRefused { .. }
-        | Message::Thanks { .. } => answer_text(message, room),
-        Message::IssueFiled { name, url } => notes::IssueFiledView { name, url }.render(),
-        Message::IssueNotFiled { problem } => notes::IssueNotFiledView { problem }.render(),
-        Message::PlaceLost { by } => notes::PlaceLostView { by }.render(),
-        Message::EditFenced { by, strangers } => {
-            notes::EditFencedView::new(by, strangers, room).render()
-        }
+        | Message::Thanks { .. }
+        | Message::IssueFiled { .. }
+        | Message::IssueNotFiled { .. }
+        | Message::PlaceLost { .. }
+        | Message::EditFenced { .. } => answer_text(message, room),
         Message::NothingAsked => notes::NothingAskedView.render(),
         Message::Help => notes::HelpView::new(links.reactions).render(),
         Message::Unavailable { word } => notes::UnavailableView { word }.render(),
@@ -203,6 +201,12 @@ fn answer_text(message: &Message, room: Room) -> Result<String, askama::Error> {
             changed: *changed,
         }
         .render(),
+        Message::IssueFiled { name, url } => notes::IssueFiledView { name, url }.render(),
+        Message::IssueNotFiled { problem } => notes::IssueNotFiledView { problem }.render(),
+        Message::PlaceLost { by } => notes::PlaceLostView { by }.render(),
+        Message::EditFenced { by, strangers } => {
+            notes::EditFencedView::new(by, strangers, room).render()
+        }
         _ => Ok(String::new()),
     }
 }

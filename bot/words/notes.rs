@@ -81,14 +81,8 @@ impl NotAllowedView {
 #[derive(Template)]
 #[template(path = "messages/stale_approval.md")]
 pub(super) struct StaleApprovalView {
-    seen: u32,
-    current: Option<u32>,
-}
-
-impl StaleApprovalView {
-    pub(super) const fn new(seen: u32, current: Option<u32>) -> Self {
-        Self { seen, current }
-    }
+    pub(super) seen: u32,
+    pub(super) current: Option<u32>,
 }
 
 /// `nothing_to_do.md`.

@@ -206,10 +206,10 @@ async fn two_workspaces_each_have_their_own_tasks_and_leave_and_return_alone() {
     says(&there, "Your decision").await;
     // The people of one are not those of the other, though their names are alike.
     let asked = many.stage.mention("list").await;
-    whispered(&asked, "offset parameter").await;
+    whispered(&asked, "approve its plan").await;
     there.say("ana", "approve").await.unwrap();
     many.stands(BETA, &there, "in_review").await;
-    says(&there, "/acme/web/pull/").await;
+    says(&there, "Pull request #").await;
 
     let second = mention(&other, REQUEST).await;
     many.stands(BETA, &second, "awaiting_approval").await;

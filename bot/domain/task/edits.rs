@@ -20,7 +20,7 @@ use crate::domain::{
 /// every plan.
 pub(super) fn told(of: LineKind, now: &str) -> String {
     let what = match of {
-        LineKind::Talk | LineKind::Guidance => "request",
+        LineKind::Talk | LineKind::Guidance | LineKind::Linked => "request",
         LineKind::Issue => "issue",
     };
     format!("The {what} was edited. Specification and plan have to fit its words of now:\n{now}")

@@ -34,7 +34,7 @@ pub use waits::Patience;
 use super::{
     CommitId, RunNumber, TaskId, Timestamp,
     budget::{Ceilings, Usage},
-    command::Options,
+    command::{Options, UnknownOption},
     conversation::{ConversationId, Line, Person, Place, Road, SubjectId},
     edit::Proposal,
     effect::{Assignment, Effect, Slot},
@@ -274,22 +274,28 @@ impl Task {
                 next: Next::Specify,
             },
         };
+        let effects = task.begin(unknown, surroundings);
+        (task, effects)
+    }
+
+    /// The first words, and what the request asks for at once.
+    fn begin(&self, unknown: Vec<UnknownOption>, surroundings: &Surroundings) -> Vec<Effect> {
         let mut effects = vec![
             Effect::Mark {
                 mark: super::effect::Mark::Accepted,
             },
-            task.say_progress_queued(surroundings.ahead),
+            self.say_progress_queued(surroundings.ahead),
         ];
-        if let Some(team) = task.options.issue_in.clone() {
-            effects.extend(task.file_issue(&task.request.author, Some(&team)));
+        if let Some(team) = &self.options.issue_in {
+            effects.extend(self.file_issue(&self.request.author, Some(team)));
         }
         if !unknown.is_empty() {
             effects.push(Effect::Whisper {
-                to: task.request.author.clone(),
+                to: self.request.author.clone(),
                 message: Box::new(Message::OptionHints { unknown }),
             });
         }
-        (task, effects)
+        effects
     }
 
     /// Takes an event and says what to do about it.

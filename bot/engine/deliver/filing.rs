@@ -122,7 +122,9 @@ impl From<SurfaceError> for Filing {
             SurfaceError::Permanent { code, .. } => {
                 Self::Problem(FilingProblem::Refused { reason: code })
             }
-            error @ SurfaceError::Transient { .. } => Self::Fault(error.into()),
+            error @ (SurfaceError::Transient { .. } | SurfaceError::Closed { .. }) => {
+                Self::Fault(error.into())
+            }
         }
     }
 }

@@ -76,7 +76,9 @@ impl Dispatch {
                 AccessLost::Something => match self.surfaces.subject(place).await {
                     Ok(_) => false,
                     Err(SurfaceError::Permanent { .. }) => true,
-                    Err(error @ SurfaceError::Transient { .. }) => return Err(error.into()),
+                    Err(error @ (SurfaceError::Transient { .. } | SurfaceError::Closed { .. })) => {
+                        return Err(error.into());
+                    }
                 },
             };
             if is_lost {

@@ -125,7 +125,10 @@ pub(super) const RATE_ACT: &str = "rate";
 const NETWORK_ACT: &str = "network";
 
 pub(super) fn audit_of(task: &Task, event: &Event) -> Option<AuditEntry> {
-    if let Some(entry) = network_audit_of(task, event).or_else(|| edit_audit_of(event)) {
+    if let Some(entry) = network_audit_of(task, event)
+        .or_else(|| edit_audit_of(event))
+        .or_else(|| plan_audit_of(event))
+    {
         return Some(entry);
     }
     let entry = |person: &Person, act: &str, detail: String| {
@@ -163,16 +166,10 @@ pub(super) fn audit_of(task: &Task, event: &Event) -> Option<AuditEntry> {
             };
             entry(by, "answer", format!("question {question}{decided}"))
         }
-        Event::Corrected { by, revision, .. } => {
-            entry(by, "correct", format!("revision {revision}"))
-        }
-        Event::PlanEdited { by, revision, .. } => {
-            entry(by, "edit plan", format!("revision {revision}"))
-        }
-        Event::RepositoryChosen { by, repository } => {
-            entry(by, "choose repository", repository.0.clone())
-        }
         Event::SlotGranted
+        | Event::Corrected { .. }
+        | Event::PlanEdited { .. }
+        | Event::RepositoryChosen { .. }
         | Event::PlacesLost { .. }
         | Event::IssueFiled { .. }
         | Event::IssueNotFiled { .. }
@@ -198,6 +195,24 @@ pub(super) fn audit_of(task: &Task, event: &Event) -> Option<AuditEntry> {
         | Event::Unanswered { .. }
         | Event::WaitedTooLong { .. } => None,
     }
+}
+
+/// Who asked for another plan.
+fn plan_audit_of(event: &Event) -> Option<AuditEntry> {
+    let of = |revision: &u32| format!("revision {revision}");
+    let (by, act, detail) = match event {
+        Event::Corrected { by, revision, .. } => (by, "correct", of(revision)),
+        Event::PlanEdited { by, revision, .. } => (by, "edit plan", of(revision)),
+        Event::RepositoryChosen { by, repository } => {
+            (by, "choose repository", repository.0.clone())
+        }
+        _ => return None,
+    };
+    Some(AuditEntry {
+        person: by.id.0.clone(),
+        act: act.to_owned(),
+        detail,
+    })
 }
 
 /// Who edited what, and who decided about it; and who took access away.

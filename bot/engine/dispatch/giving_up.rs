@@ -139,19 +139,7 @@ impl Dispatch {
     /// What the person hears who said or pressed something that was given up. A reaction is no sentence that waits for an
     /// answer, and news of the bot's own work are the operator's to see.
     async fn news(&self, delivery: &Delivery) -> Option<(ConversationId, Effect)> {
-        let incoming = match delivery.source {
-            Source::Slack => {
-                let me = self
-                    .surfaces
-                    .slack_identity(slack::home(&delivery.body))
-                    .await
-                    .ok()??;
-                slack::read(&delivery.body, &me)
-            }
-            Source::Linear => linear::read(&delivery.body),
-            Source::Github | Source::Work | Source::CommandLine => return None,
-        };
-        let (conversation, by) = match incoming {
+        let (conversation, by) = match self.heard(delivery).await? {
             Incoming::Said {
                 conversation,
                 by,
@@ -213,6 +201,19 @@ impl Dispatch {
             }),
         };
         Some((conversation, effect))
+    }
+
+    /// What people have said or pressed.
+    async fn heard(&self, delivery: &Delivery) -> Option<Incoming> {
+        match delivery.source {
+            Source::Slack => {
+                let home = slack::home(&delivery.body);
+                let me = self.surfaces.slack_identity(home).await.ok()??;
+                Some(slack::read(&delivery.body, &me))
+            }
+            Source::Linear => Some(linear::read(&delivery.body)),
+            Source::Github | Source::Work | Source::CommandLine => None,
+        }
     }
 
     /// What is kept of a delivery that is over: people paste secrets that only look like some, and what they said

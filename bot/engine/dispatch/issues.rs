@@ -32,7 +32,9 @@ impl Dispatch {
             Ok(subject) => subject,
             // It was thrown away meanwhile, which is told by itself.
             Err(SurfaceError::Permanent { .. }) => None,
-            Err(error @ SurfaceError::Transient { .. }) => return Err(error.into()),
+            Err(error @ (SurfaceError::Transient { .. } | SurfaceError::Closed { .. })) => {
+                return Err(error.into());
+            }
         };
         let Some(subject) = subject else {
             return Ok(nothing(delivery));

@@ -51,19 +51,26 @@ impl Dispatch {
             return Ok(None);
         };
         // Nobody in Linear waits for Slack.
-        let Ok(Some(me)) = self.surfaces.slack_identity().await else {
+        let Some(workspaces) = self.surfaces.workspaces() else {
+            return Ok(None);
+        };
+        let Ok(homes) = workspaces.homes().await else {
             return Ok(None);
         };
         let session = ConversationId(delivery.conversation.clone());
         let pages = match linear.attached(&session).await {
             Ok(pages) => pages,
             Err(SurfaceError::Permanent { .. }) => return Ok(None),
-            Err(error @ SurfaceError::Transient { .. }) => return Err(error.into()),
+            Err(error @ (SurfaceError::Transient { .. } | SurfaceError::Closed { .. })) => {
+                return Err(error.into());
+            }
         };
-        for page in pages {
-            let Some(thread) = slack::ids::thread_of_page(&me.team_id, &page) else {
-                continue;
-            };
+        // A page does not name the workspace as conversations do; a channel's name is of one workspace alone.
+        let threads = pages.iter().flat_map(|page| {
+            let thread = |home: &String| slack::ids::thread_of_page(home, page);
+            homes.iter().filter_map(thread)
+        });
+        for thread in threads {
             let stored = self.store.task_of(&thread).await?;
             let is_live =
                 |stored: &Stored| !stored.task.state.is_over() && stored.task.about.is_none();

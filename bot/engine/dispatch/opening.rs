@@ -226,7 +226,9 @@ impl Dispatch {
             let asked = tokio::time::timeout(NAMED_WITHIN, self.surfaces.named(&about));
             match asked.await {
                 Ok(Ok(Some(about))) => return Ok(Some(about)),
-                Ok(Ok(None) | Err(SurfaceError::Permanent { .. })) => {}
+                Ok(
+                    Ok(None) | Err(SurfaceError::Permanent { .. } | SurfaceError::Closed { .. }),
+                ) => {}
                 Ok(Err(error @ SurfaceError::Transient { .. })) if linear::is_addressed(text) => {
                     return Err(error.into());
                 }

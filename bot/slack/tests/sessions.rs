@@ -86,6 +86,7 @@ fn status(headline: &str, standings: [StepStanding; 2]) -> Words {
         kind: WordsKind::Status {
             headline: headline.to_owned(),
             steps: steps.collect(),
+            title: None,
         },
         ..words("**Working**")
     }

@@ -60,7 +60,14 @@ fn read(task: &mut Task) {
         ..Line::said(LineRef(ISSUE.into()), ana(), "The offset".to_owned())
     };
     let (context, workplace) = (vec![issue], Ok(workplace()));
-    tell(task, Event::Gathered { context, workplace });
+    tell(
+        task,
+        Event::Gathered {
+            context,
+            workplace,
+            unread: Vec::new(),
+        },
+    );
 }
 
 fn planned(task: &mut Task) {
@@ -112,7 +119,14 @@ fn an_issue_that_is_the_request_is_planned_again_with_everybody_who_wrote_in_it(
     let mut task = delegated();
     tell(&mut task, Event::SlotGranted);
     let (context, workplace) = (vec![], Ok(workplace()));
-    tell(&mut task, Event::Gathered { context, workplace });
+    tell(
+        &mut task,
+        Event::Gathered {
+            context,
+            workplace,
+            unread: Vec::new(),
+        },
+    );
     planned(&mut task);
     let ben = person("ben", Standing::Member);
     tell(&mut task, edited(&[ben.clone(), ana()], "Fix the limit"));
