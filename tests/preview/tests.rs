@@ -3,12 +3,15 @@
 use std::{collections::BTreeSet, process::ExitCode};
 
 use deckhand::domain::{
+    attachment::Unfit,
     edit::{ProposalStanding, RequestChange},
     event::{BaseStanding, PublishProblem, RunFailure, WorkplaceProblem},
+    feedback::Opinion,
     held::HoldReason,
     kept::Kept,
     message::{Decision, FailureText, Message, Phase, QuestionText, Trouble},
     network::Verdict,
+    plan_edit::EditRefusal,
     policy::{Act, Refusal},
     waiting::{Asked, Made},
 };
@@ -118,6 +121,14 @@ fn nothing_is_missing() {
     look("kept", "is", kinds::<Kept>(Some("is")));
     look("made", "is", kinds::<Made>(Some("is")));
     look("asked", "about", kinds::<Asked>(Some("about")));
+    look("why", "is", {
+        let mut both = kinds::<EditRefusal>(Some("is"));
+        both.extend(kinds::<Unfit>(Some("is")));
+        both
+    });
+    look("", "opinion", kinds::<Opinion>(None));
+    look("preferences", "noise", vec!["quiet".to_owned()]);
+    look("of", "of", ["person", "place"].map(str::to_owned).to_vec());
     look("", "act", kinds::<Act>(None));
     look("", "refusal", kinds::<Refusal>(None));
     assert_eq!(
