@@ -4,8 +4,9 @@ use std::{collections::BTreeSet, process::ExitCode};
 
 use deckhand::domain::{
     attachment::Unfit,
+    conversation::Road,
     edit::{ProposalStanding, RequestChange},
-    event::{BaseStanding, PublishProblem, RunFailure, WorkplaceProblem},
+    event::{BaseStanding, FilingProblem, PublishProblem, RunFailure, WorkplaceProblem},
     feedback::Opinion,
     held::HoldReason,
     kept::Kept,
@@ -109,6 +110,7 @@ fn nothing_is_missing() {
     look("problem", "problem", {
         let mut both = kinds::<WorkplaceProblem>(Some("problem"));
         both.extend(kinds::<PublishProblem>(Some("problem")));
+        both.extend(kinds::<FilingProblem>(Some("problem")));
         both
     });
     look("reasons", "reason", kinds::<HoldReason>(Some("reason")));
@@ -129,6 +131,7 @@ fn nothing_is_missing() {
     look("", "opinion", kinds::<Opinion>(None));
     look("preferences", "noise", vec!["quiet".to_owned()]);
     look("of", "of", ["person", "place"].map(str::to_owned).to_vec());
+    look("", "road", kinds::<Road>(None));
     look("", "act", kinds::<Act>(None));
     look("", "refusal", kinds::<Refusal>(None));
     assert_eq!(
