@@ -9,9 +9,11 @@ use deckhand::{
         TaskId,
         conversation::{ConversationId, PersonId},
         message::{Message, PlanCard},
+        plan_edit::PlanEdit,
+        preferences::Preferences,
     },
     linear, slack,
-    surface::{Attempt, Form, NoTokens, PictureFile, Words},
+    surface::{Attempt, Form, NoTokens, PictureFile, SettingsForm, Words},
     words::{self, Links, Reactions},
 };
 use deckhand_world::{
@@ -117,6 +119,14 @@ impl Stage {
             }
             Shown::Form(opened) => {
                 let trigger = self.slack_world.trigger(READER)?;
+                if matches!(opened, Opened::Settings) {
+                    let form = settings_form();
+                    let opening = self
+                        .slack
+                        .open_settings_form(&conversation, &trigger, &form);
+                    opening.await?;
+                    return self.slack_world.still_view(READER);
+                }
                 match form(*opened)? {
                     Form::Request { known } => {
                         self.slack.open_request_form(&trigger, known).await?;
@@ -145,7 +155,7 @@ impl Stage {
 
     async fn in_linear(&self, sample: &Sample) -> anyhow::Result<Option<String>> {
         match &sample.shown {
-            Shown::Home(_) | Shown::Form(Opened::Request) => return Ok(None),
+            Shown::Home(_) | Shown::Form(Opened::Request | Opened::Settings) => return Ok(None),
             Shown::Said(messages) if messages.iter().any(|one| one["message"] == "requested") => {
                 return Ok(None);
             }
@@ -247,12 +257,25 @@ fn form(opened: Opened) -> anyhow::Result<Form> {
             Form::Correction {
                 revision: 1,
                 plan: words::plan_text(&card)?,
+                editable: Some(words::plan_to_edit(&PlanEdit::of(
+                    &card.plan,
+                    &card.specification,
+                ))),
             }
         }
         Opened::Repository => Form::Repository { known: known() },
         Opened::AnyRepository => Form::Repository { known: Vec::new() },
-        Opened::Request => Form::Request { known: known() },
+        Opened::Request | Opened::Settings => Form::Request { known: known() },
     })
+}
+
+fn settings_form() -> SettingsForm {
+    SettingsForm {
+        place: Some(format!("slack:{TEAM_ID}:CENG")),
+        set: Preferences::default(),
+        known: vec!["acme/api".to_owned(), "acme/web".to_owned()],
+        agents: vec!["claude".to_owned(), "codex".to_owned()],
+    }
 }
 
 fn pictures() -> Vec<PictureFile> {

@@ -3,12 +3,16 @@
 use std::{collections::BTreeSet, process::ExitCode};
 
 use deckhand::domain::{
+    attachment::Unfit,
+    conversation::Road,
     edit::{ProposalStanding, RequestChange},
-    event::{BaseStanding, PublishProblem, RunFailure, WorkplaceProblem},
+    event::{BaseStanding, FilingProblem, PublishProblem, RunFailure, WorkplaceProblem},
+    feedback::Opinion,
     held::HoldReason,
     kept::Kept,
     message::{Decision, FailureText, Message, Phase, QuestionText, Trouble},
     network::Verdict,
+    plan_edit::EditRefusal,
     policy::{Act, Refusal},
     waiting::{Asked, Made},
 };
@@ -106,6 +110,7 @@ fn nothing_is_missing() {
     look("problem", "problem", {
         let mut both = kinds::<WorkplaceProblem>(Some("problem"));
         both.extend(kinds::<PublishProblem>(Some("problem")));
+        both.extend(kinds::<FilingProblem>(Some("problem")));
         both
     });
     look("reasons", "reason", kinds::<HoldReason>(Some("reason")));
@@ -118,6 +123,15 @@ fn nothing_is_missing() {
     look("kept", "is", kinds::<Kept>(Some("is")));
     look("made", "is", kinds::<Made>(Some("is")));
     look("asked", "about", kinds::<Asked>(Some("about")));
+    look("why", "is", {
+        let mut both = kinds::<EditRefusal>(Some("is"));
+        both.extend(kinds::<Unfit>(Some("is")));
+        both
+    });
+    look("", "opinion", kinds::<Opinion>(None));
+    look("preferences", "noise", vec!["quiet".to_owned()]);
+    look("of", "of", ["person", "place"].map(str::to_owned).to_vec());
+    look("", "road", kinds::<Road>(None));
     look("", "act", kinds::<Act>(None));
     look("", "refusal", kinds::<Refusal>(None));
     assert_eq!(

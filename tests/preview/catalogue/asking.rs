@@ -8,13 +8,52 @@ const QUESTION: &str = "Questions";
 const HELD: &str = "Held changes";
 const NETWORK: &str = "The network";
 const REQUEST: &str = "The request is changed";
+const ISSUE: &str = "An issue beside the thread";
 
 pub(super) fn samples() -> Vec<Sample> {
     let mut all = questions();
     all.extend(held());
     all.extend(network());
     all.extend(requests());
+    all.extend(issues());
     all
+}
+
+fn issues() -> Vec<Sample> {
+    let known = json!(["ENG", "OPS"]);
+    let not_filed = |title: &str, problem: Value| {
+        let message = json!({ "message": "issue_not_filed", "problem": problem });
+        said(ISSUE, title, vec![message])
+    };
+    vec![
+        said(
+            ISSUE,
+            "An issue for the task",
+            vec![
+                json!({ "message": "issue_filed", "name": "ENG-42", "url": "https://linear.app/acme/issue/ENG-42" }),
+            ],
+        ),
+        not_filed("There is no Linear", json!({ "problem": "not_set_up" })),
+        not_filed(
+            "No such team",
+            json!({ "problem": "no_such_team", "team": "ENGG", "known": known }),
+        ),
+        not_filed(
+            "Which team?",
+            json!({ "problem": "which_team", "known": known }),
+        ),
+        not_filed(
+            "Linear refuses it",
+            json!({ "problem": "refused", "reason": "the team is archived" }),
+        ),
+        said(
+            ISSUE,
+            "The access to the issue is gone",
+            vec![
+                json!({ "message": "place_lost", "by": { "id": "linear:linear", "name": "Linear", "standing": "bot" } }),
+            ],
+        ),
+    ]
 }
 
 fn questions() -> Vec<Sample> {
@@ -342,6 +381,13 @@ fn requests() -> Vec<Sample> {
         )
     };
     vec![
+        said(
+            REQUEST,
+            "The issue is edited by somebody whose words are none of an instruction",
+            vec![
+                json!({ "message": "edit_fenced", "by": person("Ana"), "strangers": ["Mallory, outside Linear"] }),
+            ],
+        ),
         whispered(
             REQUEST,
             "Edited before anything was made of it",

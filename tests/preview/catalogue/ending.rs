@@ -292,6 +292,10 @@ fn ends() -> Vec<Sample> {
             "Cancelled, with the work lost",
             &json!({ "kept": { "is": "lost" } }),
         ),
+        canceled(
+            "Cancelled because its home is out of reach",
+            &json!({ "road": "withdrawn", "by": { "id": "linear:linear", "name": "Linear", "standing": "bot" } }),
+        ),
         low("Little time is left to work", false),
         low("Little time is left to plan", true),
         reminder("A plan still waits", &plan),

@@ -43,6 +43,8 @@ pub enum Opened {
     AnyRepository,
     /// What should be done? Asked by the shortcut that belongs to no message.
     Request,
+    /// How should it be in this channel?
+    Settings,
 }
 
 /// Everything.
@@ -139,6 +141,7 @@ pub fn plan_card() -> Value {
         },
         "changes": [],
         "agent": "claude",
+        "chosen": { "repository": ["acme/web", "channel"], "agent": null },
         "model": null,
         "budget": 5_000_000,
         "work_ms": 240 * MINUTE_MS,

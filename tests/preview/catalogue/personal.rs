@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Opened, Sample, Shown, TITLE, person, said, whispered};
+use super::{Opened, Sample, Shown, TITLE, person, said, whispered, with};
 
 const PERSONAL: &str = "Answers to one person";
 const FORM: &str = "Forms";
@@ -21,6 +21,7 @@ pub(super) fn samples() -> Vec<Sample> {
         form("Change repository", Opened::Repository),
         form("Change repository, and none is known", Opened::AnyRepository),
         form("New task", Opened::Request),
+        form("Settings of a channel", Opened::Settings),
         said(FORM, "What was asked in a form", vec![json!({ "message": "requested", "by": person("Ana"), "text": "The offset parameter of /api/v2/users is ignored when limit is over 100." })]),
         whispered(FORM, "A form that cannot be said there", json!({ "message": "cannot_post", "text": "The offset parameter of /api/v2/users is ignored when limit is over 100." })),
     ]);
@@ -58,11 +59,36 @@ fn tasks() -> Value {
 fn home(tasks: &Value) -> Value {
     json!({
         "tasks": tasks,
+        "mine": { "repository": "acme/web", "agent": null, "noise": "usual" },
         "settings": {
             "agent": "claude", "model": null, "budget": 5_000_000, "parallel_tasks": 4,
             "repositories": ["acme/web", "acme/api"], "people": 0, "second_person_approves": true,
         },
     })
+}
+
+fn settings(over: &Value) -> Value {
+    let card = json!({
+        "message": "settings", "mine": { "repository": "acme/web", "agent": null, "noise": "usual" },
+        "here": { "repository": null, "agent": "codex", "noise": "quiet" }, "agent": "claude",
+    });
+    with(card, over)
+}
+
+fn kept(of: &Value) -> Value {
+    json!({ "message": "settings_kept", "of": of, "preferences": { "repository": "acme/web", "agent": "codex", "noise": "quiet" } })
+}
+
+fn edit() -> Value {
+    json!({ "steps": ["Write a failing test for limit=200"], "files": ["lib/users.js"], "checks": ["npm test"], "risks": [], "network": [] })
+}
+
+fn refused_files() -> Value {
+    json!([
+        { "name": "dump.sql", "why": { "is": "too_large", "size_bytes": 80_000_000 } },
+        { "name": "demo.mp4", "why": { "is": "unreadable" } },
+        { "name": "shot-21.png", "why": { "is": "too_many" } },
+    ])
 }
 
 fn refusals() -> Vec<Sample> {
