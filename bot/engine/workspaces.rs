@@ -128,17 +128,18 @@ impl Workspaces {
     }
 
     async fn door(&self, home: &str) -> Result<Door, SurfaceError> {
-        let known = self.known().await?;
-        let mut found = known.get(home).cloned();
-        if found.is_none() && self.inner.parts.installed.is_some() && !self.is_own(home).await? {
-            // It may have been installed a moment ago, by another process.
+        let mut found = self.row_of(home).await?;
+        let is_missing =
+            found.is_none() && self.inner.parts.installed.is_some() && !self.is_own(home).await?;
+        if is_missing || found.as_ref().is_some_and(|row| row.closed.is_some()) {
+            // It may have been installed a moment ago, on the page or by another process; what comes from there is not lost.
             self.forget();
-            found = self.known().await?.get(home).cloned();
-            if found.is_none() {
-                return Err(SurfaceError::Closed {
-                    why: format!("the app is not installed in the Slack workspace {home}"),
-                });
-            }
+            found = self.row_of(home).await?;
+        }
+        if is_missing && found.is_none() {
+            return Err(SurfaceError::Closed {
+                why: format!("the app is not installed in the Slack workspace {home}"),
+            });
         }
         match found.filter(|_| home != OWN) {
             Some(workspace) => self.installed(workspace).await.map(Door::Installed),
