@@ -234,21 +234,20 @@ async fn linear(config: &Config) -> Result<String, String> {
     };
     let linear =
         Linear::new(settings, std::sync::Arc::new(NoTokens)).map_err(|error| error.to_string())?;
-    let told = linear.check().await.map_err(|error| {
-        format!("{error}. Check LINEAR_CLIENT_ID, LINEAR_CLIENT_SECRET and LINEAR_API_URL.")
-    })?;
     let store = Store::open_beside(&config.database_url)
         .await
         .map_err(|error| error.to_string())?;
-    let withdrawn = store.withdrawn("linear").await;
+    let withdrawn = store.withdrawn(crate::linear::SURFACE).await;
     store.close().await;
-    match withdrawn.map_err(|error| error.to_string())? {
-        Some(since) => Err(format!(
+    if let Some(since) = withdrawn.map_err(|error| error.to_string())? {
+        return Err(format!(
             "its access was taken away on {}. Install the application again; the next session that somebody opens ends this.",
             crate::words::moment_of(since)
-        )),
-        None => Ok(told),
+        ));
     }
+    linear.check().await.map_err(|error| {
+        format!("{error}. Check LINEAR_CLIENT_ID, LINEAR_CLIENT_SECRET and LINEAR_API_URL.")
+    })
 }
 
 async fn github(config: &Config) -> Result<String, String> {

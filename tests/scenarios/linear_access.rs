@@ -4,7 +4,7 @@ use deckhand::domain::conversation::Road;
 use deckhand_world::linear::{Linear, Session, SessionState};
 
 use crate::{
-    harness::{PATIENCE, Stage, asking::says},
+    harness::{PATIENCE, Stage, asking::says, program::Deckhand},
     linear::{DESCRIPTION, asked, open},
 };
 
@@ -63,6 +63,9 @@ async fn access_that_is_taken_away_ends_what_is_at_home_in_linear_and_is_not_tri
     let told = stage.notes("access was taken away").await;
     assert!(told.starts_with("ready"), "{told}");
     assert_eq!(stage.rows("secrets").await, 0, "the token is gone");
+    let doctor = Deckhand::of(&stage).run(&["doctor"]).await;
+    let line = doctor.line("linear");
+    assert!(line.contains("its access was taken away on"), "{line}");
 
     // The other task is decided on and done in Slack, and Linear is not asked for anything.
     thread.press("ana", "Approve").await.unwrap();
