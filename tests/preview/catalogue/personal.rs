@@ -112,6 +112,8 @@ fn refusals() -> Vec<Sample> {
         refused("cancel", "not_a_member"),
         refused("widen_network", "own_request"),
         refused("widen_network", "elsewhere"),
+        refused("rate", "not_a_member"),
+        refused("configure", "not_listed"),
     ]
 }
 
@@ -154,6 +156,50 @@ fn answers() -> Vec<Sample> {
         ),
         answer("Tasks", json!({ "message": "task_list", "tasks": tasks() })),
         answer("No tasks", json!({ "message": "task_list", "tasks": [] })),
+        answer(
+            "Settings, with those of the channel",
+            settings(&json!({ "place": "slack:T0ACME:CENG", "may_change": true })),
+        ),
+        answer(
+            "Settings of a person who may not change them",
+            settings(&json!({ "place": null, "may_change": false })),
+        ),
+        answer(
+            "Settings of a person are kept",
+            kept(&json!({ "of": "person", "key": "slack:T0ACME:UANA" })),
+        ),
+        answer(
+            "Settings of a channel are kept",
+            kept(&json!({ "of": "place", "key": "slack:T0ACME:CENG" })),
+        ),
+        answer(
+            "An edit that changed nothing",
+            json!({ "message": "edit_refused", "why": { "is": "unchanged" } }),
+        ),
+        answer(
+            "An edit of a revision that was replaced",
+            json!({ "message": "edit_refused", "why": { "is": "stale", "seen": 1, "current": 2, "edit": edit() } }),
+        ),
+        answer(
+            "An edit of a plan that waits no more",
+            json!({ "message": "edit_refused", "why": { "is": "stale", "seen": 1, "current": null, "edit": edit() } }),
+        ),
+        answer(
+            "Files that were not taken",
+            json!({ "message": "files_refused", "files": refused_files() }),
+        ),
+        answer(
+            "Links that could not be followed",
+            json!({ "message": "links_unread", "links": ["https://acme.slack.com/archives/CSECRET/p1789394700000100"] }),
+        ),
+        answer(
+            "Thanks for a good word",
+            json!({ "message": "thanks", "opinion": "good", "changed": false }),
+        ),
+        answer(
+            "Thanks for another mind",
+            json!({ "message": "thanks", "opinion": "bad", "changed": true }),
+        ),
         answer(
             "Something was given up",
             json!({ "message": "not_handled", "reference": "4711" }),
