@@ -45,6 +45,11 @@ pub const NEEDS: &[Need] = &[
         Weight::Everything,
         "requests and replies in public channels cannot be read",
     ),
+    need(
+        "channels:read",
+        Weight::OneThing,
+        "links to messages in other channels are not followed",
+    ),
     need("chat:write", Weight::Everything, "nothing can be said"),
     need(
         "commands",

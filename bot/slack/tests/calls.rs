@@ -198,20 +198,6 @@ async fn a_deleted_message_is_posted_anew() {
 #[tokio::test]
 async fn failures_say_whether_to_try_again_and_hold_no_answer() {
     let stage = stage().await;
-    stage.world.fail_next(
-        "chat.postMessage",
-        Fault::RateLimited {
-            retry_after: Duration::from_secs(7),
-        },
-    );
-    let limited = stage.say("s", None, "x", Attempt::First).await.unwrap_err();
-    assert_eq!(
-        limited,
-        SurfaceError::Transient {
-            what: "Slack limits us (chat.postMessage)".into(),
-            retry_after: Some(Duration::from_secs(7))
-        }
-    );
     stage
         .world
         .fail_next("chat.postMessage", Fault::ServerError);
@@ -242,6 +228,32 @@ async fn failures_say_whether_to_try_again_and_hold_no_answer() {
             code: "invalid_auth".into()
         }
     );
+}
+
+#[tokio::test]
+async fn a_method_that_slack_limits_is_not_asked_again_before_its_time_and_others_are() {
+    let stage = stage().await;
+    let retry_after = Duration::from_secs(70);
+    let fault = Fault::RateLimited { retry_after };
+    stage.world.fail_next("chat.postMessage", fault);
+    let what = "Slack limits us (chat.postMessage)";
+    let limited = stage.say("s", None, "x", Attempt::First).await.unwrap_err();
+    let told = SurfaceError::Transient {
+        what: what.into(),
+        retry_after: Some(retry_after),
+    };
+    assert_eq!(limited, told);
+    let again = stage.say("s", None, "x", Attempt::First).await.unwrap_err();
+    assert!(
+        matches!(&again, SurfaceError::Transient { what: of, retry_after: Some(rest) } if of == what && *rest <= retry_after),
+        "{again:?}"
+    );
+    let asked = stage.world.calls();
+    let asked = asked
+        .iter()
+        .filter(|call| call.method == "chat.postMessage");
+    assert_eq!(asked.count(), 1);
+    stage.slack.identity().await.unwrap();
 }
 
 #[tokio::test]

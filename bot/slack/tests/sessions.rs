@@ -63,7 +63,7 @@ async fn a_place_that_refuses_is_not_the_workspace_and_an_outage_is_tried_again(
     let fault = Fault::Error("restricted_action_thread_locked".to_owned());
     stage.world.fail_next(METHOD, fault);
     shown(&stage, Mark::Accepted).await.unwrap();
-    let retry_after = Duration::from_secs(7);
+    let retry_after = Duration::from_secs(1);
     stage
         .world
         .fail_next(METHOD, Fault::RateLimited { retry_after });
