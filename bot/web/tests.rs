@@ -71,7 +71,7 @@ fn other_events() -> Vec<Value> {
         json!({ "type": "reaction_added", "user": "U1", "reaction": "x", "item": { "type": "file_comment", "file": "F1", "file_comment": "Fc1" }, "event_ts": "9.7" }),
         json!({ "type": "message_metadata_posted", "app_id": "A2", "channel_id": "C1", "message_ts": "2.2", "metadata": { "event_type": "x", "event_payload": { "n": 1.5, "deep": { "list": [1, null] } } }, "event_ts": "9.8" }),
         json!({ "type": "function_executed", "function": { "id": "Fn1" }, "inputs": { "n": 7 }, "function_execution_id": "Fx1", "workflow_execution_id": "Wx1", "bot_access_token": "xwfp-1", "event_ts": "9.9" }),
-        json!({ "type": "tokens_revoked", "tokens": { "oauth": ["U1"], "bot": ["U9OTHER"] } }),
+        json!({ "type": "tokens_revoked", "tokens": { "oauth": ["U1"], "bot": [] } }),
         json!({ "type": "user_change", "user": { "id": "U1", "profile": {} }, "event_ts": "9.91" }),
         json!({ "type": "app_mention", "channel": "C1", "ts": "9.92", "bot_id": "B9", "subtype": "bot_message", "text": "<@U0BOT> from a workflow", "event_ts": "9.92" }),
     ]
