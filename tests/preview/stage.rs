@@ -1,6 +1,9 @@
 //! Both platforms' stand-ins with the bot's own surfaces in front of them; each sample gets a thread and a session of its own.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
 
 use anyhow::Context as _;
 use deckhand::{
@@ -19,7 +22,7 @@ use deckhand::{
 use deckhand_world::{
     linear::{Linear as LinearWorld, LinearOptions, Session},
     models::picture,
-    slack::{Slack as SlackWorld, SlackOptions, TEAM_ID, Thread},
+    slack::{ChannelKind, Membership, Slack as SlackWorld, SlackOptions, TEAM_ID, Thread},
 };
 use secrecy::SecretString;
 use serde_json::Value;
@@ -38,6 +41,8 @@ pub struct Stage {
     slack: slack::Slack,
     linear_world: LinearWorld,
     linear: linear::Linear,
+    /// How many channels were made.
+    channels: AtomicU32,
 }
 
 /// What a sample looks like, as HTML; none where the surface does not have it.
@@ -73,6 +78,7 @@ impl Stage {
             slack,
             linear_world,
             linear,
+            channels: AtomicU32::new(1),
         })
     }
 
@@ -210,7 +216,12 @@ impl Stage {
 
     async fn thread(&self) -> anyhow::Result<(Thread, ConversationId)> {
         let text = "the offset parameter of /api/v2/users is ignored when limit is over 100";
-        let thread = self.slack_world.mention(READER, "eng", text).await?;
+        // The bot says little in one channel at once, so each sample has one of its own.
+        let number = self.channels.fetch_add(1, Ordering::Relaxed);
+        let channel = format!("sample{number}");
+        self.slack_world
+            .add_channel(&channel, ChannelKind::Public, Membership::Joined);
+        let thread = self.slack_world.mention(READER, &channel, text).await?;
         let (channel, root) = (thread.channel().as_str(), thread.root().as_str());
         let conversation = slack::ids::conversation(TEAM_ID, channel, Some(root));
         Ok((thread, conversation))
