@@ -32,6 +32,7 @@ pub mod posts;
 mod preferences;
 pub mod queues;
 pub mod runs;
+mod slots;
 pub mod tasks;
 pub mod trouble;
 mod turns;
