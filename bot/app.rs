@@ -241,7 +241,7 @@ fn slack_side(
         return Ok((None, None));
     };
     let own = slack.bot_token.clone();
-    let own = own.map(|token| Slack::new(&slack.api_url, token));
+    let own = own.map(|token| Slack::new(&slack.api_url, token).map(|own| own.timed_by(clock)));
     let install = slack.install.as_ref().map(|install| {
         let client = (install.client_id.clone(), install.client_secret.clone());
         let back = format!("{}{}", config.public_url, install::BACK);

@@ -366,7 +366,7 @@ impl Workspaces {
         let opened = Arc::new(Opened {
             version: workspace.version,
             ends: secrets.ends,
-            slack: Slack::new(api_url, secrets.access)?,
+            slack: Slack::new(api_url, secrets.access)?.timed_by(&self.inner.parts.clock),
             me: OnceCell::new(),
         });
         locked(&self.inner.open).insert(workspace.id.clone(), Arc::clone(&opened));

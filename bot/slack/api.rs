@@ -18,7 +18,7 @@ use super::{
     manners::Manners,
     methods::{self, Method},
 };
-use crate::surface::SurfaceError;
+use crate::{clock::Clock, surface::SurfaceError};
 
 type Connector = SlackClientHyperConnector<HttpsConnector<HttpConnector>>;
 
@@ -75,8 +75,14 @@ impl Api {
             http,
             url,
             token,
-            manners: Arc::default(),
+            manners: Arc::new(Manners::new(Clock::default())),
         })
+    }
+
+    /// The same by another clock.
+    pub(super) fn timed_by(mut self, clock: &Clock) -> Self {
+        self.manners = Arc::new(Manners::new(clock.clone()));
+        self
     }
 
     /// Calls a method that writes.

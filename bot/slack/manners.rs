@@ -9,40 +9,46 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep_until};
-
 use super::{
     api::transient,
     methods::{self, Method},
 };
-use crate::surface::SurfaceError;
+use crate::{clock::Clock, domain::Timestamp, surface::SurfaceError};
 
-/// One message in a channel for each of these. Source: Slack's guide to rate limits, on posting messages.
-const MESSAGE_EVERY: Duration = Duration::from_secs(1);
+/// One message in a channel for each of these, in milliseconds. Source: Slack's guide to rate limits, on posting messages.
+const MESSAGE_EVERY_MS: i64 = 1_000;
 /// How many may come in a burst; Slack allows short ones and gives no number.
-const BURST: u32 = 5;
-/// How long a call waits for its turn. Who would wait longer comes again: a status may be an old one by then.
-const WAIT_MAX: Duration = Duration::from_secs(2);
+const BURST: i64 = 10;
+/// How long a call waits for its turn, in milliseconds. Who would wait longer comes again: a status may be an old one by then.
+const WAIT_MAX_MS: i64 = 2_000;
 /// How long a method rests when Slack does not say.
 const REST: Duration = Duration::from_secs(5);
 /// Channels that are remembered before those are forgotten in which nothing was said for a while.
 const CHANNELS_MAX: usize = 1_024;
 
 /// What was said where, and which methods rest, in one workspace.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Manners {
+    clock: Clock,
     inner: Mutex<Inner>,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
     /// Until when each method rests.
-    rests: HashMap<Method, Instant>,
+    rests: HashMap<Method, Timestamp>,
     /// When all that was said in each channel would have been said, one message at a time.
-    said: HashMap<String, Instant>,
+    said: HashMap<String, Timestamp>,
 }
 
 impl Manners {
+    pub(super) fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            inner: Mutex::default(),
+        }
+    }
+
     /// Waits until it is this call's turn; an error with how long it would be where that is long.
     pub(super) async fn turn(
         &self,
@@ -50,19 +56,18 @@ impl Manners {
         channel: Option<&str>,
     ) -> Result<(), SurfaceError> {
         let channel = channel.filter(|_| method == methods::SAY);
-        let at = self
-            .inner()
-            .turn(method, channel, Instant::now())
-            .map_err(|wait| transient(method.name(), "limits us", Some(wait)))?;
-        if let Some(at) = at {
-            sleep_until(at).await;
+        let wait = self.inner().turn(method, channel, self.clock.steady());
+        let wait = wait.map_err(|wait| transient(method.name(), "limits us", Some(wait)))?;
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
         }
         Ok(())
     }
 
     /// Slack has refused a call because there were too many.
     pub(super) fn refused(&self, method: Method, wait: Option<Duration>) {
-        let until = Instant::now() + wait.unwrap_or(REST);
+        let wait = i64::try_from(wait.unwrap_or(REST).as_millis()).unwrap_or(i64::MAX);
+        let until = Timestamp(self.clock.steady().0.saturating_add(wait));
         let mut inner = self.inner();
         let rest = inner.rests.entry(method).or_insert(until);
         *rest = until.max(*rest);
@@ -74,100 +79,101 @@ impl Manners {
 }
 
 impl Inner {
-    /// When it is the turn of a call, where that is not now; how long that would be where it is too long.
+    /// How long a call waits for its turn, which it has then; how long that would be where it is too long.
     fn turn(
         &mut self,
         method: Method,
         channel: Option<&str>,
-        now: Instant,
-    ) -> Result<Option<Instant>, Duration> {
-        let rested = self.rests.get(&method).copied().unwrap_or(now);
+        now: Timestamp,
+    ) -> Result<Duration, Duration> {
+        let rested = self.rests.get(&method).copied().unwrap_or(now).max(now);
         let said = channel.and_then(|channel| self.said.get(channel)).copied();
         let said = said.unwrap_or(now).max(now);
         let at = match channel {
-            Some(_) => rested.max(said.checked_sub(MESSAGE_EVERY * (BURST - 1)).unwrap_or(now)),
-            None => rested,
+            Some(_) => rested.0.max(said.0 - MESSAGE_EVERY_MS * (BURST - 1)),
+            None => rested.0,
         };
-        let wait = at.saturating_duration_since(now);
-        if wait > WAIT_MAX {
+        let wait = Duration::from_millis(u64::try_from(at - now.0).unwrap_or(0));
+        if at - now.0 > WAIT_MAX_MS {
             return Err(wait);
         }
         if let Some(channel) = channel {
             if self.said.len() >= CHANNELS_MAX {
                 self.said.retain(|_, said| *said > now);
             }
-            self.said
-                .insert(channel.to_owned(), said.max(at) + MESSAGE_EVERY);
+            let said = Timestamp(said.0.max(at) + MESSAGE_EVERY_MS);
+            self.said.insert(channel.to_owned(), said);
         }
-        Ok((at > now).then_some(at))
+        Ok(wait)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may panic")]
-
     use super::*;
 
-    fn wait(turn: Result<(), SurfaceError>) -> Option<Duration> {
-        match turn.unwrap_err() {
-            SurfaceError::Transient { retry_after, .. } => retry_after,
-            other => panic!("{other}"),
+    const NOW: Timestamp = Timestamp(1_000_000);
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn later(seconds: i64) -> Timestamp {
+        Timestamp(NOW.0 + seconds * 1_000)
+    }
+
+    #[test]
+    fn a_channel_hears_a_short_burst_and_then_one_message_a_second() {
+        let mut manners = Inner::default();
+        let mut say = |channel, now| manners.turn(methods::SAY, Some(channel), now);
+        for _ in 0..BURST {
+            assert_eq!(say("C1", NOW), Ok(Duration::ZERO));
+        }
+        assert_eq!(say("C1", NOW), Ok(seconds(1)));
+        assert_eq!(say("C1", NOW), Ok(seconds(2)));
+        // Who would wait long comes again, and takes nobody's turn away.
+        assert_eq!(say("C1", NOW), Err(seconds(3)));
+        assert_eq!(say("C1", NOW), Err(seconds(3)));
+        assert_eq!(say("C1", later(3)), Ok(Duration::ZERO));
+        // Another channel has not waited.
+        assert_eq!(say("C2", NOW), Ok(Duration::ZERO));
+        // After a while there may be a burst again.
+        for _ in 0..BURST {
+            assert_eq!(say("C1", later(60)), Ok(Duration::ZERO));
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_channel_hears_a_short_burst_and_then_one_message_a_second() {
-        let manners = Manners::default();
-        let begun = Instant::now();
-        let mut heard = Vec::new();
-        for _ in 0..8 {
-            manners.turn(methods::SAY, Some("C1")).await.unwrap();
-            heard.push(begun.elapsed().as_secs());
-        }
-        assert_eq!(heard, [0, 0, 0, 0, 0, 1, 2, 3]);
-        // Another channel and other calls have not waited.
-        manners.turn(methods::SAY, Some("C2")).await.unwrap();
-        manners.turn(methods::EDIT, Some("C1")).await.unwrap();
-        assert_eq!(begun.elapsed().as_secs(), 3);
+    #[test]
+    fn what_changes_a_message_does_not_wait_for_its_channel() {
+        let manners = Manners::new(Clock::default());
+        let mut edits = (0..100).map(|_| Box::pin(manners.turn(methods::EDIT, Some("C1"))));
+        assert!(edits.all(|edit| futures::FutureExt::now_or_never(edit) == Some(Ok(()))));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn who_would_wait_long_for_a_channel_comes_again_and_takes_no_turn_away() {
-        let manners = Manners::default();
-        let all = (0..20).map(|_| manners.turn(methods::SAY, Some("C1")));
-        let turns = futures::future::join_all(all).await;
-        let heard = turns.iter().filter(|turn| turn.is_ok()).count();
-        assert_eq!(heard, 7);
-        for turn in turns.into_iter().filter(Result::is_err) {
-            assert_eq!(wait(turn), Some(Duration::from_secs(3)));
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_method_that_was_refused_rests_for_everybody_as_long_as_slack_says() {
-        let manners = Manners::default();
-        manners.refused(methods::EDIT, Some(Duration::from_secs(30)));
+    #[test]
+    fn a_method_that_was_refused_rests_for_everybody_as_long_as_slack_says() {
+        let manners = Manners::new(Clock::default());
+        manners.refused(methods::EDIT, Some(seconds(30)));
         // A later refusal that asks for less takes nothing back.
-        manners.refused(methods::EDIT, Some(Duration::from_secs(1)));
-        let turn = manners.turn(methods::EDIT, Some("C1")).await;
-        assert_eq!(wait(turn), Some(Duration::from_secs(30)));
-        manners.turn(methods::ADD_MARK, Some("C1")).await.unwrap();
-        tokio::time::advance(Duration::from_secs(29)).await;
-        let begun = Instant::now();
-        manners.turn(methods::EDIT, Some("C1")).await.unwrap();
-        assert_eq!(begun.elapsed(), Duration::from_secs(1));
+        manners.refused(methods::EDIT, Some(seconds(1)));
+        let now = manners.clock.steady();
+        let mut inner = manners.inner();
+        let rest = inner.turn(methods::EDIT, None, now);
+        assert!(rest.is_err_and(|rest| rest > seconds(25)), "{rest:?}");
+        assert_eq!(inner.turn(methods::ADD_MARK, None, now), Ok(Duration::ZERO));
+        let over = Timestamp(now.0 + 30_000);
+        assert_eq!(inner.turn(methods::EDIT, None, over), Ok(Duration::ZERO));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn channels_in_which_nothing_is_said_are_forgotten() {
-        let manners = Manners::default();
+    #[test]
+    fn channels_in_which_nothing_is_said_are_forgotten() {
+        let mut manners = Inner::default();
         for number in 0..CHANNELS_MAX {
-            let channel = format!("C{number}");
-            manners.turn(methods::SAY, Some(&channel)).await.unwrap();
+            let said = manners.turn(methods::SAY, Some(&format!("C{number}")), NOW);
+            assert_eq!(said, Ok(Duration::ZERO));
         }
-        tokio::time::advance(Duration::from_secs(2)).await;
-        manners.turn(methods::SAY, Some("C0")).await.unwrap();
-        assert_eq!(manners.inner().said.len(), 1);
+        let said = manners.turn(methods::SAY, Some("C0"), later(2));
+        assert_eq!(said, Ok(Duration::ZERO));
+        assert_eq!(manners.said.len(), 1);
     }
 }

@@ -16,6 +16,7 @@ use super::{
     sessions::{NEWER_BLOCKS, Without},
 };
 use crate::{
+    clock::Clock,
     domain::{
         TaskId,
         conversation::{ConversationId, LineRef, PersonId},
@@ -42,6 +43,13 @@ impl Slack {
             identity: Arc::default(),
             without: Arc::default(),
         })
+    }
+
+    /// The same by another clock: it says how long a limit of Slack is obeyed.
+    #[must_use]
+    pub fn timed_by(mut self, clock: &Clock) -> Self {
+        self.api = self.api.timed_by(clock);
+        self
     }
 
     /// Who the bot is.

@@ -117,7 +117,7 @@ impl Workspaces {
         let fresh = Arc::new(Opened {
             version: before.version,
             ends: secrets.ends,
-            slack: Slack::new(api_url, secrets.access.clone())?,
+            slack: Slack::new(api_url, secrets.access.clone())?.timed_by(&parts.clock),
             me: before.me.clone(),
         });
         // Whatever the database does, this process has them.
