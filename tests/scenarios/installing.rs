@@ -66,7 +66,7 @@ async fn a_removed_app_ends_its_tasks_and_tries_nothing_more_until_it_is_put_bac
     let lost =
         "SELECT count(*) FROM outbox WHERE state = 'dead' AND error NOT LIKE '%token_revoked'";
     assert_eq!(stage.number(lost).await, 0);
-    let cancels = "SELECT count(*) FROM audit WHERE act = 'cancel' AND detail = 'by Removed'";
+    let cancels = "SELECT count(*) FROM audit WHERE act = 'cancel' AND detail = 'by Withdrawn'";
     assert_eq!(stage.number(cancels).await, 2);
 
     stage.slack.set_token(TokenStanding::Valid);
