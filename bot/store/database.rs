@@ -138,7 +138,13 @@ impl Database {
             .map_err(|error| StoreError::Address(error.to_string()))?
             .application_name("deckhand")
             // A transaction that nobody ends any more must not hold its locks.
-            .options([("idle_in_transaction_session_timeout", "60s")]);
+            .options([
+                ("idle_in_transaction_session_timeout", "60s"),
+                // A plan that was made while a queue was empty is kept while it fills: reading all of it is never the way.
+                // What has no index is read all the same, and is not worth compiling for what the planner thinks it costs.
+                ("enable_seqscan", "off"),
+                ("jit", "off"),
+            ]);
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(CONNECTION_WITHIN)
