@@ -8,6 +8,7 @@ mod everything;
 mod failures;
 mod messages;
 mod nasty;
+mod nasty_notes;
 mod network;
 mod prompts;
 mod published;

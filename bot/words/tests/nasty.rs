@@ -1,19 +1,16 @@
 //! Every message that there is, filled with what a model could write to do harm.
 
-use super::{TASK_URL, samples::*};
+use super::{nasty_notes::notes, samples::*};
 use crate::domain::{
     CommitId, Timestamp,
-    command::UnknownOption,
-    conversation::{LineKind, Road},
+    conversation::LineKind,
     edit::{Proposal, ProposalCard, ProposalStanding, RequestChange, Settlement},
-    event::{BaseStanding, DiskWall, FilingProblem, PublishProblem, RunFailure, WorkplaceProblem},
+    event::{BaseStanding, DiskWall, PublishProblem, RunFailure, WorkplaceProblem},
     held::{HeldChange, Hold, HoldReason},
-    kept::Kept,
-    message::{Decision, FailureText, Live, Message, Phase, Progress, QuestionText, TaskLine},
-    policy::{Act, Refusal},
+    message::{Decision, FailureText, Live, Message, Phase, Progress, QuestionText},
     proof::{CheckOutcome, Weakening},
     specification::{RepositoryName, Requirement, Workplace},
-    waiting::{Asked, Made, Reminder, TimeNote},
+    waiting::Made,
 };
 
 /// What a model could write to do harm: it calls everybody, breaks out of its place, links, and goes on for long.
@@ -309,194 +306,6 @@ fn failures() -> Vec<Message> {
     texts.map(|text| Message::Failed(failure(text))).collect()
 }
 
-fn notes() -> Vec<Message> {
-    let task = TaskLine {
-        id: "k7f3".into(),
-        title: NASTY.into(),
-        stands: NASTY.into(),
-        url: TASK_URL.into(),
-        needs: Some(NASTY.into()),
-    };
-    let mut notes = vec![
-        Message::Canceled {
-            by: person(NASTY),
-            road: Road::Signal,
-            confirmed: false,
-            pushed_branch: Some(NASTY.into()),
-            kept: Kept::Lost,
-        },
-        Message::PullRequestEnded {
-            merged: false,
-            by: NASTY.into(),
-        },
-        Message::Expired {
-            asked: None,
-            pushed_branch: None,
-            kept: Kept::Lost,
-        },
-        Message::StaleApproval {
-            seen: 1,
-            current: Some(2),
-        },
-        Message::StaleApproval {
-            seen: 1,
-            current: None,
-        },
-        Message::NothingToDo {
-            stands: NASTY.into(),
-            wanted: "go on".into(),
-        },
-        Message::OptionHints {
-            unknown: vec![
-                UnknownOption {
-                    written: NASTY.into(),
-                    hint: NASTY.into()
-                };
-                50
-            ],
-        },
-        Message::EditTaken,
-        Message::Settings(Box::new(crate::domain::message::SettingsCard {
-            mine: nasty_preferences(),
-            place: Some("slack:T1:C1".into()),
-            here: nasty_preferences(),
-            agent: NASTY.into(),
-            may_change: true,
-        })),
-        Message::SettingsKept {
-            of: crate::domain::preferences::PreferencesOf::Place("slack:T1:C1".into()),
-            preferences: nasty_preferences(),
-        },
-        Message::FilesRefused {
-            files: vec![
-                crate::domain::attachment::Refused {
-                    name: NASTY.into(),
-                    why: crate::domain::attachment::Unfit::TooMany,
-                };
-                50
-            ],
-        },
-        Message::LinksUnread {
-            links: vec![NASTY.into(); 50],
-        },
-        Message::EditRefused {
-            why: Box::new(crate::domain::plan_edit::EditRefusal::Stale {
-                seen: 1,
-                current: Some(2),
-                edit: crate::domain::plan_edit::PlanEdit {
-                    steps: vec![NASTY.into()],
-                    ..crate::domain::plan_edit::PlanEdit::default()
-                },
-            }),
-        },
-        Message::Thanks {
-            opinion: crate::domain::feedback::Opinion::Bad,
-            changed: true,
-        },
-        Message::PlaceLost { by: person(NASTY) },
-        Message::IssueFiled {
-            name: NASTY.into(),
-            url: TASK_URL.into(),
-        },
-        Message::EditFenced {
-            by: person(NASTY),
-            strangers: vec![NASTY.into(); 50],
-        },
-        Message::NothingAsked,
-        Message::Help,
-        Message::Unavailable { word: NASTY.into() },
-        Message::Requested {
-            by: person(NASTY),
-            text: NASTY.repeat(100),
-        },
-        Message::CannotPost {
-            text: NASTY.repeat(100),
-        },
-        Message::AlreadyAsked { task: task.clone() },
-        Message::TaskList { tasks: vec![] },
-        Message::TaskList {
-            tasks: vec![task; 500],
-        },
-        Message::NotHandled {
-            reference: NASTY.into(),
-        },
-        Message::GivenUp {
-            effect: NASTY.into(),
-            reason: NASTY.into(),
-        },
-    ];
-    let asked = [
-        Asked::Plan {
-            revision: 2,
-            title: NASTY.repeat(50),
-        },
-        Asked::Question(Box::new(question(
-            QuestionText::Agent {
-                question: NASTY.repeat(500),
-            },
-            &[NASTY, NASTY],
-        ))),
-    ];
-    notes.extend(asked.into_iter().flat_map(|asked| {
-        let reminder = Reminder {
-            asked: asked.clone(),
-            left_ms: 1,
-            asks: person(NASTY),
-        };
-        let expired = Message::Expired {
-            asked: Some(asked),
-            pushed_branch: Some(NASTY.into()),
-            kept: Kept::Nothing,
-        };
-        [Message::Reminder(reminder), expired]
-    }));
-    notes.extend([true, false].map(|plans| {
-        Message::TimeLow(TimeNote {
-            left_ms: 1,
-            ceiling_ms: 1,
-            plans,
-        })
-    }));
-    for problem in [
-        FilingProblem::NotSetUp,
-        FilingProblem::NoSuchTeam {
-            team: NASTY.into(),
-            known: vec![NASTY.into(); 10],
-        },
-        FilingProblem::NoSuchTeam {
-            team: NASTY.into(),
-            known: vec![],
-        },
-        FilingProblem::WhichTeam {
-            known: vec![NASTY.into(); 10],
-        },
-        FilingProblem::WhichTeam { known: vec![] },
-        FilingProblem::Refused {
-            reason: NASTY.repeat(100),
-        },
-    ] {
-        notes.push(Message::IssueNotFiled { problem });
-    }
-    for act in [
-        Act::Start,
-        Act::Steer,
-        Act::Approve,
-        Act::Cancel,
-        Act::WidenNetwork,
-    ] {
-        notes.extend(
-            [
-                Refusal::NotAMember,
-                Refusal::NotListed,
-                Refusal::OwnRequest,
-                Refusal::Elsewhere,
-            ]
-            .map(|refusal| Message::NotAllowed { act, refusal }),
-        );
-    }
-    notes
-}
-
 fn proposals() -> Vec<Message> {
     let edited = RequestChange::Edited {
         by: person(NASTY),
@@ -566,12 +375,4 @@ pub(super) fn everything() -> Vec<Message> {
         proposals(),
     ]
     .concat()
-}
-
-fn nasty_preferences() -> crate::domain::preferences::Preferences {
-    crate::domain::preferences::Preferences {
-        repository: Some(RepositoryName(NASTY.into())),
-        agent: Some(NASTY.into()),
-        noise: crate::domain::preferences::Noise::Quiet,
-    }
 }

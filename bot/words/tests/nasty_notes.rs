@@ -1,0 +1,213 @@
+//! What is said in passing and what answers one person, filled with what a model could write to do harm.
+
+use super::{TASK_URL, nasty::NASTY, samples::*};
+use crate::domain::{
+    attachment::{Refused, Unfit},
+    command::UnknownOption,
+    conversation::Road,
+    event::FilingProblem,
+    feedback::Opinion,
+    kept::Kept,
+    message::{Message, QuestionText, SettingsCard, TaskLine},
+    plan_edit::{EditRefusal, PlanEdit},
+    policy::{Act, Refusal},
+    preferences::{Noise, Preferences, PreferencesOf},
+    specification::RepositoryName,
+    waiting::{Asked, Reminder, TimeNote},
+};
+
+pub(super) fn notes() -> Vec<Message> {
+    let task = TaskLine {
+        id: "k7f3".into(),
+        title: NASTY.into(),
+        stands: NASTY.into(),
+        url: TASK_URL.into(),
+        needs: Some(NASTY.into()),
+    };
+    let mut notes = vec![
+        Message::Canceled {
+            by: person(NASTY),
+            road: Road::Signal,
+            confirmed: false,
+            pushed_branch: Some(NASTY.into()),
+            kept: Kept::Lost,
+        },
+        Message::PullRequestEnded {
+            merged: false,
+            by: NASTY.into(),
+        },
+        Message::Expired {
+            asked: None,
+            pushed_branch: None,
+            kept: Kept::Lost,
+        },
+        Message::StaleApproval {
+            seen: 1,
+            current: Some(2),
+        },
+        Message::StaleApproval {
+            seen: 1,
+            current: None,
+        },
+        Message::NothingToDo {
+            stands: NASTY.into(),
+            wanted: "go on".into(),
+        },
+        Message::OptionHints {
+            unknown: vec![
+                UnknownOption {
+                    written: NASTY.into(),
+                    hint: NASTY.into()
+                };
+                50
+            ],
+        },
+        Message::EditTaken,
+        Message::Settings(Box::new(SettingsCard {
+            mine: nasty_preferences(),
+            place: Some("slack:T1:C1".into()),
+            here: nasty_preferences(),
+            agent: NASTY.into(),
+            may_change: true,
+        })),
+        Message::SettingsKept {
+            of: PreferencesOf::Place("slack:T1:C1".into()),
+            preferences: nasty_preferences(),
+        },
+        Message::FilesRefused {
+            files: vec![
+                Refused {
+                    name: NASTY.into(),
+                    why: Unfit::TooMany,
+                };
+                50
+            ],
+        },
+        Message::LinksUnread {
+            links: vec![NASTY.into(); 50],
+        },
+        Message::EditRefused {
+            why: Box::new(EditRefusal::Stale {
+                seen: 1,
+                current: Some(2),
+                edit: PlanEdit {
+                    steps: vec![NASTY.into()],
+                    ..PlanEdit::default()
+                },
+            }),
+        },
+        Message::Thanks {
+            opinion: Opinion::Bad,
+            changed: true,
+        },
+        Message::PlaceLost { by: person(NASTY) },
+        Message::IssueFiled {
+            name: NASTY.into(),
+            url: TASK_URL.into(),
+        },
+        Message::EditFenced {
+            by: person(NASTY),
+            strangers: vec![NASTY.into(); 50],
+        },
+        Message::NothingAsked,
+        Message::Help,
+        Message::Unavailable { word: NASTY.into() },
+        Message::Requested {
+            by: person(NASTY),
+            text: NASTY.repeat(100),
+        },
+        Message::CannotPost {
+            text: NASTY.repeat(100),
+        },
+        Message::AlreadyAsked { task: task.clone() },
+        Message::TaskList { tasks: vec![] },
+        Message::TaskList {
+            tasks: vec![task; 500],
+        },
+        Message::NotHandled {
+            reference: NASTY.into(),
+        },
+        Message::GivenUp {
+            effect: NASTY.into(),
+            reason: NASTY.into(),
+        },
+    ];
+    let asked = [
+        Asked::Plan {
+            revision: 2,
+            title: NASTY.repeat(50),
+        },
+        Asked::Question(Box::new(question(
+            QuestionText::Agent {
+                question: NASTY.repeat(500),
+            },
+            &[NASTY, NASTY],
+        ))),
+    ];
+    notes.extend(asked.into_iter().flat_map(|asked| {
+        let reminder = Reminder {
+            asked: asked.clone(),
+            left_ms: 1,
+            asks: person(NASTY),
+        };
+        let expired = Message::Expired {
+            asked: Some(asked),
+            pushed_branch: Some(NASTY.into()),
+            kept: Kept::Nothing,
+        };
+        [Message::Reminder(reminder), expired]
+    }));
+    notes.extend([true, false].map(|plans| {
+        Message::TimeLow(TimeNote {
+            left_ms: 1,
+            ceiling_ms: 1,
+            plans,
+        })
+    }));
+    for problem in [
+        FilingProblem::NotSetUp,
+        FilingProblem::NoSuchTeam {
+            team: NASTY.into(),
+            known: vec![NASTY.into(); 10],
+        },
+        FilingProblem::NoSuchTeam {
+            team: NASTY.into(),
+            known: vec![],
+        },
+        FilingProblem::WhichTeam {
+            known: vec![NASTY.into(); 10],
+        },
+        FilingProblem::WhichTeam { known: vec![] },
+        FilingProblem::Refused {
+            reason: NASTY.repeat(100),
+        },
+    ] {
+        notes.push(Message::IssueNotFiled { problem });
+    }
+    for act in [
+        Act::Start,
+        Act::Steer,
+        Act::Approve,
+        Act::Cancel,
+        Act::WidenNetwork,
+    ] {
+        notes.extend(
+            [
+                Refusal::NotAMember,
+                Refusal::NotListed,
+                Refusal::OwnRequest,
+                Refusal::Elsewhere,
+            ]
+            .map(|refusal| Message::NotAllowed { act, refusal }),
+        );
+    }
+    notes
+}
+
+fn nasty_preferences() -> Preferences {
+    Preferences {
+        repository: Some(RepositoryName(NASTY.into())),
+        agent: Some(NASTY.into()),
+        noise: Noise::Quiet,
+    }
+}
