@@ -45,3 +45,14 @@ quietly() {
     fail "$title; the whole output is in $log_dir/$name.log"
   fi
 }
+
+# free_mb <path>: what anybody may still write there, in MB.
+free_mb() { df -Pk "$1" | awk 'NR == 2 { printf "%d", $4 / 1024 }'; }
+
+# room <path> <MB> <what for>: says what is free, and ends where it is too little: a full disk shows itself as hours of
+# failures that name everything but the disk.
+room() {
+  local free; free=$(free_mb "$1")
+  say "   $free MB are free on the disk of $1"
+  [ "$free" -ge "$2" ] || fail "$3 takes $2 MB of disk, and $free MB are free on the disk of $1. Make room and start again."
+}

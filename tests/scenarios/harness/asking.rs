@@ -1,11 +1,15 @@
 //! Questions that a story asks: of tasks, threads, pages and the database.
 
 use std::{
+    cell::Cell,
     collections::BTreeSet,
     time::{Duration, Instant},
 };
 
-use deckhand::domain::{TaskId, task::Task};
+use deckhand::domain::{
+    TaskId,
+    task::{State, Task},
+};
 use deckhand_world::{
     github::PullRequest,
     slack::{Audience, CallEnding, Message, Thread},
@@ -16,6 +20,8 @@ use super::{LOOK_EVERY, PATIENCE, Stage};
 
 /// How long what is left in the engine may take to go.
 const GONE_WITHIN: Duration = Duration::from_secs(15);
+/// A task that has been failed for this long while a story waits for something else stays so.
+const FAILED_IS_FINAL: Duration = Duration::from_secs(15);
 /// The promise: this long after somebody cancels, nothing of the task runs.
 pub const CANCEL_WITHIN: Duration = Duration::from_secs(5);
 
@@ -57,16 +63,22 @@ impl Stage {
         what: &str,
         wanted: impl Fn(&Task) -> bool,
     ) -> Task {
+        let failed_since = Cell::new(None::<Instant>);
         until(PATIENCE, || async {
             let task = self.task(thread).await;
             if wanted(&task) {
                 return Ok(task);
             }
             let state = task.state;
-            Err(format!(
-                "the task is {state:?}, not {what}\n{}",
-                thread.render()
-            ))
+            let reason = format!("the task is {state:?}, not {what}\n{}", thread.render());
+            // Nobody in the story acts while it waits here, so a failure stays.
+            failed_since.set(match state {
+                State::Failed { .. } => failed_since.get().or(Some(Instant::now())),
+                _ => None,
+            });
+            let failed_for = failed_since.get().map(|since| since.elapsed());
+            assert!(failed_for.is_none_or(|it| it < FAILED_IS_FINAL), "{reason}");
+            Err(reason)
         })
         .await
     }
