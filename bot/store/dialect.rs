@@ -2,6 +2,10 @@
 //!
 //! Older is who sorts before, by `id || ''`: the index of a line has just that, and no other index of the table can serve it.
 //!
+//! Any older one would do, and the first of them is asked for, because only the index of the line has them in this order: where
+//! PostgreSQL has counted one long line, it believes that any index finds one of it at once, and reads all that waits where there
+//! is none.
+//!
 //! Whether there is an older one, or somebody else has a task in hand, is asked row by row, as `coalesce((SELECT 1 … LIMIT 1), 0)
 //! < 1`. `NOT EXISTS` and `IS NULL` mean the same, and PostgreSQL expects of them that hardly any row is left: then it gathers and
 //! sorts all that is due with each claim, where the first few of an index are enough.
@@ -38,12 +42,12 @@ pub(super) const fn claim_delivery() -> Query {
             concat!(
                 "UPDATE inbox SET owner = $2, token = token + 1, lease_until_ms = $3 WHERE id = coalesce(
                      (SELECT id FROM inbox AS i WHERE state = 'waiting' AND owner <> '' AND owner <> $2 AND lease_until_ms <= $1
-                        AND coalesce((SELECT 1 FROM inbox AS e WHERE e.state = 'waiting' AND e.conversation = i.conversation AND e.id || '' < i.id || '' LIMIT 1), 0) < 1
+                        AND coalesce((SELECT 1 FROM inbox AS e WHERE e.state = 'waiting' AND e.conversation = i.conversation AND e.id || '' < i.id || '' ORDER BY e.id || '' LIMIT 1), 0) < 1
                       ORDER BY lease_until_ms LIMIT 1",
                 $lock,
                 "),
                      (SELECT id FROM inbox AS i WHERE state = 'waiting' AND owner = '' AND behind = 0 AND due_ms <= $1
-                        AND coalesce((SELECT 1 FROM inbox AS e WHERE e.state = 'waiting' AND e.conversation = i.conversation AND e.id || '' < i.id || '' LIMIT 1), 0) < 1
+                        AND coalesce((SELECT 1 FROM inbox AS e WHERE e.state = 'waiting' AND e.conversation = i.conversation AND e.id || '' < i.id || '' ORDER BY e.id || '' LIMIT 1), 0) < 1
                       ORDER BY due_ms, id LIMIT 1",
                 $lock,
                 ")) RETURNING id, source, conversation, body, attempts, received_ms, token"
@@ -85,11 +89,11 @@ macro_rules! claim_effects {
         concat!(
             "WITH next AS MATERIALIZED (
                  SELECT id FROM (SELECT id FROM outbox AS o WHERE state = 'leased' AND owner <> $2 AND lease_until_ms <= $1
-                   AND coalesce((SELECT 1 FROM outbox AS e WHERE e.state IN ('ready', 'leased') AND e.lane = o.lane AND e.id || '' < o.id || '' LIMIT 1), 0) < 1",
+                   AND coalesce((SELECT 1 FROM outbox AS e WHERE e.state IN ('ready', 'leased') AND e.lane = o.lane AND e.id || '' < o.id || '' ORDER BY e.id || '' LIMIT 1), 0) < 1",
             $elsewhere, " ORDER BY lease_until_ms LIMIT ", $most, $lock,
             ") AS lost UNION ALL
                  SELECT id FROM (SELECT id FROM outbox AS o WHERE state = 'ready' AND behind = 0 AND due_ms <= $1
-                   AND coalesce((SELECT 1 FROM outbox AS e WHERE e.state IN ('ready', 'leased') AND e.lane = o.lane AND e.id || '' < o.id || '' LIMIT 1), 0) < 1",
+                   AND coalesce((SELECT 1 FROM outbox AS e WHERE e.state IN ('ready', 'leased') AND e.lane = o.lane AND e.id || '' < o.id || '' ORDER BY e.id || '' LIMIT 1), 0) < 1",
             $elsewhere, " ORDER BY due_ms, id LIMIT ", $most, $lock,
             ") AS due)
              UPDATE outbox SET state = 'leased', attempts = attempts + 1, owner = $2, token = token + 1,
