@@ -1,8 +1,8 @@
 //! Questions that a story asks: of tasks, threads, pages and the database.
 
 use std::{
-    cell::Cell,
     collections::BTreeSet,
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -63,7 +63,7 @@ impl Stage {
         what: &str,
         wanted: impl Fn(&Task) -> bool,
     ) -> Task {
-        let failed_since = Cell::new(None::<Instant>);
+        let failed_since = Mutex::new(None::<Instant>);
         until(PATIENCE, || async {
             let task = self.task(thread).await;
             if wanted(&task) {
@@ -72,12 +72,13 @@ impl Stage {
             let state = task.state;
             let reason = format!("the task is {state:?}, not {what}\n{}", thread.render());
             // Nobody in the story acts while it waits here, so a failure stays.
-            failed_since.set(match state {
-                State::Failed { .. } => failed_since.get().or(Some(Instant::now())),
-                _ => None,
-            });
-            let failed_for = failed_since.get().map(|since| since.elapsed());
-            assert!(failed_for.is_none_or(|it| it < FAILED_IS_FINAL), "{reason}");
+            let mut since = failed_since.lock().unwrap();
+            *since =
+                matches!(state, State::Failed { .. }).then(|| since.unwrap_or_else(Instant::now));
+            assert!(
+                since.is_none_or(|since| since.elapsed() < FAILED_IS_FINAL),
+                "{reason}"
+            );
             Err(reason)
         })
         .await
