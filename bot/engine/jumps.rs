@@ -52,7 +52,7 @@ impl Jumps {
 }
 
 fn sentence(jump_ms: i64) -> String {
-    let by = duration(jump_ms.abs());
+    let by = duration(roughly(jump_ms.abs()));
     if jump_ms < 0 {
         format!(
             "the clock of this machine was set back by {by}; what waits was moved with it, and requests signed before are refused until their platform sends them again"
@@ -61,5 +61,36 @@ fn sentence(jump_ms: i64) -> String {
         format!(
             "the clock of this machine jumped ahead by {by}; where it is wrong now, signed requests are refused as too old"
         )
+    }
+}
+
+/// To the minute, and a small one to the second: the two clocks are read one after the other, and the process may have been held
+/// up in between.
+const fn roughly(jump_ms: i64) -> i64 {
+    const SECOND: i64 = 1_000;
+    const MINUTE: i64 = 60 * SECOND;
+    let step = if jump_ms < 10 * MINUTE {
+        SECOND
+    } else {
+        MINUTE
+    };
+    (jump_ms + step / 2) / step * step
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_between_two_looks_at_clocks_is_no_part_of_a_jump() {
+        for (jump_ms, told) in [
+            (3_599_999, "ahead by 1 h;"),
+            (3_600_001, "ahead by 1 h;"),
+            (-3_601_900, "set back by 1 h;"),
+            (89_999, "ahead by 1 min 30 s;"),
+        ] {
+            let sentence = sentence(jump_ms);
+            assert!(sentence.contains(told), "{sentence}");
+        }
     }
 }
