@@ -20,7 +20,6 @@ use std::{
 };
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
-use memchr::memmem;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
@@ -97,6 +96,10 @@ struct Finder {
     reaches: Vec<Reach>,
     /// Every secret as it is, each between two zeros, to look cut ones up in.
     whole: Vec<u8>,
+    /// Where each piece of [`CUT_MIN_BYTES`] begins in it, in the order of the pieces.
+    pieces: Vec<usize>,
+    /// What is shorter has no secret, whole or cut, in bytes.
+    shortest: usize,
 }
 
 impl Redactor {
@@ -277,16 +280,27 @@ impl Finder {
                 whole.push(0);
             }
         }
+        // A zero stands between secrets, so a piece with one in it is inside of none.
+        let mut pieces: Vec<usize> = (0..whole.len())
+            .filter(|at| piece(&whole, *at).is_some_and(|piece| !piece.contains(&0)))
+            .collect();
+        pieces.sort_by_key(|at| piece(&whole, *at));
+        let automaton = automaton(&patterns)?;
         Ok(Self {
-            automaton: automaton(&patterns)?,
+            shortest: automaton.min_pattern_len().min(CUT_MIN_BYTES),
+            automaton,
             reaches,
             whole,
+            pieces,
         })
     }
 
     /// Where secrets stand that are held, in no order, perhaps over each other.
     fn spans(&self, text: &[u8]) -> Vec<(usize, usize)> {
         let mut spans = Vec::new();
+        if text.len() < self.shortest {
+            return spans;
+        }
         for found in self.automaton.find_overlapping_iter(text) {
             match self.reaches[found.pattern().as_usize()] {
                 Reach::Exact => spans.push((found.start(), found.end())),
@@ -328,11 +342,19 @@ impl Finder {
         })
     }
 
-    /// Where a piece stands inside of secrets.
-    fn places_of<'a>(&'a self, piece: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
-        // A zero stands between secrets, so a piece with one in it is inside of none.
-        memmem::find_iter(&self.whole, piece).filter(|_| !piece.contains(&0))
+    /// Where a piece of [`CUT_MIN_BYTES`] stands inside of secrets.
+    fn places_of<'a>(&'a self, sought: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
+        let first = self
+            .pieces
+            .partition_point(|at| piece(&self.whole, *at) < Some(sought));
+        let places = self.pieces[first..].iter().copied();
+        places.take_while(move |at| piece(&self.whole, *at) == Some(sought))
     }
+}
+
+/// The piece of [`CUT_MIN_BYTES`] that begins there, where so much is left.
+fn piece(whole: &[u8], at: usize) -> Option<&[u8]> {
+    whole.get(at..at + CUT_MIN_BYTES)
 }
 
 /// As far as the letters of Base64 go, to both sides.
