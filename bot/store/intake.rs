@@ -38,14 +38,14 @@ type Statements = [(usize, Arc<str>); SIZES.len()];
 #[derive(Debug, Clone)]
 pub(super) struct Intake(mpsc::Sender<Waiting>);
 
-/// A delivery and who waits for it.
+/// A delivery and who waits for it. Its texts are shared with the statement: one task makes the statements of everybody.
 #[derive(Debug)]
 struct Waiting {
-    id: String,
+    id: Arc<str>,
     source: Source,
-    key: String,
-    conversation: String,
-    body: String,
+    key: Arc<str>,
+    conversation: Arc<str>,
+    body: Arc<str>,
     now: Timestamp,
     answer: oneshot::Sender<Result<Accepted, StoreError>>,
 }
@@ -71,11 +71,11 @@ impl Intake {
     ) -> Result<Accepted, StoreError> {
         let (answer, answered) = oneshot::channel();
         let waiting = Waiting {
-            id: fresh_id(),
+            id: fresh_id().into(),
             source: delivery.source,
-            key: delivery.key.clone(),
-            conversation: delivery.conversation.clone(),
-            body: serde_json::to_string(&delivery.body)?,
+            key: (*delivery.key).into(),
+            conversation: (*delivery.conversation).into(),
+            body: serde_json::to_string(&delivery.body)?.into(),
             now,
             answer,
         };
@@ -157,11 +157,11 @@ async fn store_rows(
     let mut query = sqlx::query(AssertSqlSafe(Arc::clone(text)));
     for waiting in group {
         query = query
-            .bind(&waiting.id)
+            .bind(Arc::clone(&waiting.id))
             .bind(waiting.source.name())
-            .bind(&waiting.key)
-            .bind(&waiting.conversation)
-            .bind(&waiting.body)
+            .bind(Arc::clone(&waiting.key))
+            .bind(Arc::clone(&waiting.conversation))
+            .bind(Arc::clone(&waiting.body))
             .bind(waiting.now.0);
     }
     for _ in group.len()..*rows {
@@ -176,14 +176,14 @@ async fn store_rows(
     if usize::try_from(stored).is_ok_and(|stored| stored == group.len()) {
         return Ok(vec![Accepted::Stored; group.len()]);
     }
-    let ids: Vec<&str> = group.iter().map(|waiting| waiting.id.as_str()).collect();
+    let ids: Vec<&str> = group.iter().map(|waiting| &*waiting.id).collect();
     let stored: Vec<String> =
         sqlx::query_scalar("SELECT id FROM inbox WHERE id IN (SELECT value FROM json_each(?))")
             .bind(serde_json::to_string(&ids)?)
             .fetch_all(write)
             .await?;
     let of = |waiting: &Waiting| {
-        if stored.contains(&waiting.id) {
+        if stored.iter().any(|id| **id == *waiting.id) {
             Accepted::Stored
         } else {
             Accepted::Repeated

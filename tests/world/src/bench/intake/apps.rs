@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
@@ -119,7 +120,7 @@ impl Running {
     }
 
     /// Waits until it acknowledges an event.
-    pub async fn until_it_answers(&self, events: &Events) -> anyhow::Result<()> {
+    pub async fn until_it_answers(&self, events: &Arc<Events>) -> anyhow::Result<()> {
         let deadline = Instant::now() + ANSWERS_WITHIN;
         loop {
             match load::once(self.address, events).await {
@@ -137,7 +138,7 @@ impl Running {
         Ok(Usage {
             peak: memory_of(self.process, "VmHWM:")?,
             own: memory_of(self.process, "RssAnon:")?,
-            worked: worked(self.process)?,
+            worked: worked(&format!("/proc/{}/stat", self.process))?,
         })
     }
 
@@ -162,9 +163,10 @@ impl Running {
     }
 }
 
-/// For how long a process has kept processors busy, in steps of a hundredth of a second, as Linux tells it on every machine.
-fn worked(process: u32) -> anyhow::Result<Duration> {
-    let told = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+/// For how long a process or thread, by the path of its figures, has kept processors busy, in steps of a hundredth of a second,
+/// as Linux tells it on every machine.
+pub fn worked(path: &str) -> anyhow::Result<Duration> {
+    let told = std::fs::read_to_string(path)?;
     // The name in parentheses may have anything in it; what comes behind is numbers. User and system are the 12th and 13th.
     let (_, numbers) = told.rsplit_once(')').context("a process has no figures")?;
     let steps = numbers.split_whitespace().skip(11).take(2);

@@ -39,17 +39,19 @@ impl Events {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The request with the event of this number, signed now, as it goes over the wire.
-    pub fn request(&self, number: u64) -> Vec<u8> {
+    /// Puts the request with the event of this number, signed now, in place of what is there, as it goes over the wire.
+    pub fn write_request(&self, number: u64, request: &mut Vec<u8>) {
         let body = self.body(number);
         let now = seconds();
         let signature = signature(&self.secret, now, body.as_bytes());
-        format!(
-            "POST /slack/events HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
-             x-slack-request-timestamp: {now}\r\nx-slack-signature: {signature}\r\n\r\n{body}",
-            body.len()
-        )
-        .into_bytes()
+        let length = body.len();
+        let head = format!(
+            "POST /slack/events HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
+             x-slack-request-timestamp: {now}\r\nx-slack-signature: {signature}\r\n\r\n"
+        );
+        request.clear();
+        request.extend_from_slice(head.as_bytes());
+        request.extend_from_slice(body.as_bytes());
     }
 
     /// A mention that the bot's own user wrote: there is nothing to answer, so what is measured is the way in and no way out.

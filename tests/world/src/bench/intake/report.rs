@@ -25,7 +25,7 @@ const PACE_BAR: Duration = Duration::from_secs(3);
 
 /// Characters of a row's name and of a figure.
 const NAME: usize = 38;
-const FIGURE: usize = 10;
+const FIGURE: usize = 11;
 
 /// What one app did with one number of connections.
 #[derive(Default)]
@@ -37,6 +37,7 @@ pub struct Figures {
     peak: u64,
     own: u64,
     worked: Duration,
+    sending: Duration,
 }
 
 impl Figures {
@@ -49,6 +50,7 @@ impl Figures {
         self.refused += answers.refused;
         self.peak = self.peak.max(after.peak);
         self.own = self.own.max(after.own);
+        self.sending += answers.worked;
         self.worked += after.worked.saturating_sub(before.worked);
     }
 
@@ -56,6 +58,7 @@ impl Figures {
         let mut rates = self.rates.clone();
         rates.sort_unstable_by(f64::total_cmp);
         let times: Series = self.times.iter().copied().collect();
+        let count = u32::try_from(times.len()).unwrap_or(u32::MAX).max(1);
         Summary {
             rate: rates.get(rates.len() / 2).copied().unwrap_or_default(),
             p50: times.median(),
@@ -64,7 +67,8 @@ impl Figures {
             refused: self.refused,
             peak: megabytes(self.peak),
             own: megabytes(self.own),
-            work: self.worked / u32::try_from(times.len()).unwrap_or(u32::MAX).max(1),
+            work: self.worked / count,
+            sending: self.sending / count,
         }
     }
 }
@@ -80,6 +84,7 @@ struct Summary {
     peak: f64,
     own: f64,
     work: Duration,
+    sending: Duration,
 }
 
 impl Summary {
@@ -88,6 +93,7 @@ impl Summary {
             "requests_per_second": self.rate.round(), "p50_ms": fine(self.p50), "p99_ms": fine(self.p99),
             "longest_ms": fine(self.longest), "not_acknowledged": self.refused, "rss_mb": round(self.peak),
             "own_mb": round(self.own), "work_us": round(self.work.as_secs_f64() * 1e6),
+            "sending_us": round(self.sending.as_secs_f64() * 1e6),
         })
     }
 }
@@ -145,14 +151,22 @@ impl Report {
         }
         lines.push(format!(
             "\nSigned events of 2 KB, each verified and acknowledged; {} rounds of {} s in turns; ms, MB.
-Memory is the most that was resident, own is what of it is no page of the program; work is what an event costs the processors.",
+Memory is the most that was resident, own is what of it is no page of the program; work is what an event costs the processors, \
+sending what it costs them besides.",
             self.rounds,
             self.each.as_secs()
         ));
         for connections in CONNECTIONS {
             let title = format!("with {connections} connections");
             let names = [
-                "a second", "p50", "p99", "longest", "memory", "own", "work µs",
+                "a second",
+                "p50",
+                "p99",
+                "longest",
+                "memory",
+                "own",
+                "work µs",
+                "sending µs",
             ];
             lines.push(format!("\n{title:<0$}{1}", NAME + 2, row(&names)));
             for ((_, app), summary) in
@@ -166,6 +180,7 @@ Memory is the most that was resident, own is what of it is no page of the progra
                     format!("{:.1}", summary.peak),
                     format!("{:.1}", summary.own),
                     format!("{:.0}", summary.work.as_secs_f64() * 1e6),
+                    format!("{:.0}", summary.sending.as_secs_f64() * 1e6),
                 ];
                 lines.push(format!("  {:<NAME$}{}", app.title(), row(&figures)));
                 if summary.refused > 0 {
@@ -317,6 +332,7 @@ mod tests {
             acknowledged: (0..count).collect(),
             refused: 0,
             took: Duration::from_secs(1),
+            worked: Duration::ZERO,
         }
     }
 
