@@ -2,12 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::conversation::FileRef;
+use super::{
+    RunNumber,
+    conversation::{FileRef, LineRef},
+};
 
 /// The largest file that is given to an agent, in bytes.
 pub const SIZE_MAX_BYTES: u64 = 10 << 20;
-/// The most files that are given to an agent.
+/// The most files that are given to an agent with one request, or with one reply to its task.
 pub const NUMBER_MAX: usize = 10;
+/// The most files of replies to one task.
+pub const REPLIES_MAX: usize = 50;
 
 /// Media types that no agent reads: their beginnings.
 const UNREADABLE: [&str; 12] = [
@@ -42,6 +47,21 @@ pub enum Unfit {
     Unreadable,
     /// There are more than [`NUMBER_MAX`].
     TooMany,
+    /// The task has [`REPLIES_MAX`] of replies already.
+    TaskIsFull,
+    /// It could not be read: it was deleted, or lies where the bot may not read.
+    Gone,
+}
+
+/// A file that hung on a reply to a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplyFile {
+    /// The reply, which says on which surface the file is.
+    pub line: LineRef,
+    /// The file.
+    pub file: FileRef,
+    /// The run that had it first; none while it waits for one.
+    pub run: Option<RunNumber>,
 }
 
 /// A file that does not reach the agent.

@@ -1,5 +1,6 @@
 //! Money, usage and ceilings.
 
+use deckhand_executors::sandbox::grouped;
 use serde::{Deserialize, Serialize};
 
 /// Money in millionths of a US dollar.
@@ -28,11 +29,12 @@ impl MicroDollars {
 
 impl std::fmt::Display for MicroDollars {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let cents = (self.0 + 5_000) / 10_000;
+        let cents = self.0.saturating_add(5_000) / 10_000;
         if self.0 > 0 && cents == 0 {
             return formatter.write_str("under $0.01");
         }
-        write!(formatter, "${}.{:02}", cents / 100, cents % 100)
+        let cents = u64::try_from(cents).unwrap_or_default();
+        write!(formatter, "${}.{:02}", grouped(cents / 100), cents % 100)
     }
 }
 
@@ -113,5 +115,10 @@ mod tests {
     fn money_reads_as_money() {
         assert_eq!(MicroDollars::from_dollars(1.5).to_string(), "$1.50");
         assert_eq!(MicroDollars(12).to_string(), "under $0.01");
+        assert_eq!(MicroDollars(0).to_string(), "$0.00");
+        assert_eq!(
+            MicroDollars::from_dollars(12_345.5).to_string(),
+            "$12,345.50"
+        );
     }
 }

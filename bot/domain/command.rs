@@ -97,8 +97,12 @@ pub enum Command {
     Help,
     /// What the person and the channel have set.
     Settings,
-    /// A verb that is known and comes with a later version of this installation.
-    Unavailable(String),
+    /// What applies to whoever asks, and what says so.
+    Why,
+    /// The ceilings that apply, and what of them is used.
+    Limits,
+    /// The experts that there are.
+    Experts,
     /// A second task in the same thread.
     New(String),
     /// Steers the run at once.
@@ -170,7 +174,9 @@ fn parse_words(text: &str) -> Command {
         "mute" => Command::Mute(true),
         "unmute" => Command::Mute(false),
         "settings" => Command::Settings,
-        "why" | "limits" | "experts" => Command::Unavailable(plain),
+        "why" => Command::Why,
+        "limits" => Command::Limits,
+        "experts" => Command::Experts,
         _ if is_approval(&plain) => Command::Approve,
         _ => Command::Words(text.to_owned()),
     }
@@ -500,6 +506,13 @@ mod tests {
         );
         assert_eq!(command("(aside) lunch?"), Command::Aside);
         assert_eq!(command("  "), Command::Empty);
+        assert_eq!(command("why"), Command::Why);
+        assert_eq!(command("Limits"), Command::Limits);
+        assert_eq!(command("experts."), Command::Experts);
+        // To a plan or a question, this is what somebody says to the agent.
+        for words in ["Why?", "why does this fail?", "limits are too low"] {
+            assert_eq!(command(words), Command::Words(words.into()));
+        }
     }
 
     #[test]

@@ -187,6 +187,9 @@ pub enum Effect {
         run: RunNumber,
         /// The words.
         text: String,
+        /// Files that came with them, by the surface's own names.
+        #[serde(default)]
+        files: Vec<String>,
     },
     /// Stores what a person decided about a host, and carries it to the proxies of live sandboxes.
     Widen {

@@ -12,7 +12,7 @@ use super::{
     CommitId, RunNumber, Timestamp,
     budget::Usage,
     command::{Command, Options},
-    conversation::{ConversationId, Line, LineRef, Person, Place, Road, SubjectId},
+    conversation::{ConversationId, FileRef, Line, LineRef, Person, Place, Road, SubjectId},
     edit::Settlement,
     feedback::Opinion,
     held::HeldChange,
@@ -20,6 +20,7 @@ use super::{
     network::{RefusedHost, Verdict},
     plan::Plan,
     plan_edit::PlanEdit,
+    preferences::Origin,
     proof::{ChangedFile, Proof, Report},
     specification::{RepositoryName, SpecificationDraft, Workplace},
 };
@@ -218,6 +219,9 @@ pub enum Event {
         context: Vec<Line>,
         /// Where the work happens, or why it cannot.
         workplace: Result<Workplace, WorkplaceProblem>,
+        /// What says that this repository is meant, where only the reading found it out.
+        #[serde(default)]
+        found_by: Option<Origin>,
         /// Links of the request to what could not be read.
         #[serde(default)]
         unread: Vec<String>,
@@ -226,6 +230,13 @@ pub enum Event {
     RunStarted {
         /// Which run.
         run: RunNumber,
+    },
+    /// Files of replies could not be read when a run was to have them.
+    FilesGone {
+        /// Which run.
+        run: RunNumber,
+        /// Which files.
+        files: Vec<FileRef>,
     },
     /// A run is over.
     RunEnded {

@@ -1,5 +1,6 @@
 //! Everything that is ever said, as data. The words stand in `templates/messages`, one file a message.
 
+mod applied;
 mod failed;
 mod live;
 mod preferred;
@@ -28,6 +29,7 @@ use super::{
     waiting::{Asked, Made, Reminder, TimeNote},
 };
 
+pub use applied::{AppliedTerms, Because, LimitsCard, Used, WhyCard};
 pub use failed::{FailureCard, FailureText};
 pub use live::{Live, LiveStanding, LiveStep, Trouble};
 pub use preferred::SettingsCard;
@@ -186,10 +188,14 @@ pub enum Message {
     NothingAsked,
     /// How to talk to the bot.
     Help,
-    /// A word that this version does not know yet.
-    Unavailable {
-        /// The word.
-        word: String,
+    /// What applies to whoever asks, and what says so.
+    Why(Box<WhyCard>),
+    /// The ceilings that apply, and what of them is used.
+    Limits(Box<LimitsCard>),
+    /// There are no experts, and what there is instead.
+    Experts {
+        /// The agents that could work now.
+        agents: Vec<String>,
     },
     /// What somebody asked for in a form, where its task begins.
     Requested {

@@ -59,7 +59,66 @@ pub enum Refusal {
     Elsewhere,
 }
 
+/// Who may do something, what says so, and whether one person may.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Right {
+    /// What.
+    pub act: Act,
+    /// Who.
+    pub who: Who,
+    /// Whether nobody may do it to a task that they asked for themselves.
+    pub needs_another: bool,
+    /// Why the person may not; none where they may.
+    pub refused: Option<Refusal>,
+}
+
+/// People who may do something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "are", content = "number", rename_all = "snake_case")]
+pub enum Who {
+    /// Every full member: nobody is named.
+    Members,
+    /// So many, whom [`Policy::people`] names.
+    People(usize),
+    /// So many, whom [`Policy::network_people`] names.
+    NetworkPeople(usize),
+}
+
 impl Policy {
+    /// Who may do `act`, and whether `person` may do it to a task of `requester`.
+    #[must_use]
+    pub fn right(&self, act: Act, person: &Person, requester: &PersonId) -> Right {
+        let who = match act {
+            Act::Rate => Who::Members,
+            Act::WidenNetwork if !self.network_people.is_empty() => {
+                Who::NetworkPeople(self.network_people.len())
+            }
+            Act::Start
+            | Act::Steer
+            | Act::Approve
+            | Act::Cancel
+            | Act::Configure
+            | Act::WidenNetwork => match self.people.len() {
+                0 => Who::Members,
+                number => Who::People(number),
+            },
+        };
+        Right {
+            act,
+            who,
+            needs_another: self.needs_another(act),
+            refused: self.allows(act, person, requester).err(),
+        }
+    }
+
+    const fn needs_another(&self, act: Act) -> bool {
+        match act {
+            Act::Approve => self.second_person_approves,
+            Act::WidenNetwork => self.second_person_widens,
+            Act::Start | Act::Steer | Act::Cancel | Act::Rate | Act::Configure => false,
+        }
+    }
+
     /// Whether `person` may do `act` to a task of `requester`.
     pub fn allows(&self, act: Act, person: &Person, requester: &PersonId) -> Result<(), Refusal> {
         match person.standing {
@@ -82,11 +141,7 @@ impl Policy {
         if !listed.is_empty() && !listed.contains(&person.id) {
             return Err(Refusal::NotListed);
         }
-        let needs_another = match act {
-            Act::Approve => self.second_person_approves,
-            Act::WidenNetwork => self.second_person_widens,
-            Act::Start | Act::Steer | Act::Cancel | Act::Rate | Act::Configure => false,
-        };
+        let needs_another = self.needs_another(act);
         if needs_another && &person.id == requester {
             return Err(Refusal::OwnRequest);
         }
@@ -237,6 +292,31 @@ mod tests {
             second.allows(Act::WidenNetwork, &person(Standing::Guest), &ben),
             Err(Refusal::NotAMember)
         );
+    }
+
+    #[test]
+    fn a_right_says_who_has_it_and_why_somebody_has_not() {
+        let (ana, ben) = (PersonId("p".into()), PersonId("q".into()));
+        let policy = Policy {
+            people: vec![ana.clone(), ben.clone()],
+            network_people: vec![ben.clone()],
+            second_person_approves: true,
+            ..Policy::default()
+        };
+        let member = person(Standing::Member);
+        let right = |act, requester| {
+            let right = policy.right(act, &member, requester);
+            (right.who, right.needs_another, right.refused)
+        };
+        assert_eq!(right(Act::Start, &ana), (Who::People(2), false, None));
+        let own = Some(Refusal::OwnRequest);
+        assert_eq!(right(Act::Approve, &ana), (Who::People(2), true, own));
+        assert_eq!(right(Act::Approve, &ben), (Who::People(2), true, None));
+        let refused = Some(Refusal::NotListed);
+        let network = (Who::NetworkPeople(1), false, refused);
+        assert_eq!(right(Act::WidenNetwork, &ana), network);
+        let open = Policy::default().right(Act::WidenNetwork, &member, &ana);
+        assert_eq!((open.who, open.refused), (Who::Members, None));
     }
 
     #[test]

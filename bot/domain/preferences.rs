@@ -59,7 +59,8 @@ pub struct Kept {
     pub preferences: Preferences,
 }
 
-/// What says which repository or agent is meant, where the request itself does not.
+/// What says which repository or agent is meant, where the request itself does not. What is set goes first; the rest is
+/// found out when the request is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
@@ -71,6 +72,12 @@ pub enum Origin {
     Channel,
     /// The requester's own settings.
     Person,
+    /// The labels, the project or the team that its issue is filed under.
+    Filed,
+    /// The place where the issue stands is sure of it.
+    Suggested,
+    /// There is no other in reach.
+    Only,
 }
 
 /// What was chosen for a task without a word of the request, and by what.

@@ -23,7 +23,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::{Context, Fault, dispatch::work_delivery, pause_before_try};
+use super::{Context, Fault, dispatch::work_delivery, pause_before_try, runs};
 use crate::{
     clock::Clock,
     domain::{
@@ -232,7 +232,10 @@ impl Deliver {
                 self.open_settings_form(conversation, trigger, of).await
             }
             Effect::PostRequest { by, text } => self.post_request(claimed, by, text, attempt).await,
-            Effect::Steer { run, text } => self.steer(self.owner(claimed)?, *run, text).await,
+            Effect::Steer { run, text, files } => {
+                let words = (text.as_str(), files.as_slice());
+                self.steer(self.owner(claimed)?, *run, words).await
+            }
             Effect::Widen { grant } => self.widen(self.owner(claimed)?, grant).await,
             Effect::StopAll => self.stop_all(claimed).await,
             Effect::ShowPictures { run } => {
@@ -355,11 +358,26 @@ impl Deliver {
     }
 
     /// A run that lives and is in nobody's hand, because its process has ended, hears the words once it is taken up again.
-    async fn steer(&self, task: &TaskId, run: RunNumber, text: &str) -> Result<(), Fault> {
-        if self.context.runs.steer(task, run, text) {
+    async fn steer(
+        &self,
+        task: &TaskId,
+        run: RunNumber,
+        (text, files): (&str, &[String]),
+    ) -> Result<(), Fault> {
+        let stored = self.context.store.task(task).await?;
+        let mut text = text.to_owned();
+        if let Some(stored) = &stored
+            && !files.is_empty()
+            && stored.task.state.live_run() == Some(run)
+        {
+            let beside = runs::files::beside(&self.context, &stored.task, run, files).await?;
+            if !beside.is_empty() {
+                text = format!("{text}\n\n{beside}");
+            }
+        }
+        if self.context.runs.steer(task, run, &text) {
             return Ok(());
         }
-        let stored = self.context.store.task(task).await?;
         if stored.is_some_and(|stored| stored.task.state.live_run() == Some(run)) {
             return Err(Fault::transient("nobody has the run in hand yet"));
         }

@@ -3,6 +3,7 @@
 mod access;
 mod deliveries;
 mod editing;
+mod explaining;
 mod giving_up;
 mod issues;
 mod joining;
@@ -406,9 +407,12 @@ impl Dispatch {
             return Ok(answer(delivery, conversation, &line.author, list));
         }
         let known = self.store.task_of(&conversation).await?;
-        if command == Command::Settings && (mentioned || known.is_some()) {
-            let card = self.settings_card(&line.author, Some(place)).await?;
-            return Ok(answer(delivery, conversation, &line.author, card));
+        if mentioned || known.is_some() {
+            let task = known.as_ref().map(|stored| (&stored.task, now));
+            let asked = self.explained(&line.author, &command, (&conversation, place), task);
+            if let Some(told) = asked.await? {
+                return Ok(answer(delivery, conversation, &line.author, told));
+            }
         }
         let is_new = matches!(command, Command::New(_)) && mentioned;
         match known {

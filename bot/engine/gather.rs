@@ -9,6 +9,7 @@ use crate::{
         CommitId,
         event::{Event, WorkplaceProblem},
         policy::{RepositoryChoice, choose_repository},
+        preferences::Origin,
         specification::{RepositoryName, Workplace},
         task::Task,
     },
@@ -44,9 +45,9 @@ pub async fn gather(context: &Context, task: &Task) -> Result<Event, Fault> {
         .linked(&task.conversation, &task.request.text)
         .await?;
     lines.splice(0..0, linked.lines);
-    let workplace = match workplace(context, task).await {
-        Ok(workplace) => Ok(workplace),
-        Err(Trouble::Problem(problem)) => Err(problem),
+    let (workplace, found_by) = match workplace(context, task).await {
+        Ok((workplace, found_by)) => (Ok(workplace), found_by),
+        Err(Trouble::Problem(problem)) => (Err(problem), None),
         Err(Trouble::Fault(fault)) => return Err(fault),
     };
     // The request itself is no context of itself.
@@ -57,6 +58,7 @@ pub async fn gather(context: &Context, task: &Task) -> Result<Event, Fault> {
     Ok(Event::Gathered {
         context,
         workplace,
+        found_by,
         unread: linked.unread,
     })
 }
@@ -223,21 +225,28 @@ enum Trouble {
     Fault(Fault),
 }
 
-async fn workplace(context: &Context, task: &Task) -> Result<Workplace, Trouble> {
+/// Where a task works, and what says so where nobody named it.
+async fn workplace(context: &Context, task: &Task) -> Result<(Workplace, Option<Origin>), Trouble> {
     if context.agents.find(&task.terms.agent).is_none() {
         return Err(Trouble::Problem(WorkplaceProblem::NoSuchAgent {
             agent: task.terms.agent.clone(),
             known: context.agents.usable(),
         }));
     }
-    let repository = if let Some(named) = &task.options.repository {
-        named.clone()
+    let (repository, found_by) = if let Some(named) = &task.options.repository {
+        (named.clone(), None)
     } else {
         // Only where nothing names it is the forge asked for all that are in reach.
         let filed = filed_under(context, task).await?;
         match choose_repository(None, None, filed.as_ref(), &known(context).await) {
-            RepositoryChoice::Chosen(repository) => repository,
-            RepositoryChoice::Ask(known) => suggested(context, task, known).await?,
+            RepositoryChoice::Chosen(repository) if filed.is_some() => {
+                (repository, Some(Origin::Filed))
+            }
+            RepositoryChoice::Chosen(repository) => (repository, Some(Origin::Only)),
+            RepositoryChoice::Ask(known) => {
+                let repository = suggested(context, task, known).await?;
+                (repository, Some(Origin::Suggested))
+            }
         }
     };
     let ground = match ground(context, &repository).await {
@@ -257,12 +266,13 @@ async fn workplace(context: &Context, task: &Task) -> Result<Workplace, Trouble>
         .config
         .repository(&repository)
         .and_then(|settings| settings.setup.clone());
-    Ok(Workplace {
+    let workplace = Workplace {
         repository,
         base_branch,
         base_commit: CommitId(base_commit.as_str().to_owned()),
         setup,
-    })
+    };
+    Ok((workplace, found_by))
 }
 
 /// The repository that the settings name for the labels or project, or else for its team. Where labels name two,

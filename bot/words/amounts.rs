@@ -1,5 +1,7 @@
 //! Durations, costs and cut lists, as people read them.
 
+pub use deckhand_executors::sandbox::grouped;
+
 use crate::domain::{Timestamp, budget::Usage};
 
 /// A moment as the hour of its day.
@@ -35,7 +37,7 @@ pub fn duration(milliseconds: i64) -> String {
 /// `5 hours`.
 #[must_use]
 pub fn long_duration(milliseconds: i64) -> String {
-    let hours = (milliseconds.max(0) + 1_800_000) / 3_600_000;
+    let hours = milliseconds.max(0).saturating_add(1_800_000) / 3_600_000;
     let whole =
         |number: i64, one, many| count(usize::try_from(number).unwrap_or(usize::MAX), one, many);
     match hours {
@@ -61,10 +63,11 @@ pub fn gigabytes(bytes: u64) -> String {
     format!("{} GB", bytes >> 30)
 }
 
-/// `1 file`, `2 files`.
+/// `1 file`, `2,000 files`.
 #[must_use]
 pub fn count(number: usize, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
+    let unit = if number == 1 { one } else { many };
+    format!("{} {unit}", grouped(number as u64))
 }
 
 /// How much of long lists and long texts a message shows.
@@ -151,6 +154,19 @@ mod tests {
         check(120_000, "2 min");
         check(3_900_000, "1 h 5 min");
         check(7_200_000, "2 h");
+    }
+
+    #[test]
+    fn large_numbers_are_read_in_groups() {
+        for (number, read) in [
+            (0, "0 files"),
+            (1, "1 file"),
+            (999, "999 files"),
+            (1_000, "1,000 files"),
+            (1_000_000, "1,000,000 files"),
+        ] {
+            assert_eq!(count(number, "file", "files"), read);
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::{
     amounts::{Cut, Room},
     tame::filters,
 };
-use crate::domain::attachment::{NUMBER_MAX, Refused, SIZE_MAX_BYTES, Unfit};
+use crate::domain::attachment::{NUMBER_MAX, REPLIES_MAX, Refused, SIZE_MAX_BYTES, Unfit};
 
 /// Bytes of a megabyte, as people are told sizes.
 const MEGABYTE: u64 = 1 << 20;
@@ -44,6 +44,10 @@ impl<'a> FilesRefusedView<'a> {
 
     fn number_max(&self) -> usize {
         NUMBER_MAX
+    }
+
+    fn replies_max(&self) -> usize {
+        REPLIES_MAX
     }
 }
 

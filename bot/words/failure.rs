@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::{
     Links, Reactions,
-    amounts::{Cut, Room, spent},
+    amounts::{Cut, Room, grouped, spent},
     tame::filters,
 };
 use crate::{
@@ -53,6 +53,14 @@ impl<'a> FailureView<'a> {
     )]
     fn gigabytes(&self, bytes: &u64) -> String {
         super::amounts::gigabytes(*bytes)
+    }
+
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "a template passes references"
+    )]
+    fn grouped(&self, number: &u64) -> String {
+        grouped(*number)
     }
 
     fn spent(&self) -> String {

@@ -4,6 +4,7 @@
 //! of models and other programs pass through [`tame`](mod@tame) on their way.
 
 mod amounts;
+mod applied;
 mod attached;
 mod commit;
 mod failure;
@@ -46,7 +47,7 @@ pub use labels::{
 pub use network::{decided_words, network_answer, not_offered, refused_because};
 pub use plan::{PLAN_TEXT_MAX_CHARS, plan_text};
 pub use plan_edit::{edited_plan, plan_to_edit, read_plan};
-pub use prompts::{PromptExtra, delegated_words, pointed_words, prompt};
+pub use prompts::{PromptExtra, delegated_words, files_beside, pointed_words, prompt};
 pub use pull_request::{CommandLine, PictureLink, PullRequestExtra, pull_request_body};
 pub use tame::tame;
 
@@ -112,14 +113,11 @@ pub fn render(message: &Message, links: &Links) -> Result<Words, askama::Error> 
 fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::Error> {
     let url = links.task_url.as_str();
     match message {
-        Message::Progress(progress) => progress::ProgressView::new(progress, url, room).render(),
+        Message::Progress(progress) => progress::ProgressView::new(progress, room).render(),
         Message::PlanCard(card) => plan::PlanView::new(card, links, room).render(),
         Message::Question(card) => question::QuestionView::new(card, url, room).render(),
         Message::Network(card) => network::NetworkView::new(card, url, room).render(),
         Message::Proposal(card) => proposal::ProposalView::new(card, room).render(),
-        Message::NetworkSettled { host, decision } => {
-            network::NetworkSettledView { host, decision }.render()
-        }
         Message::NetworkUnknown { host } => network::NetworkUnknownView { host }.render(),
         Message::Result(card) => result::ResultView::new(card, url, room).render(),
         Message::Failed(card) => failure::FailureView::new(card, links, room).render(),
@@ -157,6 +155,7 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
         Message::OptionHints { unknown } => notes::OptionHintsView { unknown, room }.render(),
         Message::EditTaken => notes::EditTakenView.render(),
         Message::StaleApproval { .. }
+        | Message::NetworkSettled { .. }
         | Message::Settings(_)
         | Message::SettingsKept { .. }
         | Message::FilesRefused { .. }
@@ -169,7 +168,9 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
         | Message::EditFenced { .. } => answer_text(message, room),
         Message::NothingAsked => notes::NothingAskedView.render(),
         Message::Help => notes::HelpView::new(links.reactions).render(),
-        Message::Unavailable { word } => notes::UnavailableView { word }.render(),
+        Message::Why(card) => applied::WhyView { card, room }.render(),
+        Message::Limits(card) => applied::LimitsView { card }.render(),
+        Message::Experts { agents } => applied::ExpertsView { agents, room }.render(),
         Message::Requested { by, text } => notes::RequestedView { by, text }.render(),
         Message::CannotPost { text } => notes::CannotPostView { text }.render(),
         Message::AlreadyAsked { task } => notes::AlreadyAskedView { task }.render(),
@@ -189,6 +190,9 @@ fn answer_text(message: &Message, room: Room) -> Result<String, askama::Error> {
             current: *current,
         }
         .render(),
+        Message::NetworkSettled { host, decision } => {
+            network::NetworkSettledView { host, decision }.render()
+        }
         Message::Settings(card) => preferred::SettingsView { card }.render(),
         Message::SettingsKept { of, preferences } => {
             preferred::SettingsKeptView { of, preferences }.render()
@@ -249,7 +253,9 @@ fn mentions(message: &Message) -> Option<PersonId> {
         | Message::OptionHints { .. }
         | Message::NothingAsked
         | Message::Help
-        | Message::Unavailable { .. }
+        | Message::Why(_)
+        | Message::Limits(_)
+        | Message::Experts { .. }
         | Message::Requested { .. }
         | Message::CannotPost { .. }
         | Message::AlreadyAsked { .. }
@@ -297,7 +303,9 @@ fn controls(message: &Message, links: &Links) -> Vec<Control> {
         | Message::OptionHints { .. }
         | Message::NothingAsked
         | Message::Help
-        | Message::Unavailable { .. }
+        | Message::Why(_)
+        | Message::Limits(_)
+        | Message::Experts { .. }
         | Message::Requested { .. }
         | Message::CannotPost { .. }
         | Message::AlreadyAsked { .. }
@@ -344,7 +352,9 @@ fn kind(message: &Message) -> WordsKind {
         | Message::OptionHints { .. }
         | Message::NothingAsked
         | Message::Help
-        | Message::Unavailable { .. }
+        | Message::Why(_)
+        | Message::Limits(_)
+        | Message::Experts { .. }
         | Message::Requested { .. }
         | Message::CannotPost { .. }
         | Message::AlreadyAsked { .. }

@@ -210,13 +210,6 @@ impl HelpView {
     }
 }
 
-/// `unavailable.md`.
-#[derive(Template)]
-#[template(path = "messages/unavailable.md")]
-pub(super) struct UnavailableView<'a> {
-    pub(super) word: &'a str,
-}
-
 /// `requested.md`.
 #[derive(Template)]
 #[template(path = "messages/requested.md")]

@@ -46,6 +46,9 @@ pub(super) const fn origin(origin: Option<Origin>) -> &'static str {
         Some(Origin::Rules) => " (by the rules for this channel)",
         Some(Origin::Channel) => " (by the settings of this channel)",
         Some(Origin::Person) => " (by the settings of whoever asked)",
-        None => "",
+        Some(Origin::Filed) => " (by what the issue is filed under)",
+        Some(Origin::Suggested) => " (as Linear suggests for the issue)",
+        // Where there is no other, nothing was chosen.
+        Some(Origin::Only) | None => "",
     }
 }

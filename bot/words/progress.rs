@@ -16,17 +16,12 @@ use crate::{
 #[template(path = "messages/progress.md")]
 pub(super) struct ProgressView<'a> {
     progress: &'a Progress,
-    task_url: &'a str,
     room: Room,
 }
 
 impl<'a> ProgressView<'a> {
-    pub(super) const fn new(progress: &'a Progress, task_url: &'a str, room: Room) -> Self {
-        Self {
-            progress,
-            task_url,
-            room,
-        }
+    pub(super) const fn new(progress: &'a Progress, room: Room) -> Self {
+        Self { progress, room }
     }
 
     /// Everything behind the name of the phase: step, time, last command, heartbeat, spend.

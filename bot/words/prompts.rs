@@ -33,6 +33,8 @@ pub struct PromptExtra {
     pub network: Vec<String>,
     /// Where in the sandbox the files of the conversation are.
     pub attachments: Vec<String>,
+    /// Those of them that came with what people said last.
+    pub fresh: Vec<String>,
 }
 
 /// The prompt for an assignment. Its first line is `Deckhand phase: …`.
@@ -96,6 +98,17 @@ pub fn pointed_words(writer: &str) -> String {
 pub fn delegated_words(name: &str) -> String {
     let words = DelegatedView { name }.render();
     words.map_or_else(|_| name.to_owned(), |words| super::tidy(&words))
+}
+
+#[derive(Template)]
+#[template(path = "prompts/parts/files.md")]
+struct FilesView<'a> {
+    paths: &'a [String],
+}
+
+/// What is said behind words that steer an agent of files that came with them.
+pub fn files_beside(paths: &[String]) -> Result<String, askama::Error> {
+    Ok(super::tidy(&FilesView { paths }.render()?))
 }
 
 /// What one person said beside the request, as an instruction.
@@ -278,6 +291,10 @@ impl<'a> Subject<'a> {
         left_out.sort_unstable();
         left_out.dedup();
         left_out
+    }
+
+    fn is_fresh(&self, path: &String) -> bool {
+        self.extra.fresh.contains(path)
     }
 
     fn rules(&self) -> String {

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::{
-    amounts::{Cut, Room, count, duration, spent},
+    amounts::{Cut, Room, count, duration, grouped, spent},
     tame::filters,
 };
 use crate::{
@@ -122,8 +122,9 @@ impl<'a> ResultView<'a> {
                 });
         let files = count(self.card.files.len(), "file", "files");
         format!(
-            "{files} changed, {} added, {removed} removed",
-            count(added as usize, "line", "lines")
+            "{files} changed, {} added, {} removed",
+            count(added as usize, "line", "lines"),
+            grouped(removed.into())
         )
     }
 

@@ -159,7 +159,8 @@ impl End {
                 limit_bytes >> 30
             )),
             Self::TooManyFiles { limit } => Some(format!(
-                "the sandbox filled its disk with files: {limit} is the limit"
+                "the sandbox filled its disk with files: {} is the limit",
+                grouped(limit)
             )),
             Self::HostDiskLow => Some(
                 "the disk of the container engine is nearly full, so every sandbox on it was ended"
@@ -167,6 +168,20 @@ impl End {
             ),
         }
     }
+}
+
+/// A number as people read it, in groups of three digits: `1,000,000`.
+#[must_use]
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut shown = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            shown.push(',');
+        }
+        shown.push(digit);
+    }
+    shown
 }
 
 /// How a sandbox's main process is doing.

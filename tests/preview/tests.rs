@@ -13,7 +13,7 @@ use deckhand::domain::{
     message::{Decision, FailureText, Message, Phase, QuestionText, Trouble},
     network::Verdict,
     plan_edit::EditRefusal,
-    policy::{Act, Refusal},
+    policy::{Act, Refusal, Who},
     waiting::{Asked, Made},
 };
 use deckhand_world::runner::{self, Test};
@@ -134,6 +134,8 @@ fn nothing_is_missing() {
     look("", "road", kinds::<Road>(None));
     look("", "act", kinds::<Act>(None));
     look("", "refusal", kinds::<Refusal>(None));
+    look("rights", "refused", kinds::<Refusal>(None));
+    look("who", "are", kinds::<Who>(Some("are")));
     assert_eq!(
         missing,
         Vec::<String>::new(),

@@ -108,6 +108,38 @@ async fn what_was_said_in_private_or_elsewhere_is_not_followed_and_people_hear_s
     stage.close().await;
 }
 
+/// That the bot may read both is no reason to tell people of another organisation what was said among one's own.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_channel_with_another_organisation_nothing_that_was_said_elsewhere_is_followed() {
+    let stage = Stage::open().await;
+    for (name, kind) in [
+        ("ops", ChannelKind::Public),
+        ("shared", ChannelKind::Connect),
+    ] {
+        stage.slack.add_channel(name, kind, Membership::Joined);
+    }
+    let own = said_in(&stage, "ops", "ben", "The canary of our own channel.").await;
+    let here = said_in(&stage, "shared", "ben", "Page two shows page one again.").await;
+    let request = format!(
+        "Do what {} and {} say. repo=acme/web",
+        address(&stage, &own),
+        address(&stage, &here),
+    );
+    let asked = stage.slack.mention("ana", "shared", &request);
+    let thread = asked.await.unwrap().with_patience(PATIENCE);
+    stage.wait_for_state(&thread, "awaiting_approval").await;
+    let told = says(&thread, "This link could not be followed").await;
+    assert!(told.says(&address(&stage, &own)), "{}", thread.render());
+    assert!(!told.says(&address(&stage, &here)), "{}", thread.render());
+    // What everybody there has read is read.
+    let task = stage.task(&thread).await;
+    let texts: Vec<&str> = task.context.iter().map(|line| line.text.as_str()).collect();
+    assert_eq!(texts, ["Page two shows page one again."]);
+    assert!(!thread.render().contains("canary"), "{}", thread.render());
+    stage.stop(&thread).await;
+    stage.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_of_slack_makes_the_reading_wait_and_loses_no_link() {
     let stage = Stage::open().await;
@@ -164,7 +196,7 @@ async fn files_that_are_not_taken_are_named_with_their_limit_and_the_others_reac
         "`large.log` — it has 11 MB, and a file may have at most 10 MB",
         "`film.mp4` — an agent cannot read programs, sound or video",
         ".exe",
-        "`n11.txt` — a request may have at most 10 files",
+        "`n11.txt` — at most 10 files are taken at once",
     ] {
         assert!(told.says(words), "{words}\n{}", thread.render());
     }

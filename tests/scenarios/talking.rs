@@ -49,7 +49,7 @@ async fn words_that_are_verbs_answer_their_writer_alone() {
     thread.say("ana", "help").await.unwrap();
     whispered(&thread, "`now: …` interrupts it").await;
     thread.say("ana", "experts").await.unwrap();
-    whispered(&thread, "is not available in this version").await;
+    whispered(&thread, "There are no experts yet").await;
     let list = stage
         .slack
         .mention("ana", CHANNEL, "list")

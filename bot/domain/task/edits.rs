@@ -122,6 +122,7 @@ impl Task {
     /// What was deleted before anybody took it up was not said; what is work already stays work.
     fn deleted(&mut self, line: &LineRef) -> Vec<Effect> {
         self.waiting.retain(|waiting| waiting.reference != *line);
+        self.drop_files_of(line);
         self.bystanders
             .retain(|bystander| bystander.reference != *line);
         let of = if self.request.reference == *line {

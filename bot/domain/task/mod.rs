@@ -33,6 +33,7 @@ pub use waits::Patience;
 
 use super::{
     CommitId, RunNumber, TaskId, Timestamp,
+    attachment::ReplyFile,
     budget::{Ceilings, Usage},
     command::{Options, UnknownOption},
     conversation::{ConversationId, Line, Person, Place, Road, SubjectId},
@@ -157,6 +158,9 @@ pub struct Task {
     /// Files and links of which people were told that they were not read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub told_unread: Vec<String>,
+    /// Files of replies, in the order in which they came.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reply_files: Vec<ReplyFile>,
     /// What people think of its result.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub feedback: Vec<Feedback>,
@@ -261,6 +265,7 @@ impl Task {
             named_after: None,
             proposals: Vec::new(),
             told_unread: Vec::new(),
+            reply_files: Vec::new(),
             chosen: Chosen::default(),
             noise: Noise::default(),
             feedback: Vec::new(),
@@ -353,12 +358,9 @@ impl Task {
             | Event::IssueFiled { .. }
             | Event::IssueNotFiled { .. } => self.placed(&happened.event, around),
             Event::SlotGranted => self.slot_granted(around),
-            Event::Gathered {
-                context,
-                workplace,
-                unread,
-            } => self.gathered((context, unread), workplace, around),
+            Event::Gathered { .. } => self.gathered(&happened.event, around),
             Event::RunStarted { run }
+            | Event::FilesGone { run, .. }
             | Event::RunEnded { run, .. }
             | Event::Proved { run, .. }
             | Event::ProofFailed { run, .. }
@@ -388,6 +390,7 @@ impl Task {
     fn run_told(&mut self, run: RunNumber, event: &Event, around: &Surroundings) -> Vec<Effect> {
         match event {
             Event::RunStarted { .. } => self.run_started(run),
+            Event::FilesGone { files, .. } => self.files_gone(files),
             Event::RunEnded { ending, .. } => self.run_ended(run, ending, around),
             Event::Proved { proof, .. } => self.proved(run, proof),
             Event::ProofFailed { reason, .. } => self.proof_failed(reason),
@@ -428,6 +431,7 @@ impl Task {
         self.assignment = Some(assignment.clone());
         let run = self.last_run;
         self.uncounted.push(run);
+        self.hand_files_to(run);
         self.state = if assignment.changes_files() {
             State::Preparing { run }
         } else {

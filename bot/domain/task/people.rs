@@ -45,6 +45,11 @@ impl Task {
                 Vec::new()
             };
         }
+        let (said, told) = self.take_files(line, command, mentioned);
+        let (line, command) = match &said {
+            Some((line, command)) => (line, command),
+            None => (line, command),
+        };
         let mut effects = match command {
             Command::Aside => Vec::new(),
             Command::Mute(muted) => {
@@ -60,10 +65,6 @@ impl Task {
                 Message::Progress(self.progress_now()),
             )],
             Command::Help => vec![Self::whisper(&line.author, Message::Help)],
-            Command::Unavailable(word) => vec![Self::whisper(
-                &line.author,
-                Message::Unavailable { word: word.clone() },
-            )],
             Command::Empty if mentioned && options == &Options::default() => vec![Self::whisper(
                 &line.author,
                 Message::Progress(self.progress_now()),
@@ -74,10 +75,16 @@ impl Task {
             Command::Words(text) | Command::New(text) => {
                 self.words(line, text, options, mentioned, at, around)
             }
-            Command::Empty | Command::List | Command::Settings | Command::Network { .. } => {
-                self.words(line, "", options, mentioned, at, around)
-            }
+            // Whoever handles what is said answers these before a task hears of them.
+            Command::List
+            | Command::Settings
+            | Command::Why
+            | Command::Limits
+            | Command::Experts
+            | Command::Empty
+            | Command::Network { .. } => self.words(line, "", options, mentioned, at, around),
         };
+        effects.extend(told);
         effects.extend(self.set(line, options));
         effects
     }
@@ -123,15 +130,22 @@ impl Task {
         around: &Surroundings,
     ) -> Vec<Effect> {
         match self.state {
-            State::Running { run } => vec![
-                Effect::Steer {
-                    run,
-                    text: text.to_owned(),
-                },
-                Effect::Hear {
-                    line: line.reference.clone(),
-                },
-            ],
+            State::Running { run } => {
+                // The run that hears the words gets what came with them.
+                self.hand_files_to(run);
+                let came = self.reply_files.iter();
+                let came = came.filter(|one| one.line == line.reference);
+                vec![
+                    Effect::Steer {
+                        run,
+                        text: text.to_owned(),
+                        files: came.map(|one| one.file.handle.clone()).collect(),
+                    },
+                    Effect::Hear {
+                        line: line.reference.clone(),
+                    },
+                ]
+            }
             _ => self.words(line, text, &Options::default(), true, at, around),
         }
     }

@@ -5,10 +5,11 @@ use crate::domain::{
     RunNumber,
     conversation::{Line, LineKind, Taken},
     effect::{Assignment, Effect, Mark},
-    event::{Change, Ending, RunFailure, WorkplaceProblem},
+    event::{Change, Ending, Event, RunFailure, WorkplaceProblem},
     message::{Decision, FailureText, Phase},
     plan::{Plan, PlanRevision},
     policy::Act,
+    preferences::Origin,
     specification::{Workplace, checks_named},
 };
 
@@ -84,25 +85,29 @@ impl Task {
         vec![start, self.say_progress(Phase::Preparing)]
     }
 
-    pub(super) fn gathered(
-        &mut self,
-        (context, unread): (&[Line], &[String]),
-        workplace: &Result<Workplace, WorkplaceProblem>,
-        around: &Surroundings,
-    ) -> Vec<Effect> {
+    pub(super) fn gathered(&mut self, event: &Event, around: &Surroundings) -> Vec<Effect> {
+        let Event::Gathered {
+            context,
+            workplace,
+            found_by,
+            unread,
+        } = event
+        else {
+            return Vec::new();
+        };
         if self.state != State::Specifying {
             return Vec::new();
         }
         self.take_context(context, around);
         let told = self.say_unread(unread);
-        let mut effects = self.take_workplace(workplace, around);
+        let mut effects = self.take_workplace((workplace, *found_by), around);
         effects.extend(told);
         effects
     }
 
     fn take_workplace(
         &mut self,
-        workplace: &Result<Workplace, WorkplaceProblem>,
+        (workplace, found_by): (&Result<Workplace, WorkplaceProblem>, Option<Origin>),
         around: &Surroundings,
     ) -> Vec<Effect> {
         if let Some(work_ms) = around.work_ms {
@@ -113,6 +118,9 @@ impl Task {
             Ok(workplace) if !self.is_asked_for(workplace) => Vec::new(),
             Ok(workplace) => {
                 self.workplace = Some(workplace.clone());
+                if let Some(origin) = found_by {
+                    self.chosen.repository = Some((workplace.repository.clone(), origin));
+                }
                 let start = self.start_run(Assignment::Plan);
                 vec![start, self.say_progress(Phase::Planning)]
             }

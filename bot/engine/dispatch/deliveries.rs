@@ -153,9 +153,6 @@ pub(super) fn audit_of(task: &Task, event: &Event) -> Option<AuditEntry> {
             entry(by, "approve", format!("revision {revision} by {road:?}"))
         }
         Event::CancelAsked { by, road } => entry(by, "cancel", format!("by {road:?}")),
-        Event::Joined { by, place, .. } => {
-            entry(by.as_ref()?, "join", place.conversation.0.clone())
-        }
         Event::RetryAsked { by } => entry(by, "retry", String::new()),
         Event::Rated { by, opinion } => entry(by, RATE_ACT, opinion.name().to_owned()),
         Event::Answered { by, question, text } => {
@@ -167,6 +164,7 @@ pub(super) fn audit_of(task: &Task, event: &Event) -> Option<AuditEntry> {
             entry(by, "answer", format!("question {question}{decided}"))
         }
         Event::SlotGranted
+        | Event::Joined { .. }
         | Event::Corrected { .. }
         | Event::PlanEdited { .. }
         | Event::RepositoryChosen { .. }
@@ -180,6 +178,7 @@ pub(super) fn audit_of(task: &Task, event: &Event) -> Option<AuditEntry> {
         | Event::NetworkDecided { .. }
         | Event::Gathered { .. }
         | Event::RunStarted { .. }
+        | Event::FilesGone { .. }
         | Event::RunEnded { .. }
         | Event::Proved { .. }
         | Event::ProofFailed { .. }
@@ -215,10 +214,15 @@ fn plan_audit_of(event: &Event) -> Option<AuditEntry> {
     })
 }
 
-/// Who edited what, and who decided about it; and who took access away.
+/// Who edited what, and who decided about it; who brought a task elsewhere, and who took access away.
 fn edit_audit_of(event: &Event) -> Option<AuditEntry> {
     let (by, act, detail) = match event {
         Event::Edited { line, .. } => (&line.author, "edit", line.reference.0.clone()),
+        Event::Joined {
+            by: Some(by),
+            place,
+            ..
+        } => (by, "join", place.conversation.0.clone()),
         Event::ProposalSettled {
             by,
             proposal,

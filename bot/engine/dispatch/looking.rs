@@ -90,8 +90,11 @@ impl Dispatch {
         let message = match command {
             Command::List | Command::Status => self.list(&person).await?,
             Command::Settings => self.settings_card(&person, None).await?,
-            Command::Unavailable(word) => Message::Unavailable { word },
-            _ => Message::Help,
+            _ => {
+                let place = place_of(&conversation);
+                let asked = self.explained(&person, &command, (&conversation, place), None);
+                asked.await?.unwrap_or(Message::Help)
+            }
         };
         Ok(answer(delivery, conversation, &person, message))
     }
@@ -168,4 +171,10 @@ impl Dispatch {
         }
         Ok(without_task(delivery, conversation, next(by)))
     }
+}
+
+/// The channel of a place to whisper in, by its name in the settings.
+fn place_of(conversation: &ConversationId) -> &str {
+    let name = conversation.0.rsplit_once(':');
+    name.map_or("", |(channel, _)| channel)
 }

@@ -68,12 +68,14 @@ impl Request<'_> {
                 return Ok(text.clone());
             }
             Command::Help => Message::Help,
-            Command::Unavailable(word) => Message::Unavailable { word: word.clone() },
             Command::Words(_)
             | Command::New(_)
             | Command::Empty
             | Command::List
             | Command::Settings
+            | Command::Why
+            | Command::Limits
+            | Command::Experts
             | Command::Aside => Message::NothingAsked,
             Command::Network { .. }
             | Command::FileIssue { .. }

@@ -3,6 +3,7 @@
 //! A run outlives the bot: its agent is the main process of its container. What the bot knows of it stands in the
 //! database, so that another process goes on where this one was.
 
+pub mod files;
 pub mod leftovers;
 pub mod sandbox;
 pub mod supervise;

@@ -19,17 +19,10 @@ use super::{
     ways::{self, Purpose},
 };
 use crate::{
-    domain::{
-        RunNumber, TaskId, attachment::SIZE_MAX_BYTES, effect::Assignment,
-        specification::Workplace, task::Task,
-    },
+    domain::{RunNumber, TaskId, effect::Assignment, specification::Workplace, task::Task},
     engine::gather,
-    redact::Sought,
-    surface::SurfaceError,
 };
 
-/// Where files that hung on the request lie in the sandbox.
-pub const ATTACHMENTS: &str = "/home/agent/attachments";
 /// How long the setup of a checkout may take.
 const SETUP_MAX: Duration = Duration::from_mins(20);
 /// The longest output of a setup that is kept, in bytes.
@@ -100,13 +93,13 @@ pub fn socket_folder(context: &Context, task: &TaskId, part: &str) -> PathBuf {
         .join(format!("{task}-{part}"))
 }
 
-/// Makes the work tree, runs the setup, and puts the request's files into the agent's home. Does nothing that was done before.
+/// Makes the work tree, and runs the setup. Does nothing that was done before.
 pub async fn prepare(
     context: &Context,
     task: &Task,
     workplace: &Workplace,
     run: RunNumber,
-) -> Result<Placed, Fault> {
+) -> Result<(), Fault> {
     let mirror = gather::known_ground(context, &workplace.repository).await?;
     let (Ok(base), Ok(branch)) = (
         GitCommit::parse(&workplace.base_commit.0),
@@ -160,7 +153,7 @@ pub async fn prepare(
             let exec = setup_exec(&command, held.unwrap_or_default());
             succeed(context, &name, exec, "the setup").await?;
         }
-        place_files(context, task, &name).await
+        Ok::<(), Fault>(())
     }
     .await;
     context.executor.stop(&name).await?;
@@ -185,12 +178,13 @@ fn setup_exec(command: &str, held: BTreeMap<String, String>) -> Exec {
     }
 }
 
-async fn succeed(
+/// Runs a command in a sandbox that has to succeed, and hands out what it wrote. `what` names it where it does not.
+pub async fn succeed(
     context: &Context,
     name: &SandboxName,
     exec: Exec,
     what: &str,
-) -> Result<(), Fault> {
+) -> Result<String, Fault> {
     let done = match context.executor.exec(name, exec).await {
         Err(ExecutorError::Gone(_)) => return Err(ended_before(context, name, what).await?),
         done => done?,
@@ -219,7 +213,7 @@ async fn succeed(
         1_000,
     );
     match done.status {
-        Some(0) => Ok(()),
+        Some(0) => Ok(String::from_utf8_lossy(&done.output).into_owned()),
         Some(status) => Err(Fault::permanent(format!(
             "{what} failed with status {status}: {said}"
         ))),
@@ -239,81 +233,6 @@ async fn ended_before(context: &Context, name: &SandboxName, what: &str) -> Resu
     Ok(Fault::permanent(format!(
         "the sandbox ended before {what}: its image may be damaged, or none of Deckhand's; `script/setup` makes it anew"
     )))
-}
-
-/// A file of text without any secret that this process holds; another file as it is.
-fn without_held_secrets(context: &Context, bytes: Vec<u8>) -> Vec<u8> {
-    match String::from_utf8(bytes) {
-        Ok(text) => {
-            let mut text = serde_json::Value::String(text);
-            context.redactor.redact_value(&mut text, Sought::Held);
-            text.as_str().unwrap_or_default().as_bytes().to_vec()
-        }
-        Err(other) => other.into_bytes(),
-    }
-}
-
-/// Files of the request in the agent's home.
-#[derive(Debug, Default)]
-pub struct Placed {
-    /// Where they are.
-    pub paths: Vec<String>,
-    /// The names of those that could not be read.
-    pub unread: Vec<String>,
-}
-
-async fn place_files(context: &Context, task: &Task, name: &SandboxName) -> Result<Placed, Fault> {
-    let mut placed = Placed::default();
-    for (index, (line, file)) in task.attachments().into_iter().enumerate() {
-        let bytes = context.surfaces.download(line, file, SIZE_MAX_BYTES).await;
-        let bytes = match bytes {
-            Ok(bytes) => bytes,
-            // It was deleted, lies elsewhere, or is larger than was said: the work goes on, and people hear of it.
-            Err(error @ SurfaceError::Permanent { .. }) => {
-                tracing::info!(task = %task.id, %error, "an attached file could not be read");
-                placed.unread.push(file.name.clone());
-                continue;
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let bytes = without_held_secrets(context, bytes);
-        let safe: String = file
-            .name
-            .chars()
-            .map(|c| {
-                if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') {
-                    c
-                } else {
-                    '_'
-                }
-            })
-            .take(80)
-            .collect();
-        let path = format!(
-            "{ATTACHMENTS}/{}-{}",
-            index + 1,
-            safe.trim_start_matches('.')
-        );
-        let exec = Exec {
-            command: [
-                "sh",
-                "-c",
-                "mkdir -p \"$(dirname \"$1\")\" && cat > \"$1\"",
-                "put",
-                &path,
-            ]
-            .map(str::to_owned)
-            .to_vec(),
-            environment: BTreeMap::new(),
-            working_directory: "/".to_owned(),
-            input: bytes,
-            timeout: Duration::from_mins(1),
-            output_limit_bytes: 4_096,
-        };
-        succeed(context, name, exec, "placing a file of the request").await?;
-        placed.paths.push(path);
-    }
-    Ok(placed)
 }
 
 /// The sandbox in which an agent works.

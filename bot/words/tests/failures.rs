@@ -192,7 +192,7 @@ fn each_failure_says_what_to_do() {
     );
     check(
         full(DiskWall::Files { limit: 1_000_000 }),
-        &["with files: 1000000 is the limit", "a fresh work tree"],
+        &["with files: 1,000,000 is the limit", "a fresh work tree"],
     );
     check(
         full(DiskWall::Host),
@@ -278,6 +278,27 @@ fn a_cancel_says_what_is_certain_and_what_is_not_yet() {
         words(&canceled(false))
             .markdown
             .contains("has not confirmed yet")
+    );
+}
+
+#[test]
+fn a_cancel_by_access_that_was_taken_away_names_who_took_it_and_nobody_who_asked() {
+    let canceled = |confirmed| Message::Canceled {
+        by: person("Linear"),
+        road: Road::Withdrawn,
+        confirmed,
+        pushed_branch: None,
+        kept: Kept::Nothing,
+    };
+    let told = words(&canceled(true));
+    insta::assert_snapshot!(told.markdown, @"**Cancelled, because Linear has taken Deckhand's access away**. Everything of this task has stopped; nothing more is changed, pushed or spent.");
+    insta::assert_snapshot!(told.fallback, @"Cancelled, because Linear has taken Deckhand's access away.");
+    assert_eq!((told.mentions, labels(&canceled(true)).len()), (None, 0));
+    let open = words(&canceled(false)).markdown;
+    assert!(
+        open.contains("access away**. Nothing more is changed")
+            && open.contains("has not confirmed yet"),
+        "{open}"
     );
 }
 

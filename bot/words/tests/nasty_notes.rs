@@ -2,15 +2,21 @@
 
 use super::{TASK_URL, nasty::NASTY, samples::*};
 use crate::domain::{
+    Timestamp,
     attachment::{Refused, Unfit},
+    budget::MicroDollars,
     command::UnknownOption,
     conversation::Road,
     event::FilingProblem,
     feedback::Opinion,
     kept::Kept,
-    message::{Message, QuestionText, SettingsCard, TaskLine},
+    message::{
+        AppliedTerms, Because, LimitsCard, Message, QuestionText, SettingsCard, TaskLine, Used,
+        WhyCard,
+    },
+    network::{NetworkTerms, Verdict},
     plan_edit::{EditRefusal, PlanEdit},
-    policy::{Act, Refusal},
+    policy::{Act, Refusal, Right, Who},
     preferences::{Noise, Preferences, PreferencesOf},
     specification::RepositoryName,
     waiting::{Asked, Reminder, TimeNote},
@@ -111,7 +117,11 @@ pub(super) fn notes() -> Vec<Message> {
         },
         Message::NothingAsked,
         Message::Help,
-        Message::Unavailable { word: NASTY.into() },
+        nasty_why(),
+        nasty_limits(),
+        Message::Experts {
+            agents: vec![NASTY.into(); 50],
+        },
         Message::Requested {
             by: person(NASTY),
             text: NASTY.repeat(100),
@@ -210,4 +220,62 @@ fn nasty_preferences() -> Preferences {
         agent: Some(NASTY.into()),
         noise: Noise::Quiet,
     }
+}
+
+fn nasty_why() -> Message {
+    let right = |act| Right {
+        act,
+        who: Who::People(500),
+        needs_another: true,
+        refused: Some(Refusal::Elsewhere),
+    };
+    Message::Why(Box::new(WhyCard {
+        rights: [Act::Start, Act::Approve, Act::WidenNetwork, Act::Rate]
+            .map(right)
+            .into(),
+        people: vec![NASTY.into(); 8],
+        terms: Some(Box::new(AppliedTerms {
+            task: Some(NASTY.into()),
+            repository: Some((RepositoryName(NASTY.into()), Because::Said)),
+            base: Some((NASTY.into(), "3f9a1c0de7".into())),
+            agent: (NASTY.into(), Because::Unset),
+            model: Some((NASTY.into(), Because::Installation)),
+            budget: (MicroDollars(5_000_000), Because::Said),
+            work_ms: Some((14_400_000, Because::Repository)),
+            network: Some(NetworkTerms {
+                summary: vec![NASTY.into(); 200],
+                ..NetworkTerms::default()
+            }),
+            has_policy: true,
+            decided: vec![(NASTY.into(), Verdict::Never, NASTY.into()); 60],
+            approved: Some((2, NASTY.into(), Timestamp(0))),
+        })),
+    }))
+}
+
+fn nasty_limits() -> Message {
+    Message::Limits(Box::new(LimitsCard {
+        used: Some(Used {
+            task: NASTY.into(),
+            spent: usage(),
+            worked_ms: i64::MAX,
+            rework_rounds: 2,
+            waiting: 50,
+        }),
+        spend: (MicroDollars(i64::MAX), Because::Said),
+        work_ms: None,
+        run_ms: i64::MAX,
+        check_ms: i64::MAX,
+        silence_ms: i64::MAX,
+        wait_ms: i64::MAX,
+        remind_ms: Some(i64::MAX),
+        rework_rounds: 2,
+        at_once: u32::MAX,
+        at_work: u32::MAX,
+        in_line: u32::MAX,
+        memory_bytes: u64::MAX,
+        processors: 0.5,
+        disk_bytes: u64::MAX,
+        refused: Some(Refusal::NotListed),
+    }))
 }

@@ -17,6 +17,7 @@ fn told(task: &Task, assignment: &Assignment) -> String {
         branch: "deckhand/respect-offset-k7f3".into(),
         network: vec![],
         attachments: vec!["/work/files/a.png".into()],
+        fresh: Vec::new(),
     };
     prompt(task, assignment, &extra).unwrap()
 }

@@ -1,5 +1,7 @@
 //! What one person is told, forms, and a person's page.
 
+mod applied;
+
 use serde_json::{Value, json};
 
 use super::{Opened, Sample, Shown, TITLE, person, said, whispered, with};
@@ -11,6 +13,7 @@ const HOME: &str = "A person's page";
 pub(super) fn samples() -> Vec<Sample> {
     let mut all = refusals();
     all.extend(answers());
+    all.extend(applied::samples());
     let form = |title: &str, opened| Sample {
         chapter: FORM,
         title: title.to_owned(),
@@ -88,6 +91,8 @@ fn refused_files() -> Value {
         { "name": "dump.sql", "why": { "is": "too_large", "size_bytes": 80_000_000 } },
         { "name": "demo.mp4", "why": { "is": "unreadable" } },
         { "name": "shot-21.png", "why": { "is": "too_many" } },
+        { "name": "shot-51.png", "why": { "is": "task_is_full" } },
+        { "name": "trace.txt", "why": { "is": "gone" } },
     ])
 }
 
@@ -147,8 +152,8 @@ fn answers() -> Vec<Sample> {
         answer("Nothing was asked", json!({ "message": "nothing_asked" })),
         answer("Help", json!({ "message": "help" })),
         answer(
-            "A word of a later version",
-            json!({ "message": "unavailable", "word": "experts" }),
+            "Experts",
+            json!({ "message": "experts", "agents": ["claude", "goose"] }),
         ),
         answer(
             "Already a task",

@@ -181,6 +181,7 @@ fn a_reading_of_the_repository_of_before_is_not_taken() {
         Event::Gathered {
             context: vec![],
             workplace: Ok(workplace),
+            found_by: None,
             unread: Vec::new(),
         }
     };
@@ -200,6 +201,7 @@ fn of_several_edits_while_the_agent_plans_the_last_one_is_heard() {
         Event::Gathered {
             context,
             workplace,
+            found_by: None,
             unread: Vec::new(),
         },
     );

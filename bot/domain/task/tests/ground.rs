@@ -225,11 +225,13 @@ pub(super) fn possible(task: &Task) -> Vec<Event> {
         Event::Gathered {
             context: vec![],
             workplace: Ok(workplace()),
+            found_by: None,
             unread: Vec::new(),
         },
         Event::Gathered {
             context: vec![],
             workplace: Err(WorkplaceProblem::Unclear { known: vec![] }),
+            found_by: None,
             unread: Vec::new(),
         },
         Event::PullRequestEnded {
@@ -383,6 +385,7 @@ pub(super) fn to_the_first_end(ending: Ending) -> [Event; 3] {
         Event::Gathered {
             context: vec![],
             workplace: Ok(workplace()),
+            found_by: None,
             unread: Vec::new(),
         },
         Event::RunEnded {

@@ -65,6 +65,7 @@ fn read(task: &mut Task) {
         Event::Gathered {
             context,
             workplace,
+            found_by: None,
             unread: Vec::new(),
         },
     );
@@ -124,6 +125,7 @@ fn an_issue_that_is_the_request_is_planned_again_with_everybody_who_wrote_in_it(
         Event::Gathered {
             context,
             workplace,
+            found_by: None,
             unread: Vec::new(),
         },
     );

@@ -2,6 +2,7 @@
 
 mod edits;
 mod feedback;
+mod files;
 mod ground;
 mod issues;
 mod places;

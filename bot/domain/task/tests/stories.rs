@@ -16,8 +16,10 @@ use crate::domain::{
     network::{self, NetworkTerms},
     plan::{Fingerprint, PlanRevision},
     policy::Policy,
+    preferences::Origin,
     proof::CheckOutcome,
-    task::{State, Surroundings},
+    specification::RepositoryName,
+    task::{State, Surroundings, Task},
 };
 
 #[test]
@@ -104,6 +106,7 @@ fn an_approval_is_for_the_network_that_was_shown_and_widening_does_not_touch_it(
         Event::Gathered {
             context,
             workplace,
+            found_by: None,
             unread: Vec::new(),
         },
         Event::RunEnded { run, ending },
@@ -158,6 +161,7 @@ fn what_people_have_to_know_of_a_planning_run_is_among_the_plans_risks() {
         Event::Gathered {
             context,
             workplace,
+            found_by: None,
             unread: Vec::new(),
         },
         Event::RunEnded { run, ending },
@@ -195,6 +199,7 @@ fn the_straight_way_ends_in_review_with_an_approval_that_holds() {
         step(Event::Gathered {
             context: vec![],
             workplace: Ok(workplace()),
+            found_by: None,
             unread: Vec::new(),
         }),
         ("planning", vec!["start_run", "say"])
@@ -304,6 +309,7 @@ fn what_a_run_spent_is_counted_once_however_its_end_is_told() {
         let planning = Event::Gathered {
             context: vec![],
             workplace: Ok(workplace()),
+            found_by: None,
             unread: Vec::new(),
         };
         for event in [vec![Event::SlotGranted, planning], events.clone()].concat() {
@@ -368,6 +374,7 @@ fn a_retry_after_a_void_approval_shows_the_plan_again() {
         &happened(Event::Gathered {
             context,
             workplace,
+            found_by: None,
             unread: Vec::new(),
         }),
         &around(),
@@ -383,4 +390,38 @@ fn a_retry_after_a_void_approval_shows_the_plan_again() {
     task.handle(&happened(Event::RetryAsked { by: ana() }), &around());
     task.handle(&happened(Event::SlotGranted), &around());
     assert_eq!(task.state, State::AwaitingApproval { revision: 1 });
+}
+
+#[test]
+fn what_found_the_repository_is_kept_until_people_name_another_one() {
+    let (mut task, _) = opened();
+    let around = around();
+    let mut step = |event| task.handle(&happened(event), &around);
+    step(Event::SlotGranted);
+    step(Event::Gathered {
+        context: vec![],
+        workplace: Ok(workplace()),
+        found_by: Some(Origin::Filed),
+        unread: Vec::new(),
+    });
+    let chosen = |task: &Task| {
+        let name = task.repository()?;
+        task.chosen.repository_from(name)
+    };
+    assert_eq!(chosen(&task), Some(Origin::Filed));
+    let plan = Ending {
+        specification: Some(specification()),
+        plan: Some(plan()),
+        ..Ending::default()
+    };
+    let mut step = |event| task.handle(&happened(event), &around);
+    step(Event::RunEnded {
+        run: RunNumber(1),
+        ending: Box::new(plan),
+    });
+    step(Event::RepositoryChosen {
+        by: ana(),
+        repository: RepositoryName("acme/api".into()),
+    });
+    assert_eq!(chosen(&task), None);
 }

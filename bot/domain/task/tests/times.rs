@@ -31,6 +31,7 @@ fn gathered() -> Event {
     Event::Gathered {
         context: vec![],
         workplace: Ok(workplace()),
+        found_by: None,
         unread: Vec::new(),
     }
 }

@@ -162,6 +162,7 @@ fn nothing_that_was_held_back_leaves_without_a_stored_decision() {
         Event::Gathered {
             context: vec![],
             workplace: Ok(workplace()),
+            found_by: None,
             unread: Vec::new(),
         },
         ended(1, planned),

@@ -90,6 +90,7 @@ fn gathered(subject: Option<Line>, context: Vec<Line>, around: &Surroundings) ->
         Event::Gathered {
             context,
             workplace,
+            found_by: None,
             unread: Vec::new(),
         },
     ] {
@@ -197,6 +198,7 @@ fn guidance_instructs_where_every_member_may_and_is_kept_over_a_second_reading()
         let event = Event::Gathered {
             context: Vec::new(),
             workplace,
+            found_by: None,
             unread: Vec::new(),
         };
         let at = Timestamp(2);

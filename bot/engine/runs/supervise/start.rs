@@ -7,7 +7,7 @@ use super::{
     spend,
 };
 use crate::engine::runs::{
-    Context, Fault, sandbox, tools,
+    Context, Fault, files, sandbox, tools,
     ways::{self, Purpose, Way},
 };
 use crate::{
@@ -56,11 +56,9 @@ pub async fn start(
         return Err(Fault::permanent("the task has no repository"));
     };
     let agent = agent_of(context, task)?;
-    let placed = if needs_preparation(context, task, assignment).await? {
-        sandbox::prepare(context, task, workplace, run).await?
-    } else {
-        sandbox::Placed::default()
-    };
+    if needs_preparation(context, task, assignment).await? {
+        sandbox::prepare(context, task, workplace, run).await?;
+    }
     let mirror = gather::known_ground(context, &workplace.repository).await?;
     let (egress, handover, calls) = open_sockets(context, task, run, Before::default()).await?;
     let launch = agent.launch(&egress)?;
@@ -87,12 +85,14 @@ pub async fn start(
             return Ok(Started::Failed(failure_at_start(failure), usage));
         }
     };
+    let placed = files::place(context, task, &name, (run, Some(assignment))).await?;
     let extra = PromptExtra {
         repository_rules: rules_of(&mirror, &workplace.base_commit.0).await,
         mark: FenceMark::default(),
         branch: task.branch(),
         network: egress.allowed().to_vec(),
         attachments: placed.paths,
+        fresh: placed.fresh,
     };
     let mut remarks = remarks_on(context, task, run, session.not_offered()).await?;
     for name in &placed.unread {

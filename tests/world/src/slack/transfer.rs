@@ -12,6 +12,7 @@ use secrecy::ExposeSecret as _;
 
 use super::api::bearer;
 use super::core::Core;
+use super::fault::Fault;
 use super::ids::FileId;
 use super::limits::FILE_BYTES;
 
@@ -88,8 +89,15 @@ async fn download(
         core.record_violation(format!("file {id} was asked for without the bot's token"));
         return Redirect::to("/").into_response();
     }
-    if core.settings().weather.meet(DOWNLOAD).is_some() {
-        return (StatusCode::NOT_FOUND, "no such file").into_response();
+    match core.settings().weather.meet(DOWNLOAD) {
+        Some(Fault::RateLimited { retry_after }) => {
+            let seconds = retry_after.as_secs().to_string();
+            let headers = [(header::RETRY_AFTER, seconds)];
+            return (StatusCode::TOO_MANY_REQUESTS, headers).into_response();
+        }
+        Some(Fault::ServerError) => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        Some(_) => return (StatusCode::NOT_FOUND, "no such file").into_response(),
+        None => {}
     }
     content_of(&core, &FileId::from(id))
 }
