@@ -2,10 +2,16 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use deckhand_world::slack::{DeliveryHabit, Door, Fault, PostLimit, signature};
+use deckhand_world::slack::{
+    CallEnding, ChannelKind, DeliveryHabit, Door, Fault, Membership, PostLimit, signature,
+};
 use secrecy::SecretString;
 
-use crate::harness::{REQUEST, SIGNING_SECRET, Stage, asking::no_message_twice, scripts};
+use crate::harness::{
+    PATIENCE, REQUEST, SIGNING_SECRET, Stage,
+    asking::{no_message_twice, says},
+    scripts,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_that_come_twice_and_again_are_one() {
@@ -170,5 +176,58 @@ async fn slack_is_told_whose_address_this_is_and_what_cannot_be_read() {
         .unwrap();
     assert!(!broken.accepted());
     assert_eq!(stage.rows("inbox").await, 0);
+    stage.close().await;
+}
+
+/// Slack counts calls by method and workspace, so a refusal in one channel is one for all of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_method_that_is_refused_in_one_channel_rests_in_all_and_a_question_still_arrives() {
+    let mut stage = Stage::open().await;
+    stage
+        .github
+        .seed("acme/other", &crate::harness::fixture("web"))
+        .await
+        .unwrap();
+    stage
+        .slack
+        .add_channel("ops", ChannelKind::Public, Membership::Joined);
+    stage.models.otherwise(scripts::without_pages());
+    let thread = stage.planned(REQUEST).await;
+    stage.settle().await;
+    let asked = Duration::from_mins(20);
+    let limited = Fault::RateLimited { retry_after: asked };
+    stage.slack.fail_next("chat.update", limited);
+    // The card of the plan is to show who decided, and may not be changed now.
+    thread.say("ana", "stop").await.unwrap();
+    stage.wait_for_state(&thread, "canceled").await;
+    let updates = || {
+        let calls = stage.slack.calls().into_iter();
+        let updates = calls.filter(|call| call.method == "chat.update");
+        updates.count()
+    };
+    let refused = async || {
+        let calls = stage.slack.calls();
+        let mut updates = calls.iter().filter(|call| call.method == "chat.update");
+        updates.any(|call| call.ending == CallEnding::Faulted)
+    };
+    stage.eventually("the refusal", refused).await;
+    let before = updates();
+
+    // Somebody asks in another channel what has to be asked back: which repository?
+    let silent = "The offset parameter of /api/v2/users is ignored when limit is over 100.";
+    let asking = stage.slack.mention("ben", "ops", silent).await.unwrap();
+    let asking = asking.with_patience(PATIENCE);
+    asking.wait_for_words("acme/other").await.unwrap();
+    assert_eq!(updates(), before, "the method rests in every channel");
+
+    // When Slack lets it, what waited is shown. Up to a tenth more is chance.
+    stage.clock.advance(asked + asked / 9);
+    stage.context.wake.outbox();
+    says(&thread, "Withdrawn").await;
+    assert!(updates() > before);
+    // The doors refuse what Slack signed long before the moved clock.
+    stage.restart().await;
+    asking.say("ben", "stop").await.unwrap();
+    stage.wait_for_state(&asking, "canceled").await;
     stage.close().await;
 }
