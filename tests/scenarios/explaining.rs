@@ -86,7 +86,8 @@ async fn why_says_who_may_do_what_and_what_says_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_are_told_with_what_is_used_and_who_may_raise_them() {
     let stage = Stage::open_with(Props {
-        file: "[[repository]]\nname = \"acme/web\"\ntask_minutes = 90\n".to_owned(),
+        file: "[[repository]]\nname = \"acme/web\"\ntask_minutes = 90\nplaces = [\"slack:T0ACME:CENG\"]\n"
+            .to_owned(),
         ..Props::default()
     })
     .await;
@@ -101,6 +102,23 @@ async fn limits_are_told_with_what_is_used_and_who_may_raise_them() {
     ] {
         assert!(told.says(words), "{words} is not in\n{}", before.render());
     }
+    // A command outside of any thread means its channel, and whoever gives it sees the answer alone.
+    let command = stage.slack.slash("ana", CHANNEL, "why").await.unwrap();
+    assert!(command.accepted);
+    stage
+        .eventually("the answer to the command", async || {
+            let calls = stage.slack.calls();
+            let mut whispers = calls
+                .iter()
+                .filter(|call| call.method == "chat.postEphemeral");
+            whispers.any(|call| {
+                let sent = call.arguments.to_string();
+                sent.contains("`acme/web`, by the rules of this installation for this channel")
+                    && sent.contains("1 h 30 min before it asks")
+            })
+        })
+        .await;
+
     let thread = stage.planned(REQUEST).await;
     stage.settle().await;
     let (task, said) = (stage.task(&thread).await, public(&thread));
