@@ -6,8 +6,9 @@ use futures::future::BoxFuture;
 use secrecy::SecretString;
 
 use crate::domain::{
-    conversation::{Line, PersonId},
+    conversation::{Line, Person, PersonId},
     edit::Settlement,
+    incoming::Author,
     network::Verdict,
     preferences::Preferences,
 };
@@ -61,6 +62,16 @@ pub trait TokenStore: Debug + Send + Sync {
 
     /// Whether a platform has taken the access away, so that no token is taken out of it.
     fn is_withdrawn<'a>(&'a self, surface: &'a str) -> BoxFuture<'a, bool>;
+}
+
+/// Tells who somebody is, to doors that answer at once.
+pub trait People: Send + Sync {
+    /// Who somebody in a workspace is; none where the bot is not in that workspace.
+    fn person_in<'a>(
+        &'a self,
+        home: &'a str,
+        by: &'a Author,
+    ) -> BoxFuture<'a, Result<Option<Person>, SurfaceError>>;
 }
 
 /// Keeps nothing: for whoever asks once and ends.
@@ -160,6 +171,11 @@ pub enum Control {
     },
     /// Opens the form that chooses another repository.
     ChangeRepository,
+    /// Has an issue made for the task.
+    MakeIssue {
+        /// The revision of the plan that it stands on.
+        revision: u32,
+    },
     /// Ends the task.
     Cancel,
     /// Tries again.
@@ -225,6 +241,13 @@ pub enum Form {
     /// Which repository?
     Repository {
         /// The ones in reach; empty where they are not known.
+        known: Vec<String>,
+    },
+    /// In which team is an issue to be made?
+    Team {
+        /// The revision of the plan that was seen.
+        revision: u32,
+        /// The keys of those in reach.
         known: Vec<String>,
     },
 }

@@ -148,6 +148,9 @@ pub enum Effect {
     },
     /// Shows in a conversation that the task was brought into how it stands, at the moment when it is shown.
     Introduce,
+    /// Shows the card that waits for a decision anew, where cards can be edited: something about the task has changed that
+    /// it offers. Where none stands, nothing is shown.
+    Redraw,
     /// Says something that only one person sees. State is never whispered.
     Whisper {
         /// To whom.
@@ -171,6 +174,10 @@ pub enum Effect {
         by: Person,
         /// In which team; where none is named, the settings say it.
         team: Option<TeamKey>,
+        /// The surface's permission to open a form, short-lived, where a button asked: should nothing say which team is
+        /// meant, people choose one.
+        #[serde(default)]
+        trigger: Option<String>,
     },
     /// Reads conversation and repository.
     Gather,
@@ -261,6 +268,7 @@ impl Effect {
         match self {
             Self::Say { .. }
             | Self::Introduce
+            | Self::Redraw
             | Self::Whisper { .. }
             | Self::ShowPictures { .. }
             | Self::PostRequest { .. }
@@ -298,6 +306,7 @@ impl Effect {
         match self {
             Self::Say { .. } => "say",
             Self::Introduce => "introduce",
+            Self::Redraw => "redraw",
             Self::Whisper { .. } => "whisper",
             Self::Mark { .. } => "mark",
             Self::Hear { .. } => "hear",
@@ -321,7 +330,7 @@ impl Effect {
 }
 
 /// Which form is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "form", rename_all = "snake_case")]
 pub enum FormRequest {
     /// What should be different about this plan?
@@ -331,6 +340,15 @@ pub enum FormRequest {
     },
     /// Which repository?
     Repository,
+    /// In which team is the issue to be made?
+    Team {
+        /// Who wants one.
+        by: Person,
+        /// The revision of the plan that was seen.
+        revision: u32,
+        /// The teams in reach, by their keys.
+        known: Vec<String>,
+    },
 }
 
 /// A queue of effects within one task.

@@ -11,7 +11,7 @@ pub use outcomes::{
 use super::{
     CommitId, RunNumber, Timestamp,
     budget::Usage,
-    command::{Command, Options},
+    command::{Command, Options, TeamKey},
     conversation::{ConversationId, FileRef, Line, LineRef, Person, Place, Road, SubjectId},
     edit::Settlement,
     feedback::Opinion,
@@ -197,12 +197,37 @@ pub enum Event {
         /// Its page.
         url: String,
     },
+    /// Somebody pressed the button that has an issue made for the task.
+    IssueWanted {
+        /// Who.
+        by: Person,
+        /// The revision of the plan that they saw.
+        revision: u32,
+        /// In which team, where they chose one.
+        team: Option<TeamKey>,
+        /// The surface's permission to open a form, short-lived: should nothing say which team is meant, they choose one.
+        trigger: Option<String>,
+    },
     /// No issue was made for the task.
     IssueNotFiled {
         /// Who wanted it.
         by: Person,
         /// Why not.
         problem: FilingProblem,
+        /// The surface's permission to open a form, where a button asked.
+        #[serde(default)]
+        trigger: Option<String>,
+    },
+    /// The issue that the task is about is called something else from now on: it was moved.
+    IssueMoved {
+        /// What it is called now.
+        about: SubjectId,
+    },
+    /// The issue was read again before anything is made of it, and reads otherwise than it did: it was edited while the task
+    /// was being opened.
+    IssueRead {
+        /// As it reads now, by everybody who wrote in it.
+        line: Line,
     },
     /// A surface has taken access away, so that nothing can be said or heard any more in some of the task's conversations.
     PlacesLost {

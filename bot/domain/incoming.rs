@@ -176,13 +176,24 @@ pub enum Incoming {
     IssueEdited {
         /// Which.
         about: SubjectId,
+        /// What it was called before, the last name first.
+        formerly: Vec<SubjectId>,
         /// Who edited it.
         by: Author,
+    },
+    /// The issue that a task is about was moved, and has another name.
+    IssueMoved {
+        /// What it is called now.
+        about: SubjectId,
+        /// What it was called before, the last name first.
+        formerly: Vec<SubjectId>,
     },
     /// The issue that a task is about was thrown away. Surfaces do not say by whom.
     IssueDeleted {
         /// Which.
         about: SubjectId,
+        /// What it was called before, the last name first.
+        formerly: Vec<SubjectId>,
     },
     /// A surface has taken access of the bot's away.
     AccessLost {
@@ -252,6 +263,15 @@ pub enum Press {
         /// As it was written.
         text: String,
     },
+    /// Have an issue made for the task.
+    MakeIssue {
+        /// The revision that was seen.
+        revision: u32,
+        /// In which team, as it was chosen; none where the button alone was pressed.
+        team: Option<String>,
+        /// The surface's permission to open a form, short-lived; none where a form was sent already.
+        trigger: Option<String>,
+    },
     /// Cancel.
     Cancel,
     /// Retry.
@@ -306,6 +326,7 @@ impl Incoming {
             Self::Reacted { .. }
             | Self::TakenAway { .. }
             | Self::IssueEdited { .. }
+            | Self::IssueMoved { .. }
             | Self::IssueDeleted { .. }
             | Self::Nothing => None,
         }
@@ -331,6 +352,7 @@ impl Incoming {
             | Self::IssueEdited { by, .. }
             | Self::Asked { by, .. } => Some(by),
             Self::Deleted { .. }
+            | Self::IssueMoved { .. }
             | Self::IssueDeleted { .. }
             | Self::AccessLost { .. }
             | Self::Nothing => None,

@@ -349,6 +349,9 @@ pub struct PlanCard {
     pub network_is_open: bool,
     /// Hosts that the plan asks for and the policy does not allow.
     pub network_beyond: Vec<String>,
+    /// Whether the task is about an issue already, so that none is offered.
+    #[serde(default)]
+    pub has_issue: bool,
     /// What became of it.
     pub decision: Decision,
     /// Who is asked to decide; mentioned once.

@@ -208,7 +208,7 @@ impl Deliver {
                 let words = self.words(
                     (message, claimed.task.as_ref()),
                     &claimed.conversation,
-                    None,
+                    saying::Further::default(),
                 )?;
                 Ok(self
                     .context
@@ -219,11 +219,13 @@ impl Deliver {
             Effect::Hear { line } => Ok(self.context.surfaces.hear(conversation, line).await?),
             Effect::Say { slot, message } => self.say(claimed, slot, message, attempt).await,
             Effect::Introduce => self.introduce(claimed, attempt).await,
-            Effect::FileIssue { by, team } => {
-                self.file_issue(claimed, by, team.as_ref(), attempt).await
+            Effect::Redraw => self.redraw(claimed, attempt).await,
+            Effect::FileIssue { by, team, trigger } => {
+                let asked = (by, team.as_ref(), trigger.as_deref());
+                self.file_issue(claimed, asked, attempt).await
             }
             Effect::Mark { mark } => self.mark(claimed, *mark).await,
-            Effect::OpenForm { trigger, form } => self.open_form(claimed, trigger, *form).await,
+            Effect::OpenForm { trigger, form } => self.open_form(claimed, trigger, form).await,
             Effect::ShowHome { to, home } => self.show_home(to, home).await,
             Effect::OpenRequestForm { trigger } => {
                 self.open_request_form(conversation, trigger).await
@@ -300,6 +302,8 @@ impl Deliver {
         match &claimed.effect {
             Effect::Gather => {
                 let task = self.join(task, &claimed.id.to_string()).await?;
+                self.read_issue_again(&task, &claimed.id.to_string())
+                    .await?;
                 let event = super::gather::gather(&self.context, &task).await?;
                 self.tell(&task, format!("gathered:{}", claimed.id), event)
                     .await
@@ -328,6 +332,7 @@ impl Deliver {
             | Effect::Publish { .. }
             | Effect::Say { .. }
             | Effect::Introduce
+            | Effect::Redraw
             | Effect::FileIssue { .. }
             | Effect::Whisper { .. }
             | Effect::Mark { .. }

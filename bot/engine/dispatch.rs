@@ -366,14 +366,13 @@ impl Dispatch {
             | Incoming::Deleted { .. }
             | Incoming::Delegated { .. }
             | Incoming::Pointed { .. } => Box::pin(self.worded(delivery, incoming, now)).await,
-            Incoming::IssueEdited { about, by } => {
-                Box::pin(self.issue_edited(delivery, about, by, now)).await
+            Incoming::IssueEdited { .. }
+            | Incoming::IssueMoved { .. }
+            | Incoming::IssueDeleted { .. } => {
+                Box::pin(self.issue_changed(delivery, incoming, now)).await
             }
             Incoming::AccessLost { lost, .. } => {
                 Box::pin(self.access_lost(delivery, *lost, now)).await
-            }
-            Incoming::IssueDeleted { about } => {
-                Box::pin(self.issue_deleted(delivery, about, now)).await
             }
             Incoming::Reacted { .. }
             | Incoming::StopSignal { .. }

@@ -1,6 +1,7 @@
 //! Which surface a conversation belongs to. A closed set: a new one is an arm here.
 
 mod forms;
+mod people;
 
 use std::{
     collections::HashMap,
@@ -12,7 +13,6 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::workspaces::Workspaces;
-
 use crate::{
     domain::{
         Timestamp,
@@ -407,6 +407,7 @@ impl Surfaces {
             Control::Approve { .. }
             | Control::Edit { .. }
             | Control::ChangeRepository
+            | Control::MakeIssue { .. }
             | Control::Cancel
             | Control::Retry
             | Control::Rate

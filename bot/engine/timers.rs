@@ -81,6 +81,7 @@ async fn keep_fresh(context: &Context) -> Result<(), Fault> {
                 task_url: links::task_url(&context.config, &task.id),
                 card_url: None,
                 reactions: words::Reactions::Unheard,
+                issues: words::Issues::NotMade,
             };
             let message = Message::Progress(task.progress_now());
             let words = words::render(&message, &links).map_err(Fault::of_words)?;

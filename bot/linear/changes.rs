@@ -24,6 +24,8 @@ pub(super) const COMMENT: &str = "Comment";
 const WORDS_OF_ISSUE: [&str; 3] = ["title", "description", "descriptionData"];
 /// The same of a comment.
 const WORDS_OF_COMMENT: [&str; 2] = ["body", "bodyData"];
+/// What changes where an issue is moved to another team, which gives it another name.
+const PLACE_OF_ISSUE: [&str; 2] = ["teamId", "number"];
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -53,6 +55,9 @@ struct Data {
     updated_at: String,
     /// Of an issue.
     identifier: Option<String>,
+    /// What the issue was called before it was moved between teams, the first name first.
+    #[serde(default)]
+    previous_identifiers: Option<Vec<String>>,
     #[serde(default)]
     trashed: Option<bool>,
     /// Of a comment.
@@ -69,6 +74,8 @@ struct Named {
 pub(super) struct Change {
     key: String,
     about: SubjectId,
+    /// What it was called before, the last name first.
+    formerly: Vec<SubjectId>,
     of: Of,
 }
 
@@ -76,6 +83,7 @@ enum Of {
     IssueEdited {
         by: Author,
     },
+    IssueMoved,
     IssueDeleted,
     CommentEdited {
         id: String,
@@ -104,6 +112,8 @@ pub(super) fn read(payload: &Value) -> Option<Change> {
     let about = data
         .identifier
         .or(data.issue.map(|issue| issue.identifier))?;
+    let formerly = data.previous_identifiers.unwrap_or_default();
+    let formerly: Vec<SubjectId> = formerly.iter().rev().map(|name| ids::issue(name)).collect();
     let id = data.id;
     // A repeat has the moment of the change, and the next change has another one.
     let key = format!("{kind}:{id}:{action}:{}", data.updated_at);
@@ -112,6 +122,7 @@ pub(super) fn read(payload: &Value) -> Option<Change> {
         (ISSUE, "remove") => Of::IssueDeleted,
         (ISSUE, "update") if was(&["trashed"]) && data.trashed == Some(true) => Of::IssueDeleted,
         (ISSUE, "update") if was(&WORDS_OF_ISSUE) => Of::IssueEdited { by },
+        (ISSUE, "update") if was(&PLACE_OF_ISSUE) && !formerly.is_empty() => Of::IssueMoved,
         (COMMENT, "remove") => Of::CommentDeleted { id },
         (COMMENT, "update") if was(&WORDS_OF_COMMENT) => {
             let body = data.body?;
@@ -120,7 +131,12 @@ pub(super) fn read(payload: &Value) -> Option<Change> {
         _ => return None,
     };
     let about = ids::issue(&about);
-    Some(Change { key, about, of })
+    Some(Change {
+        key,
+        about,
+        formerly,
+        of,
+    })
 }
 
 impl Change {
@@ -128,7 +144,9 @@ impl Change {
     pub(super) fn accepted(self) -> Accepted {
         let conversation = ConversationId(self.about.0.clone());
         let relevance = match self.of {
-            Of::IssueEdited { .. } | Of::IssueDeleted => Relevance::IfWorkedOn(self.about),
+            Of::IssueEdited { .. } | Of::IssueMoved | Of::IssueDeleted => {
+                Relevance::IfWorkedOn(self.about, self.formerly)
+            }
             Of::CommentEdited { id, .. } | Of::CommentDeleted { id } => {
                 Relevance::IfHeard(ids::line(&id), self.about)
             }
@@ -142,11 +160,16 @@ impl Change {
 
     /// What it means.
     pub(super) fn incoming(self) -> Incoming {
-        let about = self.about;
+        let (about, formerly) = (self.about, self.formerly);
         let conversation = ConversationId(about.0.clone());
         match self.of {
-            Of::IssueEdited { by } => Incoming::IssueEdited { about, by },
-            Of::IssueDeleted => Incoming::IssueDeleted { about },
+            Of::IssueEdited { by } => Incoming::IssueEdited {
+                about,
+                formerly,
+                by,
+            },
+            Of::IssueMoved => Incoming::IssueMoved { about, formerly },
+            Of::IssueDeleted => Incoming::IssueDeleted { about, formerly },
             Of::CommentEdited { id, by, body } => {
                 let text = crate::domain::clip(without_mention(body.trim()), TEXT_MAX_CHARS);
                 Incoming::Edited {
@@ -219,7 +242,10 @@ mod tests {
             json!({ "descriptionData": "x", "updatedAt": "y" }),
         ] {
             let payload = changed(ISSUE, "update", &before);
-            let Incoming::IssueEdited { about: told, by } = inbound::read(&payload) else {
+            let Incoming::IssueEdited {
+                about: told, by, ..
+            } = inbound::read(&payload)
+            else {
                 panic!("not an edit: {payload}")
             };
             assert_eq!((told, by.id.0.as_str()), (about.clone(), "linear:u1"));
@@ -236,6 +262,22 @@ mod tests {
             assert_eq!(inbound::accept(&payload, "d1"), None, "{payload}");
             assert_eq!(inbound::read(&payload), Incoming::Nothing);
         }
+    }
+
+    #[test]
+    fn an_issue_that_was_moved_is_known_by_its_names_of_before() {
+        let mut moved = changed(ISSUE, "update", &json!({ "teamId": "t1", "number": 1.0 }));
+        assert_eq!(inbound::accept(&moved, "d1"), None, "it had no other name");
+        moved["data"]["identifier"] = json!("OPS-7");
+        moved["data"]["previousIdentifiers"] = json!(["ENG-1", "WEB-4"]);
+        let name = |name: &str| SubjectId(format!("linear:{name}"));
+        let formerly = vec![name("WEB-4"), name("ENG-1")];
+        let accepted = inbound::accept(&moved, "d1").map(|one| one.relevance);
+        let expected = Relevance::IfWorkedOn(name("OPS-7"), formerly.clone());
+        assert_eq!(accepted, Some(expected));
+        let about = name("OPS-7");
+        let told = inbound::read(&moved);
+        assert_eq!(told, Incoming::IssueMoved { about, formerly });
     }
 
     #[test]

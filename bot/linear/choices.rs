@@ -75,7 +75,11 @@ fn value(control: &Control) -> Option<String> {
         Control::Cancel => Some(CANCEL.to_owned()),
         Control::Edit { revision } => Some(format!("{REVISE}{revision}")),
         Control::ChangeRepository => Some(REPOSITORY.to_owned()),
-        Control::Retry | Control::Rate | Control::Settings { .. } | Control::Open { .. } => None,
+        Control::Retry
+        | Control::Rate
+        | Control::MakeIssue { .. }
+        | Control::Settings { .. }
+        | Control::Open { .. } => None,
     }
 }
 

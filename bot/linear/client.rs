@@ -110,6 +110,10 @@ impl Client {
     }
 
     /// Forgets the token, which is worth nothing any more.
+    pub(super) async fn has_access(&self) -> bool {
+        self.tokens.has_access().await
+    }
+
     pub(super) async fn sign_out(&self) {
         self.tokens.forget_all().await;
     }

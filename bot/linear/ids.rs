@@ -37,6 +37,12 @@ pub fn issue(identifier: &str) -> SubjectId {
     SubjectId(format!("{PREFIX}{}", identifier.to_ascii_uppercase()))
 }
 
+/// An issue as it reads after an edit: another line than the one that was read first.
+#[must_use]
+pub fn edited(issue: &LineRef) -> LineRef {
+    LineRef(format!("{}/edited", issue.0))
+}
+
 /// A user.
 #[must_use]
 pub fn person(user: &str) -> PersonId {

@@ -31,8 +31,9 @@ pub struct Accepted {
 pub enum Relevance {
     /// In any case.
     Certain,
-    /// Where a task is about this issue. Most issues of a workspace are none of our business.
-    IfWorkedOn(SubjectId),
+    /// Where a task is about this issue, by its name or by one that it had before. Most issues of a workspace are none of our
+    /// business.
+    IfWorkedOn(SubjectId, Vec<SubjectId>),
     /// Where this comment was said to a task, which is about this issue unless it opened the task itself.
     IfHeard(LineRef, SubjectId),
 }

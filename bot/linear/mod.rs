@@ -86,6 +86,11 @@ impl Linear {
         files::download(&self.client, &self.api_url, file, limit_bytes).await
     }
 
+    /// Whether the application has not lost its access, as far as the bot was told. Asks nothing of Linear.
+    pub async fn has_access(&self) -> bool {
+        self.client.has_access().await
+    }
+
     /// Forgets the application's token: Linear has taken its access away.
     pub async fn sign_out(&self) {
         self.client.sign_out().await;

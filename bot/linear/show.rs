@@ -162,6 +162,7 @@ fn page(control: &Control) -> Option<Link> {
         | Control::Cancel
         | Control::Retry
         | Control::Rate
+        | Control::MakeIssue { .. }
         | Control::Settings { .. }
         | Control::Widen { .. }
         | Control::Settle { .. }

@@ -122,7 +122,7 @@ impl Linear {
         let memory = self.memories.of(session).await;
         let mut memory = memory.lock().await;
         let choices = match form {
-            Form::Correction { .. } | Form::Request { .. } => None,
+            Form::Correction { .. } | Form::Request { .. } | Form::Team { .. } => None,
             Form::Repository { known } => choices::repositories(known),
         };
         let id = identifier(session, &[b"form", trigger.as_bytes()]);

@@ -111,6 +111,10 @@ impl Tokens {
         Ok(secret)
     }
 
+    pub(super) async fn has_access(&self) -> bool {
+        !self.kept.is_withdrawn(SURFACE).await
+    }
+
     async fn fresh(&self, http: &reqwest::Client) -> Result<Token, SurfaceError> {
         let answer = self.take_out(http).await?;
         let token = Token {

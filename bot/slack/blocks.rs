@@ -33,6 +33,9 @@ pub(super) enum Action {
         revision: u32,
     },
     ChangeRepository,
+    MakeIssue {
+        revision: u32,
+    },
     Cancel,
     Retry,
     Answer {
@@ -81,6 +84,9 @@ impl Action {
                 revision: *revision,
             }),
             Control::ChangeRepository => Some(Self::ChangeRepository),
+            Control::MakeIssue { revision } => Some(Self::MakeIssue {
+                revision: *revision,
+            }),
             Control::Cancel => Some(Self::Cancel),
             Control::Retry => Some(Self::Retry),
             Control::Answer { question, choice } => Some(Self::Answer {
@@ -307,6 +313,7 @@ pub(super) fn button(index: usize, control: &Control, kind: &WordsKind) -> Value
         Control::Open { url, .. } => button["url"] = json!(clip(url, URL_MAX_CHARS)),
         Control::Edit { .. }
         | Control::ChangeRepository
+        | Control::MakeIssue { .. }
         | Control::Retry
         | Control::Rate
         | Control::Settings { .. }
@@ -322,6 +329,7 @@ const fn name(control: &Control) -> &'static str {
         Control::Approve { .. } => "approve",
         Control::Edit { .. } => "edit",
         Control::ChangeRepository => "repository",
+        Control::MakeIssue { .. } => "issue",
         Control::Cancel => "cancel",
         Control::Retry => "retry",
         Control::Rate => "rate",

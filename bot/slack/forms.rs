@@ -21,6 +21,8 @@ use crate::{
 const CORRECTION: &str = "deckhand:correction";
 /// The form that chooses a repository.
 const REPOSITORY: &str = "deckhand:repository";
+/// The form that chooses the team of an issue.
+const TEAM: &str = "deckhand:team";
 /// The form that asks for a task.
 const REQUEST: &str = "deckhand:request";
 /// The field for what is said in each form, as block and as action.
@@ -70,6 +72,10 @@ pub(super) fn view(form: &Form, conversation: &ConversationId, task: &TaskId) ->
         Form::Repository { known } | Form::Request { known } => {
             let field = repository_field(known, FIELD, labels.hint);
             (REPOSITORY, None, Vec::new(), field)
+        }
+        Form::Team { revision, known } => {
+            let field = menu_of(known, FIELD, &hint);
+            (TEAM, Some(*revision), Vec::new(), field)
         }
     };
     let metadata = serde_json::to_string(&Metadata {
@@ -181,16 +187,23 @@ fn correction(view: &Value, revision: u32) -> Option<Press> {
 /// The field for a repository: a menu of the known ones, or one that asks for what fits, or a line to write in.
 pub(super) fn repository_field(known: &[String], action: &str, hint: &str) -> Value {
     let hint = json!({ "type": "plain_text", "text": clip(hint, PLACEHOLDER_MAX_CHARS) });
+    if known.len() > OPTIONS_MAX {
+        // The whole list does not fit; Slack asks for what fits to each letter.
+        json!({ "type": "external_select", "action_id": action, "placeholder": hint, "min_query_length": 1 })
+    } else {
+        menu_of(known, action, &hint)
+    }
+}
+
+/// A menu of names, so many as it holds; a line to write in where there are none.
+fn menu_of(known: &[String], action: &str, hint: &Value) -> Value {
     let options: Vec<Value> = known
         .iter()
         .filter(|name| name.chars().count() <= OPTION_VALUE_MAX_CHARS)
         .take(OPTIONS_MAX)
         .map(|name| blocks::option(name))
         .collect();
-    if known.len() > OPTIONS_MAX {
-        // The whole list does not fit; Slack asks for what fits to each letter.
-        json!({ "type": "external_select", "action_id": action, "placeholder": hint, "min_query_length": 1 })
-    } else if options.is_empty() {
+    if options.is_empty() {
         json!({ "type": "plain_text_input", "action_id": action, "placeholder": hint })
     } else {
         json!({ "type": "static_select", "action_id": action, "placeholder": hint, "options": options })
@@ -210,7 +223,7 @@ pub(super) fn request_view(form: &Form) -> Value {
     let labels = words::form_labels(form);
     let known: &[String] = match form {
         Form::Request { known } | Form::Repository { known } => known,
-        Form::Correction { .. } => &[],
+        Form::Correction { .. } | Form::Team { .. } => &[],
     };
     let plain =
         |text: &str| json!({ "type": "plain_text", "text": clip(text, VIEW_TITLE_MAX_CHARS) });
@@ -265,6 +278,11 @@ pub(super) fn sent(view: &Value) -> Option<Sent> {
         CORRECTION => correction(view, metadata.revision?)?,
         REPOSITORY => Press::ChooseRepository {
             text: words_of(view)?.to_owned(),
+        },
+        TEAM => Press::MakeIssue {
+            revision: metadata.revision?,
+            team: Some(words_of(view)?.to_owned()),
+            trigger: None,
         },
         _ => return None,
     };

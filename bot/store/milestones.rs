@@ -86,6 +86,7 @@ impl Milestone {
                 | Slot::Note(_) => &[Self::Words],
             },
             Effect::Introduce
+            | Effect::Redraw
             | Effect::Whisper { .. }
             | Effect::Mark { .. }
             | Effect::Hear { .. }

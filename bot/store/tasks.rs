@@ -119,6 +119,20 @@ impl Store {
         row.as_ref().map(stored).transpose()
     }
 
+    /// The same about something by its name, or else by one that it had before, in their order.
+    pub async fn last_about_any(
+        &self,
+        about: &SubjectId,
+        formerly: &[SubjectId],
+    ) -> Result<Option<Stored>, StoreError> {
+        for name in std::iter::once(about).chain(formerly) {
+            if let Some(stored) = self.last_about(name).await? {
+                return Ok(Some(stored));
+            }
+        }
+        Ok(None)
+    }
+
     /// Whether the conversation has a task.
     pub async fn knows_conversation(
         &self,

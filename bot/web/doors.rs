@@ -179,17 +179,17 @@ async fn linear_lane(
     web: &Web,
     accepted: &linear::Accepted,
 ) -> Result<Option<ConversationId>, StoreError> {
-    let (about, line) = match &accepted.relevance {
+    let (about, formerly, line) = match &accepted.relevance {
         linear::Relevance::Certain => return Ok(Some(accepted.conversation.clone())),
-        linear::Relevance::IfWorkedOn(about) => (about, None),
+        linear::Relevance::IfWorkedOn(about, formerly) => (about, formerly.as_slice(), None),
         linear::Relevance::IfHeard(line, about) => {
             if let Some(post) = web.store.post_at(line).await? {
                 return Ok(Some(post.conversation));
             }
-            (about, Some(line))
+            (about, &[][..], Some(line))
         }
     };
-    let stored = match web.store.last_about(about).await {
+    let stored = match web.store.last_about_any(about, formerly).await {
         Ok(stored) => stored,
         // It is kept until somebody has put the task right.
         Err(StoreError::Task(..)) => return Ok(Some(accepted.conversation.clone())),

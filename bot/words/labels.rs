@@ -23,6 +23,7 @@ pub fn label(control: &Control, kind: &WordsKind) -> String {
         Control::Approve { .. } => "Approve".to_owned(),
         Control::Edit { .. } => "Edit".to_owned(),
         Control::ChangeRepository => "Change repository".to_owned(),
+        Control::MakeIssue { .. } => "Create Linear issue".to_owned(),
         Control::Cancel if matches!(kind, WordsKind::Ending { well: false }) => {
             "Give up".to_owned()
         }
@@ -61,6 +62,7 @@ pub fn choice_label(control: &Control, kind: &WordsKind) -> String {
         Control::Edit { .. } => "Revise".to_owned(),
         Control::Approve { .. }
         | Control::ChangeRepository
+        | Control::MakeIssue { .. }
         | Control::Cancel
         | Control::Retry
         | Control::Rate
@@ -111,6 +113,13 @@ pub const fn form_labels(form: &Form) -> FormLabels {
             send: "Plan again",
             leave: "Keep it",
         },
+        Form::Team { .. } => FormLabels {
+            title: "Create Linear issue",
+            field: "In which team?",
+            hint: "Choose a team",
+            send: "Create",
+            leave: "Not now",
+        },
     }
 }
 
@@ -156,6 +165,9 @@ pub const fn form_in_words(form: &Form) -> &'static str {
         }
         Form::Repository { .. } => "Which repository? Write it as `repo=owner/name`.",
         Form::Request { .. } => "What should be done? Write it in your own words.",
+        Form::Team { .. } => {
+            "In which team? Write `create a Linear issue in ENG`, with the team's key."
+        }
     }
 }
 

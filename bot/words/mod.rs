@@ -78,6 +78,18 @@ pub struct Links {
     pub card_url: Option<String>,
     /// Whether an emoji on the message says something.
     pub reactions: Reactions,
+    /// Whether the plan can have an issue made.
+    pub issues: Issues,
+}
+
+/// Whether issues are made for tasks of a conversation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Issues {
+    /// They are, and a plan offers it.
+    Made,
+    /// They are not, and nothing is offered.
+    #[default]
+    NotMade,
 }
 
 /// Whether a surface tells of the emojis that people put on messages.
@@ -272,7 +284,7 @@ fn controls(message: &Message, links: &Links) -> Vec<Control> {
     };
     match message {
         Message::Progress(progress) => progress::controls(progress, open()),
-        Message::PlanCard(card) => plan::controls(card),
+        Message::PlanCard(card) => plan::controls(card, links.issues),
         Message::Question(card) => question::controls(card),
         Message::Network(card) => network::controls(card),
         Message::Proposal(card) => proposal::controls(card),

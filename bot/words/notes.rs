@@ -142,6 +142,9 @@ pub(super) struct IssueFiledView<'a> {
     pub(super) url: &'a str,
 }
 
+/// The most teams that a sentence names.
+const TEAMS_MAX: usize = 10;
+
 /// `issue_not_filed.md`.
 #[derive(Template)]
 #[template(path = "messages/issue_not_filed.md")]
@@ -153,7 +156,8 @@ pub(super) struct IssueNotFiledView<'a> {
 impl IssueNotFiledView<'_> {
     /// Names as code, one after the other.
     fn codes(&self, names: &[String]) -> String {
-        let names: Vec<String> = names.iter().map(|name| tame::code(name)).collect();
+        let few = names.iter().take(TEAMS_MAX);
+        let names: Vec<String> = few.map(|name| tame::code(name)).collect();
         names.join(", ")
     }
 }

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::{
-    Links, Reactions,
+    Issues, Links, Reactions,
     amounts::{Cut, Room, clock_of, duration},
     tame::filters,
 };
@@ -108,18 +108,21 @@ fn range(cost: &CostRange) -> String {
 }
 
 /// What can be done about a plan.
-pub(super) fn controls(card: &PlanCard) -> Vec<Control> {
+pub(super) fn controls(card: &PlanCard, issues: Issues) -> Vec<Control> {
+    let revision = card.revision;
     match card.decision {
-        Decision::Open => vec![
-            Control::Approve {
-                revision: card.revision,
-            },
-            Control::Edit {
-                revision: card.revision,
-            },
-            Control::ChangeRepository,
-            Control::Cancel,
-        ],
+        Decision::Open => {
+            let offered = issues == Issues::Made && !card.has_issue;
+            let issue = offered.then_some(Control::MakeIssue { revision });
+            let mut controls = vec![
+                Control::Approve { revision },
+                Control::Edit { revision },
+                Control::ChangeRepository,
+            ];
+            controls.extend(issue);
+            controls.push(Control::Cancel);
+            controls
+        }
         Decision::Approved { .. } | Decision::Superseded | Decision::Withdrawn => Vec::new(),
     }
 }

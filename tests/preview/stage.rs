@@ -17,7 +17,7 @@ use deckhand::{
     },
     linear, slack,
     surface::{Attempt, Form, NoTokens, PictureFile, SettingsForm, Words},
-    words::{self, Links, Reactions},
+    words::{self, Issues, Links, Reactions},
 };
 use deckhand_world::{
     linear::{Linear as LinearWorld, LinearOptions, Session},
@@ -161,7 +161,9 @@ impl Stage {
 
     async fn in_linear(&self, sample: &Sample) -> anyhow::Result<Option<String>> {
         match &sample.shown {
-            Shown::Home(_) | Shown::Form(Opened::Request | Opened::Settings) => return Ok(None),
+            Shown::Home(_) | Shown::Form(Opened::Request | Opened::Settings | Opened::Team) => {
+                return Ok(None);
+            }
             Shown::Said(messages) if messages.iter().any(|one| one["message"] == "requested") => {
                 return Ok(None);
             }
@@ -248,10 +250,15 @@ fn in_words(message: &Value, reactions: Reactions) -> anyhow::Result<Words> {
         }
         Reactions::Unheard => None,
     };
+    let issues = match reactions {
+        Reactions::Heard => Issues::Made,
+        Reactions::Unheard => Issues::NotMade,
+    };
     let links = Links {
         task_url: TASK_URL.to_owned(),
         card_url,
         reactions,
+        issues,
     };
     Ok(words::render(&message, &links)?)
 }
@@ -276,6 +283,10 @@ fn form(opened: Opened) -> anyhow::Result<Form> {
         }
         Opened::Repository => Form::Repository { known: known() },
         Opened::AnyRepository => Form::Repository { known: Vec::new() },
+        Opened::Team => Form::Team {
+            revision: 1,
+            known: ["ENG", "OPS"].map(str::to_owned).to_vec(),
+        },
         Opened::Request | Opened::Settings => Form::Request { known: known() },
     })
 }

@@ -12,7 +12,7 @@ use deckhand_world::{
 };
 
 use crate::harness::{
-    Beside, PATIENCE, Props, REQUEST, Stage,
+    Beside, PATIENCE, Props, REQUEST, SignIn, Stage,
     gateway::{ANSWER, Gateway, ask_until},
     scripts,
 };
@@ -91,6 +91,50 @@ async fn a_correction_in_the_session_makes_revision_two() {
         .unwrap();
     session.stop("ana").unwrap();
     ended(&stage).await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_emoji_on_what_was_said_tries_again_what_has_failed() {
+    let stage = Stage::open_with(Props {
+        linear: Beside::Present,
+        sign_in: SignIn::App,
+        ..Props::default()
+    })
+    .await;
+    stage.models.otherwise(scripts::without_pages());
+    let session = delegated(&stage);
+    asked(&session).await;
+    let task = the_task(&stage).await.id;
+    let comes_to = async |wanted: &str| {
+        stage
+            .wait_for_task(&task, wanted, |task| task.state.name() == wanted)
+            .await
+    };
+    // While it works, there is nothing to try again.
+    stage.models.pause();
+    session.select("ana", "Approve").unwrap();
+    comes_to("running").await;
+    session.react("ben", "🔁").unwrap();
+    let told = |session: &Session| session.render().contains("nothing to retry").then_some(());
+    session
+        .wait_for("the answer", PATIENCE, told)
+        .await
+        .unwrap();
+    stage.github.uninstall("acme/web").unwrap();
+    stage.models.resume();
+    comes_to("failed").await;
+    let failed = |session: &Session| (session.state() == SessionState::Error).then_some(());
+    session.wait_for("end", PATIENCE, failed).await.unwrap();
+    stage.github.install("acme/web").unwrap();
+    session.react("ben", "🔁").unwrap();
+    comes_to("in_review").await;
+    let done = |session: &Session| (session.state() == SessionState::Complete).then_some(());
+    session.wait_for("end", PATIENCE, done).await.unwrap();
+    stage.settle().await;
+    assert_eq!(stage.pull_requests().len(), 1, "{}", session.render());
+    let tried = "SELECT count(*) FROM audit WHERE act = 'react' AND detail LIKE 'Retry%'";
+    assert_eq!(stage.number(tried).await, 2);
     stage.close().await;
 }
 

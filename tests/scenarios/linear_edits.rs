@@ -1,7 +1,9 @@
 //! What people change in Linear of what they asked for there: the issue, the comment, and what waits for the agent.
 
+use std::time::Duration;
+
 use deckhand::domain::edit::ProposalStanding;
-use deckhand_world::linear::{Linear, Session, SessionState};
+use deckhand_world::linear::{Fault, Linear, Session, SessionState};
 
 use crate::{
     harness::{
@@ -186,6 +188,93 @@ async fn an_issue_that_slack_names_is_planned_again_on_both_when_it_is_edited() 
     says(&thread, "The issue of this task was deleted").await;
     thread.press("ana", "Cancel the task").await.unwrap();
     stage.wait_for_state(&thread, "canceled").await;
+    stage.settle().await;
+    stage.close().await;
+}
+
+/// What the issue comes to say.
+fn with_readme() -> String {
+    format!("{DESCRIPTION}\n\nSay it in the README, too.")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_issue_that_is_edited_while_its_task_is_opened_is_planned_as_it_reads_then() {
+    let stage = open().await;
+    let issue = issue(&stage, "ana");
+    // The bot reads the issue, and the answer is on its way while somebody edits: no task is about the issue yet. What hangs
+    // on the issue is read first.
+    linear(&stage).fail_next("agentSession", Fault::Slow(Duration::ZERO));
+    linear(&stage).fail_next("agentSession", Fault::Held);
+    let session = linear(&stage).delegate("ana", &issue).unwrap();
+    linear(&stage).until_held().await;
+    let edited = with_readme();
+    linear(&stage).edit_issue("ben", &issue, &edited).unwrap();
+    linear(&stage).settle().await;
+    assert_eq!(stage.rows("tasks").await, 0, "it was to be read before");
+    linear(&stage).let_go();
+    asked(&session).await;
+    stage.settle().await;
+    let task = the_task(&stage).await;
+    assert!(task.request.text.contains("README"), "{:?}", task.request);
+    assert_eq!(task.plans.len(), 1, "{}", session.render());
+    let writers: Vec<&str> = task
+        .request
+        .writers()
+        .map(|one| one.name.as_str())
+        .collect();
+    assert_eq!(writers, ["Ana", "Ben"]);
+    session.stop("ana").unwrap();
+    ended(&stage).await;
+    stage.settle().await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_that_is_told_before_its_session_is_read_with_the_issue() {
+    let stage = open().await;
+    let issue = issue(&stage, "ana");
+    let edited = with_readme();
+    linear(&stage).edit_issue("ben", &issue, &edited).unwrap();
+    linear(&stage).settle().await;
+    assert_eq!(stage.rows("inbox").await, 0, "it is nobody's business yet");
+    let session = linear(&stage).delegate("ana", &issue).unwrap();
+    asked(&session).await;
+    stage.settle().await;
+    let task = the_task(&stage).await;
+    assert!(task.request.text.contains("README"), "{:?}", task.request);
+    assert_eq!(task.plans.len(), 1, "{}", session.render());
+    session.stop("ana").unwrap();
+    ended(&stage).await;
+    stage.settle().await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_issue_that_is_moved_to_another_team_is_the_same_tasks_under_its_new_name() {
+    let stage = open().await;
+    let issue = issue(&stage, "ana");
+    let session = linear(&stage).delegate("ana", &issue).unwrap();
+    asked(&session).await;
+    linear(&stage).add_team("OPS", "Operations");
+    let moved = linear(&stage).move_issue("ben", &issue, "OPS").unwrap();
+    assert!(moved.starts_with("OPS-"), "{moved}");
+    linear(&stage).settle().await;
+    stage.settle().await;
+    let task = the_task(&stage).await;
+    assert_eq!(task.about.unwrap().0, format!("linear:{moved}"));
+    assert_eq!(task.plans.len(), 1, "nothing was edited");
+    let edited = with_readme();
+    linear(&stage).edit_issue("ben", &moved, &edited).unwrap();
+    reads(&session, "revision 2").await;
+    // What names the new one in Slack means this task, and so does what names the old one.
+    for name in [&moved, &issue] {
+        let thread = stage.mention(&format!("What about {name}?")).await;
+        says(&thread, "Your decision").await;
+    }
+    stage.settle().await;
+    assert_eq!(the_task(&stage).await.also.len(), 2);
+    linear(&stage).undelegate("cleo", &moved).unwrap();
+    ended(&stage).await;
     stage.settle().await;
     stage.close().await;
 }

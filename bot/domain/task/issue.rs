@@ -6,10 +6,11 @@
 
 use super::{State, Surroundings, Task, WAITING_WORDS_MAX, edits::Edit};
 use crate::domain::{
-    command::{Options, TeamKey},
+    Timestamp,
+    command::{self, Command, Options, TeamKey},
     conversation::{Line, LineKind, LineRef, Person, Place, SubjectId},
     edit::RequestChange,
-    effect::Effect,
+    effect::{Effect, FormRequest},
     event::FilingProblem,
     message::Message,
     policy::Act,
@@ -30,7 +31,12 @@ impl Task {
     }
 
     /// Has an issue made for the task, which then is talked about there, too. It holds nothing up.
-    pub(super) fn file_issue(&self, by: &Person, team: Option<&TeamKey>) -> Vec<Effect> {
+    pub(super) fn file_issue(
+        &self,
+        by: &Person,
+        team: Option<&TeamKey>,
+        trigger: Option<&str>,
+    ) -> Vec<Effect> {
         if self.about.is_some() {
             return vec![self.nothing_to_do(by, "get another issue: it is about one already")];
         }
@@ -40,7 +46,36 @@ impl Task {
         vec![Effect::FileIssue {
             by: by.clone(),
             team: team.cloned(),
+            trigger: trigger.map(str::to_owned),
         }]
+    }
+
+    /// The same, asked for by the button on the card of a plan. Whoever saw an earlier revision is to read the last one
+    /// first: the issue is made of that.
+    pub(super) fn issue_pressed(
+        &self,
+        by: &Person,
+        seen: u32,
+        (team, trigger): (Option<&TeamKey>, Option<&str>),
+        around: &Surroundings,
+    ) -> Vec<Effect> {
+        let act = Act::Steer;
+        if let Err(refusal) = around.policy.allows(act, by, &self.request.author.id) {
+            return vec![Self::whisper(by, Message::NotAllowed { act, refusal })];
+        }
+        if self.last_revision() == Some(seen) || self.state.is_over() {
+            return self.file_issue(by, team, trigger);
+        }
+        let current = match self.state {
+            State::AwaitingApproval { revision } => Some(revision),
+            _ => None,
+        };
+        vec![Self::whisper(by, Message::StaleApproval { seen, current })]
+    }
+
+    /// The number of the last plan, where there is one.
+    fn last_revision(&self) -> Option<u32> {
+        self.plans.last().map(|plan| plan.number)
     }
 
     /// The same, asked for in words.
@@ -48,7 +83,7 @@ impl Task {
         let mut effects = vec![Effect::Hear {
             line: line.reference.clone(),
         }];
-        effects.extend(self.file_issue(&line.author, team));
+        effects.extend(self.file_issue(&line.author, team, None));
         effects
     }
 
@@ -56,7 +91,7 @@ impl Task {
     pub(super) fn set(&self, line: &Line, options: &Options) -> Vec<Effect> {
         let mut effects = Vec::new();
         if let Some(team) = &options.issue_in {
-            effects.extend(self.file_issue(&line.author, Some(team)));
+            effects.extend(self.file_issue(&line.author, Some(team), None));
         }
         if !options.unknown.is_empty() {
             let unknown = options.unknown.clone();
@@ -85,10 +120,27 @@ impl Task {
         effects
     }
 
-    /// Nothing is lost by it, so only whoever wanted it hears.
-    pub(super) fn issue_not_filed(&self, by: &Person, problem: &FilingProblem) -> Vec<Effect> {
+    /// Nothing is lost by it, so only whoever wanted it hears. Who pressed the button chooses a team where none is clear.
+    pub(super) fn issue_not_filed(
+        &self,
+        by: &Person,
+        problem: &FilingProblem,
+        trigger: Option<&str>,
+    ) -> Vec<Effect> {
         if self.state.is_over() && !matches!(self.state, State::Failed { .. }) {
             return Vec::new();
+        }
+        if let FilingProblem::WhichTeam { known } = problem
+            && let Some((trigger, revision)) = trigger.zip(self.last_revision())
+            && !known.is_empty()
+        {
+            let form = FormRequest::Team {
+                by: by.clone(),
+                revision,
+                known: known.clone(),
+            };
+            let trigger = trigger.to_owned();
+            return vec![Effect::OpenForm { trigger, form }];
         }
         let problem = problem.clone();
         vec![Self::whisper(by, Message::IssueNotFiled { problem })]
@@ -131,6 +183,26 @@ impl Task {
             return self.request_edited(edit, around);
         }
         self.named_issue_edited(edit, around)
+    }
+
+    /// Whether the issue, as it reads now, says nothing that is not known.
+    #[must_use]
+    pub fn knows_issue(&self, line: &Line) -> bool {
+        let (command, options) = command::parse(&line.text);
+        self.is_known(&edit(line, (&command, &options), Timestamp(0)))
+    }
+
+    /// Takes an issue that was edited while the task was being opened. Nobody is told: nothing was made of it yet.
+    pub(super) fn issue_read(
+        &mut self,
+        line: &Line,
+        at: Timestamp,
+        around: &Surroundings,
+    ) -> Vec<Effect> {
+        let (command, options) = command::parse(&line.text);
+        let mut effects = self.issue_edited(&edit(line, (&command, &options), at), around);
+        effects.retain(|effect| !matches!(effect, Effect::Whisper { .. }));
+        effects
     }
 
     /// Whether the issue reads as it did when it was taken in last.
@@ -211,5 +283,20 @@ impl Task {
         }
         let by = line.author.clone();
         vec![self.note(Message::EditFenced { by, strangers })]
+    }
+}
+
+/// An issue as it reads now, as an edit of what was known of it.
+const fn edit<'a>(
+    line: &'a Line,
+    (command, options): (&'a Command, &'a Options),
+    at: Timestamp,
+) -> Edit<'a> {
+    Edit {
+        line,
+        command,
+        options,
+        mentioned: false,
+        at,
     }
 }

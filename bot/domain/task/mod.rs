@@ -292,7 +292,7 @@ impl Task {
             self.say_progress_queued(surroundings.ahead),
         ];
         if let Some(team) = &self.options.issue_in {
-            effects.extend(self.file_issue(&self.request.author, Some(team)));
+            effects.extend(self.file_issue(&self.request.author, Some(team), None));
         }
         if !unknown.is_empty() {
             effects.push(Effect::Whisper {
@@ -343,20 +343,16 @@ impl Task {
                 let how = (Road::Button, happened.at);
                 self.answered(by, *question, text, how, around)
             }
-            Event::NetworkDecided {
-                by,
-                entry,
-                verdict,
-                road,
-            } => {
-                let wish = network::Wish::new(by, *verdict, *road, happened.at);
-                self.network_decided(*entry, &wish, around)
+            Event::NetworkDecided { .. } | Event::NetworkRefused { .. } => {
+                self.network_told(happened, around)
             }
-            Event::NetworkRefused { run, hosts } => self.network_refused(*run, hosts, happened.at),
             Event::Joined { .. }
             | Event::PlacesLost { .. }
+            | Event::IssueWanted { .. }
             | Event::IssueFiled { .. }
-            | Event::IssueNotFiled { .. } => self.placed(&happened.event, around),
+            | Event::IssueNotFiled { .. }
+            | Event::IssueMoved { .. }
+            | Event::IssueRead { .. } => self.placed(happened, around),
             Event::SlotGranted => self.slot_granted(around),
             Event::Gathered { .. } => self.gathered(&happened.event, around),
             Event::RunStarted { run }

@@ -7,6 +7,7 @@ use crate::domain::{
     command::Command,
     conversation::{Line, Person, Road},
     effect::{Effect, Slot},
+    event::{Event, Happened},
     message::{Message, NetworkCard},
     network::{NetworkDecision, NetworkGrant, RefusedHost, Verdict},
     policy::Act,
@@ -38,6 +39,27 @@ impl Task {
         if let Some(terms) = &around.network {
             self.terms.network_policy.clone_from(&terms.fingerprint);
             self.network.terms = terms.clone();
+        }
+    }
+
+    /// Takes a refusal, or what somebody decided about one.
+    pub(super) fn network_told(
+        &mut self,
+        happened: &Happened,
+        around: &Surroundings,
+    ) -> Vec<Effect> {
+        match &happened.event {
+            Event::NetworkRefused { run, hosts } => self.network_refused(*run, hosts, happened.at),
+            Event::NetworkDecided {
+                by,
+                entry,
+                verdict,
+                road,
+            } => {
+                let wish = Wish::new(by, *verdict, *road, happened.at);
+                self.network_decided(*entry, &wish, around)
+            }
+            _ => Vec::new(),
         }
     }
 

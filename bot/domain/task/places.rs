@@ -6,7 +6,7 @@ use crate::domain::{
     conversation::{ConversationId, Person, Place, Road, SubjectId},
     edit::{Proposal, ProposalStanding},
     effect::{Effect, Mark, Slot},
-    event::Event,
+    event::{Event, Happened},
     message::{Decision, Message, Progress},
     policy::Act,
     preferences::Noise,
@@ -60,9 +60,10 @@ impl Task {
 
     fn places_wanted(&self, effect: &Effect, from: &ConversationId) -> Vec<ConversationId> {
         match effect {
-            Effect::Say { .. } | Effect::Mark { .. } | Effect::ShowPictures { .. } => {
-                self.conversations().cloned().collect()
-            }
+            Effect::Say { .. }
+            | Effect::Redraw
+            | Effect::Mark { .. }
+            | Effect::ShowPictures { .. } => self.conversations().cloned().collect(),
             Effect::Introduce
             | Effect::Whisper { .. }
             | Effect::Hear { .. }
@@ -83,9 +84,9 @@ impl Task {
         }
     }
 
-    /// Takes what happened to the places in which it is talked about.
-    pub(super) fn placed(&mut self, event: &Event, around: &Surroundings) -> Vec<Effect> {
-        match event {
+    /// Takes what happened to the places in which it is talked about, and to the issue that it is about.
+    pub(super) fn placed(&mut self, happened: &Happened, around: &Surroundings) -> Vec<Effect> {
+        match &happened.event {
             Event::Joined { by, place, about } => {
                 self.joined(by.as_ref(), place, about.as_ref(), around)
             }
@@ -96,7 +97,22 @@ impl Task {
                 name,
                 url,
             } => self.issue_filed((place, about), (name, url), around),
-            Event::IssueNotFiled { by, problem } => self.issue_not_filed(by, problem),
+            Event::IssueMoved { about } => {
+                self.about = Some(about.clone());
+                Vec::new()
+            }
+            Event::IssueRead { line } => self.issue_read(line, happened.at, around),
+            Event::IssueWanted {
+                by,
+                revision,
+                team,
+                trigger,
+            } => self.issue_pressed(by, *revision, (team.as_ref(), trigger.as_deref()), around),
+            Event::IssueNotFiled {
+                by,
+                problem,
+                trigger,
+            } => self.issue_not_filed(by, problem, trigger.as_deref()),
             _ => Vec::new(),
         }
     }
@@ -116,7 +132,8 @@ impl Task {
             let act = Act::Steer;
             return vec![Self::whisper(by, Message::NotAllowed { act, refusal })];
         }
-        if self.about.is_none() {
+        let is_news = self.about.is_none() && about.is_some();
+        if is_news {
             self.about = about.cloned();
         }
         let is_known = self
@@ -132,7 +149,12 @@ impl Task {
                 .collect();
         }
         self.also.push(place.clone());
-        vec![Effect::Introduce]
+        let mut effects = vec![Effect::Introduce];
+        if is_news && matches!(self.state, State::AwaitingApproval { .. }) {
+            // It offers an issue no more.
+            effects.push(Effect::Redraw);
+        }
+        effects
     }
 
     /// A task that is at home where nothing can be said any more ends, and is told of where it is also talked about. One

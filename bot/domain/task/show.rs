@@ -132,6 +132,7 @@ impl Task {
             network: self.network.terms.summary.clone(),
             network_is_open: self.network.terms.open,
             network_beyond: self.network.terms.beyond.clone(),
+            has_issue: self.about.is_some(),
             decision,
             asks: self.request.author.clone(),
         })

@@ -18,16 +18,15 @@ use crate::{
     words,
 };
 
-/// The most teams that are named to choose from.
-const KNOWN_MAX: usize = 10;
+/// The most teams that are named to choose from; a menu of Slack's holds no more.
+const KNOWN_MAX: usize = 100;
 
 impl Deliver {
     /// Makes an issue for a task, unless it has one by now, and tells the task what came of it.
     pub(super) async fn file_issue(
         &self,
         claimed: &Claimed,
-        by: &Person,
-        team: Option<&TeamKey>,
+        (by, team, trigger): (&Person, Option<&TeamKey>, Option<&str>),
         attempt: Attempt,
     ) -> Result<(), Fault> {
         let Some(stored) = self.context.store.task(self.owner(claimed)?).await? else {
@@ -41,8 +40,12 @@ impl Deliver {
         let event = match self.filed(&task, team, attempt).await {
             Ok(event) => event,
             Err(Filing::Problem(problem)) => {
-                let by = by.clone();
-                Event::IssueNotFiled { by, problem }
+                let (by, trigger) = (by.clone(), trigger.map(str::to_owned));
+                Event::IssueNotFiled {
+                    by,
+                    problem,
+                    trigger,
+                }
             }
             Err(Filing::Fault(fault)) => return Err(fault),
         };

@@ -1,10 +1,11 @@
 //! What is shown to one person beside the conversation: forms, and their page.
 
-use super::Deliver;
+use super::{Deliver, saying::Further};
 use crate::{
     domain::{
         conversation::{ConversationId, Person, PersonId},
         effect::FormRequest,
+        event::FilingProblem,
         home::Home,
         message::{Decision, Message},
         plan_edit::PlanEdit,
@@ -25,12 +26,13 @@ impl Deliver {
         &self,
         claimed: &Claimed,
         trigger: &str,
-        form: FormRequest,
+        form: &FormRequest,
     ) -> Result<(), Fault> {
         let owner = self.owner(claimed)?;
         let Some(stored) = self.context.store.task(owner).await? else {
             return Ok(());
         };
+        let asked = form;
         let form = match form {
             FormRequest::Correction { revision } => {
                 let Some(card) = stored.task.plan_card(Decision::Open) else {
@@ -38,7 +40,7 @@ impl Deliver {
                 };
                 let edit = PlanEdit::of(&card.plan, &card.specification);
                 Form::Correction {
-                    revision,
+                    revision: *revision,
                     plan: words::plan_text(&card).map_err(Fault::of_words)?,
                     editable: Some(words::plan_to_edit(&edit)),
                 }
@@ -46,12 +48,28 @@ impl Deliver {
             FormRequest::Repository => Form::Repository {
                 known: gather::known_names(&self.context).await,
             },
+            FormRequest::Team {
+                revision, known, ..
+            } => Form::Team {
+                revision: *revision,
+                known: known.clone(),
+            },
         };
-        Ok(self
-            .context
-            .surfaces
-            .open_form((&claimed.conversation, owner), trigger, &form)
-            .await?)
+        let conversation = &claimed.conversation;
+        let surfaces = &self.context.surfaces;
+        let opened = surfaces.open_form((conversation, owner), trigger, &form);
+        match (opened.await, asked) {
+            // The teams came too late for the form; they are asked for in words.
+            (Err(SurfaceError::Permanent { .. }), FormRequest::Team { by, known, .. }) => {
+                let known = known.clone();
+                let problem = FilingProblem::WhichTeam { known };
+                let message = Message::IssueNotFiled { problem };
+                let words =
+                    self.words((&message, Some(owner)), conversation, Further::default())?;
+                Ok(surfaces.whisper(conversation, &by.id, &words).await?)
+            }
+            (opened, _) => Ok(opened?),
+        }
     }
 
     pub(super) async fn show_home(&self, to: &PersonId, home: &Home) -> Result<(), Fault> {
@@ -107,7 +125,7 @@ impl Deliver {
             by: by.clone(),
             text: text.to_owned(),
         };
-        let words = self.words((&shown, None), &claimed.conversation, None)?;
+        let words = self.words((&shown, None), &claimed.conversation, Further::default())?;
         let key = format!("request:{}", claimed.id);
         let surfaces = &self.context.surfaces;
         let said = surfaces
@@ -120,7 +138,7 @@ impl Deliver {
                 let words = self.words(
                     (&Message::CannotPost { text }, None),
                     &claimed.conversation,
-                    None,
+                    Further::default(),
                 )?;
                 return Ok(surfaces.whisper(conversation, &by.id, &words).await?);
             }

@@ -5,8 +5,8 @@ use tracing::info;
 use super::Deliver;
 use crate::{
     domain::{
-        conversation::{Place, SubjectId},
-        effect::Mark,
+        conversation::{Line, Place, SubjectId},
+        effect::{Mark, Slot},
         event::Event,
         task::Task,
     },
@@ -16,7 +16,7 @@ use crate::{
         outbox::Claimed,
         posts::{Post, REQUEST_SLOT},
     },
-    surface::Attempt,
+    surface::{Attempt, SurfaceError},
     words::tame,
 };
 
@@ -46,6 +46,29 @@ impl Deliver {
             }
         }
         self.mark(claimed, stored.task.mark_now()).await
+    }
+
+    /// Edits the card that waits for a decision, where it stands and cards are edited; elsewhere it would be asked again.
+    pub(super) async fn redraw(&self, claimed: &Claimed, attempt: Attempt) -> Result<(), Fault> {
+        let id = self.owner(claimed)?;
+        if claimed.conversation.surface() == linear::SURFACE {
+            return Ok(());
+        }
+        let Some(stored) = self.context.store.task(id).await? else {
+            return Ok(());
+        };
+        for (slot, message) in stored.task.standing() {
+            let post = Post {
+                conversation: claimed.conversation.clone(),
+                slot: slot.to_string(),
+                task: id.clone(),
+            };
+            let stands = self.context.store.find_post(&post).await?.is_some();
+            if stands && matches!(slot, Slot::Plan(_)) {
+                self.say(claimed, &slot, &message, attempt).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Sets the status emoji on what opened the task there.
@@ -88,6 +111,33 @@ impl Deliver {
         // What is read for the task is read there, too.
         task.also.push(place);
         Ok(task)
+    }
+
+    /// Tells a task whose request is an issue when that reads otherwise now. What was edited while the task was being opened
+    /// came to nobody: Linear tells of it, and no task was about the issue yet.
+    pub(super) async fn read_issue_again(&self, task: &Task, key: &str) -> Result<(), Fault> {
+        if task.about.is_none() || task.conversation.surface() != linear::SURFACE {
+            return Ok(());
+        }
+        let read = self.context.surfaces.subject(&task.conversation).await;
+        let subject = match read {
+            Ok(subject) => subject,
+            // It was thrown away meanwhile, which is told by itself.
+            Err(SurfaceError::Permanent { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let Some(line) = subject.map(|subject| subject.line) else {
+            return Ok(());
+        };
+        if task.knows_issue(&line) {
+            return Ok(());
+        }
+        let line = Line {
+            reference: linear::ids::edited(&line.reference),
+            ..line
+        };
+        self.tell(task, format!("read:{key}"), Event::IssueRead { line })
+            .await
     }
 
     async fn place_named(&self, task: &Task) -> Result<Option<(Place, SubjectId)>, Fault> {

@@ -8,11 +8,20 @@ use crate::{
         TaskId, conversation::ConversationId, effect::Slot, message::Message, waiting::Asked,
     },
     engine::{Fault, surfaces::Surfaces},
-    links,
+    linear, links,
     store::{StoreError, outbox::Claimed, posts::Post},
     surface::{Attempt, Words, WordsKind},
-    words,
+    words::{self, Issues},
 };
+
+/// What a message may lead to beside its task's page.
+#[derive(Default)]
+pub(super) struct Further {
+    /// The page of the card that somebody is reminded of.
+    card_url: Option<String>,
+    /// Whether an issue can be made from it.
+    issues: Issues,
+}
 
 impl Deliver {
     pub(super) async fn say(
@@ -35,7 +44,12 @@ impl Deliver {
             }
             _ => None,
         };
-        let words = self.words((message, Some(task)), conversation, card_url)?;
+        let issues = match message {
+            Message::PlanCard(_) => self.issues_in(conversation).await,
+            _ => Issues::NotMade,
+        };
+        let further = Further { card_url, issues };
+        let words = self.words((message, Some(task)), conversation, further)?;
         let post = post(conversation, task, slot);
         let (standing, attempt) = match self.context.store.find_post(&post).await {
             Ok(standing) => (standing, attempt),
@@ -85,11 +99,20 @@ impl Deliver {
             .await)
     }
 
+    /// Whether a card in a conversation can have an issue made: there are issues beside a thread, not beside an issue.
+    async fn issues_in(&self, conversation: &ConversationId) -> Issues {
+        let is_beside = conversation.surface() != linear::SURFACE;
+        match self.context.surfaces.linear().filter(|_| is_beside) {
+            Some(linear) if linear.has_access().await => Issues::Made,
+            Some(_) | None => Issues::NotMade,
+        }
+    }
+
     pub(super) fn words(
         &self,
         (message, task): (&Message, Option<&TaskId>),
         conversation: &ConversationId,
-        card_url: Option<String>,
+        further: Further,
     ) -> Result<Words, Fault> {
         let task_url = task.map_or_else(
             || self.context.config.public_url.clone(),
@@ -97,8 +120,9 @@ impl Deliver {
         );
         let links = words::Links {
             task_url,
-            card_url,
+            card_url: further.card_url,
             reactions: Surfaces::reactions(conversation),
+            issues: further.issues,
         };
         words::render(message, &links).map_err(Fault::of_words)
     }

@@ -36,6 +36,7 @@ pub(super) const fn attempts_max(effect: &Effect) -> i64 {
         | Effect::ShowPictures { .. } => DECORATION_ATTEMPTS_MAX,
         Effect::Say { .. }
         | Effect::Introduce
+        | Effect::Redraw
         | Effect::Whisper { .. }
         | Effect::PostRequest { .. } => TALK_ATTEMPTS_MAX,
         Effect::FileIssue { .. }
@@ -53,6 +54,7 @@ pub(super) const fn pause_max(effect: &Effect) -> Duration {
     match effect {
         Effect::Say { .. }
         | Effect::Introduce
+        | Effect::Redraw
         | Effect::Whisper { .. }
         | Effect::PostRequest { .. } => TALK_PAUSE_MAX,
         // Somebody waits for it.
@@ -103,6 +105,7 @@ pub(super) const fn when_missed(effect: &Effect) -> Missed {
         } => Missed::RequesterHears,
         Effect::Say { .. }
         | Effect::Introduce
+        | Effect::Redraw
         | Effect::Whisper { .. }
         | Effect::PostRequest { .. }
         | Effect::Mark { .. }
@@ -136,7 +139,9 @@ pub(super) fn in_words(effect: &Effect) -> &'static str {
             slot: Slot::Result(_),
             ..
         } => "The result",
-        Effect::Say { .. } | Effect::Introduce | Effect::Whisper { .. } => "saying something",
+        Effect::Say { .. } | Effect::Introduce | Effect::Redraw | Effect::Whisper { .. } => {
+            "saying something"
+        }
         Effect::Mark { .. } | Effect::Hear { .. } => "adding an emoji",
         Effect::OpenForm { .. }
         | Effect::OpenRequestForm { .. }

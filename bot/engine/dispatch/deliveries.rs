@@ -5,7 +5,7 @@ use crate::{
     domain::{
         TaskId,
         command::Command,
-        conversation::{ConversationId, Person, Road},
+        conversation::{ConversationId, Line, Person, Road},
         effect::{Effect, FormRequest},
         event::Event,
         held::HeldAnswer,
@@ -128,6 +128,7 @@ pub(super) fn audit_of(task: &Task, event: &Event) -> Option<AuditEntry> {
     if let Some(entry) = network_audit_of(task, event)
         .or_else(|| edit_audit_of(event))
         .or_else(|| plan_audit_of(event))
+        .or_else(|| sign_audit_of(event))
     {
         return Some(entry);
     }
@@ -139,22 +140,15 @@ pub(super) fn audit_of(task: &Task, event: &Event) -> Option<AuditEntry> {
         })
     };
     match event {
-        Event::Said { line, command, .. } => match command {
-            Command::Approve => entry(&line.author, "approve", "by a sentence".to_owned()),
-            Command::Stop => entry(&line.author, "cancel", "by a sentence".to_owned()),
-            _ => entry(&line.author, "say", line.reference.0.clone()),
-        },
-        Event::Reacted {
-            by,
-            meaning,
-            revision,
-        } => entry(by, "react", format!("{meaning:?} on revision {revision:?}")),
+        Event::Said { line, command, .. } => {
+            let (act, detail) = said_as(line, command);
+            entry(&line.author, act, detail.to_owned())
+        }
         Event::Approved { by, revision, road } => {
             entry(by, "approve", format!("revision {revision} by {road:?}"))
         }
         Event::CancelAsked { by, road } => entry(by, "cancel", format!("by {road:?}")),
         Event::RetryAsked { by } => entry(by, "retry", String::new()),
-        Event::Rated { by, opinion } => entry(by, RATE_ACT, opinion.name().to_owned()),
         Event::Answered { by, question, text } => {
             let decided = match HeldAnswer::read(text) {
                 HeldAnswer::Include => ": include",
@@ -163,12 +157,17 @@ pub(super) fn audit_of(task: &Task, event: &Event) -> Option<AuditEntry> {
             };
             entry(by, "answer", format!("question {question}{decided}"))
         }
-        Event::SlotGranted
+        Event::Reacted { .. }
+        | Event::Rated { .. }
+        | Event::SlotGranted
         | Event::Joined { .. }
         | Event::Corrected { .. }
         | Event::PlanEdited { .. }
         | Event::RepositoryChosen { .. }
         | Event::PlacesLost { .. }
+        | Event::IssueWanted { .. }
+        | Event::IssueMoved { .. }
+        | Event::IssueRead { .. }
         | Event::IssueFiled { .. }
         | Event::IssueNotFiled { .. }
         | Event::Edited { .. }
@@ -196,7 +195,37 @@ pub(super) fn audit_of(task: &Task, event: &Event) -> Option<AuditEntry> {
     }
 }
 
-/// Who asked for another plan.
+/// Who said something without words.
+fn sign_audit_of(event: &Event) -> Option<AuditEntry> {
+    let (by, act, detail) = match event {
+        Event::Reacted {
+            by,
+            meaning,
+            revision,
+        } => {
+            let detail = format!("{meaning:?} on revision {revision:?}");
+            (by, "react", detail)
+        }
+        Event::Rated { by, opinion } => (by, RATE_ACT, opinion.name().to_owned()),
+        _ => return None,
+    };
+    Some(AuditEntry {
+        person: by.id.0.clone(),
+        act: act.to_owned(),
+        detail,
+    })
+}
+
+/// How the audit log calls a sentence.
+fn said_as<'a>(line: &'a Line, command: &Command) -> (&'static str, &'a str) {
+    match command {
+        Command::Approve => ("approve", "by a sentence"),
+        Command::Stop => ("cancel", "by a sentence"),
+        _ => ("say", &line.reference.0),
+    }
+}
+
+/// Who asked for another plan, or for an issue of it.
 fn plan_audit_of(event: &Event) -> Option<AuditEntry> {
     let of = |revision: &u32| format!("revision {revision}");
     let (by, act, detail) = match event {
@@ -205,6 +234,7 @@ fn plan_audit_of(event: &Event) -> Option<AuditEntry> {
         Event::RepositoryChosen { by, repository } => {
             (by, "choose repository", repository.0.clone())
         }
+        Event::IssueWanted { by, revision, .. } => (by, "make issue", of(revision)),
         _ => return None,
     };
     Some(AuditEntry {

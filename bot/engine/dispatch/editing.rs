@@ -154,6 +154,7 @@ impl Dispatch {
         if let Some(stored) = self.store.task_of(conversation).await? {
             return Ok(Some((stored, conversation.clone())));
         }
-        self.worked_on(&SubjectId(conversation.0.clone())).await
+        self.worked_on(&SubjectId(conversation.0.clone()), &[])
+            .await
     }
 }

@@ -190,6 +190,7 @@ impl Dispatch {
             | Incoming::Reacted { .. }
             | Incoming::TakenAway { .. }
             | Incoming::IssueEdited { .. }
+            | Incoming::IssueMoved { .. }
             | Incoming::IssueDeleted { .. }
             | Incoming::AccessLost { .. }
             | Incoming::Nothing => return None,

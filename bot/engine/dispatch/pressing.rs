@@ -108,36 +108,14 @@ impl Dispatch {
             by,
             press,
         } = pressed;
+        let (by, press) = match decided(by, press) {
+            Ok(event) => {
+                let handled = self.handled_in(delivery, conversation, stored, event, now);
+                return handled.await;
+            }
+            Err(further) => further,
+        };
         let event = match press {
-            Press::Approve { revision } => Event::Approved {
-                by,
-                revision,
-                road: Road::Button,
-            },
-            Press::Correct { revision, text } => Event::Corrected { by, revision, text },
-            Press::EditPlan { revision, edit } => Event::PlanEdited { by, revision, edit },
-            Press::Cancel => Event::CancelAsked {
-                by,
-                road: Road::Button,
-            },
-            Press::Retry => Event::RetryAsked { by },
-            Press::Widen { entry, verdict } => Event::NetworkDecided {
-                by,
-                entry,
-                verdict,
-                road: Road::Button,
-            },
-            Press::Settle {
-                proposal,
-                settlement,
-            } => Event::ProposalSettled {
-                by,
-                proposal,
-                settlement,
-                road: Road::Button,
-            },
-            Press::Rate { opinion } => Event::Rated { by, opinion },
-            Press::Answer { question, text } => Event::Answered { by, question, text },
             Press::ChooseRepository { text } => {
                 let Some(repository) = command::parse_repository(&text) else {
                     let unknown = vec![command::UnknownOption {
@@ -167,6 +145,7 @@ impl Dispatch {
                 let asked = FormRequest::Repository;
                 return Ok(form(delivery, conversation, stored, (trigger, asked)));
             }
+            _ => return Ok(nothing(delivery)),
         };
         self.handled_in(delivery, conversation, stored, event, now)
             .await
@@ -216,4 +195,52 @@ impl Dispatch {
         let from = post.conversation.clone();
         self.handled_in(delivery, from, stored, event, now).await
     }
+}
+
+/// What a press is to the task, where it says all that the task needs to know; the press itself where it does not.
+fn decided(by: Person, press: Press) -> Result<Event, (Person, Press)> {
+    Ok(match press {
+        Press::Approve { revision } => Event::Approved {
+            by,
+            revision,
+            road: Road::Button,
+        },
+        Press::Correct { revision, text } => Event::Corrected { by, revision, text },
+        Press::EditPlan { revision, edit } => Event::PlanEdited { by, revision, edit },
+        Press::MakeIssue {
+            revision,
+            team,
+            trigger,
+        } => Event::IssueWanted {
+            by,
+            revision,
+            team: team.map(command::TeamKey),
+            trigger,
+        },
+        Press::Cancel => Event::CancelAsked {
+            by,
+            road: Road::Button,
+        },
+        Press::Retry => Event::RetryAsked { by },
+        Press::Widen { entry, verdict } => Event::NetworkDecided {
+            by,
+            entry,
+            verdict,
+            road: Road::Button,
+        },
+        Press::Settle {
+            proposal,
+            settlement,
+        } => Event::ProposalSettled {
+            by,
+            proposal,
+            settlement,
+            road: Road::Button,
+        },
+        Press::Rate { opinion } => Event::Rated { by, opinion },
+        Press::Answer { question, text } => Event::Answered { by, question, text },
+        press @ (Press::ChooseRepository { .. }
+        | Press::OpenCorrection { .. }
+        | Press::OpenRepository { .. }) => return Err((by, press)),
+    })
 }

@@ -27,7 +27,7 @@ impl Surfaces {
                 plan: self.clean(plan),
                 editable: editable.as_ref().map(|text| self.clean(text)),
             },
-            Form::Repository { .. } | Form::Request { .. } => form.clone(),
+            Form::Repository { .. } | Form::Request { .. } | Form::Team { .. } => form.clone(),
         };
         match self.surface(&conversation.0).await? {
             Surface::Slack(slack) => slack.open_form(trigger, (conversation, task), form).await,

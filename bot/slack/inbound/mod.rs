@@ -284,6 +284,11 @@ fn read_press(payload: &Value) -> Option<Incoming> {
             trigger: trigger(),
         },
         Action::ChangeRepository => Press::OpenRepository { trigger: trigger() },
+        Action::MakeIssue { revision } => Press::MakeIssue {
+            revision,
+            team: None,
+            trigger: Some(trigger()),
+        },
         Action::Cancel => Press::Cancel,
         Action::Retry => Press::Retry,
         Action::Network { entry, verdict } => Press::Widen { entry, verdict },

@@ -5,7 +5,7 @@ use crate::{
     domain::{
         budget::Usage,
         event::BaseStanding,
-        message::{Decision, Live, LiveStanding, LiveStep, Message, Phase, Progress},
+        message::{Decision, Live, LiveStanding, LiveStep, Message, Phase, PlanCard, Progress},
         plan,
         proof::{CheckOutcome, Weakening},
     },
@@ -179,9 +179,21 @@ fn a_plan_says_everything_that_an_approval_approves() {
     "#);
     assert_eq!(
         labels(&card),
-        ["Approve", "Edit", "Change repository", "Cancel"]
+        [
+            "Approve",
+            "Edit",
+            "Change repository",
+            "Create Linear issue",
+            "Cancel"
+        ]
     );
     assert_eq!(words(&card).mentions, Some(person("ana").id));
+    let about_one = PlanCard {
+        has_issue: true,
+        ..plan_card()
+    };
+    let offered = labels(&Message::PlanCard(Box::new(about_one)));
+    assert_eq!(offered, ["Approve", "Edit", "Change repository", "Cancel"]);
 }
 
 #[test]

@@ -15,7 +15,7 @@ mod published;
 pub(crate) mod samples;
 mod waiting;
 
-use super::{Links, Reactions, label, render};
+use super::{Issues, Links, Reactions, label, render};
 use crate::{domain::message::Message, surface::Words};
 
 pub(crate) const TASK_URL: &str = "https://d.example/t/k7f3";
@@ -29,6 +29,7 @@ fn words_where(reactions: Reactions, message: &Message) -> Words {
         task_url: TASK_URL.to_owned(),
         card_url: None,
         reactions,
+        issues: Issues::Made,
     };
     render(message, &links).unwrap()
 }

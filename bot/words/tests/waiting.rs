@@ -1,6 +1,6 @@
 //! What people are told where time runs out or somebody is waited for.
 
-use super::{Links, Reactions, TASK_URL, render, samples::*, words};
+use super::{Issues, Links, Reactions, TASK_URL, render, samples::*, words};
 use crate::{
     domain::{
         CommitId, TaskId,
@@ -148,6 +148,7 @@ fn a_reminder_leads_to_its_card_or_offers_what_the_card_offers() {
             task_url: TASK_URL.to_owned(),
             card_url: Some("https://acme.slack.example/archives/C1/p1".to_owned()),
             reactions: Reactions::Heard,
+            issues: Issues::NotMade,
         };
         render(&reminder(asked), &links).expect("it has words")
     };

@@ -41,6 +41,8 @@ pub enum Opened {
     Repository,
     /// Which repository, where none is known?
     AnyRepository,
+    /// In which team is an issue to be made?
+    Team,
     /// What should be done? Asked by the shortcut that belongs to no message.
     Request,
     /// How should it be in this channel?

@@ -23,6 +23,7 @@ pub(super) fn samples() -> Vec<Sample> {
         form("Edit the plan", Opened::Correction),
         form("Change repository", Opened::Repository),
         form("Change repository, and none is known", Opened::AnyRepository),
+        form("Create a Linear issue, and its team is not clear", Opened::Team),
         form("New task", Opened::Request),
         form("Settings of a channel", Opened::Settings),
         said(FORM, "What was asked in a form", vec![json!({ "message": "requested", "by": person("Ana"), "text": "The offset parameter of /api/v2/users is ignored when limit is over 100." })]),

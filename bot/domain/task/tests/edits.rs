@@ -50,20 +50,6 @@ fn tell(task: &mut Task, event: Event) -> Vec<Effect> {
     task.handle(&happened(event), &around())
 }
 
-fn planned() -> Task {
-    let (mut task, _) = opened();
-    let ending = Ending {
-        specification: Some(specification()),
-        plan: Some(plan()),
-        ..Ending::default()
-    };
-    for event in to_the_first_end(ending) {
-        tell(&mut task, event);
-    }
-    assert_eq!(task.state, State::AwaitingApproval { revision: 1 });
-    task
-}
-
 fn working() -> Task {
     let mut task = planned();
     for event in [

@@ -394,3 +394,18 @@ pub(super) fn to_the_first_end(ending: Ending) -> [Event; 3] {
         },
     ]
 }
+
+/// A task whose first plan waits for its approval.
+pub(super) fn planned() -> Task {
+    let (mut task, _) = opened();
+    let ending = Ending {
+        specification: Some(specification()),
+        plan: Some(plan()),
+        ..Ending::default()
+    };
+    for event in to_the_first_end(ending) {
+        task.handle(&happened(event), &around());
+    }
+    assert_eq!(task.state, State::AwaitingApproval { revision: 1 });
+    task
+}

@@ -6,9 +6,9 @@ use crate::domain::{
     command::TeamKey,
     conversation::{ConversationId, LineKind, LineRef, Person, Place, Road, Standing, SubjectId},
     edit::{Proposal, ProposalStanding, RequestChange},
-    effect::{Effect, Lane, Mark, Slot},
-    event::{Event, Happened},
-    message::Message,
+    effect::{Effect, FormRequest, Lane, Mark, Slot},
+    event::{Event, FilingProblem, Happened},
+    message::{Decision, Message},
     task::{PLACES_MAX, State, Task},
 };
 
@@ -141,7 +141,14 @@ fn an_issue_is_made_for_a_task_that_has_none_and_holds_nothing_up() {
     let before = task.state.clone();
     let effects = task.handle(&happened(wanted.clone()), &around());
     let team = Some(TeamKey("ENG".into()));
-    assert_eq!(effects.last(), Some(&Effect::FileIssue { by, team }));
+    assert_eq!(
+        effects.last(),
+        Some(&Effect::FileIssue {
+            by,
+            team,
+            trigger: None
+        })
+    );
     assert_eq!(effects[1].lane(), Lane::Errands);
     assert_eq!(task.state, before);
     let filed = Event::IssueFiled {
@@ -174,6 +181,65 @@ fn an_issue_is_made_for_a_task_that_has_none_and_holds_nothing_up() {
             .any(|effect| matches!(effect, Effect::FileIssue { .. }))
     );
     assert_eq!(other.handle(&happened(filed), &around()), []);
+}
+
+fn pressed(by: Person, revision: u32, team: Option<&str>) -> Event {
+    Event::IssueWanted {
+        by,
+        revision,
+        team: team.map(|team| TeamKey(team.into())),
+        trigger: team.is_none().then(|| "t1".to_owned()),
+    }
+}
+
+#[test]
+fn the_button_of_a_plan_asks_for_a_team_where_none_is_clear_and_goes_once_there_is_an_issue() {
+    let mut task = planned();
+    let wanted = Effect::FileIssue {
+        by: ana(),
+        team: None,
+        trigger: Some("t1".to_owned()),
+    };
+    let press = |task: &mut Task, event: Event| task.handle(&happened(event), &around());
+    assert_eq!(press(&mut task, pressed(ana(), 1, None)), [wanted]);
+    let known = vec!["ENG".to_owned(), "OPS".to_owned()];
+    let unclear = |trigger| Event::IssueNotFiled {
+        by: ana(),
+        problem: FilingProblem::WhichTeam {
+            known: known.clone(),
+        },
+        trigger,
+    };
+    let form = FormRequest::Team {
+        by: ana(),
+        revision: 1,
+        known: known.clone(),
+    };
+    let trigger = "t1".to_owned();
+    let asked = press(&mut task, unclear(Some(trigger.clone())));
+    assert_eq!(asked, [Effect::OpenForm { trigger, form }]);
+    let told = press(&mut task, unclear(None));
+    assert!(matches!(&told[..], [Effect::Whisper { .. }]), "{told:?}");
+    // Who may not steer gets none, and neither does who saw another plan.
+    for refused in [
+        pressed(person("gus", Standing::Guest), 1, None),
+        pressed(ana(), 2, Some("ENG")),
+    ] {
+        let told = press(&mut task, refused);
+        assert!(matches!(&told[..], [Effect::Whisper { .. }]), "{told:?}");
+    }
+    assert!(!task.plan_card(Decision::Open).unwrap().has_issue);
+    let filed = Event::IssueFiled {
+        place: place("2"),
+        about: SubjectId("s:ENG-1".into()),
+        name: "ENG-1".into(),
+        url: "https://issues.example/ENG-1".into(),
+    };
+    let effects = press(&mut task, filed);
+    assert_eq!(effects[1..], [Effect::Introduce, Effect::Redraw]);
+    assert!(task.plan_card(Decision::Open).unwrap().has_issue);
+    let again = press(&mut task, pressed(ana(), 1, Some("ENG")));
+    assert!(matches!(&again[..], [Effect::Whisper { .. }]), "{again:?}");
 }
 
 #[test]

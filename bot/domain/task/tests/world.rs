@@ -65,6 +65,7 @@ impl World {
                 }
                 Effect::Say { .. }
                 | Effect::Introduce
+                | Effect::Redraw
                 | Effect::Whisper { .. }
                 | Effect::Mark { .. }
                 | Effect::Hear { .. }

@@ -231,6 +231,7 @@ async fn say(
             task_url: links::task_url(&context.config, &task.id),
             card_url: None,
             reactions: words::Reactions::Unheard,
+            issues: words::Issues::NotMade,
         };
         let Ok(words) = words::render(&Message::Progress(progress), &links) else {
             continue;

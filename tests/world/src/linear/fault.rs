@@ -28,6 +28,8 @@ pub enum Fault {
         /// How much.
         Duration,
     ),
+    /// The operation is done, and its answer does not come before [`Linear::let_go`](super::Linear::let_go).
+    Held,
     /// This HTTP status with an HTML page.
     Status(
         /// A status of 500 or more.
@@ -91,7 +93,7 @@ impl Fault {
                 "Not allowed in this workspace",
             ),
             // Whoever serves it waits, and answers what was done.
-            Self::Slow(_) => StatusCode::OK.into_response(),
+            Self::Slow(_) | Self::Held => StatusCode::OK.into_response(),
             Self::Status(status) | Self::DoneButAnswered(status) => {
                 let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY);
                 (status, "<html><body>Something went wrong</body></html>").into_response()

@@ -52,9 +52,17 @@ pub(super) async fn serve(
             "POST body is not a GraphQL request",
         );
     };
+    // Whoever lets go after the answer was made lets this one go.
+    let mut gate = world.gate.subscribe();
     let (field, mut response, late) = answer(&world, &request);
-    if let Some(late) = late {
-        tokio::time::sleep(late).await;
+    match late {
+        Late::Never => {}
+        Late::By(late) => tokio::time::sleep(late).await,
+        Late::Held => {
+            world.held.send_modify(|held| *held += 1);
+            // The sender lives as long as the world.
+            let _ = gate.changed().await;
+        }
     }
     let status = response.status().as_u16();
     let used = {
@@ -90,11 +98,18 @@ pub(super) fn may_enter(world: &World, headers: &HeaderMap) -> bool {
         .is_some_and(|token| world.lock().tokens.contains_key(token))
 }
 
+/// How late an answer is.
+enum Late {
+    Never,
+    By(Duration),
+    Held,
+}
+
 /// The operation's first field, the answer, and by how much it is late.
-fn answer(world: &Arc<World>, request: &Request) -> (String, Response, Option<Duration>) {
+fn answer(world: &Arc<World>, request: &Request) -> (String, Response, Late) {
     let refused = |errors: &[GraphQLError]| {
         let field = "invalid".to_owned();
-        (field, refuse(world, request, errors), None)
+        (field, refuse(world, request, errors), Late::Never)
     };
     let schema = &world.schema;
     let parsed = ExecutableDocument::parse_and_validate(schema, &request.query, "request.graphql");
@@ -118,7 +133,7 @@ fn answer(world: &Arc<World>, request: &Request) -> (String, Response, Option<Du
         let message = format!("Query too complex: {cost:.0}");
         world.violation(message.clone());
         let response = refusal(StatusCode::BAD_REQUEST, INVALID, &message);
-        return ("invalid".to_owned(), response, None);
+        return ("invalid".to_owned(), response, Late::Never);
     }
     let field = operation
         .selection_set
@@ -131,9 +146,12 @@ fn answer(world: &Arc<World>, request: &Request) -> (String, Response, Option<Du
     let field = field.unwrap_or_default();
     let fault = planned(world, &field);
     if let Some(fault) = &fault
-        && !matches!(fault, Fault::DoneButAnswered(_) | Fault::Slow(_))
+        && !matches!(
+            fault,
+            Fault::DoneButAnswered(_) | Fault::Slow(_) | Fault::Held
+        )
     {
-        return (field, fault.response(), None);
+        return (field, fault.response(), Late::Never);
     }
     let root = Root::new(world, operation.is_mutation());
     let variables = request.variables.clone().unwrap_or_default();
@@ -153,9 +171,10 @@ fn answer(world: &Arc<World>, request: &Request) -> (String, Response, Option<Du
         Err(error) => refuse(world, request, &[error.to_graphql_error(&document.sources)]),
     };
     match fault {
-        None => (field, response, None),
-        Some(Fault::Slow(late)) => (field, response, Some(late)),
-        Some(fault) => (field, fault.response(), None),
+        None => (field, response, Late::Never),
+        Some(Fault::Slow(late)) => (field, response, Late::By(late)),
+        Some(Fault::Held) => (field, response, Late::Held),
+        Some(fault) => (field, fault.response(), Late::Never),
     }
 }
 

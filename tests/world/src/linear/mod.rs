@@ -148,6 +148,8 @@ impl Linear {
             client_secret: options.client_secret,
             webhooks: webhooks::Webhooks::start(options.webhook_secret, options.retries)?,
             changed: watch::Sender::new(0),
+            held: watch::Sender::new(0),
+            gate: watch::Sender::new(0),
             state: Mutex::new(State::with_workspace(&base)),
             base,
         });
@@ -202,6 +204,7 @@ impl Linear {
             .id()
             .to_owned();
         let new = NewIssue {
+            team: None,
             title,
             description,
             creator: Some(&creator),
@@ -408,6 +411,18 @@ impl Linear {
     pub fn shut_out(&self) {
         self.world.lock().shut_out = true;
         self.world.webhooks.send(payload::shut_out(&self.world));
+    }
+
+    /// Waits until an answer is held back by [`Fault::Held`].
+    pub async fn until_held(&self) {
+        // The sender lives as long as the world.
+        let _ = self.world.held.subscribe().wait_for(|held| *held > 0).await;
+    }
+
+    /// Gives every answer that is held back.
+    pub fn let_go(&self) {
+        self.world.held.send_modify(|held| *held = 0);
+        self.world.gate.send_modify(|times| *times += 1);
     }
 
     /// Plans a fault for the next operation whose first field this is, such as

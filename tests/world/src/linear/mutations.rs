@@ -219,7 +219,7 @@ fn issue_update(world: &World, id: &str, input: &Arguments) -> Done {
 
 fn issue_create(world: &World, input: &Arguments) -> Done {
     let mut state = world.lock();
-    found(&state, "Team", text(input, "teamId"))?;
+    let team = found(&state, "Team", text(input, "teamId"))?;
     let title = input
         .get("title")
         .and_then(Value::as_str)
@@ -227,6 +227,7 @@ fn issue_create(world: &World, input: &Arguments) -> Done {
     let title = title.ok_or_else(|| failed("title must be given"))?;
     let creator = state.known.agent.clone();
     let new = sessions::NewIssue {
+        team: Some(&team),
         title,
         description: text(input, "description"),
         creator: Some(&creator),

@@ -4,10 +4,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::rules::{Content, SessionState};
-use super::state::{State, moment, reference};
+use super::state::{Entity, State, moment, reference};
 
 /// An issue to make.
 pub(super) struct NewIssue<'a> {
+    /// The team's id; the team ENG where none is named.
+    pub team: Option<&'a str>,
     pub title: &'a str,
     pub description: &'a str,
     /// Nobody where it came from outside.
@@ -44,23 +46,72 @@ pub(super) struct NewActivity {
 /// Makes an issue of the team in its first unstarted state.
 pub(super) fn create_issue(state: &mut State, new: &NewIssue<'_>) -> String {
     state.next_issue += 1;
-    let base = state.known.base.clone();
+    let team = new.team.unwrap_or(&state.known.team).to_owned();
     let number = state.next_issue;
-    let identifier = format!("ENG-{number}");
-    let todo = state
-        .all("WorkflowState", |one| one.text("type") == "unstarted")
-        .first()
-        .map_or(Value::Null, |one| reference(one.id()));
-    let team = reference(&state.known.team);
+    let Filed {
+        identifier,
+        url,
+        todo,
+    } = filed(state, &team, number);
     let issue = json!({
         "identifier": identifier, "number": number, "title": new.title, "description": new.description,
-        "url": format!("{base}/acme/issue/{identifier}"), "team": team, "state": todo,
+        "url": url, "team": reference(&team), "state": todo,
         "creator": new.creator.map(reference), "assignee": null, "delegate": null, "labels": [], "labelIds": [],
         "priority": 0, "priorityLabel": "No priority", "branchName": format!("eng-{number}"),
         "sortOrder": 0, "prioritySortOrder": 0, "boardOrder": 0, "customerTicketCount": 0,
         "previousIdentifiers": [], "reactionData": {}, "inheritsSharedAccess": true,
     });
     state.add("Issue", issue)
+}
+
+/// How an issue is called and filed in a team.
+struct Filed {
+    identifier: String,
+    url: String,
+    /// The team's first unstarted state.
+    todo: Value,
+}
+
+fn filed(state: &State, team: &str, number: u64) -> Filed {
+    let key = state.entities.get(team).map_or("", |team| team.text("key"));
+    let identifier = format!("{key}-{number}");
+    let is_todo = |one: &Entity| one.text("type") == "unstarted" && one.link("team") == Some(team);
+    let todo = state.all("WorkflowState", is_todo);
+    Filed {
+        url: format!("{}/acme/issue/{identifier}", state.known.base),
+        identifier,
+        todo: todo.first().map_or(Value::Null, |one| reference(one.id())),
+    }
+}
+
+/// Files an issue in another team, where it has another name; gives what it was before, as webhooks tell it.
+pub(super) fn move_issue(state: &mut State, issue: &str, team: &str) -> Value {
+    state.next_issue += 1;
+    let number = state.next_issue;
+    let Filed {
+        identifier,
+        url,
+        todo,
+    } = filed(state, team, number);
+    let was = &state.entities[issue];
+    let before = json!({
+        "teamId": was.link("team"), "stateId": was.link("state"), "number": was.value("number"),
+        "identifier": was.text("identifier"), "updatedAt": was.text("updatedAt"),
+    });
+    let mut former = was.value("previousIdentifiers");
+    if let Some(former) = former.as_array_mut() {
+        former.push(json!(was.text("identifier")));
+    }
+    let changes = [
+        ("identifier", json!(identifier)),
+        ("number", json!(number)),
+        ("url", json!(url)),
+        ("team", reference(team)),
+        ("state", todo),
+        ("previousIdentifiers", former),
+    ];
+    state.set(issue, &changes);
+    before
 }
 
 /// Adds a comment.

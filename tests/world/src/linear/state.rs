@@ -105,6 +105,10 @@ pub(super) struct World {
     pub client_secret: SecretString,
     pub webhooks: Webhooks,
     pub changed: watch::Sender<u64>,
+    /// How many answers were held back so far.
+    pub held: watch::Sender<usize>,
+    /// Moves when they are let go.
+    pub gate: watch::Sender<u64>,
     pub state: Mutex<State>,
 }
 
@@ -161,17 +165,22 @@ impl State {
             state.add("User", user(login, name, false));
         }
         state.known.agent = state.add("User", user("deckhand", "Deckhand", true));
-        let team = json!({
-            "key": "ENG", "name": "Engineering", "displayName": "Engineering", "private": false,
-            "organization": organization, "triageEnabled": true,
-        });
-        state.known.team = state.add("Team", team);
-        for (name, kind, position) in WORKFLOW {
-            let team = reference(&state.known.team);
-            let workflow = json!({ "name": name, "type": kind, "position": position, "color": "#888888", "team": team });
-            state.add("WorkflowState", workflow);
-        }
+        state.known.team = state.add_team("ENG", "Engineering");
         state
+    }
+
+    /// Adds a team with its workflow, and gives its id.
+    pub(super) fn add_team(&mut self, key: &str, name: &str) -> String {
+        let team = json!({
+            "key": key, "name": name, "displayName": name, "private": false,
+            "organization": reference(&self.known.organization), "triageEnabled": true,
+        });
+        let id = self.add("Team", team);
+        for (name, kind, position) in WORKFLOW {
+            let workflow = json!({ "name": name, "type": kind, "position": position, "color": "#888888", "team": reference(&id) });
+            self.add("WorkflowState", workflow);
+        }
+        id
     }
 
     /// Adds an entity with the fields that all have, and gives its id.

@@ -13,6 +13,7 @@ impl Linear {
     pub fn create_issue_from_outside(&self, name: &str, title: &str, description: &str) -> String {
         let mut state = self.world.lock();
         let new = NewIssue {
+            team: None,
             title,
             description,
             creator: None,
@@ -59,6 +60,30 @@ impl Linear {
             (editor, issue, before)
         };
         self.tell_changed(&issue, "update", &editor, &before)
+    }
+
+    /// The workspace has another team from now on, which the application may see.
+    pub fn add_team(&self, key: &str, name: &str) {
+        self.world.lock().add_team(key, name);
+        self.world.touch();
+    }
+
+    /// A person moves an issue into another team, where it has another name, which this gives; a webhook tells of it.
+    pub fn move_issue(&self, login: &str, issue: &str, team: &str) -> anyhow::Result<String> {
+        let (by, issue, before, name) = {
+            let mut state = self.world.lock();
+            let (by, issue) = both(&state, login, issue)?;
+            let team = state
+                .find("Team", team)
+                .with_context(|| format!("there is no team {team}"))?
+                .id()
+                .to_owned();
+            let before = sessions::move_issue(&mut state, &issue, &team);
+            let name = state.entities[&issue].text("identifier").to_owned();
+            (by, issue, before, name)
+        };
+        self.tell_changed(&issue, "update", &by, &before)?;
+        Ok(name)
     }
 
     /// A person throws an issue away.

@@ -1,0 +1,27 @@
+//! Who somebody is, for doors that answer at once and know nothing of surfaces.
+
+use futures::future::BoxFuture;
+
+use super::Surfaces;
+use crate::{
+    domain::{conversation::Person, incoming::Author},
+    surface::{People, SurfaceError},
+};
+
+impl People for Surfaces {
+    fn person_in<'a>(
+        &'a self,
+        home: &'a str,
+        by: &'a Author,
+    ) -> BoxFuture<'a, Result<Option<Person>, SurfaceError>> {
+        Box::pin(async move {
+            let Some(workspaces) = self.workspaces() else {
+                return Ok(None);
+            };
+            if !workspaces.homes().await?.iter().any(|one| one == home) {
+                return Ok(None);
+            }
+            self.person(by).await.map(Some)
+        })
+    }
+}
