@@ -202,6 +202,7 @@ impl App {
             sockets: sockets.as_ref().map(SocketMode::state),
             redactor: context.redactor.clone(),
             github: Some(context.github.clone()),
+            people: Arc::new(context.surfaces.clone()),
             installing,
         };
         if let Some(sockets) = sockets {

@@ -6,6 +6,7 @@ use super::{
     blocks, ids,
     limits::{
         BUTTON_MAX_CHARS, HEADER_MAX_CHARS, HOME_BLOCKS_MAX, SECTION_MAX_CHARS, URL_MAX_CHARS,
+        VIEW_MAX_BYTES,
     },
     methods,
     outbound::Slack,
@@ -14,6 +15,9 @@ use crate::{
     domain::{clip, conversation::PersonId},
     surface::{HomeEntry, HomePage, SurfaceError, WordsKind},
 };
+
+/// What a page's view takes beside its blocks, in bytes.
+const VIEW_FRAME_BYTES: usize = 1_000;
 
 impl Slack {
     /// Shows a person their page; what was shown there before goes.
@@ -43,9 +47,18 @@ pub(super) fn view(page: &HomePage) -> Value {
         .enumerate()
         .map(|(index, control)| blocks::button(index, control, &WordsKind::Note))
         .collect();
+    let actions = json!({ "type": "actions", "elements": buttons });
+    let mut room = VIEW_MAX_BYTES - VIEW_FRAME_BYTES - actions.to_string().len();
     shown.truncate(HOME_BLOCKS_MAX - 1);
+    let mut shown: Vec<Value> = shown
+        .into_iter()
+        .map_while(|block| {
+            room = room.checked_sub(block.to_string().len() + 1)?;
+            Some(block)
+        })
+        .collect();
     if !buttons.is_empty() {
-        shown.push(json!({ "type": "actions", "elements": buttons }));
+        shown.push(actions);
     }
     json!({ "type": "home", "blocks": shown })
 }

@@ -21,6 +21,8 @@ pub(super) const SECTION_MAX_CHARS: usize = 3_000;
 pub(super) const HEADER_MAX_CHARS: usize = 150;
 /// Blocks of a person's page. Source: reference of Home views.
 pub(super) const HOME_BLOCKS_MAX: usize = 100;
+/// Bytes of a whole view; more are refused with `view_too_large`. Source: reference of `views.open`.
+pub(super) const VIEW_MAX_BYTES: usize = 250_000;
 /// Elements of one actions block. Source: reference of the actions block.
 pub(super) const ACTIONS_MAX: usize = 25;
 /// Characters on a button. Source: reference of the button element.

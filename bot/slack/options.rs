@@ -3,16 +3,30 @@
 use serde_json::{Value, json};
 
 use super::{
-    blocks, forms,
+    blocks, forms, ids, inbound,
     limits::{OPTION_VALUE_MAX_CHARS, OPTIONS_MAX},
     settings,
 };
+use crate::domain::incoming::Author;
 
 /// What somebody has written so far into the menu of repositories; none where the menu is not ours.
 #[must_use]
 pub fn looked_for(payload: &Value) -> Option<&str> {
     let is_ours = payload["type"] == "block_suggestion" && forms::is_repository_menu(payload);
     is_ours.then(|| payload["value"].as_str().unwrap_or_default())
+}
+
+/// Who writes into a menu, and in which workspace; none where the payload does not say.
+#[must_use]
+pub fn asker(payload: &Value) -> Option<(&str, Author)> {
+    let user = payload["user"]["id"].as_str()?;
+    let home = inbound::home(payload);
+    let by = Author {
+        id: ids::person(home, user),
+        name: None,
+        standing: None,
+    };
+    Some((home, by))
 }
 
 /// The choice of nothing, in front of what fits, where a menu is for a default that may be taken away.

@@ -16,7 +16,7 @@ use axum::{
 };
 use tracing::warn;
 
-use super::{Web, doors};
+use super::{Web, doors, options};
 use crate::{
     domain::{Timestamp, effect::Lane},
     heartbeat::Worker,
@@ -68,6 +68,8 @@ macro_rules! metrics_are {
 metrics_are! {
     DELIVERIES = Counter "deckhand_deliveries_total" ["source", "result"]
         "Deliveries by where they came from and what became of them.";
+    MENUS = Counter "deckhand_menus_total" ["result"]
+        "Looks of people into menus of repositories, by whether they got a list.";
     EFFECTS = Counter "deckhand_effects_total" ["effect", "result"]
         "Tries of effects by what was to be done and what came of it.";
     FEEDBACK = Counter "deckhand_feedback_total" ["opinion"]
@@ -138,6 +140,7 @@ pub fn describe() {
         }
     }
     doors::begin_to_count();
+    options::begin_to_count();
 }
 
 /// `/metrics`. What the database does not tell now is left out.

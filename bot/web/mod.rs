@@ -25,7 +25,7 @@ use tower_http::{limit::RequestBodyLimitLayer, timeout::TimeoutLayer};
 
 use crate::{
     clock::Clock, config::Config, github::Github, heartbeat::Heartbeats, redact::Redactor,
-    slack::socket::SocketState, store::Store, wake::Wake,
+    slack::socket::SocketState, store::Store, surface::People, wake::Wake,
 };
 
 /// The largest body that a page reads, in bytes; none needs any.
@@ -56,6 +56,8 @@ pub struct Web {
     pub redactor: Redactor,
     /// Lists repositories while somebody looks for one.
     pub github: Option<Github>,
+    /// Tells who looks.
+    pub people: Arc<dyn People>,
     /// Adds workspaces of Slack, where they may be added.
     pub installing: Option<install::Installing>,
 }

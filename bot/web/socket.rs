@@ -73,6 +73,7 @@ pub(super) mod tests {
         body::Body,
         extract::{Request, State},
     };
+    use futures::future::BoxFuture;
     use metrics_exporter_prometheus::PrometheusBuilder;
     use secrecy::SecretString;
     use serde_json::json;
@@ -81,10 +82,14 @@ pub(super) mod tests {
     use crate::{
         clock::Clock,
         config::Config,
-        domain::conversation::ConversationId,
+        domain::{
+            conversation::{ConversationId, Person, Standing},
+            incoming::Author,
+        },
         redact::Redactor,
         slack::tests::recorded::recordings,
         store::{Store, inbox::Next, tasks::Transition},
+        surface::{People, SurfaceError},
         wake::Wake,
         web::doors::slack_event,
     };
@@ -113,7 +118,31 @@ pub(super) mod tests {
             sockets: None,
             redactor: Redactor::new(Vec::new()).unwrap(),
             github: None,
+            people: Arc::new(OnlyAna),
             installing: None,
+        }
+    }
+
+    /// A workspace in which Ana is a member and everybody else a guest.
+    struct OnlyAna;
+
+    impl People for OnlyAna {
+        fn person_in<'a>(
+            &'a self,
+            home: &'a str,
+            by: &'a Author,
+        ) -> BoxFuture<'a, Result<Option<Person>, SurfaceError>> {
+            let standing = if by.id.0.ends_with(":UANA") {
+                Standing::Member
+            } else {
+                Standing::Guest
+            };
+            let person = Person {
+                id: by.id.clone(),
+                name: "Ana".to_owned(),
+                standing,
+            };
+            Box::pin(std::future::ready(Ok((home == "T1").then_some(person))))
         }
     }
 
@@ -362,6 +391,7 @@ pub(super) mod tests {
         let asked = json!({
             "type": "block_suggestion", "action_id": "said", "block_id": "said", "value": "we",
             "view": { "callback_id": "deckhand:repository" },
+            "team": { "id": "T1" }, "user": { "id": "UANA" },
         });
         let content = Content::Payload(asked.clone());
         let Taken::Answered(by_socket) = take(web.clone(), envelope("e1", content)).await else {
@@ -369,6 +399,21 @@ pub(super) mod tests {
         };
         assert_eq!(by_socket["options"][0]["value"], "acme/web");
         assert_eq!(by_socket["options"].as_array().map(Vec::len), Some(1));
+        for (pointer, other) in [
+            ("/user/id", json!("UGUS")),
+            ("/team/id", json!("T2")),
+            ("/user", Value::Null),
+        ] {
+            let mut by_other = asked.clone();
+            *by_other.pointer_mut(pointer).unwrap() = other;
+            let content = Content::Payload(by_other);
+            let taken = take(web.clone(), envelope("e2", content)).await;
+            assert_eq!(
+                taken,
+                Taken::Answered(json!({ "options": [] })),
+                "{pointer}"
+            );
+        }
 
         let body = format!("payload={}", asked.to_string().replace('"', "%22"));
         let request = |signature: String, now: u64| {

@@ -482,6 +482,7 @@ async fn start(
         &format!("{address}/slack/interactions"),
         &format!("{address}/slack/commands"),
     );
+    slack.set_options_url(&format!("{address}/slack/options"));
     github.set_webhook_url(&format!("{address}/github/webhooks"));
     if let Some(linear) = linear {
         linear.set_webhook_url(&format!("{address}/linear/webhooks"));

@@ -287,9 +287,7 @@ impl Check {
             | "overflow"
             | "multi_static_select" => {
                 for option in self.list(&element["options"], "options", limits::OPTIONS) {
-                    let kinds: &[&str] = &["plain_text", "mrkdwn"];
-                    self.text(&option["text"], "option", limits::OPTION_TEXT, kinds);
-                    self.string(&option["value"], "option value", limits::OPTION_VALUE);
+                    self.option(option);
                 }
                 self.optional(
                     &element["placeholder"]["text"],
@@ -306,6 +304,12 @@ impl Check {
             | "workflow_button" => {}
             other => self.fault(&format!("unsupported element: {other}")),
         }
+    }
+
+    fn option(&mut self, option: &Value) {
+        let kinds: &[&str] = &["plain_text", "mrkdwn"];
+        self.text(&option["text"], "option", limits::OPTION_TEXT, kinds);
+        self.string(&option["value"], "option value", limits::OPTION_VALUE);
     }
 
     fn plan(&mut self, block: &Value) {
@@ -367,6 +371,21 @@ impl Check {
             _ => self.element(&block["element"]),
         }
     }
+}
+
+/// What is wrong with the entries that an app tells of a menu.
+pub(crate) fn option_faults(options: &[Value]) -> Vec<String> {
+    let mut check = Check {
+        faults: Vec::new(),
+        place: Place::View,
+        identifiers: BTreeSet::new(),
+        at: "/options".to_owned(),
+    };
+    check.count("options", options.len(), limits::OPTIONS);
+    for option in options {
+        check.option(option);
+    }
+    check.faults
 }
 
 /// What is wrong with a person's page.

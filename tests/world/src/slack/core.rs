@@ -203,6 +203,7 @@ impl Core {
                 Door::Events => settings.urls.events.clone(),
                 Door::Interactions => settings.urls.interactions.clone(),
                 Door::Commands => settings.urls.commands.clone(),
+                Door::Options => settings.urls.options.clone(),
             };
             (settings.road, url)
         };

@@ -10,7 +10,7 @@ use sha2::Sha256;
 
 use super::limits::DELIVERY_PATIENCE;
 
-/// The app's three doors.
+/// The app's doors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Door {
     /// The Events API.
@@ -19,6 +19,8 @@ pub enum Door {
     Interactions,
     /// Slash commands.
     Commands,
+    /// The entries of menus that people write into.
+    Options,
 }
 
 /// The addresses of the app's doors.
@@ -27,6 +29,7 @@ pub(crate) struct AppUrls {
     pub(crate) events: Option<String>,
     pub(crate) interactions: Option<String>,
     pub(crate) commands: Option<String>,
+    pub(crate) options: Option<String>,
 }
 
 /// One try of a delivery.
@@ -151,7 +154,7 @@ impl Courier {
         };
         let pauses: &[Duration] = match parcel.door {
             Door::Events => &RETRY_PAUSES,
-            Door::Interactions | Door::Commands => &[],
+            Door::Interactions | Door::Commands | Door::Options => &[],
         };
         let mut retry = match first {
             FirstTry::Fresh => None,

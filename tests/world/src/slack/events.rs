@@ -207,6 +207,30 @@ pub(crate) fn of_press(
     interaction_parcel("block_actions", &payload)
 }
 
+/// A button of a view is pressed: of a person's page, or of a form.
+/// Source: the reference of `block_actions` payloads, whose container is a view then.
+pub(crate) fn of_press_in_view(
+    workspace: &mut Workspace,
+    user: &UserId,
+    view: Value,
+    (block, button): (&Value, &Value),
+) -> Parcel {
+    let mut action = json!({
+        "type": button["type"], "action_id": button["action_id"], "block_id": block["block_id"],
+        "action_ts": workspace.next_ts(),
+    });
+    for part in ["text", "value", "style"] {
+        if !button[part].is_null() {
+            action[part] = button[part].clone();
+        }
+    }
+    let mut payload = interaction(workspace, "block_actions", user);
+    payload["container"] = json!({ "type": "view", "view_id": view["id"] });
+    payload["view"] = view;
+    payload["actions"] = json!([action]);
+    interaction_parcel("block_actions", &payload)
+}
+
 /// A shortcut in a message's menu.
 pub(crate) fn of_message_shortcut(
     workspace: &mut Workspace,
@@ -248,6 +272,36 @@ pub(crate) fn of_view(workspace: &mut Workspace, what: &str, user: &UserId, view
     payload["view"] = view;
     payload["response_urls"] = json!([]);
     interaction_parcel(what, &payload)
+}
+
+/// Somebody writes into a menu of a view, which asks for its entries.
+/// Source: the reference of `block_suggestion` payloads.
+pub(crate) fn of_suggestion(
+    workspace: &mut Workspace,
+    user: &UserId,
+    view: Value,
+    (block, action): (&Value, &Value),
+    written: &str,
+) -> Parcel {
+    let mut payload = interaction(workspace, "block_suggestion", user);
+    let container = json!({ "type": "view", "view_id": view["id"] });
+    for (name, value) in [
+        ("container", container),
+        ("view", view),
+        ("block_id", block.clone()),
+        ("action_id", action.clone()),
+        ("value", json!(written)),
+    ] {
+        payload[name] = value;
+    }
+    // It opens nothing.
+    if let Some(fields) = payload.as_object_mut() {
+        fields.remove("trigger_id");
+    }
+    Parcel {
+        door: Door::Options,
+        ..interaction_parcel("block_suggestion", &payload)
+    }
 }
 
 /// A slash command.
@@ -315,11 +369,16 @@ fn interaction(workspace: &mut Workspace, kind: &str, user: &UserId) -> Value {
     let home = &workspace.home;
     let enterprise = home.organisation.as_ref();
     let enterprise = enterprise.map(|id| json!({ "id": id, "name": home.name }));
+    let standing = workspace.user(user.as_str()).map(|user| user.standing);
+    let their_team = match standing {
+        Some(Standing::Outsider) => OTHER_TEAM_ID,
+        _ => &home.team,
+    };
     json!({
         "type": kind, "token": TOKEN, "api_app_id": APP_ID, "trigger_id": trigger,
         "team": { "id": home.team, "domain": TEAM_DOMAIN }, "enterprise": enterprise,
         "is_enterprise_install": home.organisation.is_some(),
-        "user": { "id": user, "username": name, "name": name, "team_id": home.team },
+        "user": { "id": user, "username": name, "name": name, "team_id": their_team },
     })
 }
 

@@ -30,6 +30,7 @@ mod thread;
 mod transcript;
 mod transfer;
 mod typed;
+mod views;
 mod workspace;
 
 use std::path::PathBuf;
@@ -177,14 +178,20 @@ impl Slack {
         self.core.catalogue.source.clone()
     }
 
-    /// Sets the addresses of the app's doors.
+    /// Sets the addresses of the app's doors; that of menus is the one of interactions until it is set.
     pub fn set_app_urls(&self, events: &str, interactions: &str, commands: &str) {
         let url = |text: &str| Some(text.to_owned());
         self.core.settings().urls = AppUrls {
             events: url(events),
             interactions: url(interactions),
             commands: url(commands),
+            options: url(interactions),
         };
+    }
+
+    /// Sets the address at which the app tells the entries of menus: `message_menu_options_url` of its manifest.
+    pub fn set_options_url(&self, options: &str) {
+        self.core.settings().urls.options = Some(options.to_owned());
     }
 
     /// Makes it another workspace than the usual one.
@@ -229,41 +236,6 @@ impl Slack {
             Ok::<_, anyhow::Error>(events::of_shortcut(workspace, &user, callback_id))
         })?;
         self.core.deliver_one(parcel).await
-    }
-
-    /// Submits the view that a person has in front of them; `fields` are a block's identifier or label, and a value.
-    pub async fn submit_view(
-        &self,
-        user: &str,
-        fields: &[(&str, &str)],
-    ) -> anyhow::Result<ViewAnswer> {
-        self.core.submit(user, fields).await
-    }
-
-    /// A person opens the app's page, and what they see there is what the app published last.
-    pub async fn open_home(&self, user: &str) -> anyhow::Result<Delivery> {
-        let parcel = self.core.change(|workspace| {
-            let user = people::person(workspace, user)?;
-            Ok::<_, anyhow::Error>(events::of_opened_home(workspace, &user))
-        })?;
-        self.core.deliver_one(parcel).await
-    }
-
-    /// The page that the app published for a person last, in words: its headers, texts and the labels of its buttons.
-    #[must_use]
-    pub fn home(&self, user: &str) -> Option<String> {
-        self.core.look(|workspace| {
-            let user = people::person(workspace, user).ok()?;
-            let view = workspace.homes.get(&user)?;
-            let mut lines = Vec::new();
-            for block in view["blocks"].as_array().into_iter().flatten() {
-                let texts = [&block["text"]["text"], &block["accessory"]["text"]["text"]];
-                lines.extend(texts.into_iter().filter_map(|text| text.as_str()));
-                let buttons = block["elements"].as_array().into_iter().flatten();
-                lines.extend(buttons.filter_map(|button| button["text"]["text"].as_str()));
-            }
-            Some(lines.join("\n"))
-        })
     }
 
     /// Adds a person; the identifier is `U` and the name in capitals.

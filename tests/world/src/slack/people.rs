@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use super::core::Core;
 use super::delivery::{Delivery, Parcel};
 use super::file::File;
-use super::ids::{ChannelId, FileId, Ts, UserId, ViewId};
+use super::ids::{ChannelId, FileId, Ts, UserId};
 use super::message::{Audience, Control, EditMark, Message};
-use super::workspace::{Draft, View, ViewState, Workspace};
-use super::{emoji, events, methods, typed};
+use super::workspace::{Draft, Workspace};
+use super::{emoji, events, typed};
 
 /// A file that a person attaches.
 #[derive(Clone, Debug)]
@@ -178,70 +178,6 @@ impl Core {
             .context("the delivery was not made")
     }
 
-    /// Submits the view that a person has in front of them; `fields` are a block's identifier or label, and a value.
-    pub(crate) async fn submit(
-        self: &Arc<Self>,
-        user: &str,
-        fields: &[(&str, &str)],
-    ) -> anyhow::Result<ViewAnswer> {
-        let (user, view) = self.look(|workspace| {
-            let user = person(workspace, user)?;
-            let view = workspace
-                .open_view(&user)
-                .cloned()
-                .context("nobody opened a view for this person")?;
-            anyhow::Ok((user, view))
-        })?;
-        let values = view_values(&view.payload, fields)?;
-        let wire = methods::view_wire(&view, &values);
-        let parcel =
-            self.change(|workspace| events::of_view(workspace, "view_submission", &user, wire));
-        let delivery = self.deliver_one(parcel).await?;
-        if !delivery.accepted() {
-            bail!(
-                "the app did not take the view: {:?} {}",
-                delivery.attempts,
-                delivery.answer
-            );
-        }
-        Ok(self.settle_view(&view.id, &delivery.answer))
-    }
-
-    /// Does with a view what the app answered to its submission.
-    fn settle_view(&self, id: &ViewId, answer: &str) -> ViewAnswer {
-        let answer: Value = serde_json::from_str(answer).unwrap_or_default();
-        match answer["response_action"].as_str() {
-            Some("errors") => {
-                let errors = answer["errors"].as_object().into_iter().flatten();
-                let told = errors.map(|(block, told)| {
-                    (block.clone(), told.as_str().unwrap_or_default().to_owned())
-                });
-                ViewAnswer::Errors(told.collect())
-            }
-            Some("update") => {
-                self.change(|workspace| {
-                    if let Some(view) = workspace.views.get_mut(id) {
-                        view.payload = answer["view"].clone();
-                    }
-                });
-                ViewAnswer::Updated
-            }
-            Some(_) | None => {
-                self.close_view(id);
-                ViewAnswer::Closed
-            }
-        }
-    }
-
-    /// Takes a view away from its person.
-    pub(crate) fn close_view(&self, id: &ViewId) -> Option<View> {
-        self.change(|workspace| {
-            let view = workspace.views.get_mut(id)?;
-            view.state = ViewState::Closed;
-            Some(view.clone())
-        })
-    }
-
     /// Changes what a person's own message says.
     pub(crate) fn edit(
         &self,
@@ -351,7 +287,7 @@ fn own_message(
 }
 
 /// The option of a menu with this label or value.
-fn option_of(element: &Value, label: &str) -> anyhow::Result<Value> {
+pub(super) fn option_of(element: &Value, label: &str) -> anyhow::Result<Value> {
     let options = element["options"].as_array().into_iter().flatten();
     let found = options
         .into_iter()
@@ -359,53 +295,4 @@ fn option_of(element: &Value, label: &str) -> anyhow::Result<Value> {
     found
         .cloned()
         .with_context(|| format!("the menu has no option {label}: {}", element["options"]))
-}
-
-/// A view's state as a submission carries it: what was filled in, and initial values where nothing was.
-fn view_values(view: &Value, fields: &[(&str, &str)]) -> anyhow::Result<Value> {
-    let mut values = json!({});
-    let mut known = Vec::new();
-    for block in view["blocks"].as_array().into_iter().flatten() {
-        if block["type"] != "input" {
-            continue;
-        }
-        let names = [
-            &block["block_id"],
-            &block["label"]["text"],
-            &block["element"]["action_id"],
-        ];
-        let names = names.map(|name| name.as_str().unwrap_or_default());
-        let filled = fields
-            .iter()
-            .find(|(name, _)| names.contains(name))
-            .map(|(_, value)| *value);
-        known.extend(names);
-        let element = &block["element"];
-        let is_choice = ["static_select", "radio_buttons"]
-            .iter()
-            .any(|kind| element["type"] == *kind);
-        let value = if element["type"] == "conversations_select" {
-            json!({ "type": element["type"], "selected_conversation": filled })
-        } else if element["type"] == "external_select" {
-            let option = filled.map(
-                |name| json!({ "text": { "type": "plain_text", "text": name }, "value": name }),
-            );
-            json!({ "type": element["type"], "selected_option": option })
-        } else if is_choice {
-            let chosen = filled.map(|label| option_of(element, label)).transpose()?;
-            let chosen = chosen.unwrap_or_else(|| element["initial_option"].clone());
-            json!({ "type": element["type"], "selected_option": chosen })
-        } else {
-            let written =
-                filled.map_or_else(|| element["initial_value"].clone(), |text| json!(text));
-            // An empty field travels as null.
-            let written = if written == "" { Value::Null } else { written };
-            json!({ "type": element["type"], "value": written })
-        };
-        values[names[0]][names[2]] = value;
-    }
-    match fields.iter().find(|(name, _)| !known.contains(name)) {
-        Some((name, _)) => bail!("the view has no field {name}; it has {known:?}"),
-        None => Ok(values),
-    }
 }

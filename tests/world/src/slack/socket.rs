@@ -279,7 +279,7 @@ impl Core {
     pub(crate) async fn deliver_by_socket(&self, parcel: &Parcel, first: FirstTry) -> Delivery {
         let kind = match parcel.door {
             Door::Events => "events_api",
-            Door::Interactions => "interactive",
+            Door::Interactions | Door::Options => "interactive",
             Door::Commands => "slash_commands",
         };
         let mut delivery = Delivery {
@@ -292,7 +292,7 @@ impl Core {
         };
         let retries = match parcel.door {
             Door::Events => RETRY_PAUSES.len(),
-            Door::Interactions | Door::Commands => 0,
+            Door::Interactions | Door::Commands | Door::Options => 0,
         };
         let earlier = match first {
             FirstTry::Fresh => 0,

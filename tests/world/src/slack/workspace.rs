@@ -104,7 +104,7 @@ pub struct Workspace {
     pub(crate) deleted: Vec<Message>,
     pub(crate) files: BTreeMap<FileId, File>,
     pub(crate) views: BTreeMap<ViewId, View>,
-    pub(crate) homes: BTreeMap<UserId, Value>,
+    pub(crate) homes: BTreeMap<UserId, View>,
     pub(crate) statuses: HashMap<(ChannelId, Ts), ThreadStatus>,
     pub(crate) response_urls: BTreeMap<String, ResponseUrl>,
     triggers: HashMap<String, Trigger>,

@@ -182,7 +182,7 @@ async fn work_with(slack: &Slack, app: &mut Script) {
     assert_eq!(mention["me"], "U0DECK");
     thread.wait_for_words("A card").await.unwrap();
     talk(&thread, app).await;
-    press(&thread, app).await;
+    press(slack, &thread, app).await;
     let shortcut = thread.shortcut("ana", "message_to_task", On::Root).await;
     assert!(shortcut.unwrap().accepted());
     assert_eq!(
@@ -199,7 +199,14 @@ async fn work_with(slack: &Slack, app: &mut Script) {
     assert_eq!(app.heard("command").await["text"], "list");
     assert!(slack.open_home("ana").await.unwrap().accepted());
     app.heard("home").await;
-    assert_eq!(slack.home("ana").as_deref(), Some("Yours"));
+    assert_eq!(slack.home("ana").as_deref(), Some("Yours\nMine"));
+    assert!(slack.press_at_home("ana", "Mine").await.unwrap().accepted());
+    let pressed = app.heard("pressed at home").await;
+    let expected =
+        json!({ "heard": "pressed at home", "value": "2", "view": "home", "container": "view" });
+    assert_eq!(pressed, expected);
+    let view = slack.wait_for_view("ana", PATIENCE).await.unwrap();
+    assert_eq!(view.payload["title"]["text"], "From home");
 }
 
 /// What is said, edited, marked, stopped and taken back.
@@ -219,7 +226,7 @@ async fn talk(thread: &Thread, app: &mut Script) {
 }
 
 /// A button opens a form, which is refused once and then taken.
-async fn press(thread: &Thread, app: &mut Script) {
+async fn press(slack: &Slack, thread: &Thread, app: &mut Script) {
     assert!(thread.press("ana", "Go").await.unwrap().accepted());
     let pressed = app.heard("pressed").await;
     assert_eq!(pressed["value"], "1");
@@ -227,6 +234,12 @@ async fn press(thread: &Thread, app: &mut Script) {
     let view = thread.wait_for_view("ana").await.unwrap();
     assert_eq!(view.payload["title"]["text"], "The form");
     thread.wait_for_words("It is open.").await.unwrap();
+    let offered = slack.look_into("ana", "which", "ap").await.unwrap();
+    assert_eq!(offered, ["apple", "apricot"]);
+    let looked = app.heard("looked").await;
+    let expected = json!({ "heard": "looked", "written": "ap", "by": "UANA", "in": "form" });
+    assert_eq!(looked, expected);
+    assert!(slack.look_into("ana", "which", "a").await.is_err());
     let refused = thread.submit_view("ana", &[("said", "no")]).await.unwrap();
     let told = ("said".to_owned(), "Say more.".to_owned());
     assert_eq!(refused, ViewAnswer::Errors(vec![told]));

@@ -1,4 +1,4 @@
-//! Modals: `views.open`, `views.update`.
+//! Modals and pages: `views.open`, `views.update`, `views.publish`.
 
 use serde_json::{Value, json};
 
@@ -9,8 +9,13 @@ use crate::slack::ids::ViewId;
 use crate::slack::workspace::{TriggerUse, View, ViewState, Workspace};
 use crate::slack::{blocks, limits};
 
-/// The view that a call brings, checked.
+/// The form that a call brings, checked.
 fn view_of(arguments: &Arguments) -> Result<Value> {
+    checked(arguments, blocks::view_faults)
+}
+
+/// The view that a call brings, where nothing is wrong with it.
+fn checked(arguments: &Arguments, faults_of: fn(&Value) -> Vec<String>) -> Result<Value> {
     let unreadable =
         |error: serde_json::Error| Refusal::caller("invalid_arguments", error.to_string());
     let view = arguments
@@ -23,7 +28,7 @@ fn view_of(arguments: &Arguments) -> Result<Value> {
             format!("a view, at most {} bytes", limits::VIEW_BYTES),
         ));
     }
-    match blocks::view_faults(&view) {
+    match faults_of(&view) {
         faults if faults.is_empty() => Ok(view),
         detail => Err(Refusal {
             code: "invalid_arguments",
@@ -87,25 +92,31 @@ pub(super) fn update(workspace: &mut Workspace, arguments: &Arguments) -> Result
 }
 
 pub(super) fn publish(workspace: &mut Workspace, arguments: &Arguments) -> Result<Done> {
-    let unreadable =
-        |error: serde_json::Error| Refusal::caller("invalid_arguments", error.to_string());
-    let view = arguments
-        .json("view")
-        .map_err(unreadable)?
-        .unwrap_or_default();
-    let faults = blocks::home_faults(&view);
-    if !faults.is_empty() {
-        return Err(Refusal {
-            code: "invalid_arguments",
-            detail: faults,
-            blame: Blame::Caller,
-        });
-    }
+    let mut view = checked(arguments, blocks::home_faults)?;
     let name = arguments.text_or_empty("user_id");
     let user = workspace.user(&name).map(|user| user.id.clone());
     let user = user.ok_or_else(|| Refusal::state("user_not_found"))?;
-    workspace.homes.insert(user, view.clone());
-    Ok(Done::quietly(json!({ "view": view })))
+    let known = workspace.homes.get(&user).cloned();
+    if let (Some(hash), Some(known)) = (arguments.text("hash"), &known)
+        && hash != known.hash
+    {
+        return Err(Refusal::state("hash_conflict"));
+    }
+    let id = match known {
+        Some(known) => known.id,
+        None => ViewId::from(format!("V{:06}", workspace.next_serial())),
+    };
+    let hash = name_blocks(workspace, &mut view);
+    let page = View {
+        id,
+        user: user.clone(),
+        payload: view,
+        hash,
+        state: ViewState::Open,
+    };
+    let body = json!({ "view": wire(&page, &json!({})) });
+    workspace.homes.insert(user, page);
+    Ok(Done::quietly(body))
 }
 
 /// Gives inputs the identifiers that Slack gives them where the app did not, and makes the view's new hash.

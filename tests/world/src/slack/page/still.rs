@@ -52,7 +52,7 @@ impl Slack {
     pub fn still_home(&self, user: &str) -> anyhow::Result<Option<String>> {
         self.look(|workspace| {
             let me = people::person(workspace, user)?;
-            let home = workspace.homes.get(&me);
+            let home = workspace.homes.get(&me).map(|page| &page.payload);
             Ok(home.map(|view| {
                 let shown = blocks::html(workspace, "", list(&view["blocks"]));
                 format!(r#"<div class="words still-home">{shown}</div>"#)
