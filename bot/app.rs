@@ -409,27 +409,30 @@ async fn watch_slack(context: Context, health: Health, stop: CancellationToken) 
     let Some(workspaces) = context.surfaces.workspaces() else {
         return;
     };
-    let (mut tries, mut told) = (0, None);
+    let (mut tries, mut told) = (0, Vec::new());
     while !stop.is_cancelled() {
-        let pause = match workspaces.lacks().await {
-            Ok(lacks) => {
+        let lacks = workspaces.lacks().await;
+        for words in &lacks.told {
+            if !told.contains(words) {
+                warn!("Slack: {words}. What needs none of them works");
+            }
+        }
+        let pause = match &lacks.unknown {
+            None => {
                 tries = 0;
-                match &lacks {
-                    Some(words) if lacks != told => {
-                        warn!("Slack: {words}. What needs none of them works");
-                    }
-                    Some(_) | None => {}
-                }
-                told.clone_from(&lacks);
-                health.slack(lacks);
                 SLACK_ASKED_EVERY
             }
-            Err(error) => {
+            Some(error) => {
                 tries += 1;
                 info!(%error, "what Slack lets the bot do is not known yet");
                 pause_before_try(tries, SLACK_PAUSE_MAX)
             }
         };
+        // What was known of a workspace that does not answer now is left as it was.
+        if lacks.unknown.is_none() || lacks.told.len() > told.len() {
+            told.clone_from(&lacks.told);
+            health.slack(lacks.told);
+        }
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = stop.cancelled() => {}

@@ -60,6 +60,28 @@ struct Inner {
     channels: Mutex<HashMap<(String, String), String>>,
 }
 
+/// What Slack does not let the bot do.
+#[derive(Debug, Default)]
+pub struct Lacks {
+    /// A sentence for each workspace in which something is missing.
+    pub told: Vec<String>,
+    /// Why it is not known of all of them yet.
+    pub unknown: Option<SurfaceError>,
+}
+
+impl Lacks {
+    fn note(
+        &mut self,
+        lacks: Result<Option<String>, SurfaceError>,
+        words: impl FnOnce(String) -> String,
+    ) {
+        match lacks {
+            Ok(lacks) => self.told.extend(lacks.map(words)),
+            Err(error) => self.unknown = Some(error),
+        }
+    }
+}
+
 /// What is stored, and when it was read.
 struct Known {
     since: Instant,
@@ -239,22 +261,44 @@ impl Workspaces {
         Ok(self.known().await?.get(home).cloned())
     }
 
-    /// What Slack does not let the bot do with the settings' token, in words; none where nothing is missing. An error where
-    /// that is not known yet.
-    pub async fn lacks(&self) -> Result<Option<String>, SurfaceError> {
-        if self.inner.parts.own.is_none() {
-            return Ok(None);
+    /// What Slack does not let the bot do in each workspace that it is in, in words.
+    pub async fn lacks(&self) -> Lacks {
+        let mut found = Lacks::default();
+        if self.inner.parts.own.is_some() {
+            found.note(self.lacks_in(OWN).await, |words| words);
         }
-        let slack = match self.of(OWN).await {
+        let known = match self.known().await {
+            Ok(known) => known,
+            Err(error) => {
+                found.unknown = Some(error);
+                return found;
+            }
+        };
+        for one in known.values().filter(|one| one.id != OWN) {
+            let lacks = self.lacks_in(&one.id).await;
+            found.note(lacks, |words| {
+                format!("in the workspace {}, {words}", one.name)
+            });
+        }
+        found
+    }
+
+    /// The same in one of them; none where nothing is missing, or where it is closed, which is told elsewhere.
+    async fn lacks_in(&self, home: &str) -> Result<Option<String>, SurfaceError> {
+        let slack = match self.of(home).await {
             Ok(slack) => slack,
-            // That it is closed is told elsewhere.
             Err(SurfaceError::Closed { .. }) => return Ok(None),
             Err(error) => return Err(error),
+        };
+        let remedy = if home == OWN {
+            "Check SLACK_BOT_TOKEN"
+        } else {
+            "Install the app again there"
         };
         match slack.granted_scopes().await {
             Ok(granted) => Ok(scopes::in_words(&scopes::lacking(&granted))),
             Err(SurfaceError::Permanent { code, .. }) => Ok(Some(format!(
-                "it refuses the bot's token ({code}), so nothing can be done there. Check SLACK_BOT_TOKEN"
+                "it refuses the bot's token ({code}), so nothing can be done there. {remedy}"
             ))),
             Err(error) => Err(error),
         }

@@ -28,7 +28,7 @@ pub struct Health {
     engine_answers: Arc<AtomicBool>,
     policy_trouble: Arc<Mutex<Option<String>>>,
     clock_jump: Arc<Mutex<Option<String>>>,
-    slack: Arc<Mutex<Option<String>>>,
+    slack: Arc<Mutex<Vec<String>>>,
 }
 
 impl Health {
@@ -55,15 +55,16 @@ impl Health {
             .unwrap_or_else(PoisonError::into_inner) = jump;
     }
 
-    /// What Slack does not let the bot do, where something is missing. The rest works, so this process stays ready.
-    pub fn slack(&self, lacks: Option<String>) {
+    /// What Slack does not let the bot do, a sentence for each workspace in which something is missing. The rest works, so
+    /// this process stays ready.
+    pub fn slack(&self, lacks: Vec<String>) {
         *self.slack.lock().unwrap_or_else(PoisonError::into_inner) = lacks;
     }
 
-    fn slack_note(&self) -> Option<String> {
+    fn slack_notes(&self) -> Vec<String> {
         let lacks = self.slack.lock();
         let lacks = lacks.unwrap_or_else(PoisonError::into_inner);
-        lacks.as_ref().map(|lacks| format!("Slack: {lacks}\n"))
+        lacks.iter().map(|one| format!("Slack: {one}\n")).collect()
     }
 
     fn clock_note(&self) -> Option<String> {
@@ -152,7 +153,7 @@ pub async fn ready(State(web): State<Web>) -> Response {
             "given up: {deliveries} deliveries, {effects} effects; `deckhand inbox list` and `deckhand outbox list` show them\n"
         ));
     }
-    notes.extend(web.health.slack_note());
+    notes.extend(web.health.slack_notes());
     notes.extend(workspaces_in_trouble(&web).await);
     let notes = notes.concat();
     let told = format!("{first}\noldest effect: {age} s{late}\n{notes}");

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use deckhand::{domain::task::Task, slack::ids};
-use deckhand_world::slack::{ExchangeFault, Home, Lobby, Rotation, Slack, SlackOptions, Thread};
+use deckhand_world::slack::{
+    ExchangeFault, Home, Lobby, Rotation, Slack, SlackOptions, Thread, TokenStanding,
+};
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -49,6 +51,12 @@ impl Browser {
             .unwrap()
             .clone_into(&mut self.cookie);
         answer.headers()["location"].to_str().unwrap().to_owned()
+    }
+
+    /// Comes back from Slack to a server that goes away before it answers.
+    async fn is_left_alone(&self, address: &str) {
+        let request = self.http.get(address).header("cookie", &self.cookie);
+        request.send().await.expect_err("it was answered");
     }
 
     /// Comes back from Slack: status and page.
@@ -102,14 +110,19 @@ impl Many {
         };
         let slack = Slack::start(options).await.unwrap();
         slack.set_home(home);
+        self.leads(&slack);
+        self.lobby.add(&slack);
+        slack
+    }
+
+    /// Leads a workspace to the doors, which are elsewhere after each start.
+    fn leads(&self, slack: &Slack) {
         let doors = &self.stage.context.config.public_url;
         slack.set_app_urls(
             &format!("{doors}/slack/events"),
             &format!("{doors}/slack/interactions"),
             &format!("{doors}/slack/commands"),
         );
-        self.lobby.add(&slack);
-        slack
     }
 
     /// Somebody installs the app; what they read in the end.
@@ -533,6 +546,114 @@ async fn no_token_and_no_code_stands_in_the_log_on_a_page_or_unsealed_in_the_dat
                 .any(|window| window == secret.as_bytes());
             assert!(!is_there, "in {name}");
         }
+    }
+    many.close(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_each_workspace_does_not_allow_is_told_by_its_name_at_the_start() {
+    let mut many = Many::open("*").await;
+    let other = many.beside(beta()).await;
+    many.is_installed(ACME).await;
+    many.is_installed(BETA).await;
+    // An administrator has taken a right away since.
+    let all = deckhand::slack::manifest::SCOPES.iter().copied();
+    let fewer: Vec<&str> = all.filter(|scope| *scope != "reactions:write").collect();
+    other.set_scopes(&fewer);
+    many.stage.restart().await;
+    many.leads(&other);
+    many.readyz("Slack: in the workspace Beta, these scopes are missing: reactions:write")
+        .await;
+    let (status, told) = many.stage.get("/readyz").await;
+    assert_eq!(status, 200, "{told}");
+    assert!(!told.contains("in the workspace Acme"), "{told}");
+    let thread = mention(&other, "help").await;
+    whispered(&thread, HELP).await;
+    // One that Slack does not let in at all costs the others nothing.
+    other.set_token(TokenStanding::Revoked);
+    many.stage.restart().await;
+    many.readyz("in the workspace Beta, it refuses the bot's token (token_revoked)")
+        .await;
+    let here = many.stage.mention("help").await;
+    whispered(&here, HELP).await;
+    many.close(&[&other]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_is_followed_in_its_own_workspace_and_never_into_another() {
+    let many = Many::open("*").await;
+    let other = many.beside(beta()).await;
+    many.is_installed(ACME).await;
+    many.is_installed(BETA).await;
+    // The same channel, and words of which one workspace is not to hear of the other's.
+    let acmes = many
+        .stage
+        .slack
+        .say("ben", CHANNEL, "Acme's own words")
+        .await;
+    let betas = other.say("ben", CHANNEL, "Beta's own words").await.unwrap();
+    let page = |slack: &Slack, thread: &Thread| {
+        let digits = thread.root().as_str().replace('.', "");
+        format!(
+            "{}/archives/{}/p{digits}",
+            slack.web_url().trim_end_matches('/'),
+            thread.channel()
+        )
+    };
+    let acmes = page(&many.stage.slack, &acmes.unwrap());
+    let betas = page(&other, &betas);
+    let text = format!("{REQUEST} See {betas} and {acmes}");
+    let there = mention(&other, &text).await;
+    let task = many.stands(BETA, &there, "awaiting_approval").await;
+    let read: Vec<&str> = task.context.iter().map(|line| line.text.as_str()).collect();
+    assert!(read.contains(&"Beta's own words"), "{read:?}");
+    assert!(!read.contains(&"Acme's own words"), "{read:?}");
+    let here = many.stage.planned(&text).await;
+    let task = many.stands(ACME, &here, "awaiting_approval").await;
+    let read: Vec<&str> = task.context.iter().map(|line| line.text.as_str()).collect();
+    assert!(read.contains(&"Acme's own words"), "{read:?}");
+    assert!(!read.contains(&"Beta's own words"), "{read:?}");
+    many.stage.stop(&here).await;
+    there.say("ana", "stop").await.unwrap();
+    many.stands(BETA, &there, "canceled").await;
+    many.close(&[&other]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_a_code_is_exchanged_nothing_is_installed_by_half_and_a_second_try_works() {
+    let mut many = Many::open_as("*", Bot::Program).await;
+    let faults = [ExchangeFault::HeldBefore, ExchangeFault::HeldAfter];
+    for (before, fault) in faults.into_iter().enumerate() {
+        let mut browser = Browser::new();
+        let page = browser.begin(&many.stage).await;
+        let agreed = many.lobby.agree(&page, ACME).unwrap();
+        many.lobby.fail_next(fault);
+        let Many { stage, lobby } = &mut many;
+        tokio::join!(browser.is_left_alone(&agreed), async {
+            lobby.until_held(before + 1).await;
+            stage.crash(async |_| {}).await;
+        });
+        for table in ["slack_workspaces", "secrets"] {
+            let rows = usize::try_from(many.stage.rows(table).await).unwrap();
+            assert_eq!(rows, before, "{fault:?}: {table}");
+        }
+        // The page is loaded again: it says that nothing came of it, and how to go on. The doors are elsewhere now.
+        let (_, asked) = agreed.split_once("/slack/").unwrap();
+        let again = format!("{}/slack/{asked}", many.stage.context.config.public_url);
+        let (status, text) = browser.back(&again).await;
+        assert_eq!(status, 400, "{text}");
+        assert!(text.contains("nothing was installed by that"), "{text}");
+        assert!(text.contains("Begin again"), "{text}");
+        // What was installed before still works.
+        if before > 0 {
+            let thread = many.stage.mention("help").await;
+            whispered(&thread, HELP).await;
+        }
+        many.is_installed(ACME).await;
+        assert_eq!(many.stage.rows("slack_workspaces").await, 1);
+        assert_eq!(many.stage.rows("secrets").await, 1);
+        let thread = many.stage.mention("help").await;
+        whispered(&thread, HELP).await;
     }
     many.close(&[]).await;
 }

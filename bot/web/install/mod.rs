@@ -92,6 +92,8 @@ enum Outcome {
     Denied,
     /// It was not begun here, in this browser, in time, or is over.
     Stale,
+    /// It came back before, and nothing was stored by that.
+    BrokenOff,
     /// Slack did not take the code.
     Refused { code: String },
     /// The settings do not name this workspace.
@@ -180,7 +182,7 @@ async fn finish(web: &Web, installing: &Installing, back: &Back, cookie: &str) -
         }) => {
             return Outcome::Installed { name, lacks: None };
         }
-        Ok(Return::Repeated { installed: None }) => return Outcome::Stale,
+        Ok(Return::Repeated { installed: None }) => return Outcome::BrokenOff,
         Err(error) => return unstored(&error),
     }
     match installing.oauth.exchange(&back.code).await {
@@ -287,7 +289,7 @@ fn page(outcome: Outcome) -> Response {
     let status = match &outcome {
         Outcome::Installed { .. } | Outcome::Denied => StatusCode::OK,
         Outcome::Closed | Outcome::Unwanted { .. } => StatusCode::FORBIDDEN,
-        Outcome::Stale | Outcome::Refused { .. } => StatusCode::BAD_REQUEST,
+        Outcome::Stale | Outcome::BrokenOff | Outcome::Refused { .. } => StatusCode::BAD_REQUEST,
         Outcome::Unreachable | Outcome::Unstored => StatusCode::SERVICE_UNAVAILABLE,
     };
     let may_begin_again = !matches!(outcome, Outcome::Installed { .. } | Outcome::Closed);

@@ -20,6 +20,7 @@ use bytes::Bytes;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::arguments::decode_form;
@@ -50,6 +51,10 @@ pub enum ExchangeFault {
     DropAnswer,
     /// It is done, and its answer is not JSON, though it has the tokens in it.
     Garbled,
+    /// Nothing is done and nothing is answered, however long somebody waits.
+    HeldBefore,
+    /// It is done, and nothing is answered, however long somebody waits.
+    HeldAfter,
 }
 
 /// A workspace behind the lobby.
@@ -91,11 +96,19 @@ struct Inside {
     client_secret: SecretString,
     http: reqwest::Client,
     book: Mutex<Book>,
+    /// How many exchanges are held.
+    held: watch::Sender<usize>,
 }
 
 impl Inside {
     fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Never answers.
+    async fn hold(&self) -> Response {
+        self.held.send_modify(|held| *held += 1);
+        std::future::pending().await
     }
 }
 
@@ -116,6 +129,7 @@ impl Lobby {
             client_id: client_id.to_owned(),
             client_secret,
             http: reqwest::Client::builder().no_proxy().build()?,
+            held: watch::Sender::new(0),
             book: Mutex::new(Book {
                 scopes: USUAL_SCOPES
                     .iter()
@@ -171,6 +185,13 @@ impl Lobby {
     /// Lets the next exchange meet a fault.
     pub fn fail_next(&self, fault: ExchangeFault) {
         self.inside.book().fault = Some(fault);
+    }
+
+    /// Waits until this many exchanges were held so far.
+    pub async fn until_held(&self, number: usize) {
+        let mut held = self.inside.held.subscribe();
+        // The sender lives as long as this does.
+        let _ = held.wait_for(|held| *held >= number).await;
     }
 
     /// How long each exchange takes from now on.
@@ -294,7 +315,9 @@ async fn access(State(inside): State<Arc<Inside>>, headers: HeaderMap, body: Byt
         Some(ExchangeFault::ServerError) => {
             return (StatusCode::SERVICE_UNAVAILABLE, "upstream unavailable").into_response();
         }
-        Some(ExchangeFault::DropAnswer | ExchangeFault::Garbled) | None => {}
+        Some(ExchangeFault::HeldBefore) => return inside.hold().await,
+        Some(ExchangeFault::DropAnswer | ExchangeFault::Garbled | ExchangeFault::HeldAfter)
+        | None => {}
     }
     let answer = match exchanged(&inside, &headers, &body) {
         Ok(answer) => answer,
@@ -303,6 +326,7 @@ async fn access(State(inside): State<Arc<Inside>>, headers: HeaderMap, body: Byt
     match fault {
         Some(ExchangeFault::DropAnswer) => api::broken_off(),
         Some(ExchangeFault::Garbled) => format!("<html>{answer}").into_response(),
+        Some(ExchangeFault::HeldAfter) => inside.hold().await,
         Some(_) | None => Json(answer).into_response(),
     }
 }
