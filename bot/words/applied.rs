@@ -121,6 +121,7 @@ impl LimitsView<'_> {
         match number {
             0 => "never".to_owned(),
             1 => "once".to_owned(),
+            2 => "twice".to_owned(),
             _ => format!("{number} times"),
         }
     }
