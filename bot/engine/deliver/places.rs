@@ -5,6 +5,7 @@ use tracing::info;
 use super::Deliver;
 use crate::{
     domain::{
+        TaskId,
         conversation::{Line, Place, SubjectId},
         effect::{Mark, Slot},
         event::Event,
@@ -36,16 +37,21 @@ impl Deliver {
             return Ok(());
         };
         for (slot, message) in stored.task.standing() {
-            let post = Post {
-                conversation: claimed.conversation.clone(),
-                slot: slot.to_string(),
-                task: id.clone(),
-            };
-            if self.context.store.find_post(&post).await?.is_none() {
+            if !self.stands(claimed, id, &slot).await? {
                 self.say(claimed, &slot, &message, attempt).await?;
             }
         }
         self.mark(claimed, stored.task.mark_now()).await
+    }
+
+    /// Whether a message of the task stands in the conversation.
+    async fn stands(&self, claimed: &Claimed, id: &TaskId, slot: &Slot) -> Result<bool, Fault> {
+        let post = Post {
+            conversation: claimed.conversation.clone(),
+            slot: slot.to_string(),
+            task: id.clone(),
+        };
+        Ok(self.context.store.find_post(&post).await?.is_some())
     }
 
     /// Edits the card that waits for a decision, where it stands and cards are edited; elsewhere it would be asked again.
@@ -58,13 +64,7 @@ impl Deliver {
             return Ok(());
         };
         for (slot, message) in stored.task.standing() {
-            let post = Post {
-                conversation: claimed.conversation.clone(),
-                slot: slot.to_string(),
-                task: id.clone(),
-            };
-            let stands = self.context.store.find_post(&post).await?.is_some();
-            if stands && matches!(slot, Slot::Plan(_)) {
+            if matches!(slot, Slot::Plan(_)) && self.stands(claimed, id, &slot).await? {
                 self.say(claimed, &slot, &message, attempt).await?;
             }
         }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::core::Core;
 use super::delivery::Delivery;
-use super::ids::ViewId;
+use super::ids::{UserId, ViewId};
 use super::people::{ViewAnswer, option_of, person};
 use super::workspace::{View, ViewState};
 use super::{Slack, blocks, events, methods};
@@ -99,20 +99,22 @@ impl Slack {
 }
 
 impl Core {
+    /// A person, and the view that they have in front of them.
+    fn in_front_of(&self, user: &str) -> anyhow::Result<(UserId, View)> {
+        self.look(|workspace| {
+            let user = person(workspace, user)?;
+            let view = workspace.open_view(&user).cloned();
+            Ok((user, view.context("nobody opened a view for this person")?))
+        })
+    }
+
     /// Submits the view that a person has in front of them; `fields` are a block's identifier or label, and a value.
     pub(crate) async fn submit(
         self: &Arc<Self>,
         user: &str,
         fields: &[(&str, &str)],
     ) -> anyhow::Result<ViewAnswer> {
-        let (user, view) = self.look(|workspace| {
-            let user = person(workspace, user)?;
-            let view = workspace
-                .open_view(&user)
-                .cloned()
-                .context("nobody opened a view for this person")?;
-            anyhow::Ok((user, view))
-        })?;
+        let (user, view) = self.in_front_of(user)?;
         let values = view_values(&view.payload, fields)?;
         let wire = methods::view_wire(&view, &values);
         let parcel =
@@ -163,14 +165,7 @@ impl Core {
         menu: &str,
         written: &str,
     ) -> anyhow::Result<Vec<String>> {
-        let (user, view) = self.look(|workspace| {
-            let user = person(workspace, user)?;
-            let view = workspace
-                .open_view(&user)
-                .cloned()
-                .context("nobody opened a view for this person")?;
-            anyhow::Ok((user, view))
-        })?;
+        let (user, view) = self.in_front_of(user)?;
         let wire = methods::view_wire(&view, &json!({}));
         let mut blocks = wire["blocks"].as_array().into_iter().flatten();
         let block = blocks.find(|block| {
