@@ -14,10 +14,12 @@ use sqlx::{
     },
 };
 
-use tokio::sync::OwnedMutexGuard;
 use tracing::debug;
 
-use super::{StoreError, writer::Writer};
+use super::{
+    StoreError,
+    writer::{Turn, Writer},
+};
 
 /// The schema, step by step, for both databases.
 static MIGRATIONS: Migrator = sqlx::migrate!();
@@ -58,7 +60,7 @@ pub(super) enum Database {
 #[derive(Debug)]
 pub(super) enum Unit {
     /// With its turn at the writer.
-    Sqlite(Transaction<'static, Sqlite>, OwnedMutexGuard<()>),
+    Sqlite(Transaction<'static, Sqlite>, Turn),
     Postgres(Transaction<'static, Postgres>),
 }
 
@@ -110,8 +112,7 @@ impl Database {
             .foreign_keys(true)
             // Only where the log's own keeper does not come after: a sender must not wait for all of it to be moved.
             .pragma("wal_autocheckpoint", LOG_PAGES_MAX);
-        let connection = SqlitePoolOptions::new()
-            .max_connections(1)
+        let connection = connections(1)
             // A full disk ends a transaction before its owner can. sqlx takes it for open still and begins no other one, so
             // the connection is given up.
             .before_acquire(|connection, _| {
@@ -122,11 +123,8 @@ impl Database {
             .await?;
         MIGRATIONS.run(&connection).await.map_err(migration)?;
         let options = options.pragma("cache_size", OTHERS_CACHE);
-        let log = SqlitePoolOptions::new()
-            .max_connections(1)
-            .connect_lazy_with(options.clone());
-        let read = SqlitePoolOptions::new()
-            .max_connections(READERS_MAX)
+        let log = connections(1).connect_lazy_with(options.clone());
+        let read = connections(READERS_MAX)
             .connect_with(options.read_only(true))
             .await?;
         let write = Writer::new(connection);
@@ -227,6 +225,14 @@ impl Database {
             Self::Postgres(pool) => pool.close().await,
         }
     }
+}
+
+/// So many connections to SQLite at the most. None is tried before it is used: a file does not hang up, and to ask the thread
+/// of a connection costs as much as a small statement.
+fn connections(most: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(most)
+        .test_before_acquire(false)
 }
 
 /// Whether the address names a PostgreSQL server.

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sqlx::{AssertSqlSafe, SqlitePool};
+use sqlx::{AssertSqlSafe, Sqlite, SqliteConnection, SqlitePool, pool::PoolConnection};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, timeout_at},
@@ -87,6 +87,7 @@ impl Intake {
 
 async fn run(write: SqlitePool, flood: Flood, mut waiting: mpsc::Receiver<Waiting>) {
     let statements = SIZES.map(|rows| (rows, statement(rows)));
+    let mut connection = Kept { write, kept: None };
     let mut flooded = Instant::now();
     while let Some(first) = next(&flood, flooded, &mut waiting).await {
         let mut bytes = first.body.len();
@@ -100,7 +101,27 @@ async fn run(write: SqlitePool, flood: Flood, mut waiting: mpsc::Receiver<Waitin
             flooded = Instant::now();
             flood.tell(true);
         }
-        store(&write, &statements, group).await;
+        store(&mut connection, &statements, group).await;
+        if waiting.is_empty() || flood.is_wanted() {
+            connection.kept = None;
+        }
+    }
+}
+
+/// The connection that writes, kept from group to group while they come one after the other and nobody else waits for it: to
+/// hand it back and take it again takes its thread two more questions.
+struct Kept {
+    write: SqlitePool,
+    kept: Option<PoolConnection<Sqlite>>,
+}
+
+impl Kept {
+    async fn get(&mut self) -> Result<&mut SqliteConnection, sqlx::Error> {
+        let connection = match self.kept.take() {
+            Some(connection) => connection,
+            None => self.write.acquire().await?,
+        };
+        Ok(self.kept.insert(connection))
     }
 }
 
@@ -125,16 +146,16 @@ async fn next(
 }
 
 /// One commit for all of them. Where it fails, each is tried alone, so that nobody pays for another's.
-async fn store(write: &SqlitePool, statements: &Statements, group: Vec<Waiting>) {
+async fn store(connection: &mut Kept, statements: &Statements, group: Vec<Waiting>) {
     let together = if group.len() > 1 {
-        store_rows(write, statements, &group).await.ok()
+        store_rows(connection, statements, &group).await.ok()
     } else {
         None
     };
     for (place, waiting) in group.into_iter().enumerate() {
         let accepted = match &together {
             Some(accepted) => Ok(accepted.get(place).copied().unwrap_or(Accepted::Repeated)),
-            None => store_rows(write, statements, std::slice::from_ref(&waiting))
+            None => store_rows(connection, statements, std::slice::from_ref(&waiting))
                 .await
                 .map(|alone| alone.first().copied().unwrap_or(Accepted::Repeated)),
         };
@@ -143,9 +164,21 @@ async fn store(write: &SqlitePool, statements: &Statements, group: Vec<Waiting>)
     }
 }
 
-/// What became of each of them.
+/// What became of each of them. After an error the connection is looked at before it is used again.
 async fn store_rows(
-    write: &SqlitePool,
+    connection: &mut Kept,
+    statements: &Statements,
+    group: &[Waiting],
+) -> Result<Vec<Accepted>, StoreError> {
+    let stored = store_on(connection.get().await?, statements, group).await;
+    if stored.is_err() {
+        connection.kept = None;
+    }
+    stored
+}
+
+async fn store_on(
+    connection: &mut SqliteConnection,
     statements: &Statements,
     group: &[Waiting],
 ) -> Result<Vec<Accepted>, StoreError> {
@@ -172,7 +205,7 @@ async fn store_rows(
     }
     // Only their number comes back, and hardly ever are there repeats among them: a row for each would be a message between
     // two threads for each.
-    let stored = query.execute(write).await?.rows_affected();
+    let stored = query.execute(&mut *connection).await?.rows_affected();
     if usize::try_from(stored).is_ok_and(|stored| stored == group.len()) {
         return Ok(vec![Accepted::Stored; group.len()]);
     }
@@ -180,7 +213,7 @@ async fn store_rows(
     let stored: Vec<String> =
         sqlx::query_scalar("SELECT id FROM inbox WHERE id IN (SELECT value FROM json_each(?))")
             .bind(serde_json::to_string(&ids)?)
-            .fetch_all(write)
+            .fetch_all(connection)
             .await?;
     let of = |waiting: &Waiting| {
         if stored.iter().any(|id| **id == *waiting.id) {
@@ -203,4 +236,90 @@ pub(super) fn statement(rows: usize) -> Arc<str> {
          ON CONFLICT (source, delivery_key) DO NOTHING"
     )
     .into()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    use futures::future;
+    use serde_json::json;
+
+    use crate::{
+        domain::Timestamp,
+        store::{
+            Store,
+            database::query,
+            inbox::{Accepted, NewDelivery, Source},
+        },
+    };
+
+    const NOW: Timestamp = Timestamp(1_000);
+    /// How many send at once: more than what makes a flood.
+    const SENDERS: usize = 64;
+    /// How many writes of others have to get through.
+    const OTHERS: usize = 20;
+
+    fn delivery(number: usize) -> NewDelivery {
+        NewDelivery {
+            source: Source::Slack,
+            key: format!("k{number}"),
+            conversation: "c".to_owned(),
+            body: json!({ "number": number }),
+        }
+    }
+
+    async fn opened(folder: &tempfile::TempDir) -> Store {
+        let address = format!("sqlite:{}", folder.path().join("db").display());
+        Store::open(&address).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn others_write_while_a_flood_keeps_the_connection() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = opened(&folder).await;
+        let (next, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let sender = || async {
+            while !is_over.load(Ordering::Relaxed) {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let accepted = store.accept(&delivery(number), NOW).await;
+                assert_eq!(accepted.unwrap(), Accepted::Stored);
+            }
+        };
+        let others = async {
+            for _ in 0..OTHERS {
+                let mut unit = store.begin().await.unwrap();
+                let statement = query("UPDATE inbox SET attempts = attempts + 1 WHERE id = ''");
+                statement.execute(&mut unit).await.unwrap();
+                unit.commit().await.unwrap();
+            }
+            is_over.store(true, Ordering::Relaxed);
+        };
+        future::join(future::join_all((0..SENDERS).map(|_| sender())), others).await;
+        let stored =
+            query("SELECT count(*) AS rows FROM inbox").fetch_one(store.database.reading());
+        let stored: i64 = stored.await.unwrap().try_get("rows").unwrap();
+        assert_eq!(usize::try_from(stored).unwrap(), next.into_inner());
+    }
+
+    #[tokio::test]
+    async fn a_repeat_in_a_flood_is_told_from_what_is_new() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = opened(&folder).await;
+        store.accept(&delivery(7), NOW).await.unwrap();
+        let deliveries: Vec<NewDelivery> = (0..SENDERS).map(delivery).collect();
+        let all = deliveries
+            .iter()
+            .map(|delivery| store.accept(delivery, NOW));
+        for (number, accepted) in future::join_all(all).await.into_iter().enumerate() {
+            let expected = if number == 7 {
+                Accepted::Repeated
+            } else {
+                Accepted::Stored
+            };
+            assert_eq!(accepted.unwrap(), expected, "{number}");
+        }
+    }
 }

@@ -1,6 +1,12 @@
 //! The one connection that writes into SQLite, and who goes first on it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use sqlx::SqlitePool;
 use tokio::{
@@ -22,11 +28,22 @@ pub(super) struct Writer {
     pub(super) connection: SqlitePool,
     turn: Arc<Mutex<()>>,
     flood: watch::Sender<bool>,
+    wanted: Arc<AtomicBool>,
 }
 
-/// Tells whether a flood of deliveries comes in. Clones tell of one.
+/// The right to wait for the connection as the only one beside the intake, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Flood(watch::Sender<bool>);
+pub(super) struct Turn {
+    wanted: Arc<AtomicBool>,
+    _of_all: OwnedMutexGuard<()>,
+}
+
+/// What the intake tells everybody else who writes, and hears of them.
+#[derive(Debug)]
+pub(super) struct Flood {
+    comes_in: watch::Sender<bool>,
+    wanted: Arc<AtomicBool>,
+}
 
 impl Writer {
     pub(super) fn new(connection: SqlitePool) -> Self {
@@ -34,35 +51,55 @@ impl Writer {
             connection,
             turn: Arc::default(),
             flood: watch::Sender::default(),
+            wanted: Arc::default(),
         }
     }
 
     /// What the intake needs: the connection without a turn, and who is to hear of a flood.
     pub(super) fn for_intake(&self) -> (SqlitePool, Flood) {
-        (self.connection.clone(), Flood(self.flood.clone()))
+        let flood = Flood {
+            comes_in: self.flood.clone(),
+            wanted: Arc::clone(&self.wanted),
+        };
+        (self.connection.clone(), flood)
     }
 
     /// A turn at the connection, until it is dropped.
-    pub(super) async fn turn(&self) -> OwnedMutexGuard<()> {
-        let turn = Arc::clone(&self.turn).lock_owned().await;
+    pub(super) async fn turn(&self) -> Turn {
+        let of_all = Arc::clone(&self.turn).lock_owned().await;
         if *self.flood.borrow() {
             let mut flood = self.flood.subscribe();
             // Whether it is over or goes on, this one has waited long enough.
             let _ = timeout(GIVE_WAY, flood.wait_for(|comes_in| !comes_in)).await;
         }
-        turn
+        self.wanted.store(true, Ordering::Release);
+        Turn {
+            wanted: Arc::clone(&self.wanted),
+            _of_all: of_all,
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.wanted.store(false, Ordering::Release);
     }
 }
 
 impl Flood {
     /// Whether one comes in.
     pub(super) fn comes_in(&self) -> bool {
-        *self.0.borrow()
+        *self.comes_in.borrow()
+    }
+
+    /// Whether somebody whose turn it is waits for the connection, or has it.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Acquire)
     }
 
     /// Tells everybody who waits for a turn.
     pub(super) fn tell(&self, comes_in: bool) {
-        self.0
+        self.comes_in
             .send_if_modified(|before| std::mem::replace(before, comes_in) != comes_in);
     }
 }
@@ -108,6 +145,17 @@ mod tests {
             assert_eq!(begun.elapsed(), GIVE_WAY * turns);
         }
         assert!(flood.comes_in());
+    }
+
+    #[tokio::test]
+    async fn the_intake_hears_whether_somebody_has_a_turn() {
+        let writer = writer();
+        let (_, flood) = writer.for_intake();
+        assert!(!flood.is_wanted());
+        let turn = writer.turn().await;
+        assert!(flood.is_wanted());
+        drop(turn);
+        assert!(!flood.is_wanted());
     }
 
     #[tokio::test(start_paused = true)]
