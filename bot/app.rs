@@ -272,6 +272,7 @@ fn workers(context: &Context, health: &Health, stop: &CancellationToken) -> Join
     workers.spawn(leases::keep(context.clone(), stop.clone()));
     workers.spawn(leases::take_over(context.clone(), stop.clone()));
     workers.spawn(Deliver::new(context.clone()).run(stop.clone()));
+    workers.spawn(hear_bells(context.clone(), stop.clone()));
     workers.spawn(reaper::run(context.clone(), stop.clone()));
     workers.spawn(watch_engine(context.clone(), health.clone(), stop.clone()));
     workers.spawn(watch_clock(context.clone(), health.clone(), stop.clone()));
@@ -332,6 +333,14 @@ async fn dispatch(context: Context, stop: CancellationToken) {
                 }
             }
         }
+    }
+}
+
+/// Looks for effects as soon as another process has stored one for this one.
+async fn hear_bells(context: Context, stop: CancellationToken) {
+    tokio::select! {
+        () = context.store.hear_bells(|| context.wake.outbox()) => {}
+        () = stop.cancelled() => {}
     }
 }
 

@@ -119,6 +119,16 @@ pub(super) const fn claim_effects() -> Query {
     claim_effects!("8")
 }
 
+/// Tells every other process that has a run or an effect of a task in hand: task, this process, name of the bells. What is told
+/// to each is its own name. PostgreSQL alone; with a file there is no other process.
+pub(super) const fn ring_elsewhere() -> Query {
+    query(
+        "SELECT pg_notify($3, owner)::text FROM (
+             SELECT owner FROM runs WHERE task = $1 AND state = 'live' AND owner NOT IN ('', $2)
+             UNION SELECT owner FROM outbox WHERE task = $1 AND state = 'leased' AND owner <> $2) AS elsewhere",
+    )
+}
+
 /// Stores a delivery unless it is there, and marks it where an older one waits in its conversation: identifier, source, key,
 /// conversation, body, moment. PostgreSQL holds the older one until this is stored, so that it cannot go without seeing
 /// who stands behind it. By itself: a transaction that held anything else could wait in a circle.

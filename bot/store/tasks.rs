@@ -1,7 +1,7 @@
 //! Tasks, and the one transaction that moves them.
 
 use serde_json::Value;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::{
     Store, StoreError,
@@ -246,6 +246,11 @@ impl Store {
                 .await?;
         }
         transaction.commit().await?;
+        if let Some(task) = task.filter(|_| !transition.effects.is_empty())
+            && let Err(error) = self.ring_elsewhere(&task).await
+        {
+            debug!(%error, "nobody was rung for; whoever has the task looks by itself");
+        }
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use crate::store::leases::LEASE;
 const BRIEF_MS: i64 = 2_000;
 
 /// Two processes on one server.
-async fn two() -> (Store, Store) {
+pub(super) async fn two() -> (Store, Store) {
     let address = deckhand_world::postgres::fresh_database().await.unwrap();
     let one = Store::open(&address).await.unwrap();
     (one, Store::open(&address).await.unwrap())

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod bells;
 mod dead_letters;
 mod leases;
 mod milestones;

@@ -15,7 +15,7 @@ use crate::{
     store::tasks::Stored,
 };
 
-fn asked_for(about: &SubjectId) -> Task {
+pub(super) fn asked_for(about: &SubjectId) -> Task {
     let ana = Person {
         id: PersonId("slack:ana".into()),
         name: "Ana".into(),
