@@ -257,8 +257,8 @@ mod tests {
     };
 
     const NOW: Timestamp = Timestamp(1_000);
-    /// How many send at once: more than what makes a flood.
-    const SENDERS: usize = 64;
+    /// How many send at once: more than one group takes, so that there is always somebody who waits for the next one.
+    const SENDERS: usize = 2 * super::GROUP_MAX;
     /// How many writes of others have to get through.
     const OTHERS: usize = 20;
 
