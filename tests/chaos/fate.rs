@@ -57,12 +57,17 @@ pub enum Counted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Victim {
     Bot,
+    /// One of several bots sleeps, and wakes after this time with what it believes to have in hand.
+    BotAsleep(Duration),
     Agent,
     Engine,
     DatabaseConnections,
 }
 
-/// One kill: of whom, and after how many of what.
+/// The longest that one of several bots sleeps, in seconds: longer than its leases.
+const ASLEEP_MAX_SECONDS: u64 = 40;
+
+/// One kill: of whom, and after how many of what. Of several bots that one which the number leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kill {
     pub victim: Victim,
@@ -118,6 +123,8 @@ impl Fate {
         let engine = chance.one_of(&[Memory::Keeps, Memory::Keeps, Memory::Loses]);
         let wait = match chance.below(16) {
             0 => Wait::Really,
+            // The clocks of several agree.
+            _ if ground.replicas > 1 => Wait::Really,
             _ => Wait::ByTheClock,
         };
         let slack = (0..chance.below(4))
@@ -159,6 +166,9 @@ fn kill(chance: &mut Chance, ground: &Ground) -> Kill {
     let victim = match chance.below(8) {
         0 => Victim::Agent,
         1 | 2 => Victim::Engine,
+        3 if ground.replicas > 1 => {
+            Victim::BotAsleep(Duration::from_secs(1 + chance.below(ASLEEP_MAX_SECONDS)))
+        }
         3 | 4 if has_connections => Victim::DatabaseConnections,
         _ => Victim::Bot,
     };

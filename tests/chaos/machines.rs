@@ -57,6 +57,8 @@ impl Timeline {
 pub struct Machines {
     pub folder: PathBuf,
     pub variables: BTreeMap<String, String>,
+    /// Where each of the bots listens.
+    pub listen: Vec<String>,
     pub fate: Fate,
     pub slack: Slack,
     pub github: Github,
@@ -72,13 +74,20 @@ pub struct Machines {
 impl Machines {
     /// Keeps everything running until `stop`, then ends it.
     pub async fn keep(mut self, stop: CancellationToken) {
-        let (mut bot, mut engine) = (self.bot(), self.engine());
+        let mut bots: Vec<Child> = self.listen.iter().map(|listen| self.bot(listen)).collect();
+        let mut engine = self.engine();
         let mut engine_from = None;
+        let mut asleep: Vec<(Instant, u32)> = Vec::new();
         while !stop.is_cancelled() {
             if let Some(kill) = self.next_kill() {
                 self.timeline.note(&format!("{kill:?}"));
+                let which = usize::try_from(kill.after).unwrap() % bots.len();
                 match kill.victim {
-                    Victim::Bot => end(&mut bot),
+                    Victim::Bot => end(&mut bots[which]),
+                    Victim::BotAsleep(time) => {
+                        signal(bots[which].id(), "-STOP");
+                        asleep.push((Instant::now() + time, bots[which].id()));
+                    }
                     Victim::Engine => match (&mut engine, &self.containers) {
                         (Some(engine), _) => end(engine),
                         (None, Some(containers)) => containers.cut(),
@@ -88,7 +97,18 @@ impl Machines {
                     Victim::DatabaseConnections => self.cut().await,
                 }
             }
-            if let Ok(Some(status)) = bot.try_wait() {
+            asleep.retain(|(until, bot)| {
+                let goes_on = Instant::now() < *until;
+                if !goes_on && bots.iter().any(|other| other.id() == *bot) {
+                    self.timeline.note("the bot wakes");
+                    signal(*bot, "-CONT");
+                }
+                goes_on
+            });
+            for (bot, listen) in bots.iter_mut().zip(&self.listen) {
+                let Ok(Some(status)) = bot.try_wait() else {
+                    continue;
+                };
                 self.timeline
                     .note(&format!("the bot ended ({status}) and is started again"));
                 // One that did not come up had nothing in hand.
@@ -96,7 +116,7 @@ impl Machines {
                 if was_killed && self.database.is_some() && self.fate.wait == Wait::ByTheClock {
                     self.away += BOT_AWAY;
                 }
-                bot = self.bot();
+                *bot = self.bot(listen);
             }
             if self.is_engine_away(engine.as_mut()) {
                 let from = *engine_from.get_or_insert_with(|| Instant::now() + ENGINE_AWAY);
@@ -111,7 +131,7 @@ impl Machines {
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        end(&mut bot);
+        bots.iter_mut().for_each(end);
         if let Some(engine) = &mut engine {
             end(engine);
         }
@@ -197,8 +217,8 @@ impl Machines {
         }
     }
 
-    /// The bot: the program that operators run, or the same on the scripted executor.
-    fn bot(&self) -> Child {
+    /// A bot: the program that operators run, or the same on the scripted executor.
+    fn bot(&self, listen: &str) -> Child {
         let log = fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -221,6 +241,7 @@ impl Machines {
             .envs(std::env::var("PATH").map(|path| ("PATH", path)))
             .envs(std::env::var("RUST_LOG").map(|filter| ("RUST_LOG", filter)))
             .envs(&self.variables)
+            .env("DECKHAND_LISTEN", listen)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -259,6 +280,15 @@ fn end(child: &mut Child) {
     // It may have ended by itself.
     let _ = child.kill();
     let _ = child.wait();
+}
+
+/// Tells a process to stop where it is, or to go on. One that has ended does not hear it.
+fn signal(process: u32, signal: &str) {
+    let told = Command::new("kill")
+        .args([signal, &process.to_string()])
+        .stderr(Stdio::null())
+        .status();
+    told.expect("signals can be sent");
 }
 
 /// An address for the bot that it can take again after each kill: below the ports that the kernel gives to connections,

@@ -40,6 +40,8 @@ pub struct Ground {
     pub database: Database,
     /// Whether the sandboxes are containers of a real engine, and the bot the program that operators run.
     pub has_containers: bool,
+    /// How many bots share the database.
+    pub replicas: u16,
 }
 
 /// The database that a run works on.
@@ -132,8 +134,9 @@ impl Stage {
         } else {
             None
         };
-        let listen = machines::address()?;
-        let (road, is_smooth) = road::open(&format!("http://{listen}"), fate.road).await?;
+        let listen = (0..ground.replicas).map(|_| machines::address());
+        let listen: Vec<String> = listen.collect::<Result<_, _>>()?;
+        let (road, is_smooth) = road::open(&listen, fate.road).await?;
         slack.set_app_urls(
             &format!("{road}/slack/events"),
             &format!("{road}/slack/interactions"),
@@ -147,13 +150,13 @@ impl Stage {
         fs::create_dir_all(folder.join("d"))?;
         fs::write(folder.join("deckhand.toml"), "")?;
         let mut variables = variables(&slack, &github, folder, containers.as_ref());
-        variables.insert("DECKHAND_LISTEN".to_owned(), listen.clone());
         variables.insert("DECKHAND_DATABASE_URL".to_owned(), database.clone());
         let timeline = Timeline::new();
         let stop = CancellationToken::new();
         let machines = Machines {
             folder: folder.to_owned(),
             variables,
+            listen: listen.clone(),
             fate: fate.clone(),
             slack: slack.clone(),
             github: github.clone(),
@@ -164,8 +167,10 @@ impl Stage {
         };
         let keeping = tokio::spawn(machines.keep(stop.clone()));
         let open = async {
-            while !machines::is_open(&listen).await {
-                tokio::time::sleep(LOOK_EVERY).await;
+            for listen in &listen {
+                while !machines::is_open(listen).await {
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
             }
         };
         tokio::time::timeout(PATIENCE, open)

@@ -1,4 +1,4 @@
-//! The road from the platforms to the bot: what is sent comes late, twice, or behind what was sent later.
+//! The road from the platforms to the bots: what is sent comes late, twice, or behind what was sent later, and to any of them.
 
 use std::{
     sync::{
@@ -19,22 +19,24 @@ use crate::fate::Chance;
 
 /// The longest that one delivery is held back, in milliseconds: below what Slack waits.
 const LATE_MAX_MS: u64 = 250;
+/// How long one of several bots has until another one gets the same.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 struct Road {
-    to: String,
+    to: Arc<[String]>,
     chance: Arc<Mutex<Chance>>,
     client: reqwest::Client,
     is_smooth: Arc<AtomicBool>,
 }
 
-/// Opens a road to the bot at `to`; gives its address, and a switch that makes it smooth.
-pub async fn open(to: &str, seed: u64) -> anyhow::Result<(String, Arc<AtomicBool>)> {
+/// Opens a road to the bots that listen at `to`; gives its address, and a switch that makes it smooth.
+pub async fn open(to: &[String], seed: u64) -> anyhow::Result<(String, Arc<AtomicBool>)> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = format!("http://{}", listener.local_addr()?);
     let is_smooth = Arc::new(AtomicBool::new(false));
     let road = Road {
-        to: to.to_owned(),
+        to: to.into(),
         chance: Arc::new(Mutex::new(Chance::new(seed))),
         client: reqwest::Client::builder().no_proxy().build()?,
         is_smooth: Arc::clone(&is_smooth),
@@ -72,16 +74,41 @@ async fn pass(
 }
 
 impl Road {
+    /// To any of them; where that one does not answer, to the next.
     async fn send(&self, uri: &Uri, mut headers: HeaderMap, body: Bytes) -> (StatusCode, Bytes) {
         headers.remove("host");
         headers.remove("content-length");
-        let request = self
-            .client
-            .post(format!("{}{uri}", self.to))
-            .headers(headers);
-        match request.body(body).send().await {
-            Ok(answer) => (answer.status(), answer.bytes().await.unwrap_or_default()),
-            Err(_) => (StatusCode::BAD_GATEWAY, Bytes::new()),
+        let first = self.first();
+        let (before, after) = self.to.split_at(first);
+        for to in after.iter().chain(before) {
+            let request = self.client.post(format!("http://{to}{uri}"));
+            let request = request.headers(headers.clone()).body(body.clone());
+            let sent = async {
+                let answer = request.send().await?;
+                let status = answer.status();
+                Ok::<_, reqwest::Error>((status, answer.bytes().await.unwrap_or_default()))
+            };
+            let answered = match self.to.len() {
+                1 => sent.await.ok(),
+                _ => tokio::time::timeout(ANSWERS_WITHIN, sent)
+                    .await
+                    .ok()
+                    .and_then(Result::ok),
+            };
+            if let Some(answer) = answered {
+                return answer;
+            }
         }
+        (StatusCode::BAD_GATEWAY, Bytes::new())
+    }
+
+    /// Which of them gets the next one first.
+    fn first(&self) -> usize {
+        let several = u64::try_from(self.to.len()).unwrap();
+        if several == 1 {
+            return 0;
+        }
+        let drawn = self.chance.lock().unwrap().below(several);
+        usize::try_from(drawn).unwrap()
     }
 }

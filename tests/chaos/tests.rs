@@ -26,7 +26,7 @@ const WALLS: [Test; 5] = [
 ];
 
 /// The questions, and a few runs on each database. They take about a minute of one processor.
-const OTHERS: [Test; 9] = [
+const OTHERS: [Test; 10] = [
     ("what_is_right_is_left_alone", || {
         at_once(judge::tests::what_is_right_is_left_alone)
     }),
@@ -49,10 +49,13 @@ const OTHERS: [Test; 9] = [
         at_once(judge::tests::every_secret_is_found_as_text_and_as_bytes)
     }),
     ("a_few_runs_on_sqlite_hold", || {
-        Box::pin(short(12, Kind::Sqlite))
+        Box::pin(short(12, Kind::Sqlite, 1))
     }),
     ("a_few_runs_on_postgres_hold", || {
-        Box::pin(short(6, Kind::Postgres))
+        Box::pin(short(6, Kind::Postgres, 1))
+    }),
+    ("a_few_runs_of_two_bots_hold", || {
+        Box::pin(short(6, Kind::Postgres, 2))
     }),
 ];
 
@@ -60,12 +63,13 @@ fn at_once(test: fn()) -> Running {
     Box::pin(async move { test() })
 }
 
-async fn short(runs: u64, database: Kind) {
+async fn short(runs: u64, database: Kind, replicas: u16) {
     let options = Options {
         runs,
         seed: 1,
         database,
         containers: false,
+        replicas,
         parallel: 3,
         times: 1,
     };
