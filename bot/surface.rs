@@ -122,6 +122,8 @@ pub enum WordsKind {
         steps: Vec<Step>,
         /// The task's title, once there is one, for surfaces that name their conversations.
         title: Option<String>,
+        /// How soon the next one follows.
+        pace: Pace,
     },
     /// Something that a person has to decide or answer.
     Decision,
@@ -132,6 +134,15 @@ pub enum WordsKind {
     },
     /// Anything else.
     Note,
+}
+
+/// How soon another status follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Within seconds: where a surface is limited, this one need not be seen.
+    Passing,
+    /// When the work has come to another point: this one stands till then.
+    Lasting,
 }
 
 /// A step of a checklist.

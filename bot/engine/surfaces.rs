@@ -430,10 +430,12 @@ impl Surfaces {
                     headline,
                     steps,
                     title,
+                    pace,
                 } => WordsKind::Status {
                     headline: self.clean(headline),
                     steps: steps.iter().map(step).collect(),
                     title: title.as_ref().map(|title| self.clean(title)),
+                    pace: *pace,
                 },
                 WordsKind::Decision | WordsKind::Ending { .. } | WordsKind::Note => {
                     words.kind.clone()
@@ -487,6 +489,7 @@ mod tests {
             kind: WordsKind::Status {
                 headline: canary.to_owned(),
                 title: Some(canary.to_owned()),
+                pace: crate::surface::Pace::Passing,
                 steps: vec![Step {
                     title: canary.to_owned(),
                     standing: StepStanding::Active,

@@ -376,8 +376,11 @@ impl Workspaces {
     /// The token of this number, read and kept.
     async fn opened(&self, workspace: &Workspace) -> Result<Arc<Opened>, SurfaceError> {
         let kept = locked(&self.inner.open).get(&workspace.id).cloned();
-        if let Some(opened) = kept.filter(|opened| opened.version == workspace.version) {
-            return Ok(opened);
+        if let Some(opened) = kept
+            .as_ref()
+            .filter(|opened| opened.version == workspace.version)
+        {
+            return Ok(Arc::clone(opened));
         }
         let Parts {
             vault,
@@ -407,10 +410,14 @@ impl Workspaces {
         if let Some(refresh) = &secrets.refresh {
             redactor.add(refresh);
         }
+        let slack = match kept {
+            Some(before) => before.slack.with_token(secrets.access),
+            None => Slack::new(api_url, secrets.access)?.timed_by(&self.inner.parts.clock),
+        };
         let opened = Arc::new(Opened {
             version: workspace.version,
             ends: secrets.ends,
-            slack: Slack::new(api_url, secrets.access)?.timed_by(&self.inner.parts.clock),
+            slack,
             me: OnceCell::new(),
         });
         locked(&self.inner.open).insert(workspace.id.clone(), Arc::clone(&opened));

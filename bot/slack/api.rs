@@ -15,8 +15,9 @@ use slack_morphism::{
 
 use super::{
     limits::{CALL_TIMEOUT, CONNECT_TIMEOUT},
-    manners::Manners,
+    manners::{Asking, Manners},
     methods::{self, Method},
+    tiers::Urgency,
 };
 use crate::{clock::Clock, surface::SurfaceError};
 
@@ -85,14 +86,43 @@ impl Api {
         self
     }
 
+    /// The same with another token of the same workspace: what was called with the one before is not forgotten.
+    pub(super) fn with_token(&self, token: SecretString) -> Self {
+        Self {
+            token,
+            ..self.clone()
+        }
+    }
+
     /// Calls a method that writes.
     pub(super) async fn post(
         &self,
         method: Method,
         arguments: &Value,
     ) -> Result<Value, SurfaceError> {
+        self.post_as(method.urgency(), method, arguments).await
+    }
+
+    /// The same where somebody waits more or less for it than usual.
+    pub(super) async fn post_as(
+        &self,
+        urgency: Urgency,
+        method: Method,
+        arguments: &Value,
+    ) -> Result<Value, SurfaceError> {
         let channel = arguments["channel"].as_str();
-        self.manners.turn(method, channel).await?;
+        let line = format!(
+            "{}/{}",
+            channel.unwrap_or_default(),
+            arguments["ts"].as_str().unwrap_or_default()
+        );
+        let asking = Asking {
+            method,
+            urgency,
+            channel,
+            subject: &line,
+        };
+        self.manners.turn(asking).await?;
         let token = self.token();
         let session = self.client.open_session(&token);
         let answer = tokio::time::timeout(
@@ -111,7 +141,13 @@ impl Api {
         method: Method,
         arguments: &[(&str, &str)],
     ) -> Result<Value, SurfaceError> {
-        self.manners.turn(method, None).await?;
+        let asking = Asking {
+            method,
+            urgency: method.urgency(),
+            channel: None,
+            subject: "",
+        };
+        self.manners.turn(asking).await?;
         let token = self.token();
         let session = self.client.open_session(&token);
         let arguments: Vec<(&str, Option<&str>)> = arguments

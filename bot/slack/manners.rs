@@ -1,7 +1,8 @@
-//! Manners under Slack's limits: one message a second in a channel, and whoever is told to wait waits for everybody.
+//! Manners under Slack's limits: one message a second in a channel, so many calls of a method in a minute, and whoever is
+//! told to wait waits for everybody.
 //!
-//! Slack counts by method and workspace, in tiers that it does not promise to keep, so they are not counted here. One refused
-//! call tells how long its method has to rest; the others of that method do not ask meanwhile.
+//! The tiers are counted here before anything is asked ([`super::tiers`]). What Slack says goes before that: one refused call
+//! tells how long its method has to rest, and the others of that method do not ask meanwhile.
 
 use std::{
     collections::HashMap,
@@ -12,6 +13,7 @@ use std::{
 use super::{
     api::transient,
     methods::{self, Method},
+    tiers::{Count, Urgency},
 };
 use crate::{clock::Clock, domain::Timestamp, surface::SurfaceError};
 
@@ -39,6 +41,21 @@ struct Inner {
     rests: HashMap<Method, Timestamp>,
     /// When all that was said in each channel would have been said, one message at a time.
     said: HashMap<String, Timestamp>,
+    /// What was called in the last minute, by method.
+    counts: HashMap<Method, Count>,
+}
+
+/// A call that waits for its turn.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asking<'a> {
+    /// What is called.
+    pub(super) method: Method,
+    /// How much somebody waits for it.
+    pub(super) urgency: Urgency,
+    /// Where it would be heard.
+    pub(super) channel: Option<&'a str>,
+    /// What it would change.
+    pub(super) subject: &'a str,
 }
 
 impl Manners {
@@ -50,14 +67,10 @@ impl Manners {
     }
 
     /// Waits until it is this call's turn; an error with how long it would be where that is long.
-    pub(super) async fn turn(
-        &self,
-        method: Method,
-        channel: Option<&str>,
-    ) -> Result<(), SurfaceError> {
-        let channel = channel.filter(|_| method == methods::SAY);
-        let wait = self.inner().turn(method, channel, self.clock.steady());
-        let wait = wait.map_err(|wait| transient(method.name(), "limits us", Some(wait)))?;
+    pub(super) async fn turn(&self, asking: Asking<'_>) -> Result<(), SurfaceError> {
+        let wait = self.inner().turn(asking, self.clock.steady());
+        let name = asking.method.name();
+        let wait = wait.map_err(|wait| transient(name, "limits us", Some(wait)))?;
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
@@ -80,22 +93,35 @@ impl Manners {
 
 impl Inner {
     /// How long a call waits for its turn, which it has then; how long that would be where it is too long.
-    fn turn(
-        &mut self,
-        method: Method,
-        channel: Option<&str>,
-        now: Timestamp,
-    ) -> Result<Duration, Duration> {
+    fn turn(&mut self, asking: Asking<'_>, now: Timestamp) -> Result<Duration, Duration> {
+        let Asking {
+            method,
+            urgency,
+            channel,
+            subject,
+        } = asking;
         let rested = self.rests.get(&method).copied().unwrap_or(now).max(now);
+        let channel = channel.filter(|_| method == methods::SAY);
         let said = channel.and_then(|channel| self.said.get(channel)).copied();
         let said = said.unwrap_or(now).max(now);
-        let at = match channel {
+        let mut at = match channel {
             Some(_) => rested.0.max(said.0 - MESSAGE_EVERY_MS * (BURST - 1)),
             None => rested.0,
         };
+        let count = self.counts.entry(method).or_default();
+        if let Some(a_minute) = method.tier().a_minute() {
+            at = at.max(count.due(a_minute, (urgency, subject), now).0);
+        }
         let wait = Duration::from_millis(u64::try_from(at - now.0).unwrap_or(0));
+        if urgency == Urgency::Passing && at > now.0 {
+            count.stand_in_line(subject, Timestamp(at));
+            return Err(wait);
+        }
         if at - now.0 > WAIT_MAX_MS {
             return Err(wait);
+        }
+        if let Some(a_minute) = method.tier().a_minute() {
+            count.made(a_minute, subject, Timestamp(at));
         }
         if let Some(channel) = channel {
             if self.said.len() >= CHANNELS_MAX {
@@ -122,10 +148,48 @@ mod tests {
         Timestamp(NOW.0 + seconds * 1_000)
     }
 
+    fn asking(method: Method, channel: Option<&str>) -> Asking<'_> {
+        Asking {
+            method,
+            urgency: method.urgency(),
+            channel,
+            subject: "",
+        }
+    }
+
+    #[test]
+    fn what_is_over_the_tier_waits_a_little_or_comes_again_and_a_status_never_waits_with_old_words()
+    {
+        let mut manners = Inner::default();
+        let edit = asking(methods::EDIT, None);
+        let status = Asking {
+            urgency: Urgency::Passing,
+            subject: "C1/1.0",
+            ..edit
+        };
+        for second in 0..25 {
+            assert_eq!(manners.turn(edit, later(second)), Ok(Duration::ZERO));
+            assert_eq!(manners.turn(edit, later(second)), Ok(Duration::ZERO));
+        }
+        assert_eq!(manners.turn(edit, later(25)), Err(seconds(36)));
+        // Whoever waits for the first two to be a minute old has a turn; the next one is the third's.
+        assert_eq!(manners.turn(edit, later(59)), Ok(seconds(2)));
+        assert_eq!(manners.turn(edit, later(59)), Ok(seconds(2)));
+        assert_eq!(manners.turn(edit, later(59)), Err(seconds(3)));
+        assert!(manners.turn(status, later(59)).is_err());
+        // Another method is another count, and a form is not kept from its moment.
+        let mark = asking(methods::ADD_MARK, None);
+        assert_eq!(manners.turn(mark, later(59)), Ok(Duration::ZERO));
+        let form = asking(methods::OPEN_FORM, None);
+        for _ in 0..150 {
+            assert_eq!(manners.turn(form, later(59)), Ok(Duration::ZERO));
+        }
+    }
+
     #[test]
     fn a_channel_hears_a_short_burst_and_then_one_message_a_second() {
         let mut manners = Inner::default();
-        let mut say = |channel, now| manners.turn(methods::SAY, Some(channel), now);
+        let mut say = |channel, now| manners.turn(asking(methods::SAY, Some(channel)), now);
         for _ in 0..BURST {
             assert_eq!(say("C1", NOW), Ok(Duration::ZERO));
         }
@@ -146,7 +210,8 @@ mod tests {
     #[test]
     fn what_changes_a_message_does_not_wait_for_its_channel() {
         let manners = Manners::new(Clock::default());
-        let mut edits = (0..100).map(|_| Box::pin(manners.turn(methods::EDIT, Some("C1"))));
+        let edit = asking(methods::EDIT, Some("C1"));
+        let mut edits = (0..50).map(|_| Box::pin(manners.turn(edit)));
         assert!(edits.all(|edit| futures::FutureExt::now_or_never(edit) == Some(Ok(()))));
     }
 
@@ -158,21 +223,23 @@ mod tests {
         manners.refused(methods::EDIT, Some(seconds(1)));
         let now = manners.clock.steady();
         let mut inner = manners.inner();
-        let rest = inner.turn(methods::EDIT, None, now);
+        let edit = asking(methods::EDIT, None);
+        let rest = inner.turn(edit, now);
         assert!(rest.is_err_and(|rest| rest > seconds(25)), "{rest:?}");
-        assert_eq!(inner.turn(methods::ADD_MARK, None, now), Ok(Duration::ZERO));
+        let mark = asking(methods::ADD_MARK, None);
+        assert_eq!(inner.turn(mark, now), Ok(Duration::ZERO));
         let over = Timestamp(now.0 + 30_000);
-        assert_eq!(inner.turn(methods::EDIT, None, over), Ok(Duration::ZERO));
+        assert_eq!(inner.turn(edit, over), Ok(Duration::ZERO));
     }
 
     #[test]
     fn channels_in_which_nothing_is_said_are_forgotten() {
         let mut manners = Inner::default();
         for number in 0..CHANNELS_MAX {
-            let said = manners.turn(methods::SAY, Some(&format!("C{number}")), NOW);
+            let said = manners.turn(asking(methods::SAY, Some(&format!("C{number}"))), NOW);
             assert_eq!(said, Ok(Duration::ZERO));
         }
-        let said = manners.turn(methods::SAY, Some("C0"), later(2));
+        let said = manners.turn(asking(methods::SAY, Some("C0")), later(2));
         assert_eq!(said, Ok(Duration::ZERO));
         assert_eq!(manners.said.len(), 1);
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ids, methods, outbound::Slack};
+use super::{ids, methods, outbound::Slack, tiers::Urgency};
 use crate::{
     domain::{conversation::LineRef, effect::Mark, event::ReactionMeaning},
     surface::SurfaceError,
@@ -48,7 +48,13 @@ impl Slack {
     /// Sets the bot's one status emoji on a message, and takes away the one before. Harmless to repeat.
     pub async fn mark(&self, request: &LineRef, mark: Mark) -> Result<(), SurfaceError> {
         let (place, ts) = ids::parse_line(request)?;
-        self.add(&place.channel, &ts, emoji(mark)).await?;
+        let urgency = match mark {
+            // Somebody looks whether they were heard.
+            Mark::Accepted | Mark::NeedsYou => Urgency::Waited,
+            Mark::Working | Mark::Proved | Mark::Gaps | Mark::Canceled => Urgency::Lasting,
+        };
+        self.add((&place.channel, &ts), emoji(mark), urgency)
+            .await?;
         let standing = self.own_marks(&place.channel, &ts).await?;
         for old in MARKS
             .into_iter()
@@ -67,15 +73,19 @@ impl Slack {
     /// Shows that a reply was heard.
     pub async fn hear(&self, line: &LineRef) -> Result<(), SurfaceError> {
         let (place, ts) = ids::parse_line(line)?;
-        self.add(&place.channel, &ts, emoji(Mark::Accepted)).await
+        let line = (&*place.channel, &*ts);
+        self.add(line, emoji(Mark::Accepted), Urgency::Waited).await
     }
 
-    async fn add(&self, channel: &str, ts: &str, name: &str) -> Result<(), SurfaceError> {
+    async fn add(
+        &self,
+        (channel, ts): (&str, &str),
+        name: &str,
+        urgency: Urgency,
+    ) -> Result<(), SurfaceError> {
         let addition = json!({ "channel": channel, "timestamp": ts, "name": name });
-        settled(
-            self.api.post(methods::ADD_MARK, &addition).await,
-            "already_reacted",
-        )
+        let added = self.api.post_as(urgency, methods::ADD_MARK, &addition);
+        settled(added.await, "already_reacted")
     }
 
     /// The emojis that the bot itself has on a message.

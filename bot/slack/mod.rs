@@ -28,6 +28,7 @@ mod sessions;
 mod settings;
 pub mod signature;
 pub mod socket;
+mod tiers;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -14,6 +14,7 @@ use super::{
     inbound::Identity,
     methods,
     sessions::{NEWER_BLOCKS, Without},
+    tiers::Urgency,
 };
 use crate::{
     clock::Clock,
@@ -21,7 +22,7 @@ use crate::{
         TaskId,
         conversation::{ConversationId, LineRef, PersonId},
     },
-    surface::{Attempt, Form, SurfaceError, Words},
+    surface::{Attempt, Form, Pace, SurfaceError, Words, WordsKind},
 };
 
 /// The name of the metadata by which the bot finds its own messages again.
@@ -50,6 +51,16 @@ impl Slack {
     pub fn timed_by(mut self, clock: &Clock) -> Self {
         self.api = self.api.timed_by(clock);
         self
+    }
+
+    /// The same workspace with another token, as after a renewal.
+    #[must_use]
+    pub fn with_token(&self, token: SecretString) -> Self {
+        Self {
+            api: self.api.with_token(token),
+            identity: Arc::default(),
+            without: Arc::default(),
+        }
     }
 
     /// Who the bot is.
@@ -102,12 +113,13 @@ impl Slack {
         if self.without.knows(&place.team, NEWER_BLOCKS) {
             checklist::take_out(&mut message);
         }
-        match self.put(&place, standing.as_deref(), &message).await {
+        let edit = (standing.as_deref(), urgency(&words.kind));
+        match self.put(&place, edit, &message).await {
             // A checklist, or a question what people think, is never worth the message.
             Err(SurfaceError::Permanent { code, .. })
                 if checklist::may_be_why(&code) && checklist::take_out(&mut message) =>
             {
-                let line = self.put(&place, standing.as_deref(), &message).await?;
+                let line = self.put(&place, edit, &message).await?;
                 self.without.learn(&place.team, NEWER_BLOCKS);
                 Ok(line)
             }
@@ -119,11 +131,11 @@ impl Slack {
     async fn put(
         &self,
         place: &Place,
-        standing: Option<&str>,
+        (standing, urgency): (Option<&str>, Urgency),
         message: &Value,
     ) -> Result<LineRef, SurfaceError> {
         if let Some(ts) = standing
-            && self.update(message, ts).await?
+            && self.update(message, (ts, urgency)).await?
         {
             return Ok(ids::line(&place.team, &place.channel, ts));
         }
@@ -139,10 +151,14 @@ impl Slack {
     }
 
     /// Edits a message. False where there is nothing any more that could be edited.
-    async fn update(&self, message: &Value, ts: &str) -> Result<bool, SurfaceError> {
+    async fn update(
+        &self,
+        message: &Value,
+        (ts, urgency): (&str, Urgency),
+    ) -> Result<bool, SurfaceError> {
         let mut edit = message.clone();
         edit["ts"] = json!(ts);
-        match self.api.post(methods::EDIT, &edit).await {
+        match self.api.post_as(urgency, methods::EDIT, &edit).await {
             Ok(_) => Ok(true),
             Err(SurfaceError::Permanent { code, .. })
                 if matches!(
@@ -248,5 +264,20 @@ impl Slack {
                     None,
                 )
             })
+    }
+}
+
+/// How much somebody waits for an edit of a message of this kind.
+const fn urgency(kind: &WordsKind) -> Urgency {
+    match kind {
+        WordsKind::Status {
+            pace: Pace::Passing,
+            ..
+        } => Urgency::Passing,
+        WordsKind::Status {
+            pace: Pace::Lasting,
+            ..
+        } => Urgency::Lasting,
+        WordsKind::Decision | WordsKind::Ending { .. } | WordsKind::Note => Urgency::Waited,
     }
 }

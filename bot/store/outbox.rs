@@ -165,6 +165,53 @@ impl Store {
         Ok(())
     }
 
+    /// Tries a status again later, in a lane of its own: what is said after it need not wait as long as it has to. Where a
+    /// newer one of its slot is there already, it is dropped.
+    pub async fn step_aside(
+        &self,
+        id: &Ticket,
+        until: Timestamp,
+        error: &str,
+    ) -> Result<(), StoreError> {
+        let lane: String = query("SELECT lane FROM outbox WHERE id = $1")
+            .bind(&id.id)
+            .fetch_one(self.database.writing())
+            .await?
+            .try_get("lane")?;
+        let aside = if lane.ends_with(ASIDE) {
+            lane.clone()
+        } else {
+            format!("{lane}{ASIDE}")
+        };
+        let mut unit = self.begin().await?;
+        // By itself, so that it waits for whoever appends behind it now, and what follows sees that row.
+        query("UPDATE outbox SET error = $3, due_ms = $2 WHERE id = $1 AND state = 'leased' AND token = $4")
+            .bind(&id.id)
+            .bind(until.0)
+            .bind(error)
+            .bind(id.token)
+            .execute(&mut unit)
+            .await?;
+        query("UPDATE outbox SET state = 'dropped', done_ms = due_ms WHERE id = $1 AND state = 'leased' AND token = $2 AND EXISTS (
+                 SELECT 1 FROM outbox AS n WHERE n.lane = outbox.lane AND n.slot = outbox.slot AND n.id > outbox.id)")
+            .bind(&id.id)
+            .bind(id.token)
+            .execute(&mut unit)
+            .await?;
+        query("UPDATE outbox SET lane = $3, taken_over = 0, state = 'ready' WHERE id = $1 AND state = 'leased' AND token = $2")
+            .bind(&id.id)
+            .bind(id.token)
+            .bind(&aside)
+            .execute(&mut unit)
+            .await?;
+        unit.commit().await?;
+        turns::in_lane(self.database.writing(), &lane).await?;
+        if lane != aside {
+            turns::in_lane(self.database.writing(), &aside).await?;
+        }
+        Ok(())
+    }
+
     /// Lays an effect to rest: there is nobody any more that it could be done for.
     pub async fn rest_effect(
         &self,
@@ -235,44 +282,72 @@ pub(super) async fn append(
     append_in(transaction, (task, owner), conversation, effect, now).await
 }
 
-/// With how many attempts, and when at the earliest, something new is said in a slot. What was said there before and has no
-/// good end may stand on the surface all the same, so the new one has to look before it is said.
+/// What the name of a lane ends with in which statuses wait for their time.
+const ASIDE: &str = ":aside";
+
+/// In which lane, with how many attempts, and when at the earliest something new is said in a slot. What was said there before
+/// and has no good end may stand on the surface all the same, so the new one has to look before it is said.
 async fn before(
     transaction: &mut Unit,
-    (lane, slot): (&str, &str),
+    (lane, slot): (String, &str),
     place: &Slot,
     now: Timestamp,
-) -> Result<(i64, i64), StoreError> {
-    let is_status = matches!(place, Slot::Progress(_));
-    if is_status {
-        // The newest status wins; an older one that nobody has seen yet is not worth a message. It is dropped before it is
-        // asked whether it was tried: in between it could be.
-        let dropped = query("UPDATE outbox SET state = 'dropped', done_ms = $3, error = 'a newer status took its place' WHERE lane = $1 AND slot = $2 AND state = 'ready'")
-            .bind(lane)
-            .bind(slot)
-            .bind(now.0)
-            .execute(&mut *transaction)
-            .await?;
-        if dropped > 0 {
-            turns::in_lane(&mut *transaction, lane).await?;
-        }
+) -> Result<(String, i64, i64), StoreError> {
+    if matches!(place, Slot::Progress(_)) {
+        return before_status(transaction, (lane, slot), now).await;
+    }
+    let row = query(
+        "SELECT coalesce(max(attempts), 0) AS attempts FROM outbox WHERE lane = $1 AND slot = $2 AND state <> 'done'",
+    )
+    .bind(&lane)
+    .bind(slot)
+    .fetch_one(&mut *transaction)
+    .await?;
+    let tried: i64 = row.try_get("attempts")?;
+    Ok((lane, tried.min(1), now.0))
+}
+
+/// The same of a status. The newest one wins; an older one that nobody has seen yet is not worth a message.
+async fn before_status(
+    transaction: &mut Unit,
+    (lane, slot): (String, &str),
+    now: Timestamp,
+) -> Result<(String, i64, i64), StoreError> {
+    let aside = format!("{lane}{ASIDE}");
+    let waits = query(
+        "SELECT 1 AS it FROM outbox WHERE lane = $1 AND slot = $2 AND state IN ('ready', 'leased')",
+    )
+    .bind(&aside)
+    .bind(slot)
+    .fetch_optional(&mut *transaction)
+    .await?;
+    // It is dropped before it is asked whether it was tried: in between it could be.
+    let dropped = query("UPDATE outbox SET state = 'dropped', done_ms = $3, error = 'a newer status took its place' WHERE lane IN ($1, $4) AND slot = $2 AND state = 'ready'")
+        .bind(&lane)
+        .bind(slot)
+        .bind(now.0)
+        .bind(&aside)
+        .execute(&mut *transaction)
+        .await?;
+    if dropped > 0 {
+        turns::in_lane(&mut *transaction, &lane).await?;
+        turns::in_lane(&mut *transaction, &aside).await?;
     }
     let row = query(
         "SELECT coalesce(max(attempts), 0) AS attempts,
              coalesce(max(CASE WHEN state = 'dropped' AND done_ms = $3 THEN due_ms END), 0) AS due FROM outbox
-         WHERE lane = $1 AND slot = $2 AND state <> 'done'",
+         WHERE lane IN ($1, $4) AND slot = $2 AND state <> 'done'",
     )
-    .bind(lane)
+    .bind(&lane)
     .bind(slot)
     .bind(now.0)
+    .bind(&aside)
     .fetch_one(&mut *transaction)
     .await?;
-    let tried: i64 = row.try_get("attempts")?;
-    if !is_status {
-        return Ok((tried.min(1), now.0));
-    }
-    // The surface asked for a pause, and a newer status waits as long as the older one would have.
-    Ok((tried, now.0.max(row.try_get("due")?)))
+    // The surface asked for a pause, and a newer status waits as long as the older one would have, where that waited.
+    let due = now.0.max(row.try_get("due")?);
+    let lane = if waits.is_some() { aside } else { lane };
+    Ok((lane, row.try_get("attempts")?, due))
 }
 
 async fn append_in(
@@ -288,10 +363,10 @@ async fn append_in(
     } else {
         String::new()
     };
-    let (attempts, due) = if let Effect::Say { slot: place, .. } = effect {
-        before(transaction, (&lane, &slot), place, now).await?
+    let (lane, attempts, due) = if let Effect::Say { slot: place, .. } = effect {
+        before(transaction, (lane, &slot), place, now).await?
     } else {
-        (0, now.0)
+        (lane, 0, now.0)
     };
     // A form opens now or never; it waits for nothing.
     let lane = if effect.lane() == Lane::Control {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     domain::message::{Live, LiveStanding, Phase, Progress, Trouble},
-    surface::{Control, Step, StepStanding, WordsKind},
+    surface::{Control, Pace, Step, StepStanding, WordsKind},
 };
 
 /// Everything that `progress.md` shows.
@@ -127,6 +127,10 @@ pub(super) fn kind(progress: &Progress) -> WordsKind {
         headline: headline(&steps),
         steps,
         title: progress.title.clone(),
+        pace: match progress.live {
+            Some(_) => Pace::Passing,
+            None => Pace::Lasting,
+        },
     }
 }
 

@@ -211,6 +211,12 @@ async fn a_method_that_is_refused_in_one_channel_rests_in_all_and_a_question_sti
         updates.any(|call| call.ending == CallEnding::Faulted)
     };
     stage.eventually("the refusal", refused).await;
+    // What is stored after the clock was moved is not due for the bot that is started again.
+    let stopped = async || {
+        let stops = "SELECT count(*) FROM outbox WHERE lane LIKE 'control:%' AND state <> 'done'";
+        stage.number(stops).await == 0 && stage.context.store.inbox_depth().await.unwrap().0 == 0
+    };
+    stage.eventually("the stop", stopped).await;
     let before = updates();
 
     // Somebody asks in another channel what has to be asked back: which repository?

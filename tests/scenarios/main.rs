@@ -57,6 +57,7 @@ mod settings;
 mod sockets;
 mod steering;
 mod talking;
+mod tiers;
 mod two_surfaces;
 mod waiting;
 mod workspaces;

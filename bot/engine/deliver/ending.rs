@@ -6,11 +6,15 @@ use tracing::{error, info, warn};
 
 use super::{
     Deliver, count,
-    tables::{Missed, attempts_max, pause_max, when_missed},
+    tables::{LIMITED_ATTEMPTS_MAX, Missed, attempts_max, pause_max, when_missed},
 };
 use crate::{
-    domain::Timestamp,
+    domain::{
+        Timestamp,
+        effect::{Effect, Slot},
+    },
     engine::{Fault, dispatch::RETRY_AFTER_MAX, pause_asked_for, pause_before_try},
+    linear,
     store::{StoreError, outbox::Claimed},
 };
 
@@ -23,6 +27,7 @@ const STORED_PAUSE_MAX: Duration = Duration::from_secs(3);
 enum End {
     Done,
     Again { from: Timestamp, why: String },
+    Aside { from: Timestamp, why: String },
     GivenUp { why: String },
     AtRest { why: String },
 }
@@ -56,7 +61,8 @@ impl Deliver {
                 End::Done
             }
             Err(Fault::Transient { what, retry_after })
-                if claimed.attempts < attempts_max(&claimed.effect) =>
+                if claimed.attempts < attempts_max(&claimed.effect)
+                    || (retry_after.is_some() && claimed.attempts < LIMITED_ATTEMPTS_MAX) =>
             {
                 count(name, "again");
                 let pause = retry_after.map_or_else(
@@ -70,10 +76,11 @@ impl Deliver {
                     ?pause,
                     "an effect is tried again later"
                 );
-                End::Again {
-                    from: self.clock().later(pause),
-                    why: what,
+                let from = self.clock().later(pause);
+                if retry_after.is_some() && may_step_aside(claimed) {
+                    return End::Aside { from, why: what };
                 }
+                End::Again { from, why: what }
             }
             // What a task waits for is given up, so that it ends; anything else is missed by nobody.
             Err(Fault::Resting { what }) if when_missed(&claimed.effect) != Missed::TaskHears => {
@@ -96,6 +103,7 @@ impl Deliver {
         match end {
             End::Done => store.effect_has_come(claimed, self.clock().now()).await,
             End::Again { from, why } => store.postpone_effect(&claimed.id, *from, why).await,
+            End::Aside { from, why } => store.step_aside(&claimed.id, *from, why).await,
             End::GivenUp { why } => self.give_up(claimed, why).await,
             End::AtRest { why } => {
                 store
@@ -104,4 +112,17 @@ impl Deliver {
             }
         }
     }
+}
+
+/// Whether what is said after it need not wait for it where a surface is limited: a status is edited where it stands. In Linear
+/// it is a new line, which would say the wrong thing behind a question.
+fn may_step_aside(claimed: &Claimed) -> bool {
+    let is_status = matches!(
+        claimed.effect,
+        Effect::Say {
+            slot: Slot::Progress(_),
+            ..
+        }
+    );
+    is_status && claimed.conversation.surface() != linear::SURFACE
 }

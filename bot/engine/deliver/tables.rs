@@ -24,6 +24,9 @@ const DECORATION_ATTEMPTS_MAX: i64 = 4;
 /// What has to be done whatever happens, such as a cancel: as often as it takes.
 const ALWAYS: i64 = i64::MAX;
 
+/// How often anything is tried where the other side says when to come again: it has not failed, it is busy.
+pub(super) const LIMITED_ATTEMPTS_MAX: i64 = 60;
+
 /// How often an effect is tried before it is given up.
 pub(super) const fn attempts_max(effect: &Effect) -> i64 {
     match effect {

@@ -11,10 +11,7 @@ use tracing::{error, info, warn};
 use super::{Opened, Workspaces, locked, unknown};
 use crate::{
     engine::pause_before_try,
-    slack::{
-        Slack,
-        oauth::{Oauth, Tokens},
-    },
+    slack::oauth::{Oauth, Tokens},
     store::workspaces::{Secrets, Workspace},
     surface::SurfaceError,
 };
@@ -82,7 +79,7 @@ impl Workspaces {
         before: &Opened,
     ) -> Result<Option<Arc<Opened>>, SurfaceError> {
         let parts = &self.inner.parts;
-        let Some((oauth, api_url)) = &parts.installed else {
+        let Some((oauth, _)) = &parts.installed else {
             return Ok(None);
         };
         let row = (workspace.id.as_str(), workspace.version);
@@ -117,7 +114,7 @@ impl Workspaces {
         let fresh = Arc::new(Opened {
             version: before.version,
             ends: secrets.ends,
-            slack: Slack::new(api_url, secrets.access.clone())?.timed_by(&parts.clock),
+            slack: before.slack.with_token(secrets.access.clone()),
             me: before.me.clone(),
         });
         // Whatever the database does, this process has them.

@@ -184,6 +184,7 @@ pub(super) fn status(markdown: &str, at: usize) -> Words {
             headline: String::new(),
             steps,
             title: None,
+            pace: crate::surface::Pace::Passing,
         },
         vec![Control::Cancel, open],
     )

@@ -30,7 +30,7 @@ pub(super) struct Stage {
     pub(super) slack: Slack,
     pub(super) thread: Thread,
     pub(super) conversation: ConversationId,
-    request: LineRef,
+    pub(super) request: LineRef,
 }
 
 pub(super) async fn stage() -> Stage {

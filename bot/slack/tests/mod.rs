@@ -6,6 +6,7 @@ mod doors;
 mod payloads;
 pub(crate) mod recorded;
 mod sessions;
+mod tiers;
 
 use super::inbound::Identity;
 

@@ -87,6 +87,7 @@ fn status(headline: &str, standings: [StepStanding; 2]) -> Words {
             headline: headline.to_owned(),
             steps: steps.collect(),
             title: None,
+            pace: crate::surface::Pace::Lasting,
         },
         ..words("**Working**")
     }

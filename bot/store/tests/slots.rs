@@ -72,6 +72,53 @@ async fn what_is_tried_at_this_moment_is_looked_for_by_the_next() {
 }
 
 #[tokio::test]
+async fn a_status_that_has_to_wait_lets_others_pass_and_is_dropped_for_a_newer_one() {
+    let (status, plan) = (Slot::Progress(RunNumber(1)), Slot::Plan(1));
+    let is = |claimed: &Claimed, of: &Slot| matches!(&claimed.effect, Effect::Say { slot, .. } if slot == of);
+    for Opened { store, _folder, .. } in each_database().await {
+        say(&store, &status).await;
+        let tried = taken(&store, NOW).await.unwrap();
+        say(&store, &plan).await;
+        assert_eq!(
+            taken(&store, NOW).await,
+            None,
+            "it stands behind the status"
+        );
+        let later = Timestamp(NOW.0 + 60_000);
+        store.step_aside(&tried.id, later, "limited").await.unwrap();
+        let passed = taken(&store, NOW).await.unwrap();
+        assert!(is(&passed, &plan), "{passed:?}");
+        store.effect_done(&passed.id, NOW).await.unwrap();
+        assert_eq!(taken(&store, NOW).await, None, "its time has not come");
+        let again = taken(&store, later).await.unwrap();
+        assert!(is(&again, &status) && again.attempts == 2, "{again:?}");
+        // While it is tried once more, the work goes on: the older words are not said behind the newer ones.
+        say(&store, &status).await;
+        store.step_aside(&again.id, later, "limited").await.unwrap();
+        let newer = taken(&store, NOW).await.unwrap();
+        assert!(is(&newer, &status) && newer.id != again.id, "{newer:?}");
+        // The newest takes the place of what waits, and waits as long without holding up anybody.
+        store.step_aside(&newer.id, later, "limited").await.unwrap();
+        say(&store, &status).await;
+        say(&store, &Slot::Question(1)).await;
+        let question = taken(&store, NOW).await.unwrap();
+        assert!(is(&question, &Slot::Question(1)), "{question:?}");
+        store.effect_done(&question.id, NOW).await.unwrap();
+        assert_eq!(taken(&store, NOW).await, None, "the status waits");
+        let newest = taken(&store, later).await.unwrap();
+        assert!(is(&newest, &status), "{newest:?}");
+        store.effect_done(&newest.id, later).await.unwrap();
+        let much_later = Timestamp(later.0 + 600_000);
+        assert_eq!(
+            taken(&store, much_later).await,
+            None,
+            "the older one is gone"
+        );
+        store.close().await;
+    }
+}
+
+#[tokio::test]
 async fn what_nobody_tried_or_what_was_done_is_not_looked_for() {
     for slot in [Slot::Plan(1), Slot::Progress(RunNumber(1))] {
         for Opened { store, _folder, .. } in each_database().await {

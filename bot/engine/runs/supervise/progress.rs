@@ -16,7 +16,7 @@ use crate::{
     engine::Context,
     links,
     store::posts::Post,
-    surface::Attempt,
+    surface::{Attempt, SurfaceError},
     words,
 };
 
@@ -215,7 +215,8 @@ impl<'a> Reporter<'a> {
     }
 }
 
-/// The only lossy road: an edit that fails is not tried again, the next one follows.
+/// The only lossy road: an edit that fails is not tried again, the next one follows. Where the surface says when another one
+/// may come, it is the newest of then that is said.
 async fn say(
     context: Context,
     (task, run): (Task, RunNumber),
@@ -223,7 +224,19 @@ async fn say(
 ) {
     let slot = Slot::Progress(task.progress).to_string();
     let key = format!("{}:{slot}", task.id);
-    while newest.changed().await.is_ok() {
+    let mut held = None;
+    loop {
+        match held.take() {
+            None => {
+                if newest.changed().await.is_err() {
+                    return;
+                }
+            }
+            Some(pause) => tokio::select! {
+                _ = newest.wait_for(|_| false) => return,
+                () = tokio::time::sleep(pause) => {}
+            },
+        }
         let Some(progress) = newest.borrow_and_update().clone() else {
             continue;
         };
@@ -263,6 +276,9 @@ async fn say(
                     .say(conversation, &key, Some(&standing), &words, Attempt::First);
             if let Err(error) = said.await {
                 tracing::debug!(task = %task.id, %error, "a status was not shown");
+                if let SurfaceError::Transient { retry_after, .. } = error {
+                    held = retry_after.max(held);
+                }
             }
         }
     }

@@ -67,6 +67,7 @@ async fn call(
         record.arguments = arguments.to_json();
         (arguments, bearer(&headers).map(str::to_owned).or(in_form))
     });
+    let fault = fault.or_else(|| core.settings().weather.meet_tier(&method));
     let fault = fault.or_else(|| {
         let channel = record.arguments["channel"]
             .as_str()

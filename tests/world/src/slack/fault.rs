@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::ids::ChannelId;
-use super::limits::POST_INTERVAL;
+use super::limits::{POST_INTERVAL, calls_a_minute};
 
 /// What the next call of a method meets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +39,16 @@ pub enum PostLimit {
     OnePerSecond,
 }
 
+/// How often an app may call a method.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TierLimit {
+    /// As often as it likes.
+    #[default]
+    Unlimited,
+    /// As often in a minute as the method's tier says; more is answered with 429.
+    Published,
+}
+
 /// Whether the bot's token is worth something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TokenStanding {
@@ -56,6 +66,8 @@ pub(crate) struct Weather {
     pub(crate) limit: PostLimit,
     pub(crate) token: TokenStanding,
     last_posts: HashMap<ChannelId, Instant>,
+    pub(crate) tiers: TierLimit,
+    called: HashMap<String, VecDeque<Instant>>,
 }
 
 impl Weather {
@@ -69,6 +81,23 @@ impl Weather {
     /// The fault that the present call of `method` meets.
     pub(crate) fn meet(&mut self, method: &str) -> Option<Fault> {
         self.waiting.get_mut(method)?.pop_front()
+    }
+
+    /// The fault that a call of `method` meets where there were too many in the last minute.
+    pub(crate) fn meet_tier(&mut self, method: &str) -> Option<Fault> {
+        const MINUTE: Duration = Duration::from_mins(1);
+        let most = calls_a_minute(method).filter(|_| self.tiers == TierLimit::Published)?;
+        let now = Instant::now();
+        let called = self.called.entry(method.to_owned()).or_default();
+        called.retain(|at| now.duration_since(*at) < MINUTE);
+        if called.len() < most {
+            called.push_back(now);
+            return None;
+        }
+        let oldest = called.front().copied().unwrap_or(now);
+        Some(Fault::RateLimited {
+            retry_after: MINUTE.saturating_sub(now.duration_since(oldest)),
+        })
     }
 
     /// The fault that a message into `channel` meets where it comes too soon after the last one.

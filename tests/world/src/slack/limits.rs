@@ -87,6 +87,32 @@ pub const RESPONSE_URL_USES: u32 = 5;
 pub const DELIVERY_PATIENCE: Duration = Duration::from_secs(3);
 /// How long between two messages in one channel, where the limit is switched on.
 pub const POST_INTERVAL: Duration = Duration::from_secs(1);
+/// Calls of a method in a minute, by its tier, where the limit is switched on; none where Slack gives no such number.
+#[must_use]
+pub fn calls_a_minute(method: &str) -> Option<usize> {
+    match method {
+        "reactions.remove" => Some(20),
+        "agents.sessions.setStatus"
+        | "apps.connections.open"
+        | "auth.revoke"
+        | "chat.update"
+        | "conversations.history"
+        | "conversations.info"
+        | "conversations.open"
+        | "conversations.replies"
+        | "reactions.add"
+        | "reactions.get" => Some(50),
+        "chat.postEphemeral"
+        | "files.completeUploadExternal"
+        | "files.getUploadURLExternal"
+        | "files.info"
+        | "users.info"
+        | "views.open"
+        | "views.publish" => Some(100),
+        _ => None,
+    }
+}
+
 /// How long a thread's status stays without a message.
 pub const THREAD_STATUS_LIFETIME: Duration = Duration::from_mins(2);
 

@@ -49,7 +49,7 @@ pub use self::directory::{
     APP_ID, BOT_ID, BOT_NAME, BOT_USER, Channel, ChannelKind, Closed, Home, Membership,
     OTHER_TEAM_ID, Standing, TEAM_DOMAIN, TEAM_ID, User,
 };
-pub use self::fault::{Fault, PostLimit, TokenStanding};
+pub use self::fault::{Fault, PostLimit, TierLimit, TokenStanding};
 pub use self::file::File;
 pub use self::ids::{ChannelId, FileId, Ts, UserId, ViewId};
 pub use self::journal::{Call, CallEnding, Timing};
@@ -212,6 +212,11 @@ impl Slack {
     /// Sets which way Slack comes to the app from now on.
     pub fn set_road(&self, road: Road) {
         self.core.settings().road = road;
+    }
+
+    /// Switches the limits of calls in a minute.
+    pub fn set_tier_limit(&self, limit: TierLimit) {
+        self.core.settings().weather.tiers = limit;
     }
 
     /// Switches the limit of messages in one channel.
