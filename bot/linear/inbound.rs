@@ -1,6 +1,6 @@
 //! What Linear tells: events of agent sessions, read into what they mean.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{access, changes, choices, files, ids, reactions};
@@ -50,14 +50,19 @@ struct Payload {
 #[derive(Deserialize)]
 struct Session {
     id: String,
+    #[serde(default, deserialize_with = "as_far_as_it_can_be_read")]
     creator: Option<User>,
+    #[serde(default, deserialize_with = "as_far_as_it_can_be_read")]
     issue: Option<Issue>,
+    #[serde(default, deserialize_with = "as_far_as_it_can_be_read")]
     comment: Option<Comment>,
 }
 
 #[derive(Deserialize)]
 struct Issue {
+    #[serde(default, deserialize_with = "as_far_as_it_can_be_read")]
     identifier: Option<String>,
+    #[serde(default, deserialize_with = "as_far_as_it_can_be_read")]
     team: Option<Team>,
 }
 
@@ -86,13 +91,15 @@ struct Team {
 struct Comment {
     id: String,
     body: String,
+    #[serde(default, deserialize_with = "as_far_as_it_can_be_read")]
     user_id: Option<String>,
 }
 
 #[derive(Deserialize)]
 pub(super) struct User {
     id: String,
-    name: String,
+    #[serde(default, deserialize_with = "as_far_as_it_can_be_read")]
+    name: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -100,16 +107,26 @@ pub(super) struct User {
 struct Activity {
     id: String,
     /// The comment that the person wrote, where the activity is one.
+    #[serde(default, deserialize_with = "as_far_as_it_can_be_read")]
     source_comment_id: Option<String>,
-    content: Content,
+    #[serde(default, deserialize_with = "as_far_as_it_can_be_read")]
+    content: Option<Content>,
+    #[serde(default, deserialize_with = "as_far_as_it_can_be_read")]
     signal: Option<String>,
     user: User,
 }
 
 #[derive(Deserialize)]
 struct Content {
-    #[serde(default)]
     body: String,
+}
+
+/// What a request can do without: a part of another form than we know costs that part, and not the request.
+fn as_far_as_it_can_be_read<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+    part: D,
+) -> Result<Option<T>, D::Error> {
+    let part = Value::deserialize(part)?;
+    Ok(T::deserialize(part).ok())
 }
 
 /// Whether a delivery matters, and what it is the same as. `_delivery_id` (`Linear-Delivery`) decides nothing.
@@ -257,17 +274,16 @@ fn prompted(session: &Session, activity: Activity) -> Incoming {
     if activity.signal.as_deref() == Some("stop") {
         return Incoming::StopSignal { conversation, by };
     }
-    if let Some(press) = choices::pressed(&activity.content.body, &activity.id) {
+    let body = activity.content.map(|content| content.body);
+    let body = body.unwrap_or_default();
+    if let Some(press) = choices::pressed(&body, &activity.id) {
         return Incoming::Pressed {
             conversation,
             by,
             press,
         };
     }
-    let text = crate::domain::clip(
-        without_mention(activity.content.body.trim()),
-        TEXT_MAX_CHARS,
-    );
+    let text = crate::domain::clip(without_mention(body.trim()), TEXT_MAX_CHARS);
     // By the comment's name, under which an edit of it comes.
     let reference = activity.source_comment_id.unwrap_or(activity.id);
     Incoming::Said {
@@ -306,7 +322,7 @@ fn place(session: &Session) -> String {
 pub(super) fn author(user: User) -> Author {
     Author {
         id: ids::person(&user.id),
-        name: Some(user.name),
+        name: user.name,
         standing: None,
     }
 }

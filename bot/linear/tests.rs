@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod bench;
+mod broken;
 mod joining;
 mod reading;
 mod talking;

@@ -103,6 +103,13 @@ impl Bench {
     }
 
     async fn next_of_all(&mut self) -> (Accepted, Incoming) {
+        let payload = self.next_payload().await;
+        let accepted = accept(&payload, "not read").expect("it matters");
+        (accepted, read(&payload))
+    }
+
+    /// The next webhook of any kind, checked.
+    pub(super) async fn next_payload(&mut self) -> Value {
         let waited =
             tokio::time::timeout(std::time::Duration::from_secs(10), self.webhooks.recv()).await;
         let (signature, body) = waited
@@ -110,9 +117,7 @@ impl Bench {
             .expect("the receiver lives");
         let now = Timestamp(jiff::Timestamp::now().as_millisecond());
         verify(&self.config.webhook_secret, &signature, &body, now).expect("it is Linear's");
-        let payload: Value = serde_json::from_slice(&body).expect("JSON");
-        let accepted = accept(&payload, "not read").expect("it matters");
-        (accepted, read(&payload))
+        serde_json::from_slice(&body).expect("JSON")
     }
 
     /// Ana delegates an issue.

@@ -1,6 +1,7 @@
 //! Slack, tried: payloads that production sent, and calls to the stand-in.
 
 mod blocks;
+pub(crate) mod broken;
 mod calls;
 mod doors;
 mod payloads;
