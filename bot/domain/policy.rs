@@ -25,6 +25,8 @@ pub enum Act {
     Rate,
     /// Change the settings of a channel.
     Configure,
+    /// Have an issue made for a task.
+    FileIssue,
 }
 
 /// Who may act. People who are not full members may never approve.
@@ -98,6 +100,7 @@ impl Policy {
             | Act::Approve
             | Act::Cancel
             | Act::Configure
+            | Act::FileIssue
             | Act::WidenNetwork => match self.people.len() {
                 0 => Who::Members,
                 number => Who::People(number),
@@ -115,7 +118,9 @@ impl Policy {
         match act {
             Act::Approve => self.second_person_approves,
             Act::WidenNetwork => self.second_person_widens,
-            Act::Start | Act::Steer | Act::Cancel | Act::Rate | Act::Configure => false,
+            Act::Start | Act::Steer | Act::Cancel | Act::Rate | Act::Configure | Act::FileIssue => {
+                false
+            }
         }
     }
 
@@ -136,6 +141,7 @@ impl Policy {
             | Act::Approve
             | Act::Cancel
             | Act::Configure
+            | Act::FileIssue
             | Act::WidenNetwork => &self.people,
         };
         if !listed.is_empty() && !listed.contains(&person.id) {

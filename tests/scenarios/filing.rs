@@ -126,12 +126,13 @@ async fn the_button_of_the_plan_makes_one_issue_however_often_it_is_pressed() {
     let thread = stage.planned(REQUEST).await;
     let button = button(&thread).await;
     thread.press_control("gus", &button).await.unwrap();
-    whispered(&thread, "This was not passed on").await;
+    whispered(&thread, "No issue was made in Linear: only full members").await;
     // The issue is made, and the answer to that never comes; meanwhile others press, too.
     linear(&stage).fail_next("issueCreate", Fault::DoneButAnswered(502));
     for user in ["ana", "ben", "ana"] {
         thread.press_control(user, &button).await.unwrap();
     }
+    whispered(&thread, "is being made in Linear already").await;
     let session = only_session(&stage).await;
     says(&thread, "The task has an issue now").await;
     no_button(&thread).await;

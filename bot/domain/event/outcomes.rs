@@ -147,6 +147,8 @@ pub enum PublishProblem {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "problem", rename_all = "snake_case")]
 pub enum FilingProblem {
+    /// One is being made at this moment.
+    BeingMade,
     /// There is no surface that has issues.
     NotSetUp,
     /// There is no team of this name in reach.

@@ -20,6 +20,10 @@ use crate::domain::{
 /// What stands in front of words that an issue was given by somebody whom nobody obeys.
 const EDITED: &str = "The issue was edited, and says now:\n";
 
+/// How long an issue is taken to be made without news of it, in milliseconds. Then another wish tries it again, which makes
+/// no second one.
+const FILING_MS: i64 = 15 * 60 * 1_000;
+
 impl Task {
     /// What the issue is called that the task is about: the request, or a line of its context once that was read.
     #[must_use]
@@ -32,10 +36,10 @@ impl Task {
 
     /// Has an issue made for the task, which then is talked about there, too. It holds nothing up.
     pub(super) fn file_issue(
-        &self,
+        &mut self,
         by: &Person,
-        team: Option<&TeamKey>,
-        trigger: Option<&str>,
+        (team, trigger): (Option<&TeamKey>, Option<&str>),
+        at: Timestamp,
     ) -> Vec<Effect> {
         if self.about.is_some() {
             return vec![self.nothing_to_do(by, "get another issue: it is about one already")];
@@ -43,6 +47,12 @@ impl Task {
         if self.state.is_over() && !matches!(self.state, State::Failed { .. }) {
             return vec![self.nothing_to_do(by, "get an issue")];
         }
+        let since = self.filing.map(|since| at.milliseconds_since(since));
+        if since.is_some_and(|since| since < FILING_MS) {
+            let problem = FilingProblem::BeingMade;
+            return vec![Self::whisper(by, Message::IssueNotFiled { problem })];
+        }
+        self.filing = Some(at);
         vec![Effect::FileIssue {
             by: by.clone(),
             team: team.cloned(),
@@ -53,18 +63,18 @@ impl Task {
     /// The same, asked for by the button on the card of a plan. Whoever saw an earlier revision is to read the last one
     /// first: the issue is made of that.
     pub(super) fn issue_pressed(
-        &self,
+        &mut self,
         by: &Person,
-        seen: u32,
-        (team, trigger): (Option<&TeamKey>, Option<&str>),
+        (seen, at): (u32, Timestamp),
+        wanted: (Option<&TeamKey>, Option<&str>),
         around: &Surroundings,
     ) -> Vec<Effect> {
-        let act = Act::Steer;
+        let act = Act::FileIssue;
         if let Err(refusal) = around.policy.allows(act, by, &self.request.author.id) {
             return vec![Self::whisper(by, Message::NotAllowed { act, refusal })];
         }
         if self.last_revision() == Some(seen) || self.state.is_over() {
-            return self.file_issue(by, team, trigger);
+            return self.file_issue(by, wanted, at);
         }
         let current = match self.state {
             State::AwaitingApproval { revision } => Some(revision),
@@ -79,19 +89,24 @@ impl Task {
     }
 
     /// The same, asked for in words.
-    pub(super) fn issue_wanted(&self, line: &Line, team: Option<&TeamKey>) -> Vec<Effect> {
+    pub(super) fn issue_wanted(
+        &mut self,
+        line: &Line,
+        team: Option<&TeamKey>,
+        at: Timestamp,
+    ) -> Vec<Effect> {
         let mut effects = vec![Effect::Hear {
             line: line.reference.clone(),
         }];
-        effects.extend(self.file_issue(&line.author, team, None));
+        effects.extend(self.file_issue(&line.author, (team, None), at));
         effects
     }
 
     /// What the options of a sentence set beside its words, and what is none.
-    pub(super) fn set(&self, line: &Line, options: &Options) -> Vec<Effect> {
+    pub(super) fn set(&mut self, line: &Line, options: &Options, at: Timestamp) -> Vec<Effect> {
         let mut effects = Vec::new();
         if let Some(team) = &options.issue_in {
-            effects.extend(self.file_issue(&line.author, Some(team), None));
+            effects.extend(self.file_issue(&line.author, (Some(team), None), at));
         }
         if !options.unknown.is_empty() {
             let unknown = options.unknown.clone();
@@ -110,6 +125,7 @@ impl Task {
         (name, url): (&str, &str),
         around: &Surroundings,
     ) -> Vec<Effect> {
+        self.filing = None;
         let joined = self.joined(None, place, Some(about), around);
         if joined.is_empty() {
             return joined;
@@ -122,11 +138,12 @@ impl Task {
 
     /// Nothing is lost by it, so only whoever wanted it hears. Who pressed the button chooses a team where none is clear.
     pub(super) fn issue_not_filed(
-        &self,
+        &mut self,
         by: &Person,
         problem: &FilingProblem,
         trigger: Option<&str>,
     ) -> Vec<Effect> {
+        self.filing = None;
         if self.state.is_over() && !matches!(self.state, State::Failed { .. }) {
             return Vec::new();
         }

@@ -84,6 +84,9 @@ pub struct Task {
     /// What it is about, where that stands elsewhere.
     #[serde(default)]
     pub about: Option<SubjectId>,
+    /// Since when an issue is being made for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filing: Option<Timestamp>,
     /// The request, as written.
     pub request: Line,
     /// What the request sets.
@@ -222,11 +225,12 @@ impl Task {
         surroundings: &Surroundings,
     ) -> (Self, Vec<Effect>) {
         let unknown = opening.options.unknown.clone();
-        let task = Self {
+        let mut task = Self {
             id: opening.id,
             conversation: opening.conversation,
             also: Vec::new(),
             lost: Vec::new(),
+            filing: None,
             about: opening.about,
             request: opening.request,
             options: opening.options,
@@ -284,15 +288,16 @@ impl Task {
     }
 
     /// The first words, and what the request asks for at once.
-    fn begin(&self, unknown: Vec<UnknownOption>, surroundings: &Surroundings) -> Vec<Effect> {
+    fn begin(&mut self, unknown: Vec<UnknownOption>, surroundings: &Surroundings) -> Vec<Effect> {
         let mut effects = vec![
             Effect::Mark {
                 mark: super::effect::Mark::Accepted,
             },
             self.say_progress_queued(surroundings.ahead),
         ];
-        if let Some(team) = &self.options.issue_in {
-            effects.extend(self.file_issue(&self.request.author, Some(team), None));
+        if let Some(team) = self.options.issue_in.clone() {
+            let (by, at) = (self.request.author.clone(), self.opened_at);
+            effects.extend(self.file_issue(&by, (Some(&team), None), at));
         }
         if !unknown.is_empty() {
             effects.push(Effect::Whisper {

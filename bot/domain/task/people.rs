@@ -69,7 +69,7 @@ impl Task {
                 &line.author,
                 Message::Progress(self.progress_now()),
             )],
-            Command::FileIssue { team } => self.issue_wanted(line, team.as_ref()),
+            Command::FileIssue { team } => self.issue_wanted(line, team.as_ref(), at),
             Command::Approve => self.approved_in_words(line, at, around),
             Command::Now(text) => self.steered(line, text, at, around),
             Command::Words(text) | Command::New(text) => {
@@ -85,7 +85,7 @@ impl Task {
             | Command::Network { .. } => self.words(line, "", options, mentioned, at, around),
         };
         effects.extend(told);
-        effects.extend(self.set(line, options));
+        effects.extend(self.set(line, options, at));
         effects
     }
 

@@ -107,7 +107,10 @@ impl Task {
                 revision,
                 team,
                 trigger,
-            } => self.issue_pressed(by, *revision, (team.as_ref(), trigger.as_deref()), around),
+            } => {
+                let wanted = (team.as_ref(), trigger.as_deref());
+                self.issue_pressed(by, (*revision, happened.at), wanted, around)
+            }
             Event::IssueNotFiled {
                 by,
                 problem,

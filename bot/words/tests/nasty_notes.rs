@@ -188,6 +188,7 @@ pub(super) fn notes() -> Vec<Message> {
             known: vec![NASTY.into(); 10],
         },
         FilingProblem::WhichTeam { known: vec![] },
+        FilingProblem::BeingMade,
         FilingProblem::Refused {
             reason: NASTY.repeat(100),
         },
@@ -197,6 +198,7 @@ pub(super) fn notes() -> Vec<Message> {
     for act in [
         Act::Start,
         Act::Steer,
+        Act::FileIssue,
         Act::Approve,
         Act::Cancel,
         Act::WidenNetwork,

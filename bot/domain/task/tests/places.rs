@@ -202,6 +202,16 @@ fn the_button_of_a_plan_asks_for_a_team_where_none_is_clear_and_goes_once_there_
     };
     let press = |task: &mut Task, event: Event| task.handle(&happened(event), &around());
     assert_eq!(press(&mut task, pressed(ana(), 1, None)), [wanted]);
+    // Another press has nothing made beside it.
+    let meanwhile = press(&mut task, pressed(person("ben", Standing::Member), 1, None));
+    let is_told = |message: &Message| {
+        let problem = FilingProblem::BeingMade;
+        *message == Message::IssueNotFiled { problem }
+    };
+    assert!(
+        matches!(&meanwhile[..], [Effect::Whisper { message, .. }] if is_told(message)),
+        "{meanwhile:?}"
+    );
     let known = vec!["ENG".to_owned(), "OPS".to_owned()];
     let unclear = |trigger| Event::IssueNotFiled {
         by: ana(),
