@@ -245,9 +245,13 @@ async fn linear(config: &Config) -> Result<String, String> {
             crate::words::moment_of(since)
         ));
     }
-    linear.check().await.map_err(|error| {
+    let told = linear.check().await.map_err(|error| {
         format!("{error}. Check LINEAR_CLIENT_ID, LINEAR_CLIENT_SECRET and LINEAR_API_URL.")
-    })
+    })?;
+    match linear.lacks().await {
+        Some(lacks) => Err(format!("{told}: {lacks}.")),
+        None => Ok(told),
+    }
 }
 
 async fn github(config: &Config) -> Result<String, String> {

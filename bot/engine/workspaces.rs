@@ -295,13 +295,7 @@ impl Workspaces {
         } else {
             "Install the app again there"
         };
-        match slack.granted_scopes().await {
-            Ok(granted) => Ok(scopes::in_words(&scopes::lacking(&granted))),
-            Err(SurfaceError::Permanent { code, .. }) => Ok(Some(format!(
-                "it refuses the bot's token ({code}), so nothing can be done there. {remedy}"
-            ))),
-            Err(error) => Err(error),
-        }
+        lacks_of(&slack, remedy).await
     }
 
     /// What people call a workspace.
@@ -443,6 +437,18 @@ impl Workspaces {
 
     fn forget(&self) {
         *locked(&self.inner.known) = None;
+    }
+}
+
+/// What Slack does not let the bot do with a token, in words; none where nothing is missing. `remedy` is for one that it
+/// refuses.
+pub async fn lacks_of(slack: &Slack, remedy: &str) -> Result<Option<String>, SurfaceError> {
+    match slack.granted_scopes().await {
+        Ok(granted) => Ok(scopes::in_words(&scopes::lacking(&granted))),
+        Err(SurfaceError::Permanent { code, .. }) => Ok(Some(format!(
+            "it refuses the bot's token ({code}), so nothing can be done there. {remedy}"
+        ))),
+        Err(error) => Err(error),
     }
 }
 

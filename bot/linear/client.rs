@@ -114,6 +114,11 @@ impl Client {
         self.tokens.has_access().await
     }
 
+    /// What the token may not do.
+    pub(super) async fn lacking(&self) -> Vec<&'static str> {
+        self.tokens.lacking().await
+    }
+
     pub(super) async fn sign_out(&self) {
         self.tokens.forget_all().await;
     }

@@ -96,6 +96,26 @@ impl Linear {
         self.client.sign_out().await;
     }
 
+    /// What the application's token may not do that it is asked for, in words; none where nothing is missing, or where Linear
+    /// has not said. Known of a token that was taken out here.
+    pub async fn lacks(&self) -> Option<String> {
+        let each = self.client.lacking().await.into_iter().map(|scope| {
+            let without = match scope {
+                "read" => "issues and comments cannot be read",
+                "write" => "nothing can be said",
+                "app:assignable" => "issues cannot be delegated to the bot",
+                "app:mentionable" => "mentions open no session",
+                _ => "it is asked for",
+            };
+            format!("{scope} ({without})")
+        });
+        let each: Vec<String> = each.collect();
+        (!each.is_empty()).then(|| {
+            let each = each.join(", ");
+            format!("these scopes are missing: {each}. Allow them in the application's settings and install it again")
+        })
+    }
+
     /// One line for `deckhand doctor`: who the bot is, and where.
     pub async fn check(&self) -> Result<String, SurfaceError> {
         let answer: ViewerAnswer = self.client.run(&VIEWER, &serde_json::json!({})).await?;

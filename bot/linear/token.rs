@@ -34,6 +34,8 @@ pub(super) struct Tokens {
     kept: Arc<dyn TokenStore>,
     /// Whoever holds the lock takes one out; the others wait for that one.
     current: Mutex<Option<Current>>,
+    /// What the last token may do that was taken out.
+    granted: Mutex<Vec<String>>,
 }
 
 struct Current {
@@ -66,6 +68,9 @@ struct Answer {
     access_token: SecretString,
     /// Seconds.
     expires_in: u64,
+    /// What the token may do, where Linear says so: a text, or a list of them.
+    #[serde(default)]
+    scope: serde_json::Value,
 }
 
 #[derive(Deserialize)]
@@ -82,6 +87,7 @@ impl Tokens {
             client_id: config.client_id.clone(),
             client_secret: config.client_secret.clone(),
             current: Mutex::default(),
+            granted: Mutex::default(),
         }
     }
 
@@ -111,12 +117,21 @@ impl Tokens {
         Ok(secret)
     }
 
+    /// What a token that this process took out may not do, although it is asked for. Empty where Linear has not said.
+    pub(super) async fn lacking(&self) -> Vec<&'static str> {
+        let granted = self.granted.lock().await;
+        let asked = SCOPES.split(',');
+        let lacking = asked.filter(|scope| !granted.iter().any(|one| one == scope));
+        lacking.filter(|_| !granted.is_empty()).collect()
+    }
+
     pub(super) async fn has_access(&self) -> bool {
         !self.kept.is_withdrawn(SURFACE).await
     }
 
     async fn fresh(&self, http: &reqwest::Client) -> Result<Token, SurfaceError> {
         let answer = self.take_out(http).await?;
+        *self.granted.lock().await = scopes(&answer.scope);
         let token = Token {
             secret: answer.access_token,
             life: Duration::from_secs(answer.expires_in),
@@ -171,4 +186,16 @@ impl Tokens {
             },
         }
     }
+}
+
+/// Scopes as an answer gives them.
+fn scopes(answer: &serde_json::Value) -> Vec<String> {
+    let texts: Vec<&str> = match answer {
+        serde_json::Value::Array(list) => list.iter().filter_map(|one| one.as_str()).collect(),
+        one => one.as_str().into_iter().collect(),
+    };
+    let each = texts.iter().flat_map(|text| text.split([',', ' ']));
+    each.filter(|scope| !scope.is_empty())
+        .map(str::to_owned)
+        .collect()
 }

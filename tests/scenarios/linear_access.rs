@@ -89,6 +89,22 @@ async fn access_that_is_taken_away_ends_what_is_at_home_in_linear_and_is_not_tri
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn scopes_that_linear_does_not_give_are_named_with_what_does_not_work_without_them() {
+    let stage = open().await;
+    let doctor = async || Deckhand::of(&stage).run(&["doctor"]).await.line("linear");
+    let line = doctor().await;
+    assert!(line.starts_with("ok "), "{line}");
+    linear(&stage).withhold(&["app:mentionable"]);
+    let line = doctor().await;
+    let words = "these scopes are missing: app:mentionable (mentions open no session)";
+    assert!(
+        line.starts_with("missing") && line.contains(words),
+        "{line}"
+    );
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_team_that_is_taken_away_ends_its_tasks_and_leaves_the_others() {
     let stage = open().await;
     let (delegated, thread, _) = two(&stage).await;

@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::harness::{
     Bot, CHANNEL, PATIENCE, Props, REQUEST, SIGNING_SECRET, Stage,
     asking::{says, until, whispered},
+    program::Deckhand,
 };
 
 const CLIENT_ID: &str = "2041.77";
@@ -567,6 +568,18 @@ async fn what_each_workspace_does_not_allow_is_told_by_its_name_at_the_start() {
     let (status, told) = many.stage.get("/readyz").await;
     assert_eq!(status, 200, "{told}");
     assert!(!told.contains("in the workspace Acme"), "{told}");
+    let line = Deckhand::of(&many.stage)
+        .run(&["doctor"])
+        .await
+        .line("slack");
+    assert!(
+        line.starts_with("missing")
+            && line.contains(
+                "in the workspace Beta, these scopes are missing: reactions:write (requests carry"
+            )
+            && !line.contains("in the workspace Acme"),
+        "{line}"
+    );
     let thread = mention(&other, "help").await;
     whispered(&thread, HELP).await;
     // One that Slack does not let in at all costs the others nothing.

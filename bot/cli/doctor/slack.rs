@@ -1,10 +1,13 @@
 //! Slack: the settings' token, its rights, the doors, and what was installed.
 
 use crate::{
+    clock::Clock,
     config::{Config, InstallConfig, SlackConfig},
+    engine::workspaces::lacks_of,
     slack::{Slack, SocketMode, scopes},
     store::{
         Store,
+        vault::Vault,
         workspaces::{OWN, Workspace},
     },
 };
@@ -27,7 +30,7 @@ pub(super) async fn finding(config: &Config) -> Result<String, String> {
         None => "events come by HTTPS".to_owned(),
     });
     if let Some(install) = &settings.install {
-        told.push(installed(config, install).await?);
+        told.push(installed(config, settings, install).await?);
     }
     Ok(told.join("; "))
 }
@@ -63,7 +66,11 @@ async fn own(config: &Config, settings: &SlackConfig) -> Result<String, String> 
 }
 
 /// Where workspaces have installed the app, and what is wrong with them.
-async fn installed(config: &Config, install: &InstallConfig) -> Result<String, String> {
+async fn installed(
+    config: &Config,
+    settings: &SlackConfig,
+    install: &InstallConfig,
+) -> Result<String, String> {
     let known = known(config).await?.into_iter();
     let known: Vec<Workspace> = known.filter(|one| one.id != OWN).collect();
     let page = format!("{}/slack/install", config.public_url);
@@ -80,6 +87,10 @@ async fn installed(config: &Config, install: &InstallConfig) -> Result<String, S
             wrong.join("; ")
         ));
     }
+    let lacks = lacking(config, settings, &known).await?;
+    if !lacks.is_empty() {
+        return Err(format!("{}, at {page}.", lacks.join("; ")));
+    }
     let who = if install.teams.is_empty() {
         "nobody may install it until SLACK_INSTALL_TEAMS names somebody, at"
     } else {
@@ -89,6 +100,41 @@ async fn installed(config: &Config, install: &InstallConfig) -> Result<String, S
         "{} workspaces have installed it; {who} {page}",
         known.len()
     ))
+}
+
+/// What Slack does not allow in each workspace, in words. A token whose time is over is no news: a server renews it.
+async fn lacking(
+    config: &Config,
+    settings: &SlackConfig,
+    known: &[Workspace],
+) -> Result<Vec<String>, String> {
+    if known.is_empty() {
+        return Ok(Vec::new());
+    }
+    let keys = config.keys_in_force().map_err(|error| error.to_string())?;
+    let store = Store::open_beside(&config.database_url)
+        .await
+        .map_err(|error| error.to_string())?;
+    let (vault, now) = (Vault::new(store.clone(), keys), Clock::default().now());
+    let mut lacks = Vec::new();
+    for one in known {
+        let secrets = vault.secrets_of(&one.id).await;
+        let secrets = secrets.map_err(|error| error.to_string());
+        let lack = match secrets {
+            Ok(Some(secrets)) if secrets.ends.is_some_and(|ends| ends <= now) => None,
+            Ok(Some(secrets)) => {
+                let slack = Slack::new(&settings.api_url, secrets.access)
+                    .map_err(|error| error.to_string())?;
+                let lack = lacks_of(&slack, "Install the app again there").await;
+                lack.unwrap_or_else(|error| Some(error.to_string()))
+            }
+            Ok(None) => Some("its token is not there. Install the app again there".to_owned()),
+            Err(error) => Some(error),
+        };
+        lacks.extend(lack.map(|lack| format!("in the workspace {}, {lack}", one.name)));
+    }
+    store.close().await;
+    Ok(lacks)
 }
 
 async fn known(config: &Config) -> Result<Vec<Workspace>, String> {

@@ -407,6 +407,11 @@ impl Linear {
         self.world.lock().revoked = false;
     }
 
+    /// New tokens get fewer scopes than they are asked for.
+    pub fn withhold(&self, scopes: &[&str]) {
+        self.world.lock().withheld = scopes.iter().map(|&scope| scope.to_owned()).collect();
+    }
+
     /// An admin takes the team away from the application: its issues and sessions are not there any more.
     pub fn shut_out(&self) {
         self.world.lock().shut_out = true;

@@ -65,14 +65,17 @@ pub(super) async fn token(
         let description = "scope must be given, and an application cannot have admin";
         return refused(StatusCode::BAD_REQUEST, "invalid_scope", description);
     }
-    let scope = scopes.join(",");
+    let withheld = world.lock().withheld.clone();
+    let is_given = |scope: &&&str| !withheld.iter().any(|one| one == **scope);
+    let given: Vec<&str> = scopes.iter().filter(is_given).copied().collect();
+    let (scope, given) = (scopes.join(","), given.join(","));
     let token = format!("lin_oauth_{}", Uuid::new_v4().simple());
     {
         let mut state = world.lock();
         // Other scopes end the tokens that are out; the same scopes leave them alive.
         state.tokens.retain(|_, earlier| *earlier == scope);
-        state.tokens.insert(token.clone(), scope.clone());
+        state.tokens.insert(token.clone(), scope);
     }
-    let body = json!({ "access_token": token, "token_type": "Bearer", "expires_in": TOKEN_LIFE, "scope": scope });
+    let body = json!({ "access_token": token, "token_type": "Bearer", "expires_in": TOKEN_LIFE, "scope": given });
     Json(body).into_response()
 }

@@ -82,6 +82,8 @@ pub(super) struct State {
     pub next_issue: u64,
     /// Whether a workspace's admin has taken the application away.
     pub revoked: bool,
+    /// Scopes that no token gets, although they are asked for.
+    pub withheld: Vec<String>,
     /// Whether the application may not see the team any more.
     pub shut_out: bool,
     sequence: u64,
