@@ -25,6 +25,7 @@ use crate::{
     },
     links,
     store::runs::LogLine,
+    words,
 };
 
 /// The most lines of the log that are read at once.
@@ -85,6 +86,11 @@ impl TaskPage {
             Verdict::NotMet => "not met",
             Verdict::NotChecked => "not checked",
         }
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "a template calls it so")]
+    fn grouped(number: &u32) -> String {
+        words::grouped(u64::from(*number))
     }
 
     fn outcome(check: &CheckResult) -> String {

@@ -31,7 +31,7 @@ pub(crate) mod tests;
 
 use askama::Template;
 
-pub use amounts::{duration, moment_of, spent};
+pub use amounts::{duration, grouped, moment_of, spent};
 pub use attached::file_unread;
 pub use commit::{CommitExtra, commit_message};
 pub use fence::FenceMark;
@@ -54,7 +54,7 @@ pub use tame::tame;
 use crate::{
     domain::{
         clip,
-        conversation::PersonId,
+        conversation::{Person, PersonId},
         message::{Decision, Message},
     },
     surface::{Control, Words, WordsKind},
@@ -113,12 +113,13 @@ pub fn render(message: &Message, links: &Links) -> Result<Words, askama::Error> 
     let (fallback, markdown) = rendered
         .split_once("\n\n")
         .unwrap_or((&rendered, &rendered));
+    let (mentions, controls, kind) = beside(message, links);
     Ok(Words {
         markdown: clip(markdown.trim(), MESSAGE_MAX_CHARS),
         fallback: clip(fallback.trim(), FALLBACK_MAX_CHARS),
-        mentions: mentions(message),
-        controls: controls(message, links),
-        kind: kind(message),
+        mentions,
+        controls,
+        kind,
     })
 }
 
@@ -227,131 +228,62 @@ fn answer_text(message: &Message, room: Room) -> Result<String, askama::Error> {
     }
 }
 
-/// People are called where they have to decide, and at the end; not while somebody is working.
-fn mentions(message: &Message) -> Option<PersonId> {
-    match message {
-        Message::PlanCard(card) if card.decision == Decision::Open => Some(card.asks.id.clone()),
-        Message::Question(card) if card.is_open() => Some(card.asks.id.clone()),
-        Message::Reminder(reminder) => Some(reminder.asks.id.clone()),
-        Message::Network(card) if card.is_open() => Some(card.asks.id.clone()),
-        Message::Proposal(card) if card.is_open() => Some(card.asks.id.clone()),
-        Message::Result(card) => Some(card.asks.id.clone()),
-        Message::Failed(card) => Some(card.asks.id.clone()),
-        Message::PlanCard(_)
-        | Message::Question(_)
-        | Message::Network(_)
-        | Message::Proposal(_)
-        | Message::NetworkSettled { .. }
-        | Message::NetworkUnknown { .. }
-        | Message::Progress(_)
-        | Message::Canceled { .. }
-        | Message::PullRequestEnded { .. }
-        | Message::TimeLow(_)
-        | Message::Expired { .. }
-        | Message::NotAllowed { .. }
-        | Message::StaleApproval { .. }
-        | Message::NothingToDo { .. }
-        | Message::EditTaken
-        | Message::Settings(_)
-        | Message::SettingsKept { .. }
-        | Message::FilesRefused { .. }
-        | Message::LinksUnread { .. }
-        | Message::EditRefused { .. }
-        | Message::Thanks { .. }
-        | Message::EditFenced { .. }
-        | Message::PlaceLost { .. }
-        | Message::IssueFiled { .. }
-        | Message::IssueNotFiled { .. }
-        | Message::OptionHints { .. }
-        | Message::NothingAsked
-        | Message::Help
-        | Message::Why(_)
-        | Message::Limits(_)
-        | Message::Experts { .. }
-        | Message::Requested { .. }
-        | Message::CannotPost { .. }
-        | Message::AlreadyAsked { .. }
-        | Message::TaskList { .. }
-        | Message::NotHandled { .. }
-        | Message::GivenUp { .. } => None,
+/// Whom a card calls, and what it is: a decision while it is open.
+fn asked(is_open: bool, asks: &Person) -> (Option<PersonId>, WordsKind) {
+    if is_open {
+        (Some(asks.id.clone()), WordsKind::Decision)
+    } else {
+        (None, WordsKind::Note)
     }
 }
 
-fn controls(message: &Message, links: &Links) -> Vec<Control> {
+const fn ended(well: bool) -> WordsKind {
+    WordsKind::Ending { well }
+}
+
+/// What a message is beside its text: whom it calls, what can be pressed, and what it is to its reader. People are called where
+/// they have to decide, and at the end; not while somebody is working.
+fn beside(message: &Message, links: &Links) -> (Option<PersonId>, Vec<Control>, WordsKind) {
     let open = || Control::Open {
         label: OPEN_TASK.to_owned(),
         url: links.task_url.clone(),
     };
-    match message {
-        Message::Progress(progress) => progress::controls(progress, open()),
-        Message::PlanCard(card) => plan::controls(card, links.issues),
-        Message::Question(card) => question::controls(card),
-        Message::Network(card) => network::controls(card),
-        Message::Proposal(card) => proposal::controls(card),
-        Message::Settings(card) => preferred::controls(card),
-        Message::Result(card) => result::controls(card, open()),
-        Message::Failed(card) => failure::controls(card, open()),
-        Message::Reminder(reminder) if links.card_url.is_none() => waiting::controls(reminder),
-        Message::Canceled { .. }
-        | Message::PullRequestEnded { .. }
-        | Message::TimeLow(_)
-        | Message::Reminder(_)
-        | Message::Expired { .. }
-        | Message::NetworkSettled { .. }
-        | Message::NetworkUnknown { .. }
-        | Message::NotAllowed { .. }
-        | Message::StaleApproval { .. }
-        | Message::NothingToDo { .. }
-        | Message::EditTaken
-        | Message::SettingsKept { .. }
-        | Message::FilesRefused { .. }
-        | Message::LinksUnread { .. }
-        | Message::EditRefused { .. }
-        | Message::Thanks { .. }
-        | Message::EditFenced { .. }
-        | Message::PlaceLost { .. }
-        | Message::IssueFiled { .. }
-        | Message::IssueNotFiled { .. }
-        | Message::OptionHints { .. }
-        | Message::NothingAsked
-        | Message::Help
-        | Message::Why(_)
-        | Message::Limits(_)
-        | Message::Experts { .. }
-        | Message::Requested { .. }
-        | Message::CannotPost { .. }
-        | Message::AlreadyAsked { .. }
-        | Message::TaskList { .. }
-        | Message::NotHandled { .. }
-        | Message::GivenUp { .. } => Vec::new(),
-    }
-}
-
-fn kind(message: &Message) -> WordsKind {
-    match message {
-        Message::Progress(progress) => progress::kind(progress),
-        Message::PlanCard(card) if card.decision == Decision::Open => WordsKind::Decision,
-        Message::Question(card) if card.is_open() => WordsKind::Decision,
-        Message::Network(card) if card.is_open() => WordsKind::Decision,
-        Message::Proposal(card) if card.is_open() => WordsKind::Decision,
-        Message::Result(card) => WordsKind::Ending { well: card.whole },
-        Message::Failed(_) | Message::Expired { .. } | Message::Canceled { .. } => {
-            WordsKind::Ending { well: false }
+    let ((mentions, kind), controls) = match message {
+        Message::Progress(progress) => (
+            (None, progress::kind(progress)),
+            progress::controls(progress, open()),
+        ),
+        Message::PlanCard(card) => (
+            asked(card.decision == Decision::Open, &card.asks),
+            plan::controls(card, links.issues),
+        ),
+        Message::Question(card) => (asked(card.is_open(), &card.asks), question::controls(card)),
+        Message::Network(card) => (asked(card.is_open(), &card.asks), network::controls(card)),
+        Message::Proposal(card) => (asked(card.is_open(), &card.asks), proposal::controls(card)),
+        Message::Result(card) => (
+            (Some(card.asks.id.clone()), ended(card.whole)),
+            result::controls(card, open()),
+        ),
+        Message::Failed(card) => (
+            (Some(card.asks.id.clone()), ended(false)),
+            failure::controls(card, open()),
+        ),
+        Message::Reminder(reminder) => {
+            let again = links.card_url.is_none();
+            let controls = again.then(|| waiting::controls(reminder));
+            let calls = Some(reminder.asks.id.clone());
+            ((calls, WordsKind::Note), controls.unwrap_or_default())
         }
-        Message::PullRequestEnded { merged, .. } => WordsKind::Ending { well: *merged },
-        Message::PlanCard(_)
-        | Message::Question(_)
-        | Message::TimeLow(_)
-        | Message::Reminder(_)
-        | Message::Network(_)
-        | Message::Proposal(_)
+        Message::Settings(card) => ((None, WordsKind::Note), preferred::controls(card)),
+        Message::Canceled { .. } | Message::Expired { .. } => ((None, ended(false)), Vec::new()),
+        Message::PullRequestEnded { merged, .. } => ((None, ended(*merged)), Vec::new()),
+        Message::TimeLow(_)
         | Message::NetworkSettled { .. }
         | Message::NetworkUnknown { .. }
         | Message::NotAllowed { .. }
         | Message::StaleApproval { .. }
         | Message::NothingToDo { .. }
         | Message::EditTaken
-        | Message::Settings(_)
         | Message::SettingsKept { .. }
         | Message::FilesRefused { .. }
         | Message::LinksUnread { .. }
@@ -372,8 +304,9 @@ fn kind(message: &Message) -> WordsKind {
         | Message::AlreadyAsked { .. }
         | Message::TaskList { .. }
         | Message::NotHandled { .. }
-        | Message::GivenUp { .. } => WordsKind::Note,
-    }
+        | Message::GivenUp { .. } => ((None, WordsKind::Note), Vec::new()),
+    };
+    (mentions, controls, kind)
 }
 
 /// Takes what templates leave over: blanks at the ends of lines, and more than one blank line.
