@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use deckhand::{domain::task::Task, slack::ids};
 use deckhand_world::slack::{
-    ExchangeFault, Home, Lobby, Rotation, Slack, SlackOptions, Thread, TokenStanding,
+    Call, ExchangeFault, Home, Lobby, Rotation, Slack, SlackOptions, Thread, TokenStanding,
 };
 use secrecy::SecretString;
 use serde_json::json;
@@ -613,7 +613,9 @@ async fn a_link_is_followed_in_its_own_workspace_and_never_into_another() {
             thread.channel()
         )
     };
-    let acmes = page(&many.stage.slack, &acmes.unwrap());
+    let acmes = acmes.unwrap();
+    let acmes_ts = acmes.root().as_str().to_owned();
+    let acmes = page(&many.stage.slack, &acmes);
     let betas = page(&other, &betas);
     let text = format!("{REQUEST} See {betas} and {acmes}");
     let there = mention(&other, &text).await;
@@ -621,6 +623,9 @@ async fn a_link_is_followed_in_its_own_workspace_and_never_into_another() {
     let read: Vec<&str> = task.context.iter().map(|line| line.text.as_str()).collect();
     assert!(read.contains(&"Beta's own words"), "{read:?}");
     assert!(!read.contains(&"Acme's own words"), "{read:?}");
+    // It is not looked for among what stands in the same channel here, either.
+    let looked_for = |call: &Call| call.arguments["ts"] == acmes_ts.as_str();
+    assert!(!other.calls().iter().any(looked_for));
     let here = many.stage.planned(&text).await;
     let task = many.stands(ACME, &here, "awaiting_approval").await;
     let read: Vec<&str> = task.context.iter().map(|line| line.text.as_str()).collect();
