@@ -254,7 +254,7 @@ async fn task(config: &Config, verb: TaskVerb) -> anyhow::Result<()> {
                 say(&format!(
                     "{}  {:<17} {}",
                     task.id,
-                    task.state.name(),
+                    task.state_in_a_word(),
                     task.title()
                 ));
             }
@@ -279,7 +279,7 @@ async fn task(config: &Config, verb: TaskVerb) -> anyhow::Result<()> {
                 say(&format!(
                     "the task {} {}, so there is nothing to cancel",
                     stored.task.id,
-                    state.in_words()
+                    stored.task.in_words()
                 ));
                 store.close().await;
                 return Ok(());

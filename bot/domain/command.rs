@@ -105,6 +105,8 @@ pub enum Command {
     Experts,
     /// A second task in the same thread.
     New(String),
+    /// A question that is only answered, and changes nothing.
+    Ask(String),
     /// Steers the run at once.
     Now(String),
     /// A decision about a host that was refused.
@@ -154,6 +156,9 @@ fn parse_words(text: &str) -> Command {
     if lower.starts_with("new ") {
         return Command::New(after("new "));
     }
+    if let Some(question) = parse_question(text, &lower) {
+        return Command::Ask(question);
+    }
     if let Some((host, port, verdict)) = parse_network(&plain) {
         return Command::Network {
             host,
@@ -180,6 +185,21 @@ fn parse_words(text: &str) -> Command {
         _ if is_approval(&plain) => Command::Approve,
         _ => Command::Words(text.to_owned()),
     }
+}
+
+/// Reads "ask" with the question behind it, also behind a colon or on the next line. Nothing behind it is a question without words.
+fn parse_question(text: &str, lower: &str) -> Option<String> {
+    let behind = lower.strip_prefix("ask")?;
+    let is_word = behind.is_empty()
+        || behind.starts_with([':', '.', '?'])
+        || behind.starts_with(char::is_whitespace);
+    let question = text.get("ask".len()..).unwrap_or_default();
+    is_word.then(|| {
+        question
+            .trim_start_matches([':', '.', '?', ' ', '\n', '\t'])
+            .trim()
+            .to_owned()
+    })
 }
 
 /// Reads "create an issue", "create an issue in ENG" and "create an ENG issue", each only as the whole message. Whoever has
@@ -505,6 +525,16 @@ mod tests {
             Command::Now("use the other file".into())
         );
         assert_eq!(command("(aside) lunch?"), Command::Aside);
+        assert_eq!(
+            command("Ask where is the token's age checked?"),
+            Command::Ask("where is the token's age checked?".into())
+        );
+        assert_eq!(command("ask: where?"), Command::Ask("where?".into()));
+        assert_eq!(command("ask"), Command::Ask(String::new()));
+        assert_eq!(command("ask\n> quoted"), Command::Ask("> quoted".into()));
+        for words in ["asking for a friend", "task", "`ask` me", "> ask me"] {
+            assert_eq!(command(words), Command::Words(words.into()));
+        }
         assert_eq!(command("  "), Command::Empty);
         assert_eq!(command("why"), Command::Why);
         assert_eq!(command("Limits"), Command::Limits);

@@ -114,6 +114,8 @@ pub enum LineKind {
     Guidance,
     /// It was said elsewhere, and the request links to it.
     Linked,
+    /// An agent answered it to an earlier question in the same conversation.
+    Earlier,
 }
 
 /// What a line is for the agent.

@@ -29,6 +29,8 @@ pub enum Slot {
     Proposal(u32),
     /// A result, by the run that it came from.
     Result(RunNumber),
+    /// The answer to a question, by the run that it came from.
+    Answer(RunNumber),
     /// The pictures of a run.
     Pictures(RunNumber),
     /// Anything that is said once, numbered within the task.
@@ -41,7 +43,11 @@ impl Slot {
     pub const fn is_a_card(&self) -> bool {
         match self {
             Self::Plan(_) | Self::Question(_) | Self::Network(_) | Self::Proposal(_) => true,
-            Self::Progress(_) | Self::Result(_) | Self::Pictures(_) | Self::Note(_) => false,
+            Self::Progress(_)
+            | Self::Result(_)
+            | Self::Answer(_)
+            | Self::Pictures(_)
+            | Self::Note(_) => false,
         }
     }
 }
@@ -55,6 +61,7 @@ impl std::fmt::Display for Slot {
             Self::Network(number) => write!(formatter, "network-{number}"),
             Self::Proposal(number) => write!(formatter, "proposal-{number}"),
             Self::Result(run) => write!(formatter, "result-{run}"),
+            Self::Answer(run) => write!(formatter, "answer-{run}"),
             Self::Pictures(run) => write!(formatter, "pictures-{run}"),
             Self::Note(number) => write!(formatter, "note-{number}"),
         }
@@ -73,6 +80,8 @@ pub enum Mark {
     NeedsYou,
     /// ✅
     Proved,
+    /// 💬
+    Answered,
     /// ⚠️
     Gaps,
     /// 🛑
@@ -89,6 +98,11 @@ pub enum Assignment {
     Revise {
         /// What people said about the last one.
         corrections: Vec<String>,
+    },
+    /// Find the answer to a question. The workspace is read-only.
+    Inquire {
+        /// What people have added to the question since it was asked.
+        added: Vec<String>,
     },
     /// Do the work of the approved plan.
     Work,
@@ -120,7 +134,7 @@ impl Assignment {
     #[must_use]
     pub const fn changes_files(&self) -> bool {
         match self {
-            Self::Plan | Self::Revise { .. } => false,
+            Self::Plan | Self::Revise { .. } | Self::Inquire { .. } => false,
             Self::Work | Self::Answer { .. } | Self::Rework { .. } | Self::FollowUp { .. } => true,
         }
     }
@@ -129,7 +143,7 @@ impl Assignment {
     #[must_use]
     pub const fn resumes(&self) -> bool {
         match self {
-            Self::Plan | Self::Revise { .. } | Self::Work => false,
+            Self::Plan | Self::Revise { .. } | Self::Inquire { .. } | Self::Work => false,
             Self::Answer { .. } | Self::Rework { .. } | Self::FollowUp { .. } => true,
         }
     }

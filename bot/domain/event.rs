@@ -16,6 +16,7 @@ use super::{
     edit::Settlement,
     feedback::Opinion,
     held::HeldChange,
+    inquiry::Answer,
     kept::Kept,
     network::{RefusedHost, Verdict},
     plan::Plan,
@@ -416,6 +417,9 @@ pub struct Ending {
     pub specification: Option<SpecificationDraft>,
     /// The plan that was handed over.
     pub plan: Option<Plan>,
+    /// The answer that was handed over.
+    #[serde(default)]
+    pub answer: Option<Answer>,
     /// The question that was asked.
     pub question: Option<AgentQuestion>,
     /// What the agent said about its own work.

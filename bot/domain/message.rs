@@ -4,6 +4,7 @@ mod applied;
 mod failed;
 mod live;
 mod preferred;
+mod result;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,17 +16,17 @@ use super::{
     command::UnknownOption,
     conversation::{Person, Road},
     edit::ProposalCard,
-    event::{BaseStanding, FilingProblem, Publication, WorkplaceProblem},
+    event::{FilingProblem, WorkplaceProblem},
     feedback::Opinion,
     held::HeldChange,
+    inquiry::{AnswerCard, Purpose},
     kept::Kept,
     network::{NetworkDecision, NetworkEntry},
     plan::{ListDifference, Plan},
     plan_edit::EditRefusal,
     policy::{Act, Refusal},
     preferences::{Chosen, Preferences, PreferencesOf},
-    proof::{ChangedFile, CheckResult, Judged, Picture, Weakening},
-    specification::{RepositoryName, SpecificationDraft, Workplace},
+    specification::{SpecificationDraft, Workplace},
     waiting::{Asked, Made, Reminder, TimeNote},
 };
 
@@ -33,6 +34,7 @@ pub use applied::{AppliedTerms, Because, LimitsCard, Used, WhyCard};
 pub use failed::{FailureCard, FailureText};
 pub use live::{Live, LiveStanding, LiveStep, Trouble};
 pub use preferred::SettingsCard;
+pub use result::ResultCard;
 
 /// Everything that is ever said.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,6 +52,8 @@ pub enum Message {
     Proposal(Box<ProposalCard>),
     /// The end of a stretch of work.
     Result(Box<ResultCard>),
+    /// The answer to a question.
+    Answer(Box<AnswerCard>),
     /// The end of a task that did not work.
     Failed(FailureCard),
     /// The confirmation of a cancel.
@@ -65,6 +69,9 @@ pub enum Message {
         /// What became of the work that was not pushed.
         #[serde(default)]
         kept: Kept,
+        /// What it was for.
+        #[serde(default)]
+        purpose: Purpose,
     },
     /// The pull request was merged or closed.
     PullRequestEnded {
@@ -121,6 +128,9 @@ pub enum Message {
         stands: String,
         /// What was wanted.
         wanted: String,
+        /// What the task is for.
+        #[serde(default)]
+        purpose: Purpose,
     },
     /// Somebody edited a request before anything was made of it.
     EditTaken,
@@ -186,6 +196,8 @@ pub enum Message {
     },
     /// The mention had nothing in it.
     NothingAsked,
+    /// Somebody wrote `ask`, and no question.
+    NothingToAnswer,
     /// How to talk to the bot.
     Help,
     /// What applies to whoever asks, and what says so.
@@ -246,6 +258,8 @@ pub enum Phase {
     Reading,
     /// The agent writes specification and plan.
     Planning,
+    /// The agent looks for the answer to a question.
+    Answering,
     /// The plan is there.
     Planned,
     /// The sandbox is made ready.
@@ -275,6 +289,9 @@ pub enum Phase {
 pub struct Progress {
     /// The part of the work.
     pub phase: Phase,
+    /// What the task is for.
+    #[serde(default)]
+    pub purpose: Purpose,
     /// The title, once there is one.
     pub title: Option<String>,
     /// Repository and branch, once they are known.
@@ -439,50 +456,5 @@ impl QuestionCard {
     #[must_use]
     pub const fn is_open(&self) -> bool {
         self.answered.is_none() && !self.is_closed
-    }
-}
-
-/// A result as it is shown.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ResultCard {
-    /// The title.
-    pub title: String,
-    /// Where the work is.
-    pub publication: Publication,
-    /// The repository.
-    pub repository: RepositoryName,
-    /// The base branch.
-    pub base_branch: String,
-    /// How each requirement stands.
-    pub requirements: Vec<Judged>,
-    /// Every command that was run in the clean container.
-    pub checks: Vec<CheckResult>,
-    /// Tests that the change weakens.
-    pub weakenings: Vec<Weakening>,
-    /// What changed.
-    pub files: Vec<ChangedFile>,
-    /// Pictures, taken or not.
-    pub pictures: Vec<Picture>,
-    /// Things a reviewer should look at.
-    pub notices: Vec<String>,
-    /// What the agent says it left undone.
-    pub not_done: Vec<String>,
-    /// How often the result went back to the agent.
-    pub rework_rounds: u8,
-    /// Whether everything was seen to be true.
-    pub whole: bool,
-    /// What it used, of all runs.
-    pub usage: Usage,
-    /// How long the runs took together, in milliseconds.
-    pub elapsed_ms: i64,
-    /// Who asked for the task; mentioned once.
-    pub asks: Person,
-}
-
-impl ResultCard {
-    /// How base and commit stand to each other, where that needs a word.
-    #[must_use]
-    pub fn base(&self) -> &BaseStanding {
-        &self.publication.base
     }
 }

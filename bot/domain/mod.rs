@@ -13,7 +13,7 @@
 //! - [`incoming`]: what a surface understood of a delivery
 //! - [`event`] and [`effect`]: everything that can happen, everything that can be done about it
 //! - [`kept`] and [`waiting`]: what becomes of cancelled work, what is said where time runs out
-//! - [`feedback`]: what people think of a result
+//! - [`feedback`]: what people think of a result; [`inquiry`]: questions that are only answered
 //! - [`message`]: everything that is ever said, as data
 //! - [`task`]: the machine that turns events into effects
 
@@ -28,6 +28,7 @@ pub mod feedback;
 pub mod held;
 pub mod home;
 pub mod incoming;
+pub mod inquiry;
 pub mod kept;
 pub mod message;
 pub mod network;

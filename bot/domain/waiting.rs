@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{conversation::Person, effect::Slot, message::QuestionCard};
+use super::{conversation::Person, effect::Slot, inquiry::Purpose, message::QuestionCard};
 
 /// What there is of a work that was stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,6 +10,8 @@ use super::{conversation::Person, effect::Slot, message::QuestionCard};
 pub enum Made {
     /// It was still being planned.
     Plan,
+    /// The answer was still being looked for.
+    Answer,
     /// Nothing was changed, or it could not be looked at.
     Nothing,
     /// A change that can be checked and published.
@@ -38,6 +40,9 @@ pub struct TimeNote {
     pub ceiling_ms: i64,
     /// Whether it still plans.
     pub plans: bool,
+    /// What it is for.
+    #[serde(default)]
+    pub purpose: Purpose,
 }
 
 /// What a person is waited for.

@@ -13,6 +13,7 @@ mod opening;
 mod pointing;
 mod preferring;
 mod pressing;
+mod talking;
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,8 +26,7 @@ use crate::{
     config::Config,
     domain::{
         TaskId, Timestamp,
-        command::{self, Command},
-        conversation::{ConversationId, Line, Person, Place, Road, Standing},
+        conversation::{ConversationId, Line, Person, Road, Standing},
         event::{Event, Happened},
         incoming::Incoming,
     },
@@ -43,10 +43,9 @@ use crate::{
 };
 
 pub use deliveries::{Order, WorkDelivery, work_delivery};
-use deliveries::{RATE_ACT, answer, audit_of, nothing, wants_a_new_task, with_outcome};
+use deliveries::{RATE_ACT, audit_of, nothing, with_outcome};
 pub(super) use giving_up::RETRY_AFTER_MAX;
 use giving_up::Trouble;
-use opening::{Beside, Request};
 
 /// How long a step may wait for platforms: a few calls, each of which ends by itself. A platform that does not answer is no
 /// worker that hangs.
@@ -384,73 +383,6 @@ impl Dispatch {
             | Incoming::SettingsAsked { .. }
             | Incoming::SettingsSent { .. }
             | Incoming::HomeOpened { .. } => Box::pin(self.looked(delivery, incoming)).await,
-        }
-    }
-
-    async fn said(
-        &self,
-        delivery: &Delivery,
-        conversation: ConversationId,
-        said: Said,
-        place: &str,
-        now: Timestamp,
-    ) -> Result<Transition, Later> {
-        let Said {
-            line,
-            subject,
-            mentioned,
-        } = said;
-        let (command, options) = command::parse(&line.text);
-        if mentioned && command == Command::List {
-            let list = self.list(&line.author).await?;
-            return Ok(answer(delivery, conversation, &line.author, list));
-        }
-        let known = self.store.task_of(&conversation).await?;
-        if mentioned || known.is_some() {
-            let task = known.as_ref().map(|stored| (&stored.task, now));
-            let asked = self.explained(&line.author, &command, (&conversation, place), task);
-            if let Some(told) = asked.await? {
-                return Ok(answer(delivery, conversation, &line.author, told));
-            }
-        }
-        let is_new = matches!(command, Command::New(_)) && mentioned;
-        match known {
-            Some(stored) if !(is_new || mentioned && wants_a_new_task(&stored.task, &command)) => {
-                let event = Event::Said {
-                    line,
-                    command,
-                    options,
-                    mentioned,
-                };
-                self.handled_in(delivery, conversation, stored, event, now)
-                    .await
-            }
-            Some(_) | None if !mentioned => Ok(nothing(delivery)),
-            Some(_) | None => {
-                if !is_new && let Some(stored) = self.live_about(delivery, &line.text).await? {
-                    let here = Place {
-                        conversation,
-                        opening: line.reference.clone(),
-                    };
-                    let by = line.author.clone();
-                    let joined = self.join(delivery, here, stored, by, Some(line), now);
-                    return Box::pin(joined).await;
-                }
-                let beside = if is_new {
-                    Beside::Others
-                } else {
-                    Beside::Nobody
-                };
-                let request = Request {
-                    line,
-                    subject,
-                    command,
-                    options,
-                    place,
-                    beside,
-                };
-                self.open(delivery, conversation, request, now).await
-            }
         }
     }
 

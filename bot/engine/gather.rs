@@ -7,7 +7,9 @@ use crate::{
     config::RepositoryConfig,
     domain::{
         CommitId,
+        conversation::Line,
         event::{Event, WorkplaceProblem},
+        inquiry,
         policy::{RepositoryChoice, choose_repository},
         preferences::Origin,
         specification::{RepositoryName, Workplace},
@@ -45,6 +47,7 @@ pub async fn gather(context: &Context, task: &Task) -> Result<Event, Fault> {
         .linked(&task.conversation, &task.request.text)
         .await?;
     lines.splice(0..0, linked.lines);
+    lines.extend(earlier_answers(context, task).await?);
     let (workplace, found_by) = match workplace(context, task).await {
         Ok((workplace, found_by)) => (Ok(workplace), found_by),
         Err(Trouble::Problem(problem)) => (Err(problem), None),
@@ -61,6 +64,22 @@ pub async fn gather(context: &Context, task: &Task) -> Result<Event, Fault> {
         found_by,
         unread: linked.unread,
     })
+}
+
+/// What agents have answered to earlier questions in the same conversation.
+async fn earlier_answers(context: &Context, task: &Task) -> Result<Vec<Line>, Fault> {
+    let answered = context
+        .store
+        .answered_before(
+            &task.conversation,
+            (&task.id, task.opened_at),
+            inquiry::EARLIER_MAX,
+        )
+        .await?;
+    Ok(answered
+        .iter()
+        .filter_map(Task::as_earlier_answer)
+        .collect())
 }
 
 /// A repository with everything that is needed to work in it.
@@ -172,6 +191,23 @@ async fn address(
         context.redactor.add(&credential.secret);
     }
     Ok((url, credential))
+}
+
+/// What the address of a file's page begins with, at the commit that a task works from; none where the repository has no
+/// pages that are known here.
+#[must_use]
+pub fn pages_of(context: &Context, workplace: &Workplace) -> Option<String> {
+    let Workplace {
+        repository,
+        base_commit,
+        ..
+    } = workplace;
+    if is_plain(context, repository) {
+        return None;
+    }
+    let clone = context.github.clone_url(repository);
+    let page = clone.strip_suffix(".git").unwrap_or(&clone);
+    Some(format!("{page}/blob/{}/", base_commit.0))
 }
 
 /// The credential for one push, where there is one. A plain remote has none.

@@ -1,6 +1,7 @@
 //! Which surface a conversation belongs to. A closed set: a new one is an arm here.
 
 mod forms;
+mod marks;
 mod people;
 
 use std::{
@@ -19,11 +20,11 @@ use crate::{
         conversation::{
             ConversationId, FileRef, Line, LineRef, Person, PersonId, Place, Standing, SubjectId,
         },
-        effect::Mark,
         incoming::Author,
         specification::RepositoryName,
+        task::Task,
     },
-    linear::Linear,
+    linear::{self, Linear},
     redact::{Redactor, Sought},
     slack::{self, Slack},
     surface::{
@@ -184,39 +185,6 @@ impl Surfaces {
         match self.surface(&conversation.0).await? {
             Surface::Slack(slack) => slack.whisper(conversation, person, words).await,
             Surface::Linear(linear) => linear.whisper(conversation, person, words).await,
-        }
-    }
-
-    /// Sets the status emoji on the request, and what the surface itself shows of the work. Where that is new to the
-    /// surface, it is called `title`.
-    pub async fn mark(
-        &self,
-        conversation: &ConversationId,
-        request: &LineRef,
-        mark: Mark,
-        title: Option<&str>,
-    ) -> Result<(), SurfaceError> {
-        match self.surface(&conversation.0).await? {
-            Surface::Slack(slack) => {
-                slack.mark(request, mark).await?;
-                let title = title.map(|title| self.clean(title));
-                slack
-                    .show_session(conversation, mark, title.as_deref())
-                    .await
-            }
-            Surface::Linear(linear) => linear.mark(conversation, request, mark).await,
-        }
-    }
-
-    /// Shows that a reply was heard.
-    pub async fn hear(
-        &self,
-        conversation: &ConversationId,
-        line: &LineRef,
-    ) -> Result<(), SurfaceError> {
-        match self.surface(&conversation.0).await? {
-            Surface::Slack(slack) => slack.hear(line).await,
-            Surface::Linear(linear) => linear.hear(conversation, line).await,
         }
     }
 
@@ -384,6 +352,13 @@ impl Surfaces {
         } else {
             Reactions::Unheard
         }
+    }
+
+    /// Whether a conversation has one state for all that is said in it, which is that of another task: a question that is
+    /// asked beside it is answered by the way.
+    #[must_use]
+    pub fn is_anothers(conversation: &ConversationId, task: &Task) -> bool {
+        task.is_beside() && conversation.surface() == linear::SURFACE
     }
 
     /// A text without secrets, for whoever stores what a surface answered.

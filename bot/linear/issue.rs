@@ -26,7 +26,12 @@ impl Linear {
     ) -> Result<(), SurfaceError> {
         match mark {
             Mark::Working => {}
-            Mark::Accepted | Mark::NeedsYou | Mark::Proved | Mark::Gaps | Mark::Canceled => {
+            Mark::Accepted
+            | Mark::NeedsYou
+            | Mark::Proved
+            | Mark::Answered
+            | Mark::Gaps
+            | Mark::Canceled => {
                 return Ok(());
             }
         }

@@ -9,11 +9,12 @@ use crate::{
 };
 
 /// Every mark of the bot; on one line stands at most one of them.
-const MARKS: [Mark; 6] = [
+const MARKS: [Mark; 7] = [
     Mark::Accepted,
     Mark::Working,
     Mark::NeedsYou,
     Mark::Proved,
+    Mark::Answered,
     Mark::Gaps,
     Mark::Canceled,
 ];
@@ -39,6 +40,7 @@ pub(super) const fn emoji(mark: Mark) -> &'static str {
         Mark::Working => "hourglass_flowing_sand",
         Mark::NeedsYou => "raising_hand",
         Mark::Proved => "white_check_mark",
+        Mark::Answered => "speech_balloon",
         Mark::Gaps => "warning",
         Mark::Canceled => "octagonal_sign",
     }
@@ -51,7 +53,9 @@ impl Slack {
         let urgency = match mark {
             // Somebody looks whether they were heard.
             Mark::Accepted | Mark::NeedsYou => Urgency::Waited,
-            Mark::Working | Mark::Proved | Mark::Gaps | Mark::Canceled => Urgency::Lasting,
+            Mark::Working | Mark::Proved | Mark::Answered | Mark::Gaps | Mark::Canceled => {
+                Urgency::Lasting
+            }
         };
         self.add((&place.channel, &ts), emoji(mark), urgency)
             .await?;

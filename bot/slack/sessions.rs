@@ -107,6 +107,6 @@ const fn status(mark: Mark) -> &'static str {
     match mark {
         Mark::Accepted | Mark::Working => "processing",
         Mark::NeedsYou => "suspended",
-        Mark::Proved | Mark::Gaps | Mark::Canceled => "active",
+        Mark::Proved | Mark::Answered | Mark::Gaps | Mark::Canceled => "active",
     }
 }

@@ -52,7 +52,7 @@ impl Store {
         };
         let task: Task = serde_json::from_str(row.try_get("document")?)?;
         if !task.state.is_over() {
-            let state = task.state.in_words();
+            let state = task.in_words();
             return Ok(Deleted::Alive { state });
         }
         if waits(&mut transaction, &task).await? {

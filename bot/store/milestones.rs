@@ -82,6 +82,7 @@ impl Milestone {
                 | Slot::Question(_)
                 | Slot::Network(_)
                 | Slot::Proposal(_)
+                | Slot::Answer(_)
                 | Slot::Pictures(_)
                 | Slot::Note(_) => &[Self::Words],
             },

@@ -26,6 +26,7 @@ mod dialect;
 mod elsewhere;
 pub mod grants;
 pub mod inbox;
+mod inquiries;
 mod intake;
 pub mod leases;
 pub mod milestones;

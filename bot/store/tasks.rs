@@ -71,7 +71,8 @@ impl Store {
         row.as_ref().map(stored).transpose()
     }
 
-    /// The newest task of a conversation, which was asked for there or brought there.
+    /// The newest task of a conversation, which was asked for there or brought there. Questions that are only answered are
+    /// passed over where a task stands in the conversation.
     pub async fn task_of(
         &self,
         conversation: &ConversationId,
@@ -80,7 +81,7 @@ impl Store {
             "SELECT id, document, version FROM tasks WHERE id IN (
                  SELECT id FROM tasks WHERE conversation = $1
                  UNION SELECT task FROM posts WHERE conversation = $1 AND slot = task || $2)
-             ORDER BY opened_ms DESC, id DESC LIMIT 1",
+             ORDER BY CASE WHEN purpose = 'inquiry' THEN 1 ELSE 0 END, opened_ms DESC, id DESC LIMIT 1",
         )
         .bind(&conversation.0)
         .bind(format!(":{REQUEST_SLOT}"))
@@ -315,8 +316,8 @@ async fn save(transaction: &mut Unit, stored: &Stored, now: Timestamp) -> Result
     };
     if stored.version == 0 {
         query(
-            "INSERT INTO tasks (id, conversation, requester, state, slot, version, document, opened_ms, changed_ms, queued_ms)
-             VALUES ($1, $2, $3, $4, $5, 1, $6, $7, $8, $9)",
+            "INSERT INTO tasks (id, conversation, requester, state, slot, version, document, opened_ms, changed_ms, queued_ms, purpose)
+             VALUES ($1, $2, $3, $4, $5, 1, $6, $7, $8, $9, $10)",
         )
         .bind(&task.id.0)
         .bind(&task.conversation.0)
@@ -327,6 +328,7 @@ async fn save(transaction: &mut Unit, stored: &Stored, now: Timestamp) -> Result
         .bind(task.opened_at.0)
         .bind(task.changed_at.0)
         .bind(now.0)
+        .bind(task.purpose().name())
         .execute(&mut *transaction)
         .await?;
         return remember_places(transaction, task).await;

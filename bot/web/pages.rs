@@ -18,10 +18,11 @@ use super::Web;
 use crate::{
     domain::{
         TaskId,
+        inquiry::AnswerCard,
         message::{Decision, PlanCard, ResultCard},
         plan::ListDifference,
         proof::{CheckOutcome, CheckResult, Judged, Verdict},
-        task::Task,
+        task::{State as TaskState, Task},
     },
     links,
     store::runs::LogLine,
@@ -69,6 +70,7 @@ struct TaskPage {
     card: Option<PlanCard>,
     revisions: Vec<ShownRevision>,
     result: Option<ResultCard>,
+    answer: Option<AnswerCard>,
     commands: Vec<ShownLine>,
     lines: Vec<ShownLine>,
     last_line: String,
@@ -127,10 +129,13 @@ pub async fn task(
     let decisions = decisions_of(&web, &task.id).await;
     let page = TaskPage {
         title: task.title(),
-        stands: task.state.in_words().to_owned(),
+        stands: task.in_words().to_owned(),
         card: task.plan_card(Decision::Open),
         revisions: revisions(&task),
         result: task.last_result(),
+        answer: task
+            .answer_card()
+            .filter(|_| task.state == TaskState::Answered),
         commands,
         last_line: after,
         decisions,
@@ -223,14 +228,10 @@ pub async fn events(
     let Some(task) = open(&web, &id, &key.key).await else {
         return not_found();
     };
-    Sse::new(news(
-        web,
-        task.id,
-        key.after,
-        task.state.in_words().to_owned(),
-    ))
-    .keep_alive(KeepAlive::default())
-    .into_response()
+    let stands = task.in_words().to_owned();
+    Sse::new(news(web, task.id, key.after, stands))
+        .keep_alive(KeepAlive::default())
+        .into_response()
 }
 
 fn news(
@@ -263,7 +264,7 @@ fn news(
                     .await
                     .ok()
                     .flatten()
-                    .map(|stored| stored.task.state.in_words().to_owned());
+                    .map(|stored| stored.task.in_words().to_owned());
                 if let Some(now) = now.filter(|now| now != &stands) {
                     stands.clone_from(&now);
                     return Some((

@@ -110,6 +110,7 @@ const fn phase_words(phase: &Phase) -> &'static str {
     match phase {
         Phase::Queued { .. } | Phase::Reading => "while reading",
         Phase::Planning | Phase::Planned => "while planning",
+        Phase::Answering => "while looking for the answer",
         Phase::Preparing => "while starting",
         Phase::Working => "while working",
         Phase::Reworking { .. } => "while closing gaps",

@@ -4,6 +4,7 @@
 //! of models and other programs pass through [`tame`](mod@tame) on their way.
 
 mod amounts;
+mod answer;
 mod applied;
 mod attached;
 mod commit;
@@ -14,6 +15,7 @@ mod issue;
 mod labels;
 mod network;
 mod notes;
+mod passage;
 mod plan;
 mod plan_edit;
 mod preferred;
@@ -133,6 +135,7 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
         Message::Proposal(card) => proposal::ProposalView::new(card, room).render(),
         Message::NetworkUnknown { host } => network::NetworkUnknownView { host }.render(),
         Message::Result(card) => result::ResultView::new(card, url, room).render(),
+        Message::Answer(card) => answer::AnswerView::new(card, url, room).render(),
         Message::Failed(card) => failure::FailureView::new(card, links, room).render(),
         Message::Canceled {
             by,
@@ -140,7 +143,9 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
             confirmed,
             pushed_branch,
             kept,
+            purpose,
         } => notes::CanceledView {
+            purpose: *purpose,
             by,
             road: *road,
             confirmed: *confirmed,
@@ -157,17 +162,16 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
             asked,
             pushed_branch,
             kept,
-        } => {
-            let pushed = pushed_branch.as_deref();
-            waiting::ExpiredView::new(asked.as_ref(), pushed, kept, links)?.render()
-        }
+        } => waiting::ExpiredView::new(asked.as_ref(), pushed_branch.as_deref(), kept, links)?
+            .render(),
         Message::NotAllowed { act, refusal } => notes::NotAllowedView::new(*act, *refusal).render(),
-        Message::NothingToDo { stands, wanted } => {
-            notes::NothingToDoView { stands, wanted }.render()
-        }
         Message::OptionHints { unknown } => notes::OptionHintsView { unknown, room }.render(),
-        Message::EditTaken => notes::EditTakenView.render(),
         Message::StaleApproval { .. }
+        | Message::NothingToDo { .. }
+        | Message::NothingAsked
+        | Message::NothingToAnswer
+        | Message::EditTaken
+        | Message::Experts { .. }
         | Message::NetworkSettled { .. }
         | Message::Settings(_)
         | Message::SettingsKept { .. }
@@ -179,11 +183,9 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
         | Message::IssueNotFiled { .. }
         | Message::PlaceLost { .. }
         | Message::EditFenced { .. } => answer_text(message, room),
-        Message::NothingAsked => notes::NothingAskedView.render(),
         Message::Help => notes::HelpView::new(links.reactions).render(),
         Message::Why(card) => applied::WhyView { card, room }.render(),
         Message::Limits(card) => applied::LimitsView { card }.render(),
-        Message::Experts { agents } => applied::ExpertsView { agents, room }.render(),
         Message::Requested { by, text } => notes::RequestedView { by, text }.render(),
         Message::CannotPost { text } => notes::CannotPostView { text }.render(),
         Message::AlreadyAsked { task } => notes::AlreadyAskedView { task }.render(),
@@ -203,6 +205,20 @@ fn answer_text(message: &Message, room: Room) -> Result<String, askama::Error> {
             current: *current,
         }
         .render(),
+        Message::NothingToDo {
+            stands,
+            wanted,
+            purpose,
+        } => notes::NothingToDoView {
+            stands,
+            wanted,
+            purpose: *purpose,
+        }
+        .render(),
+        Message::NothingAsked => notes::NothingAskedView.render(),
+        Message::NothingToAnswer => notes::NothingToAnswerView.render(),
+        Message::EditTaken => notes::EditTakenView.render(),
+        Message::Experts { agents } => applied::ExpertsView { agents, room }.render(),
         Message::NetworkSettled { host, decision } => {
             network::NetworkSettledView { host, decision }.render()
         }
@@ -264,6 +280,10 @@ fn beside(message: &Message, links: &Links) -> (Option<PersonId>, Vec<Control>, 
             (Some(card.asks.id.clone()), ended(card.whole)),
             result::controls(card, open()),
         ),
+        Message::Answer(card) => (
+            (Some(card.asks.id.clone()), answer::kind(card)),
+            answer::controls(card, open()),
+        ),
         Message::Failed(card) => (
             (Some(card.asks.id.clone()), ended(false)),
             failure::controls(card, open()),
@@ -295,6 +315,7 @@ fn beside(message: &Message, links: &Links) -> (Option<PersonId>, Vec<Control>, 
         | Message::IssueNotFiled { .. }
         | Message::OptionHints { .. }
         | Message::NothingAsked
+        | Message::NothingToAnswer
         | Message::Help
         | Message::Why(_)
         | Message::Limits(_)

@@ -13,6 +13,7 @@ use crate::domain::{
     conversation::{Person, Road},
     event::FilingProblem,
     feedback::Opinion,
+    inquiry::Purpose,
     kept::{Kept, branch_of},
     message::TaskLine,
     plan_edit::{EditRefusal, PlanEdit},
@@ -23,6 +24,7 @@ use crate::domain::{
 #[derive(Template)]
 #[template(path = "messages/canceled.md")]
 pub(super) struct CanceledView<'a> {
+    pub(super) purpose: Purpose,
     pub(super) by: &'a Person,
     pub(super) road: Road,
     pub(super) confirmed: bool,
@@ -91,6 +93,7 @@ pub(super) struct StaleApprovalView {
 pub(super) struct NothingToDoView<'a> {
     pub(super) stands: &'a str,
     pub(super) wanted: &'a str,
+    pub(super) purpose: Purpose,
 }
 
 /// `option_hints.md`.
@@ -191,6 +194,11 @@ impl<'a> EditFencedView<'a> {
         self.room.cut(list)
     }
 }
+
+/// `nothing_to_answer.md`.
+#[derive(Template)]
+#[template(path = "messages/nothing_to_answer.md")]
+pub(super) struct NothingToAnswerView;
 
 /// `nothing_asked.md`.
 #[derive(Template)]

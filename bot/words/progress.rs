@@ -49,6 +49,7 @@ impl<'a> ProgressView<'a> {
             Phase::Queued { .. }
             | Phase::Reading
             | Phase::Planning
+            | Phase::Answering
             | Phase::Planned
             | Phase::Waiting
             | Phase::Over { .. } => " · ",
@@ -112,6 +113,7 @@ pub(super) fn controls(progress: &Progress, open: Control) -> Vec<Control> {
         Phase::Queued { .. }
         | Phase::Reading
         | Phase::Planning
+        | Phase::Answering
         | Phase::Preparing
         | Phase::Working
         | Phase::Reworking { .. }
@@ -165,12 +167,21 @@ const STEPS: [&str; 6] = [
     "Publish the result",
 ];
 
+/// The parts of a question's way.
+const STEPS_OF_INQUIRY: [&str; 2] = [
+    "Read the conversation and the repository",
+    "Look for the answer",
+];
+
 fn steps(progress: &Progress) -> Vec<Step> {
+    if progress.purpose.is_inquiry() {
+        return steps_of_inquiry(&progress.phase);
+    }
     let planned = progress.title.is_some();
     let (at, standing) = match &progress.phase {
         Phase::Queued { .. } => (if planned { 3 } else { 0 }, StepStanding::Pending),
         Phase::Reading => (0, StepStanding::Active),
-        Phase::Planning => (1, StepStanding::Active),
+        Phase::Planning | Phase::Answering => (1, StepStanding::Active),
         Phase::Planned => (2, StepStanding::Active),
         Phase::Preparing | Phase::Working | Phase::Reworking { .. } => (3, StepStanding::Active),
         Phase::Waiting => (if planned { 3 } else { 1 }, StepStanding::Active),
@@ -201,6 +212,32 @@ fn steps(progress: &Progress) -> Vec<Step> {
     let behind = WORK + 1;
     all.splice(behind..behind, work);
     all
+}
+
+fn steps_of_inquiry(phase: &Phase) -> Vec<Step> {
+    let [read, look] = match phase {
+        Phase::Queued { .. } => [StepStanding::Pending; 2],
+        Phase::Reading => [StepStanding::Active, StepStanding::Pending],
+        Phase::Over { how } if how == "answered" => [StepStanding::Done; 2],
+        Phase::Over { .. } => [StepStanding::Failed; 2],
+        Phase::Planning
+        | Phase::Answering
+        | Phase::Planned
+        | Phase::Preparing
+        | Phase::Working
+        | Phase::Reworking { .. }
+        | Phase::Verifying
+        | Phase::Publishing
+        | Phase::Waiting => [StepStanding::Done, StepStanding::Active],
+    };
+    let standings = [read, look];
+    let steps = STEPS_OF_INQUIRY.iter().zip(standings);
+    steps
+        .map(|(title, standing)| Step {
+            title: (*title).to_owned(),
+            standing,
+        })
+        .collect()
 }
 
 /// The steps of the work itself: the agent's own list while it keeps one, the plan's otherwise. Which of the plan's are

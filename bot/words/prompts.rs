@@ -14,6 +14,7 @@ use crate::domain::{
     conversation::{Line, LineKind, Person, Taken},
     effect::Assignment,
     held::HeldVerdict,
+    inquiry::Answer,
     plan::Plan,
     proof::Judged,
     specification::SpecificationDraft,
@@ -46,6 +47,7 @@ pub fn prompt(
     let subject = Subject::new(task, extra);
     let text = match assignment {
         Assignment::Plan => PlanPrompt { subject }.render(),
+        Assignment::Inquire { added } => AskPrompt { subject, added }.render(),
         Assignment::Revise { corrections } => RevisePrompt {
             subject,
             corrections,
@@ -138,6 +140,7 @@ fn source(line: &Line) -> String {
         LineKind::Talk => format!("said by {who}"),
         LineKind::Issue => format!("the issue, written by {who}"),
         LineKind::Guidance => format!("for agents, from {who}"),
+        LineKind::Earlier => format!("an earlier answer in this conversation, by {who}"),
         LineKind::Linked => format!("said elsewhere by {who}; the request links to it"),
     }
 }
@@ -253,6 +256,11 @@ impl<'a> Subject<'a> {
         fence(&self.extra.mark, source, content)
     }
 
+    /// What was handed over of the answer so far.
+    fn answer(&self) -> Option<&Answer> {
+        self.task.inquiry.as_ref()?.answer.as_ref()
+    }
+
     const fn specification(&self) -> Option<&SpecificationDraft> {
         self.task.specification.as_ref()
     }
@@ -306,6 +314,13 @@ impl<'a> Subject<'a> {
 #[template(path = "prompts/plan.md")]
 struct PlanPrompt<'a> {
     subject: Subject<'a>,
+}
+
+#[derive(Template)]
+#[template(path = "prompts/ask.md")]
+struct AskPrompt<'a> {
+    subject: Subject<'a>,
+    added: &'a [String],
 }
 
 #[derive(Template)]

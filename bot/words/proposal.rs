@@ -40,7 +40,7 @@ impl<'a> ProposalView<'a> {
     )]
     const fn thing(&self, of: &LineKind) -> &'static str {
         match of {
-            LineKind::Talk | LineKind::Guidance | LineKind::Linked => "request",
+            LineKind::Talk | LineKind::Guidance | LineKind::Linked | LineKind::Earlier => "request",
             LineKind::Issue => "issue",
         }
     }
@@ -53,7 +53,7 @@ impl<'a> ProposalView<'a> {
     )]
     const fn gone(&self, of: &LineKind) -> &'static str {
         match of {
-            LineKind::Talk | LineKind::Guidance | LineKind::Linked => "message",
+            LineKind::Talk | LineKind::Guidance | LineKind::Linked | LineKind::Earlier => "message",
             LineKind::Issue => "issue",
         }
     }

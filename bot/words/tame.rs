@@ -221,7 +221,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// Without control characters, characters of no width, and those that turn the direction of writing: they hide what is there.
-fn visible(text: &str) -> String {
+pub(super) fn visible(text: &str) -> String {
     text.chars()
         .filter(|c| (!c.is_control() || *c == '\t') && !is_hidden(*c))
         .collect()
@@ -233,7 +233,7 @@ const fn is_hidden(letter: char) -> bool {
 }
 
 /// Leaves the word of a broadcast mention and takes what makes it one: `<!here|@here>` and `@here` become `here`.
-fn strip_broadcasts(text: &str) -> String {
+pub(super) fn strip_broadcasts(text: &str) -> String {
     let mut stripped = text.to_owned();
     while let Some(start) = stripped.find("<!") {
         let inside = &stripped[start + 2..];

@@ -81,6 +81,10 @@ fn turn(prompt: &str) -> anyhow::Result<()> {
             call("submit_specification", &specification())?;
             call("submit_plan", &plan())?;
         }
+        "ask" => call(
+            "submit_answer",
+            &json!({ "answer": "It says hello.", "sources": [{ "path": "greeting.txt" }] }),
+        )?,
         "revise" => {
             let mut plan = plan();
             plan["reason"] = json!("A correction asked for it.");

@@ -13,6 +13,7 @@
 mod harness;
 
 mod approving;
+mod asking;
 mod bad_agents;
 mod bad_input;
 mod brought;

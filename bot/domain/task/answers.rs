@@ -190,6 +190,12 @@ impl Task {
 
     /// How an answer goes back to the agent: to its session, or into the plan where nothing is approved yet.
     fn go_on_with(&self, question: &str, by: &Person, answer: &str) -> Assignment {
+        if self.inquiry.is_some() {
+            return self.inquire_with([format!(
+                "You asked: {question}\n{} answered: {answer}",
+                by.name
+            )]);
+        }
         if self.approval.is_some() {
             return Assignment::Answer {
                 question: question.to_owned(),
@@ -249,7 +255,7 @@ impl Task {
         vec![
             self.say_progress_waiting_for_turn(around),
             Effect::Mark {
-                mark: Mark::Working,
+                mark: self.mark_going_on(),
             },
         ]
     }

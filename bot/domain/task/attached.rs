@@ -132,7 +132,7 @@ impl Task {
         let is_meant = |line: &&Line| match line.kind {
             LineKind::Issue => true,
             LineKind::Talk | LineKind::Guidance => line.author.id == self.request.author.id,
-            LineKind::Linked => false,
+            LineKind::Linked | LineKind::Earlier => false,
         };
         let beside = self.context.iter().filter(is_meant);
         let mut files: Vec<(&LineRef, &FileRef)> = Vec::new();
@@ -189,7 +189,11 @@ impl Task {
 /// Whether what somebody asks for is something that the agent hears.
 const fn is_heard(command: &Command) -> bool {
     match command {
-        Command::Words(_) | Command::New(_) | Command::Now(_) | Command::Empty => true,
+        Command::Words(_)
+        | Command::New(_)
+        | Command::Ask(_)
+        | Command::Now(_)
+        | Command::Empty => true,
         Command::Approve
         | Command::Stop
         | Command::Retry

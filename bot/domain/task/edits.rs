@@ -20,7 +20,7 @@ use crate::domain::{
 /// every plan.
 pub(super) fn told(of: LineKind, now: &str) -> String {
     let what = match of {
-        LineKind::Talk | LineKind::Guidance | LineKind::Linked => "request",
+        LineKind::Talk | LineKind::Guidance | LineKind::Linked | LineKind::Earlier => "request",
         LineKind::Issue => "issue",
     };
     format!("The {what} was edited. Specification and plan have to fit its words of now:\n{now}")
@@ -44,7 +44,7 @@ impl Edit<'_> {
     /// What is asked for, without options.
     pub(super) fn words(&self) -> &str {
         match self.command {
-            Command::Words(text) | Command::New(text) => text.trim(),
+            Command::Words(text) | Command::New(text) | Command::Ask(text) => text.trim(),
             _ => self.line.text.trim(),
         }
     }
@@ -163,7 +163,11 @@ impl Task {
                 of: self.request.kind,
             });
         }
-        let told = told(self.request.kind, now);
+        let told = if self.inquiry.is_some() {
+            format!("The question was edited. The answer has to fit its words of now:\n{now}")
+        } else {
+            told(self.request.kind, now)
+        };
         self.edited_before_approval(edit, &told, around)
     }
 
@@ -224,6 +228,7 @@ impl Task {
             | State::InReview { .. }
             | State::Failed { .. }
             | State::Completed { .. }
+            | State::Answered
             | State::Canceled { .. }
             | State::Expired => {
                 self.edit_waits(line, told);

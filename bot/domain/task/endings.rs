@@ -233,6 +233,7 @@ impl Task {
             confirmed: engine_confirmed,
             pushed_branch: self.pushed_branch(),
             kept: kept.clone(),
+            purpose: self.purpose(),
         };
         self.kept = kept.clone();
         vec![

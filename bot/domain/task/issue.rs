@@ -41,6 +41,9 @@ impl Task {
         (team, trigger): (Option<&TeamKey>, Option<&str>),
         at: Timestamp,
     ) -> Vec<Effect> {
+        if self.inquiry.is_some() {
+            return vec![self.nothing_to_do(by, "get an issue: only what is to be done gets one")];
+        }
         if self.about.is_some() {
             return vec![self.nothing_to_do(by, "get another issue: it is about one already")];
         }

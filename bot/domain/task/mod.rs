@@ -9,6 +9,7 @@ mod edits;
 mod endings;
 mod feedback;
 mod holding;
+mod inquiry;
 mod issue;
 mod naming;
 mod network;
@@ -42,6 +43,7 @@ use super::{
     event::{Event, Happened, Publication},
     feedback::Feedback,
     held::HeldDecision,
+    inquiry::Inquiry,
     kept::Kept,
     message::Message,
     network::{NetworkTerms, TaskNetwork},
@@ -87,6 +89,9 @@ pub struct Task {
     /// Since when an issue is being made for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filing: Option<Timestamp>,
+    /// The question that it answers; none where something is to be different afterwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inquiry: Option<Inquiry>,
     /// The request, as written.
     pub request: Line,
     /// What the request sets.
@@ -208,6 +213,8 @@ pub struct Opening {
     pub guidance: Vec<Line>,
     /// What the conversation is about, where that stands elsewhere.
     pub about: Option<SubjectId>,
+    /// Whether it is a question that is only answered.
+    pub inquiry: Option<Inquiry>,
     /// What the request sets.
     pub options: Options,
     /// Agent, model, ceiling and network policy.
@@ -232,6 +239,7 @@ impl Task {
             lost: Vec::new(),
             filing: None,
             about: opening.about,
+            inquiry: opening.inquiry,
             request: opening.request,
             options: opening.options,
             opened_at: at,

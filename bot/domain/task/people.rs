@@ -75,6 +75,11 @@ impl Task {
             Command::Words(text) | Command::New(text) => {
                 self.words(line, text, options, mentioned, at, around)
             }
+            // A question of its own never comes here; what is said to a task is words.
+            Command::Ask(text) => {
+                let text = format!("ask {text}");
+                self.words(line, text.trim_end(), options, mentioned, at, around)
+            }
             // Whoever handles what is said answers these before a task hears of them.
             Command::List
             | Command::Settings
@@ -114,6 +119,7 @@ impl Task {
             | State::Publishing { .. }
             | State::InReview { .. }
             | State::Completed { .. }
+            | State::Answered
             | State::Failed { .. }
             | State::Canceled { .. }
             | State::Expired => vec![Effect::Hear {
@@ -199,10 +205,11 @@ impl Task {
             }
             State::Failed { .. } => {
                 let mut effects = vec![heard];
-                effects.extend(self.go_on_after_failure(text, around));
+                let by = line.author.clone();
+                effects.extend(self.go_on_after_failure(&by, text, around));
                 effects
             }
-            State::Completed { .. } | State::Canceled { .. } | State::Expired => {
+            State::Completed { .. } | State::Answered | State::Canceled { .. } | State::Expired => {
                 vec![self.nothing_to_do(&line.author, "go on")]
             }
             State::Queued { .. }
@@ -239,7 +246,15 @@ impl Task {
         ]
     }
 
-    fn go_on_after_failure(&mut self, text: &str, around: &Surroundings) -> Vec<Effect> {
+    fn go_on_after_failure(
+        &mut self,
+        by: &Person,
+        text: &str,
+        around: &Surroundings,
+    ) -> Vec<Effect> {
+        if self.inquiry.is_some() {
+            return self.ask_again(by, text, around);
+        }
         let broken_off = match &self.state {
             State::Failed {
                 retry: Next::Run { assignment },
@@ -257,6 +272,7 @@ impl Task {
                 Some(
                     Assignment::Plan
                     | Assignment::Revise { .. }
+                    | Assignment::Inquire { .. }
                     | Assignment::Work
                     | Assignment::Rework { .. },
                 )
@@ -274,13 +290,13 @@ impl Task {
         self.requeue(Next::Specify, around)
     }
 
-    fn requeue(&mut self, next: Next, around: &Surroundings) -> Vec<Effect> {
+    pub(super) fn requeue(&mut self, next: Next, around: &Surroundings) -> Vec<Effect> {
         self.progress = RunNumber(self.last_run.0 + 1);
         self.state = State::Queued { next };
         vec![
             self.say_progress_waiting_for_turn(around),
             Effect::Mark {
-                mark: Mark::Working,
+                mark: self.mark_going_on(),
             },
         ]
     }
@@ -299,8 +315,9 @@ impl Task {
         Self::whisper(
             to,
             Message::NothingToDo {
-                stands: self.state.in_words().to_owned(),
+                stands: self.in_words().to_owned(),
                 wanted: wanted.to_owned(),
+                purpose: self.purpose(),
             },
         )
     }

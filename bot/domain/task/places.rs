@@ -212,6 +212,7 @@ impl Task {
             | State::Verifying { .. }
             | State::Publishing { .. }
             | State::Completed { .. }
+            | State::Answered
             | State::Failed { .. }
             | State::Canceled { .. }
             | State::Expired => {}
@@ -239,6 +240,7 @@ impl Task {
             | State::Verifying { .. }
             | State::Publishing { .. } => Mark::Working,
             State::InReview { whole: true } | State::Completed { whole: true, .. } => Mark::Proved,
+            State::Answered => Mark::Answered,
             State::InReview { .. }
             | State::Completed { .. }
             | State::Failed { .. }

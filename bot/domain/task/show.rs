@@ -35,6 +35,7 @@ impl Task {
     fn progress_in(&self, phase: Phase) -> Progress {
         Progress {
             phase,
+            purpose: self.purpose(),
             title: self
                 .specification
                 .as_ref()
@@ -72,7 +73,7 @@ impl Task {
         match &self.state {
             State::Queued { .. } => Phase::Queued { ahead: 0 },
             State::Specifying => Phase::Reading,
-            State::Planning { .. } => Phase::Planning,
+            State::Planning { .. } => self.phase_of_reading(),
             State::AwaitingApproval { .. } => Phase::Planned,
             State::Preparing { .. } => Phase::Preparing,
             State::Running { .. } if self.rework_rounds > 0 => Phase::Reworking {
@@ -84,6 +85,9 @@ impl Task {
             State::Publishing { .. } => Phase::Publishing,
             State::InReview { .. } | State::Completed { .. } => Phase::Over {
                 how: "done".to_owned(),
+            },
+            State::Answered => Phase::Over {
+                how: "answered".to_owned(),
             },
             State::Failed { .. } => Phase::Over {
                 how: "failed".to_owned(),
@@ -151,7 +155,7 @@ impl Task {
         for line in taken_as(Taken::Background) {
             for writer in line.writers() {
                 match line.kind {
-                    LineKind::Talk | LineKind::Guidance | LineKind::Linked => {}
+                    LineKind::Talk | LineKind::Guidance | LineKind::Linked | LineKind::Earlier => {}
                     LineKind::Issue => add_once(&mut heard.describing, writer),
                 }
                 // Somebody of the same name is somebody else.
@@ -315,7 +319,11 @@ impl Task {
             },
             State::Planning { .. } => match self.plan_again() {
                 assignment @ Assignment::Revise { .. } => Next::Run { assignment },
+                Assignment::Inquire { added } if !added.is_empty() => Next::Run {
+                    assignment: Assignment::Inquire { added },
+                },
                 Assignment::Plan
+                | Assignment::Inquire { .. }
                 | Assignment::Work
                 | Assignment::Answer { .. }
                 | Assignment::Rework { .. }
@@ -328,6 +336,7 @@ impl Task {
             | State::AwaitingInput { .. }
             | State::InReview { .. }
             | State::Completed { .. }
+            | State::Answered
             | State::Canceled { .. }
             | State::Expired => Next::Specify,
         }

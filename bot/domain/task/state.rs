@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::inquiry::ANSWERED;
 use crate::domain::{
     CommitId, RunNumber,
     budget::{Ceilings, Usage},
@@ -120,6 +121,7 @@ impl QuestionKind {
 /// What there is of a work that was stopped, and is to go on with this.
 fn made(assignment: &Assignment, change: &Change) -> Made {
     match change {
+        Change::None if matches!(assignment, Assignment::Inquire { .. }) => Made::Answer,
         Change::None if !assignment.changes_files() => Made::Plan,
         Change::None => Made::Nothing,
         Change::Commit { files, .. } => Made::Change { files: files.len() },
@@ -194,6 +196,8 @@ pub enum State {
         /// Whether everything was seen to be true.
         whole: bool,
     },
+    /// The question was answered. It ends as what is done does, and is kept under the same name.
+    Answered,
     /// It did not work.
     Failed {
         /// Why.
@@ -229,7 +233,7 @@ impl State {
             Self::Verifying { .. } => "verifying",
             Self::Publishing { .. } => "publishing",
             Self::InReview { .. } => "in_review",
-            Self::Completed { .. } => "completed",
+            Self::Completed { .. } | Self::Answered => "completed",
             Self::Failed { .. } => "failed",
             Self::Canceled { .. } => "canceled",
             Self::Expired => "expired",
@@ -253,6 +257,7 @@ impl State {
             Self::InReview { whole: false } => "is in review, with gaps",
             Self::Completed { merged: true, .. } => "was merged",
             Self::Completed { merged: false, .. } => "was closed without a merge",
+            Self::Answered => ANSWERED,
             Self::Failed { .. } => "failed",
             Self::Canceled { .. } => "was cancelled",
             Self::Expired => "expired",
@@ -274,6 +279,7 @@ impl State {
             | Self::AwaitingInput { .. }
             | Self::InReview { .. }
             | Self::Completed { .. }
+            | Self::Answered
             | Self::Failed { .. }
             | Self::Canceled { .. }
             | Self::Expired => false,
@@ -295,6 +301,7 @@ impl State {
             | Self::AwaitingInput { .. }
             | Self::InReview { .. }
             | Self::Completed { .. }
+            | Self::Answered
             | Self::Failed { .. }
             | Self::Canceled { .. }
             | Self::Expired => None,
@@ -306,6 +313,7 @@ impl State {
     pub const fn is_over(&self) -> bool {
         match self {
             Self::Completed { .. }
+            | Self::Answered
             | Self::Failed { .. }
             | Self::Canceled { .. }
             | Self::Expired => true,

@@ -94,6 +94,7 @@ impl Task {
             left_ms: self.work_left_ms(at),
             ceiling_ms: self.ceilings.work_ms,
             plans: matches!(self.state, State::Planning { .. }),
+            purpose: self.purpose(),
         };
         vec![self.note(Message::TimeLow(note))]
     }
@@ -153,6 +154,10 @@ impl Task {
             Assignment::Revise { mut corrections } => {
                 corrections.push(said);
                 Assignment::Revise { corrections }
+            }
+            Assignment::Inquire { mut added } => {
+                added.push(said);
+                Assignment::Inquire { added }
             }
             Assignment::FollowUp { mut words } => {
                 words.push(said);

@@ -41,6 +41,7 @@ impl Task {
             | State::Publishing { .. }
             | State::InReview { .. }
             | State::Completed { .. }
+            | State::Answered
             | State::Failed { .. }
             | State::Canceled { .. }
             | State::Expired => None,

@@ -43,7 +43,7 @@ impl Task {
                 let phase = if assignment.changes_files() {
                     Phase::Preparing
                 } else {
-                    Phase::Planning
+                    self.phase_of_reading()
                 };
                 let start = self.start_run(assignment);
                 vec![start, self.say_progress(phase)]
@@ -121,8 +121,9 @@ impl Task {
                 if let Some(origin) = found_by {
                     self.chosen.repository = Some((workplace.repository.clone(), origin));
                 }
-                let start = self.start_run(Assignment::Plan);
-                vec![start, self.say_progress(Phase::Planning)]
+                let assignment = self.first_assignment();
+                let start = self.start_run(assignment);
+                vec![start, self.say_progress(self.phase_of_reading())]
             }
             Err(WorkplaceProblem::Unreachable { repository, reason }) => {
                 self.fail(FailureText::GivenUp {
@@ -199,7 +200,7 @@ impl Task {
             LineKind::Issue | LineKind::Guidance => true,
             LineKind::Talk => line.author.id == *requester,
             // It was said to others, also where the requester said it.
-            LineKind::Linked => false,
+            LineKind::Linked | LineKind::Earlier => false,
         };
         let policy = &around.policy;
         let may_steer = |person| policy.allows(Act::Steer, person, requester).is_ok();
@@ -234,7 +235,7 @@ impl Task {
         match self.state {
             State::Planning { .. } => {
                 self.take_network(around);
-                self.planning_ended(ending)
+                self.planning_ended(run, ending)
             }
             State::Preparing { .. } | State::Running { .. } => {
                 self.session = ending.session.clone().or_else(|| self.session.take());
@@ -244,7 +245,7 @@ impl Task {
         }
     }
 
-    fn planning_ended(&mut self, ending: &Ending) -> Vec<Effect> {
+    fn planning_ended(&mut self, run: RunNumber, ending: &Ending) -> Vec<Effect> {
         if ending.failure == Some(RunFailure::OutOfBudget) {
             let assignment = self.plan_again();
             return self.ask_for_more(assignment);
@@ -255,6 +256,9 @@ impl Task {
         }
         if let Some(failure) = &ending.failure {
             return self.run_failed(failure, ending);
+        }
+        if self.inquiry.is_some() {
+            return self.inquiry_ended(run, ending);
         }
         if let Some(specification) = &ending.specification {
             let mut specification = specification.clone();
@@ -411,23 +415,33 @@ impl Task {
                 Assignment::FollowUp { words }
             }
             Some(same @ (Assignment::Answer { .. } | Assignment::Rework { .. })) => same.clone(),
-            Some(Assignment::Plan | Assignment::Revise { .. } | Assignment::Work) | None
+            Some(
+                Assignment::Plan
+                | Assignment::Revise { .. }
+                | Assignment::Inquire { .. }
+                | Assignment::Work,
+            )
+            | None
                 if self.session.is_some() =>
             {
                 Assignment::FollowUp {
                     words: vec![INTERRUPTED.to_owned()],
                 }
             }
-            Some(Assignment::Plan | Assignment::Revise { .. } | Assignment::Work) | None => {
-                Assignment::Work
-            }
+            Some(
+                Assignment::Plan
+                | Assignment::Revise { .. }
+                | Assignment::Inquire { .. }
+                | Assignment::Work,
+            )
+            | None => Assignment::Work,
         }
     }
 
     /// What to start when planning that broke off is to go on. Corrections stand nowhere else.
     pub(super) fn plan_again(&self) -> Assignment {
         match &self.assignment {
-            Some(same @ Assignment::Revise { .. }) => same.clone(),
+            Some(same @ (Assignment::Revise { .. } | Assignment::Inquire { .. })) => same.clone(),
             Some(
                 Assignment::Plan
                 | Assignment::Work
@@ -435,7 +449,7 @@ impl Task {
                 | Assignment::Rework { .. }
                 | Assignment::FollowUp { .. },
             )
-            | None => Assignment::Plan,
+            | None => self.first_assignment(),
         }
     }
 
@@ -452,7 +466,7 @@ impl Task {
         )
     }
 
-    fn run_failed(&mut self, failure: &RunFailure, ending: &Ending) -> Vec<Effect> {
+    pub(super) fn run_failed(&mut self, failure: &RunFailure, ending: &Ending) -> Vec<Effect> {
         let phase = self.phase();
         self.fail(FailureText::Run {
             phase,

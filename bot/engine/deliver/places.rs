@@ -82,10 +82,22 @@ impl Deliver {
         let Some(request) = self.context.store.find_post(&post).await? else {
             return Ok(());
         };
+        let stored = self.context.store.task(task).await?;
+        let inquiry = stored.as_ref().and_then(|one| one.task.inquiry.as_ref());
+        if inquiry.is_some_and(|inquiry| inquiry.beside) {
+            self.still_ours(claimed).await?;
+            let surfaces = &self.context.surfaces;
+            return Ok(surfaces.mark_line(conversation, &request, mark).await?);
+        }
         let title = match mark {
             // What is new may be called something; later it has its name.
-            Mark::Accepted => self.context.store.task(task).await?,
-            Mark::Working | Mark::NeedsYou | Mark::Proved | Mark::Gaps | Mark::Canceled => None,
+            Mark::Accepted => stored,
+            Mark::Working
+            | Mark::NeedsYou
+            | Mark::Proved
+            | Mark::Answered
+            | Mark::Gaps
+            | Mark::Canceled => None,
         }
         .map(|stored| tame::plain_to(&stored.task.title(), TITLE_MAX_CHARS));
         self.still_ours(claimed).await?;
@@ -142,7 +154,8 @@ impl Deliver {
 
     async fn place_named(&self, task: &Task) -> Result<Option<(Place, SubjectId)>, Fault> {
         let is_there = task.about.is_some() && task.place_on(linear::SURFACE).is_some();
-        if is_there || self.context.surfaces.linear().is_none() {
+        // A question is answered where it was asked.
+        if is_there || task.purpose().is_inquiry() || self.context.surfaces.linear().is_none() {
             return Ok(None);
         }
         let task_url = links::task_url(&self.context.config, &task.id);

@@ -5,12 +5,13 @@ use tracing::warn;
 use super::Deliver;
 use crate::{
     domain::{
-        TaskId, conversation::ConversationId, effect::Slot, message::Message, waiting::Asked,
+        TaskId, conversation::ConversationId, effect::Slot, message::Message, task::Task,
+        waiting::Asked,
     },
     engine::{Fault, surfaces::Surfaces},
     linear, links,
     store::{StoreError, outbox::Claimed, posts::Post},
-    surface::{Attempt, Words, WordsKind},
+    surface::{Attempt, Control, Words, WordsKind},
     words::{self, Issues},
 };
 
@@ -32,12 +33,16 @@ impl Deliver {
         attempt: Attempt,
     ) -> Result<(), Fault> {
         let (conversation, task) = (&claimed.conversation, self.owner(claimed)?);
-        if matches!(slot, Slot::Progress(_))
-            && let Some(stored) = self.context.store.task(task).await?
-            && stored.task.is_quiet_in(conversation)
-        {
+        let stored = self.context.store.task(task).await?;
+        let is = |wanted: fn(&ConversationId, &Task) -> bool| {
+            let stored = stored.as_ref();
+            stored.is_some_and(|stored| wanted(conversation, &stored.task))
+        };
+        let is_status = matches!(slot, Slot::Progress(_));
+        if is_status && is(|conversation, task| task.is_quiet_in(conversation)) {
             return Ok(());
         }
+        let is_aside = is(Surfaces::is_anothers);
         let card_url = match message {
             Message::Reminder(reminder) => {
                 self.card_url(conversation, task, &reminder.asked).await?
@@ -49,7 +54,14 @@ impl Deliver {
             _ => Issues::NotMade,
         };
         let further = Further { card_url, issues };
-        let words = self.words((message, Some(task)), conversation, further)?;
+        let mut words = self.words((message, Some(task)), conversation, further)?;
+        if is_aside {
+            words.kind = said_aside(&words.kind);
+            // The pages that a session leads to are its task's.
+            words
+                .controls
+                .retain(|one| !matches!(one, Control::Open { .. }));
+        }
         let post = post(conversation, task, slot);
         let (standing, attempt) = match self.context.store.find_post(&post).await {
             Ok(standing) => (standing, attempt),
@@ -60,6 +72,10 @@ impl Deliver {
             }
             Err(error) => return Err(error.into()),
         };
+        if is_aside && is_status && standing.is_some() {
+            // The first words were enough; the answer follows.
+            return Ok(());
+        }
         let is_sought = attempt == Attempt::Repeated;
         let is_over = words.kind == WordsKind::Note && slot.is_a_card();
         if standing.is_none() && !is_sought && is_over && !self.is_home(task, conversation).await? {
@@ -125,6 +141,14 @@ impl Deliver {
             issues: further.issues,
         };
         words::render(message, &links).map_err(Fault::of_words)
+    }
+}
+
+/// What is said by the way neither moves nor ends what stands there.
+fn said_aside(kind: &WordsKind) -> WordsKind {
+    match kind {
+        WordsKind::Status { .. } | WordsKind::Ending { .. } | WordsKind::Note => WordsKind::Note,
+        WordsKind::Decision => WordsKind::Decision,
     }
 }
 

@@ -103,7 +103,7 @@ pub(super) const fn when_missed(effect: &Effect) -> Missed {
         | Effect::StopAll => Missed::TaskHears,
         Effect::FileIssue { .. }
         | Effect::Say {
-            slot: Slot::Plan(_) | Slot::Question(_) | Slot::Result(_),
+            slot: Slot::Plan(_) | Slot::Question(_) | Slot::Result(_) | Slot::Answer(_),
             ..
         } => Missed::RequesterHears,
         Effect::Say { .. }
@@ -142,6 +142,10 @@ pub(super) fn in_words(effect: &Effect) -> &'static str {
             slot: Slot::Result(_),
             ..
         } => "The result",
+        Effect::Say {
+            slot: Slot::Answer(_),
+            ..
+        } => "The answer",
         Effect::Say { .. } | Effect::Introduce | Effect::Redraw | Effect::Whisper { .. } => {
             "saying something"
         }

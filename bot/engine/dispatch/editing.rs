@@ -3,7 +3,8 @@
 use super::{Dispatch, Later, Said, deliveries::nothing};
 use crate::{
     domain::{
-        Timestamp, command,
+        Timestamp,
+        command::{self, Command},
         conversation::{ConversationId, FileRef, Line, LineRef, Place, SubjectId},
         event::Event,
         incoming::{Author, Incoming},
@@ -45,9 +46,9 @@ impl Dispatch {
                 let line = self.line(&by, reference, text, files).await?;
                 let said = Said::plain(line, mentioned);
                 if is_edit {
-                    self.edited(delivery, conversation, said, &place, now).await
+                    Box::pin(self.edited(delivery, conversation, said, &place, now)).await
                 } else {
-                    self.said(delivery, conversation, said, &place, now).await
+                    Box::pin(self.said(delivery, conversation, said, &place, now)).await
                 }
             }
             Incoming::Deleted {
@@ -118,13 +119,14 @@ impl Dispatch {
         let meant = self
             .task_of_line(&said.line.reference, &conversation)
             .await?;
+        let asks = matches!(command::parse(&said.line.text).0, Command::Ask(_));
         let known = meant.filter(|(stored, _)| {
             let is_request = stored.task.request.reference == said.line.reference;
-            is_request || !(said.mentioned && stored.task.state.is_over())
+            is_request || !(said.mentioned && (asks || stored.task.state.is_over()))
         });
         let Some((stored, conversation)) = known else {
             return if said.mentioned {
-                self.said(delivery, conversation, said, place, now).await
+                Box::pin(self.said(delivery, conversation, said, place, now)).await
             } else {
                 Ok(nothing(delivery))
             };

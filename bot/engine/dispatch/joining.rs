@@ -163,6 +163,10 @@ impl Dispatch {
             return Ok(nothing(delivery));
         };
         let (by, road) = (self.surfaces.person(by).await?, Road::Signal);
+        let asked = self.store.open_inquiries(&conversation).await?;
+        let stored = self
+            .stopped_first(delivery, (stored, asked), (&by, road), now)
+            .await?;
         let event = Event::CancelAsked { by, road };
         let mut transition = self
             .handled_in(delivery, conversation, stored, event, now)

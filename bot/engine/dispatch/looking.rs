@@ -87,9 +87,20 @@ impl Dispatch {
     ) -> Result<Transition, Later> {
         let person = self.surfaces.person(by).await?;
         let (command, _) = command::parse(text);
+        if matches!(&command, Command::Ask(question) if !question.is_empty()) {
+            // It stands where everybody sees it, and is answered in its thread.
+            let text = text.to_owned();
+            return self
+                .starting(delivery, conversation, by, |by| Effect::PostRequest {
+                    by,
+                    text,
+                })
+                .await;
+        }
         let message = match command {
             Command::List | Command::Status => self.list(&person).await?,
             Command::Settings => self.settings_card(&person, None).await?,
+            Command::Ask(question) if question.is_empty() => Message::NothingToAnswer,
             _ => {
                 let place = place_of(&conversation);
                 let asked = self.explained(&person, &command, (&conversation, place), None);
@@ -164,10 +175,8 @@ impl Dispatch {
         next: impl FnOnce(Person) -> Effect,
     ) -> Result<Transition, Later> {
         let by = self.surfaces.person(by).await?;
-        if let Err(refusal) = self.config.policy.allows(Act::Start, &by, &by.id) {
-            let act = Act::Start;
-            let message = Message::NotAllowed { act, refusal };
-            return Ok(answer(delivery, conversation, &by, message));
+        if let Some(refused) = self.may_not_start(&by) {
+            return Ok(answer(delivery, conversation, &by, refused));
         }
         Ok(without_task(delivery, conversation, next(by)))
     }

@@ -9,11 +9,12 @@ use super::{
 use crate::{
     domain::{
         TaskId, Timestamp,
-        budget::MicroDollars,
+        budget::{Ceilings, MicroDollars},
         command::{Command, Options},
         conversation::{
             ConversationId, Line, LineKind, LineRef, Person, PersonId, Place, SubjectId,
         },
+        inquiry::{Inquiry, Purpose},
         message::{Message, TaskLine},
         plan::Terms,
         policy::Act,
@@ -49,6 +50,8 @@ pub(super) struct Request<'a> {
     pub place: &'a str,
     /// Whether there may be another task about the same.
     pub beside: Beside,
+    /// Whether a task is talked about in the same conversation.
+    pub stands: bool,
 }
 
 /// Whether a task may be opened beside another one about the same.
@@ -61,13 +64,24 @@ pub(super) enum Beside {
 }
 
 impl Request<'_> {
+    /// What a task has that only answers a question.
+    fn inquiry(&self) -> Option<Inquiry> {
+        matches!(self.command, Command::Ask(_)).then(|| Inquiry {
+            beside: self.stands,
+            answer: None,
+        })
+    }
+
     /// The words of the task, or what is answered in its place.
     fn words(&self) -> Result<String, Box<Message>> {
         let answer = match &self.command {
-            Command::Words(text) | Command::New(text) if !text.trim().is_empty() => {
+            Command::Words(text) | Command::New(text) | Command::Ask(text)
+                if !text.trim().is_empty() =>
+            {
                 return Ok(text.clone());
             }
             Command::Help => Message::Help,
+            Command::Ask(_) => Message::NothingToAnswer,
             Command::Words(_)
             | Command::New(_)
             | Command::Empty
@@ -87,6 +101,7 @@ impl Request<'_> {
             | Command::Mute(_) => Message::NothingToDo {
                 stands: "has not begun: there is none in this thread".to_owned(),
                 wanted: self.line.text.clone(),
+                purpose: Purpose::Change,
             },
         };
         Err(Box::new(answer))
@@ -135,6 +150,14 @@ impl Dispatch {
         })
     }
 
+    /// Why somebody may not start anything, where they may not.
+    pub(super) fn may_not_start(&self, person: &Person) -> Option<Message> {
+        let act = Act::Start;
+        let allowed = self.config.policy.allows(act, person, &person.id);
+        let refusal = allowed.err()?;
+        Some(Message::NotAllowed { act, refusal })
+    }
+
     pub(super) async fn open(
         &self,
         delivery: &Delivery,
@@ -147,11 +170,10 @@ impl Dispatch {
             Ok(text) => text,
             Err(message) => return Ok(answer(delivery, conversation, author, *message)),
         };
-        if let Err(refusal) = self.config.policy.allows(Act::Start, author, &author.id) {
-            let act = Act::Start;
-            let message = Message::NotAllowed { act, refusal };
-            return Ok(answer(delivery, conversation, author, message));
+        if let Some(refused) = self.may_not_start(author) {
+            return Ok(answer(delivery, conversation, author, refused));
         }
+        let inquiry = request.inquiry();
         let Request {
             mut line,
             subject,
@@ -162,7 +184,11 @@ impl Dispatch {
         } = request;
         line.text = text;
         let (guidance, brought) = brought(delivery);
-        let about = brought.or(self.named_issue(delivery, &line.text).await?);
+        // A question stands in nobody's way: others may be asked about the same, and it is no work on it.
+        let about = match &inquiry {
+            Some(_) => None,
+            None => brought.or(self.named_issue(delivery, &line.text).await?),
+        };
         // Two sessions are opened on an issue that is delegated and spoken of at once, and two threads may name one in the
         // same moment.
         let alone = about.clone().filter(|_| beside == Beside::Nobody);
@@ -175,14 +201,14 @@ impl Dispatch {
         // Labels go before places; they are read when the task is.
         let is_filed = delivery.source == Source::Linear && self.config.has_labels();
         let place = (&conversation, place, is_filed);
+        if inquiry.is_some() && options.repository.is_none() {
+            options.repository = self.under_way(delivery, &line.text).await?;
+        }
         let (chosen, noise) = self.choose(&line.author, place, &mut options).await?;
         let mut terms = self.terms(&options);
         if let Some((agent, _)) = &chosen.agent {
             terms.agent.clone_from(agent);
         }
-        let mut ceilings = self.config.limits.task;
-        ceilings.spend = terms.budget;
-        let person = line.author.clone();
         let opening = Opening {
             id: fresh_task_id(),
             conversation: conversation.clone(),
@@ -190,28 +216,36 @@ impl Dispatch {
             subject,
             guidance,
             about,
+            inquiry,
             options,
+            ceilings: Ceilings {
+                spend: terms.budget,
+                ..self.config.limits.task
+            },
             terms,
-            ceilings,
         };
         let (mut task, effects) = Task::open(opening, now, &self.surroundings().await?);
         task.chosen = chosen;
         task.noise = noise;
-        info!(task = %task.id, "a task was opened");
-        let audit = vec![AuditEntry {
-            person: person.id.0,
-            act: "start".to_owned(),
-            detail: task.title(),
-        }];
         Ok(Transition {
             delivery: delivery.id.clone(),
             conversation,
+            audit: vec![audit_of_opening(&task)],
             task: Some(Stored { task, version: 0 }),
             alone,
             effects,
-            audit,
             settings: None,
         })
+    }
+
+    /// The repository of what is under way about the same as a question.
+    async fn under_way(
+        &self,
+        delivery: &Delivery,
+        text: &str,
+    ) -> Result<Option<RepositoryName>, Later> {
+        let live = Box::pin(self.live_about(delivery, text)).await?;
+        Ok(live.and_then(|stored| stored.task.repository().cloned()))
     }
 
     /// The issue that a request elsewhere names, where Linear knows one. Who gives its address means it, and waits for
@@ -324,7 +358,7 @@ impl Dispatch {
             id: task.id.0.clone(),
             title: task.title(),
             stands: place.map_or_else(
-                || task.state.in_words().to_owned(),
+                || task.in_words().to_owned(),
                 |place| format!("is number {} in line", place + 1),
             ),
             url: links::task_url(&self.config, &task.id),
@@ -347,6 +381,20 @@ impl Dispatch {
             network: None,
             work_ms: None,
         })
+    }
+}
+
+/// What is noted of a task that was opened, for operators and for the audit log.
+fn audit_of_opening(task: &Task) -> AuditEntry {
+    let act = match task.purpose() {
+        Purpose::Change => "start",
+        Purpose::Inquiry => "ask",
+    };
+    info!(task = %task.id, act, "a task was opened");
+    AuditEntry {
+        person: task.request.author.id.0.clone(),
+        act: act.to_owned(),
+        detail: task.title(),
     }
 }
 

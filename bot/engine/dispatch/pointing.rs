@@ -85,6 +85,7 @@ impl Dispatch {
             options,
             place,
             beside: Beside::Nobody,
+            stands: false,
         };
         self.open(delivery, conversation, request, now).await
     }

@@ -67,7 +67,10 @@ pub async fn place(
     let look = exec(look.into_iter().chain(paths).collect(), Vec::new());
     let there = sandbox::succeed(context, name, look, "looking for the files").await?;
     let mut gone = Vec::new();
-    let is_planned = matches!(assignment, Some(Assignment::Plan));
+    let is_planned = matches!(
+        assignment,
+        Some(Assignment::Plan | Assignment::Inquire { .. })
+    );
     for (path, line, file) in wanted {
         let is_new = task.is_new_to(run, file);
         if !there.lines().any(|known| known == path) {

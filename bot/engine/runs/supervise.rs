@@ -30,6 +30,7 @@ use crate::{
 };
 
 mod attach;
+mod citing;
 mod ending;
 mod keep;
 mod progress;
@@ -233,12 +234,17 @@ impl<'a> Watcher<'a> {
         redactor.redact_value(&mut call.arguments, Sought::Held);
         let answer = match call.tool.as_str() {
             tools::NETWORK_ACCESS => self.network_access(call.arguments).await,
+            tools::SUBMIT_ANSWER => {
+                let ending = &mut prepared.ending;
+                citing::take(self.context, self.task, ending, call.arguments).await
+            }
             _ => tools::take(&mut prepared.ending, &call.tool, call.arguments),
         };
         self.log(LogKind::Tool, json!({"tool": call.tool, "taken": answer.is_ok(), "answer": answer.clone().unwrap_or_else(|error| error)})).await;
         self.reporter.step(match call.tool.as_str() {
             "submit_specification" => "The specification is written.",
             "submit_plan" => "The plan is written.",
+            tools::SUBMIT_ANSWER => "The answer is written.",
             "ask_person" => "The agent has a question.",
             tools::NETWORK_ACCESS => "The agent looks at what it may reach.",
             _ => "The agent has reported on the requirements.",

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::domain::{
     event::{AgentQuestion, Ending},
+    inquiry::{Answer, AnswerDraft, Purpose},
     plan::Plan,
     proof::Report,
     specification::SpecificationDraft,
@@ -17,6 +18,8 @@ const POSTED: &str = "Posted. End your turn now; the answer will be your next me
 
 /// The tool that tells of the network; it hands nothing over.
 pub const NETWORK_ACCESS: &str = "network_access";
+/// The tool that hands over the answer to a question.
+pub const SUBMIT_ANSWER: &str = "submit_answer";
 
 /// What the agent asks about the network.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -26,9 +29,30 @@ pub struct NetworkAccess {
     pub host: Option<String>,
 }
 
-/// The tools that every session is offered.
+/// The tools that the sessions of a task are offered. Who only answers a question can hand over nothing else.
 #[must_use]
-pub fn offered() -> Vec<ToolDescription> {
+pub fn offered(purpose: Purpose) -> Vec<ToolDescription> {
+    let mut tools = match purpose {
+        Purpose::Change => of_change(),
+        Purpose::Inquiry => vec![tool::<AnswerDraft>(
+            SUBMIT_ANSWER,
+            "Hand over the answer: the answer itself, and the places in the repository that it rests on, each with file and lines.",
+        )],
+    };
+    tools.extend([
+        tool::<AgentQuestion>(
+            "ask_person",
+            "Ask the person one question when something essential is unclear. After calling it, end your turn; the answer will be your next message.",
+        ),
+        tool::<NetworkAccess>(
+            NETWORK_ACCESS,
+            "Says which hosts the network refused in this task and why, and what people have decided about them since. Call it after a refusal, and again later: people may allow a host while you work.",
+        ),
+    ]);
+    tools
+}
+
+fn of_change() -> Vec<ToolDescription> {
     vec![
         tool::<SpecificationDraft>(
             "submit_specification",
@@ -37,14 +61,6 @@ pub fn offered() -> Vec<ToolDescription> {
         tool::<Plan>(
             "submit_plan",
             "Hand over the plan: steps, files (everything that may change, as files, folders or globs), checks, risks, cost range in US dollars, network hosts. When it revises an earlier plan, say why in `reason`.",
-        ),
-        tool::<AgentQuestion>(
-            "ask_person",
-            "Ask the person one question when something essential is unclear. After calling it, end your turn; the answer will be your next message.",
-        ),
-        tool::<NetworkAccess>(
-            NETWORK_ACCESS,
-            "Says which hosts the network refused in this task and why, and what people have decided about them since. Call it after a refusal, and again later: people may allow a host while you work.",
         ),
         tool::<Report>(
             "report_requirements",
@@ -59,6 +75,11 @@ fn tool<T: JsonSchema>(name: &str, description: &str) -> ToolDescription {
         description: description.to_owned(),
         schema: schema_for!(T).to_value(),
     }
+}
+
+/// Reads an answer that was handed over.
+pub fn answer(arguments: Value) -> Result<Answer, String> {
+    read::<AnswerDraft>(arguments)?.accept()
 }
 
 /// Takes a call into the ending. The error is a sentence that tells the agent what to mend.
@@ -128,9 +149,10 @@ mod tests {
 
     #[test]
     fn every_tool_that_is_offered_is_taken() {
-        let handed_over = offered()
+        let handed_over = [Purpose::Change, Purpose::Inquiry]
             .into_iter()
-            .filter(|tool| tool.name != NETWORK_ACCESS);
+            .flat_map(offered)
+            .filter(|tool| tool.name != NETWORK_ACCESS && tool.name != SUBMIT_ANSWER);
         for tool in handed_over {
             let error = take(&mut Ending::default(), &tool.name, json!({}));
             assert!(
@@ -139,5 +161,22 @@ mod tests {
                 tool.name
             );
         }
+    }
+
+    #[test]
+    fn who_answers_a_question_can_hand_over_no_plan() {
+        let names = |purpose| {
+            let tools = offered(purpose).into_iter();
+            tools.map(|tool| tool.name).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            names(Purpose::Inquiry),
+            [SUBMIT_ANSWER, "ask_person", NETWORK_ACCESS]
+        );
+        assert!(!names(Purpose::Change).contains(&SUBMIT_ANSWER.to_owned()));
+        assert!(answer(json!({"answer": " "})).is_err());
+        let taken =
+            answer(json!({"answer": "Here.", "sources": [{"path": "a.js", "first_line": 2}]}));
+        assert_eq!(taken.map(|answer| answer.sources.len()), Ok(1));
     }
 }

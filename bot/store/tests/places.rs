@@ -8,6 +8,7 @@ use crate::{
         budget::{Ceilings, MicroDollars},
         command::Options,
         conversation::{Line, Place, SubjectId},
+        inquiry::Inquiry,
         plan::Terms,
         policy::Policy,
         task::{Opening, State, Surroundings, Task},
@@ -28,6 +29,7 @@ pub(super) fn asked_for(about: &SubjectId) -> Task {
         subject: None,
         guidance: Vec::new(),
         about: Some(about.clone()),
+        inquiry: None,
         options: Options::default(),
         terms: Terms {
             agent: "goose".into(),
@@ -197,6 +199,75 @@ async fn of_two_sessions_that_are_opened_on_an_issue_at_once_one_has_the_task() 
         open_alone(&store, "third").await.unwrap();
         let fourth = open_alone(&store, "fourth").await;
         assert!(matches!(fourth, Err(StoreError::Conflict)), "{fourth:?}");
+        store.close().await;
+    }
+}
+
+/// A question that was asked in the thread of the task, and stands so.
+async fn stored_question(store: &Store, key: &str, state: State, opened: Timestamp) -> Task {
+    let mut question = Task {
+        id: TaskId(key.into()),
+        about: None,
+        inquiry: Some(Inquiry::default()),
+        opened_at: opened,
+        state,
+        ..asked_for(&SubjectId("linear:ENG-1".into()))
+    };
+    question.request.reference = LineRef(format!("slack:{key}"));
+    let home = &question.conversation.0;
+    store.accept(&delivery(key, home), NOW).await.unwrap();
+    let next = next(store, NOW).await.unwrap();
+    let mut asked = transition(&next, Vec::new());
+    asked.task = Some(Stored {
+        task: question.clone(),
+        version: 0,
+    });
+    store.commit(&asked, &Value::Null, NOW).await.unwrap();
+    question
+}
+
+#[tokio::test]
+async fn a_question_is_passed_over_where_a_task_stands_in_the_conversation() {
+    for Opened { store, _folder, .. } in each_database().await {
+        let home = ConversationId("slack:c1".into());
+        let id = |found: Option<Stored>| found.map(|stored| stored.task.id.0);
+        let ids = |found: Vec<Stored>| -> Vec<String> {
+            found.into_iter().map(|stored| stored.task.id.0).collect()
+        };
+        let later = |by: i64| Timestamp(NOW.0 + by);
+        stored_question(&store, "q1", State::Answered, later(1)).await;
+        let open = State::Planning { run: RunNumber(1) };
+        stored_question(&store, "q2", open.clone(), later(2)).await;
+        assert_eq!(id(store.task_of(&home).await.unwrap()), Some("q2".into()));
+        stored_task(&store).await;
+        stored_question(&store, "q3", open, later(3)).await;
+        assert_eq!(
+            id(store.task_of(&home).await.unwrap()),
+            Some("k7f3qx".into())
+        );
+        assert_eq!(
+            ids(store.open_inquiries(&home).await.unwrap()),
+            ["q3", "q2"]
+        );
+        let elsewhere = ConversationId("slack:c2".into());
+        assert!(store.open_inquiries(&elsewhere).await.unwrap().is_empty());
+        let before = |moment| {
+            let asked = TaskId("q3".into());
+            let (store, home) = (store.clone(), home.clone());
+            async move {
+                let found = store.answered_before(&home, (&asked, moment), 3).await;
+                found
+                    .unwrap()
+                    .into_iter()
+                    .map(|task| task.id.0)
+                    .collect::<Vec<_>>()
+            }
+        };
+        assert_eq!(before(later(3)).await, ["q1"]);
+        assert!(before(later(0)).await.is_empty());
+        // The state of an answered question is that of everything that is done.
+        let states = store.tasks_by_state().await.unwrap();
+        assert!(states.contains(&("completed".to_owned(), 1)), "{states:?}");
         store.close().await;
     }
 }

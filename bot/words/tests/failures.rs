@@ -5,6 +5,7 @@ use crate::domain::{
     CommitId, TaskId,
     conversation::Road,
     event::{DiskWall, PublishProblem, RunFailure, WorkplaceProblem},
+    inquiry::Purpose,
     kept::Kept,
     message::{FailureText, Message, Phase, QuestionCard, QuestionText},
     specification::RepositoryName,
@@ -269,6 +270,7 @@ fn a_cancel_says_what_is_certain_and_what_is_not_yet() {
         confirmed,
         pushed_branch: Some("deckhand/x".into()),
         kept: Kept::Nothing,
+        purpose: Purpose::Change,
     };
     assert_eq!(
         words(&canceled(true)).markdown,
@@ -289,6 +291,7 @@ fn a_cancel_by_access_that_was_taken_away_names_who_took_it_and_nobody_who_asked
         confirmed,
         pushed_branch: None,
         kept: Kept::Nothing,
+        purpose: Purpose::Change,
     };
     let told = words(&canceled(true));
     insta::assert_snapshot!(told.markdown, @"**Cancelled, because Linear has taken Deckhand's access away**. Everything of this task has stopped; nothing more is changed, pushed or spent.");
@@ -311,6 +314,7 @@ fn a_cancel_says_what_becomes_of_the_work() {
             confirmed: true,
             pushed_branch: None,
             kept,
+            purpose: Purpose::Change,
         };
         let markdown = words(&message).markdown;
         let (_, rest) = markdown.split_once("\n\n").unwrap_or_default();

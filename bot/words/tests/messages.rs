@@ -5,6 +5,7 @@ use crate::{
     domain::{
         budget::Usage,
         event::BaseStanding,
+        inquiry::Purpose,
         message::{Decision, Live, LiveStanding, LiveStep, Message, Phase, PlanCard, Progress},
         plan,
         proof::{CheckOutcome, Weakening},
@@ -29,6 +30,7 @@ fn live() -> Live {
 fn progress(phase: Phase) -> Progress {
     Progress {
         phase,
+        purpose: Purpose::Change,
         title: Some(specification().title),
         workplace: Some(workplace()),
         steps: Vec::new(),

@@ -7,6 +7,7 @@ use crate::domain::{
     edit::{Proposal, ProposalCard, ProposalStanding, RequestChange, Settlement},
     event::{BaseStanding, DiskWall, PublishProblem, RunFailure, WorkplaceProblem},
     held::{HeldChange, Hold, HoldReason},
+    inquiry::{Answer, AnswerCard, Purpose, Source},
     message::{Decision, FailureText, Live, Message, Phase, Progress, QuestionText},
     proof::{CheckOutcome, Weakening},
     specification::{RepositoryName, Requirement, Workplace},
@@ -77,6 +78,39 @@ pub(super) fn nasty_result() -> Message {
     Message::Result(Box::new(card))
 }
 
+/// Answers that are long, rude, and full of what would be something outside of words.
+pub(super) fn nasty_answers() -> Vec<Message> {
+    let source = |path: &str| Source {
+        path: path.into(),
+        first_line: Some(1),
+        last_line: Some(u32::MAX),
+    };
+    let texts = [
+        NASTY.to_owned(),
+        format!("{NASTY}\n").repeat(3_000),
+        format!("```\n{NASTY}"),
+        "x".repeat(60_000),
+    ];
+    texts
+        .map(|text| {
+            Message::Answer(Box::new(AnswerCard {
+                answer: Answer {
+                    text,
+                    sources: (0..40).map(|_| source(NASTY)).collect(),
+                    pages: Some("https://git.example.com/acme/web/blob/3f9a1c0de7/".into()),
+                },
+                workplace: workplace(),
+                agent: NASTY.into(),
+                model: Some(NASTY.into()),
+                usage: usage(),
+                elapsed_ms: 1,
+                beside: false,
+                asks: person(NASTY),
+            }))
+        })
+        .into()
+}
+
 fn progresses() -> Vec<Message> {
     let live = Live {
         step: NASTY.into(),
@@ -92,6 +126,7 @@ fn progresses() -> Vec<Message> {
         Phase::Queued { ahead: 1 },
         Phase::Reading,
         Phase::Planning,
+        Phase::Answering,
         Phase::Planned,
         Phase::Preparing,
         Phase::Working,
@@ -109,6 +144,9 @@ fn progresses() -> Vec<Message> {
         Phase::Over {
             how: "expired".into(),
         },
+        Phase::Over {
+            how: "answered".into(),
+        },
     ];
     let workplace = Workplace {
         base_branch: "main".into(),
@@ -118,6 +156,7 @@ fn progresses() -> Vec<Message> {
         .map(|phase| {
             Message::Progress(Progress {
                 phase,
+                purpose: Purpose::Inquiry,
                 title: Some(NASTY.into()),
                 workplace: Some(workplace.clone()),
                 steps: vec![NASTY.into()],
@@ -367,6 +406,7 @@ pub(super) fn everything() -> Vec<Message> {
     }
     [
         vec![nasty_plan(), nasty_result()],
+        nasty_answers(),
         decided,
         progresses(),
         questions(),

@@ -9,6 +9,7 @@ use crate::domain::{
     conversation::Road,
     event::FilingProblem,
     feedback::Opinion,
+    inquiry::Purpose,
     kept::Kept,
     message::{
         AppliedTerms, Because, LimitsCard, Message, QuestionText, SettingsCard, TaskLine, Used,
@@ -37,6 +38,7 @@ pub(super) fn notes() -> Vec<Message> {
             confirmed: false,
             pushed_branch: Some(NASTY.into()),
             kept: Kept::Lost,
+            purpose: Purpose::Inquiry,
         },
         Message::PullRequestEnded {
             merged: false,
@@ -58,6 +60,7 @@ pub(super) fn notes() -> Vec<Message> {
         Message::NothingToDo {
             stands: NASTY.into(),
             wanted: "go on".into(),
+            purpose: Purpose::Inquiry,
         },
         Message::OptionHints {
             unknown: vec![
@@ -116,6 +119,7 @@ pub(super) fn notes() -> Vec<Message> {
             strangers: vec![NASTY.into(); 50],
         },
         Message::NothingAsked,
+        Message::NothingToAnswer,
         Message::Help,
         nasty_why(),
         nasty_limits(),
@@ -172,6 +176,7 @@ pub(super) fn notes() -> Vec<Message> {
             left_ms: 1,
             ceiling_ms: 1,
             plans,
+            purpose: Purpose::Inquiry,
         })
     }));
     for problem in [

@@ -31,6 +31,12 @@ fn assignments() -> Vec<(&'static str, Assignment)> {
                 corrections: vec!["ana: test first".into()],
             },
         ),
+        (
+            "ask",
+            Assignment::Inquire {
+                added: vec!["ana: and who calls it?".into()],
+            },
+        ),
         ("work", Assignment::Work),
         (
             "answer",
@@ -70,7 +76,9 @@ fn every_prompt_names_its_phase_first_and_carries_the_request() {
             ),
             "{told}"
         );
-        if phase != "plan" {
+        if phase == "ask" {
+            assert!(told.contains("> ana: and who calls it?"), "{told}");
+        } else if phase != "plan" {
             assert!(told.contains("- R1: With limit=200, `offset` is respected\n  Checked by: node --test test/offset.test.js"), "{told}");
         }
         assert!(!told.contains("\n\n\n"), "{told}");
@@ -122,7 +130,7 @@ fn the_planning_prompt_word_for_word() {
 
 #[test]
 fn the_rework_prompt_begins_with_what_was_seen() {
-    let assignment = &assignments()[4].1;
+    let assignment = &assignments()[5].1;
     let told = told(&approved_task(), assignment);
     let beginning: Vec<&str> = told.lines().take(15).collect();
     insta::assert_snapshot!(beginning.join("\n"), @r#"

@@ -117,6 +117,7 @@ pub(crate) fn task() -> Task {
         subject: None,
         guidance: Vec::new(),
         about: None,
+        inquiry: None,
         options: Options::default(),
         terms: Terms {
             agent: "claude".into(),

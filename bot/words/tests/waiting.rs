@@ -4,6 +4,7 @@ use super::{Issues, Links, Reactions, TASK_URL, render, samples::*, words};
 use crate::{
     domain::{
         CommitId, TaskId,
+        inquiry::Purpose,
         kept::Kept,
         message::{Message, QuestionText},
         waiting::{Asked, Made, Reminder, TimeNote},
@@ -35,6 +36,7 @@ fn the_end_of_the_time_is_told_before_it_comes() {
             left_ms: 48 * MINUTE_MS - 900,
             ceiling_ms: 240 * MINUTE_MS,
             plans,
+            purpose: Purpose::Change,
         })
     };
     insta::assert_snapshot!(words(&low(false)).markdown, @"**48 min of working time are left,** of 4 h for this task. When they are used up, the work stops, what is there is kept, and you are asked here whether it goes on. Time in which it waits for you or for its turn does not count.");

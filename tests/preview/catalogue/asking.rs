@@ -158,9 +158,17 @@ fn questions() -> Vec<Sample> {
         ),
         said(
             QUESTION,
-            "The time is used up while planning",
+            "The time is used up while answering",
             vec![question(
                 &time(json!({ "is": "plan" })),
+                &["Continue", "Stop"],
+            )],
+        ),
+        said(
+            QUESTION,
+            "No working time is left to answer",
+            vec![question(
+                &time(json!({ "is": "answer" })),
                 &["Continue", "Stop"],
             )],
         ),

@@ -296,8 +296,16 @@ fn ends() -> Vec<Sample> {
             "Cancelled because its home is out of reach",
             &json!({ "road": "withdrawn", "by": { "id": "linear:linear", "name": "Linear", "standing": "bot" } }),
         ),
+        canceled("A question is cancelled", &json!({ "purpose": "inquiry" })),
         low("Little time is left to work", false),
         low("Little time is left to plan", true),
+        said(
+            END,
+            "Little time is left to answer",
+            vec![
+                json!({ "message": "time_low", "left_ms": 48 * MINUTE_MS, "ceiling_ms": 240 * MINUTE_MS, "plans": true, "purpose": "inquiry" }),
+            ],
+        ),
         reminder("A plan still waits", &plan),
         reminder("A question still waits", &asked),
         expired(

@@ -1,5 +1,6 @@
 //! Every message of the product with sample content, in the order in which people meet them.
 
+mod answering;
 mod asking;
 mod ending;
 mod personal;
@@ -53,6 +54,7 @@ pub enum Opened {
 pub fn all() -> Vec<Sample> {
     [
         task::samples(),
+        answering::samples(),
         asking::samples(),
         ending::samples(),
         personal::samples(),

@@ -150,7 +150,15 @@ fn answers() -> Vec<Sample> {
             "Options that are none",
             json!({ "message": "option_hints", "unknown": [{ "written": "repos=acme/web", "hint": "did you mean `repo=`?" }, { "written": "budget=lots", "hint": "a budget is written in dollars: `budget=5`" }] }),
         ),
+        answer(
+            "An answered question has nothing to cancel",
+            json!({ "message": "nothing_to_do", "stands": "was answered", "wanted": "cancel", "purpose": "inquiry" }),
+        ),
         answer("Nothing was asked", json!({ "message": "nothing_asked" })),
+        answer(
+            "No question was asked",
+            json!({ "message": "nothing_to_answer" }),
+        ),
         answer("Help", json!({ "message": "help" })),
         answer(
             "Experts",

@@ -343,7 +343,7 @@ impl Stage {
     }
 
     /// How many pushes and pull requests were tried.
-    fn pushes(&self) -> usize {
+    pub fn pushes(&self) -> usize {
         let requests = self.github.requests();
         requests
             .iter()

@@ -50,6 +50,7 @@ pub(super) fn opened() -> (Task, Vec<Effect>) {
         subject: None,
         guidance: Vec::new(),
         about: None,
+        inquiry: None,
         options: Options::default(),
         terms: Terms {
             agent: "goose".into(),

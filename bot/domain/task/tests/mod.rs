@@ -4,6 +4,7 @@ mod edits;
 mod feedback;
 mod files;
 mod ground;
+mod inquiries;
 mod issues;
 mod places;
 mod rewriting;

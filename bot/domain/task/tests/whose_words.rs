@@ -63,6 +63,7 @@ fn gathered(subject: Option<Line>, context: Vec<Line>, around: &Surroundings) ->
         subject,
         guidance: Vec::new(),
         about: None,
+        inquiry: None,
         options: Options::default(),
         terms: Terms {
             agent: "goose".into(),

@@ -13,7 +13,7 @@ use crate::{
         message::{Live, LiveStanding, LiveStep, Message, Phase, Progress, Trouble},
         task::Task,
     },
-    engine::Context,
+    engine::{Context, surfaces::Surfaces},
     links,
     store::posts::Post,
     surface::{Attempt, SurfaceError},
@@ -63,6 +63,7 @@ impl<'a> Reporter<'a> {
     ) -> Self {
         let phase = match assignment {
             Assignment::Plan | Assignment::Revise { .. } => Phase::Planning,
+            Assignment::Inquire { .. } => Phase::Answering,
             Assignment::Rework { round, .. } => Phase::Reworking { round: *round },
             Assignment::Work | Assignment::Answer { .. } | Assignment::FollowUp { .. } => {
                 Phase::Working
@@ -258,6 +259,9 @@ async fn say(
             continue;
         };
         for conversation in stored.task.reachable() {
+            if Surfaces::is_anothers(conversation, &stored.task) {
+                continue;
+            }
             let post = Post {
                 conversation: conversation.clone(),
                 slot: slot.clone(),

@@ -180,9 +180,12 @@ async fn needs_preparation(
         .specification
         .as_ref()
         .is_some_and(|specification| specification.setup.is_some());
-    if matches!(assignment, Assignment::Plan)
-        || (has_setup && matches!(assignment, Assignment::Work))
-    {
+    let is_first = match assignment {
+        Assignment::Plan => true,
+        Assignment::Inquire { added } => added.is_empty(),
+        _ => false,
+    };
+    if is_first || (has_setup && matches!(assignment, Assignment::Work)) {
         return Ok(true);
     }
     let volume: VolumeName = sandbox::work_volume(&task.id);
@@ -215,7 +218,7 @@ async fn open_sockets(
     let (sender, calls) = mpsc::channel(CALLS_MAX);
     let handover = Handover::open(
         &sandbox::socket_folder(context, &task.id, &part),
-        tools::offered(),
+        tools::offered(task.purpose()),
         sender,
     )
     .map_err(Fault::permanent)?;

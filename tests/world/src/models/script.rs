@@ -13,6 +13,8 @@ pub enum Phase {
     Plan,
     /// Write the plan again, after a person's correction.
     Revise,
+    /// Find the answer to a question; nothing may change.
+    Ask,
     /// Do the work of the approved plan.
     Work,
     /// Go on with a person's answer to a question.
@@ -25,9 +27,10 @@ pub enum Phase {
 
 impl Phase {
     /// All of them, in the order of a task's life.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Plan,
         Self::Revise,
+        Self::Ask,
         Self::Work,
         Self::Answer,
         Self::Rework,
@@ -40,6 +43,7 @@ impl Phase {
         match self {
             Self::Plan => "plan",
             Self::Revise => "revise",
+            Self::Ask => "ask",
             Self::Work => "work",
             Self::Answer => "answer",
             Self::Rework => "rework",

@@ -144,3 +144,15 @@ EOF
 git diff --stat",
     )
 }
+
+/// Where the offset is applied.
+#[must_use]
+pub fn answer() -> Value {
+    json!({
+        "answer": "The offset is applied in `listUsers`, and only to short pages.\n\n- Up to a limit of 100, `users.slice(offset, offset + limit)` takes it.\n- Above that, the loop begins at 0, so the offset is lost.\n\n```js\nfor (let start = 0; start < limit; start += STORE_PAGE) {\n```",
+        "sources": [
+            { "path": "lib/users.js", "first_line": 28, "last_line": 40 },
+            { "path": "README.md" },
+        ],
+    })
+}

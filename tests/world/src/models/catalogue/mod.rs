@@ -93,6 +93,17 @@ pub(super) fn submit_specification(scene: &Scene) -> Turn {
     Turn::tool("submit_specification", specification)
 }
 
+pub(super) fn submit_answer(scene: &Scene) -> Turn {
+    if is_acme_web(scene) {
+        Turn::tool("submit_answer", acme_web::answer())
+    } else {
+        Turn::tool(
+            "submit_answer",
+            serde_json::json!({ "answer": "Nothing here says so.", "sources": [] }),
+        )
+    }
+}
+
 pub(super) fn submit_plan(scene: &Scene) -> Turn {
     let plan = if is_acme_web(scene) {
         acme_web::plan()
@@ -179,6 +190,14 @@ impl Script {
                     read.clone(),
                     Turn::decide(revised),
                     Turn::say("The plan follows the correction now."),
+                ],
+            )
+            .on(
+                Phase::Ask,
+                [
+                    read.clone(),
+                    Turn::decide(submit_answer),
+                    Turn::say("The answer is handed over."),
                 ],
             )
             .on(Phase::Work, std::iter::once(read).chain(again()))

@@ -63,7 +63,7 @@ enum Part {
 impl Part {
     const fn of(phase: Phase) -> Self {
         match phase {
-            Phase::Plan | Phase::Revise => Self::Planning,
+            Phase::Plan | Phase::Revise | Phase::Ask => Self::Planning,
             Phase::Work | Phase::Answer | Phase::Rework | Phase::FollowUp => Self::Working,
         }
     }
@@ -221,7 +221,11 @@ impl Book {
                 with(&errand.specification, &[("out_of_scope", words)], None),
             ),
             (Phase::Plan, 1) | (Phase::Revise, 0) => plan(),
-            (Phase::Plan | Phase::Revise, _) => last_words,
+            (Phase::Ask, 0) => {
+                let answer = format!("It is so. {}", words.join("\n"));
+                Turn::tool("submit_answer", json!({ "answer": answer, "sources": [] }))
+            }
+            (Phase::Plan | Phase::Revise | Phase::Ask, _) => last_words,
             (_, step) => match errand.mend.get(step) {
                 Some(turn) => turn.clone(),
                 None if step == errand.mend.len() => {
