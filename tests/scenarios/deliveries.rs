@@ -47,6 +47,31 @@ async fn events_in_the_wrong_order_are_one_task() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn five_bad_answers_in_a_row_cost_no_task() {
+    let stage = Stage::open().await;
+    for fault in [
+        Fault::RateLimited {
+            retry_after: Duration::from_secs(1),
+        },
+        Fault::DropRequest,
+        Fault::ServerError,
+        Fault::ServerError,
+        Fault::DropAnswer,
+    ] {
+        stage.slack.fail_next("conversations.replies", fault);
+    }
+    let thread = stage.planned(REQUEST).await;
+    assert!(
+        !thread.render().contains("It stopped"),
+        "{}",
+        thread.render()
+    );
+    assert_eq!(stage.context.store.given_up().await.unwrap(), (0, 0));
+    stage.stop(&thread).await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_slack_that_limits_fails_and_breaks_off_loses_nothing() {
     let stage = Stage::open().await;
     stage.models.otherwise(scripts::without_pages());

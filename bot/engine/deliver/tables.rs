@@ -7,8 +7,9 @@ use crate::domain::effect::{Effect, Slot};
 /// How often a message is tried: with its pauses over about three days, so that a result outlives a long outage of its
 /// surface. A surface that refuses for good ends it at once.
 const TALK_ATTEMPTS_MAX: i64 = 450;
-/// How often work is tried.
-const WORK_ATTEMPTS_MAX: i64 = 5;
+/// How often work is tried: over about a minute, so that a few bad answers in a row, or a restart in the middle of them, cost
+/// no task.
+const WORK_ATTEMPTS_MAX: i64 = 8;
 /// How often what a task left is cleaned up: over about an hour, so that it outlives an outage of the engine.
 const RELEASE_ATTEMPTS_MAX: i64 = 360;
 /// The longest pause between two tries of a message.
