@@ -242,7 +242,8 @@ fn slack_side(
         return Ok((None, None));
     };
     let own = slack.bot_token.clone();
-    let own = own.map(|token| Slack::new(&slack.api_url, token).map(|own| own.timed_by(clock)));
+    let paced = |calls: Slack| calls.timed_by(clock).allowed(slack.rate_factor);
+    let own = own.map(|token| Slack::new(&slack.api_url, token).map(paced));
     let install = slack.install.as_ref().map(|install| {
         let client = (install.client_id.clone(), install.client_secret.clone());
         let back = format!("{}{}", config.public_url, install::BACK);
@@ -257,6 +258,7 @@ fn slack_side(
         clock: clock.clone(),
         own: own.transpose()?,
         installed: oauth.map(|oauth| (oauth, slack.api_url.clone())),
+        rate_factor: slack.rate_factor,
     });
     let installing = install
         .map(|(oauth, settings)| Installing::new(oauth, vault.clone(), redactor.clone(), settings));

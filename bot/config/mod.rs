@@ -97,6 +97,8 @@ pub struct SlackConfig {
     pub app_token: Option<SecretString>,
     /// How many connections Socket Mode keeps open.
     pub connections: u32,
+    /// How many times the calls a minute that Slack publishes for a method are made in a workspace, at least 1.
+    pub rate_factor: u16,
     /// Base address of the Web API.
     pub api_url: String,
 }
@@ -551,6 +553,12 @@ mod tests {
         let many = [bot, app, ("SLACK_CONNECTIONS", "11")];
         let slack = load(&many, "").expect("valid").slack.expect("on");
         assert_eq!(slack.connections, 10, "Slack allows no more");
+        assert_eq!(slack.rate_factor, 1, "what Slack publishes");
+        for (given, times) in [("0", 1), ("20", 20), ("60000", 1_000)] {
+            let given = [bot, app, ("SLACK_RATE_FACTOR", given)];
+            let slack = load(&given, "").expect("valid").slack.expect("on");
+            assert_eq!(slack.rate_factor, times);
+        }
         assert!(load(&[app], "").expect("valid").slack.is_none());
     }
 

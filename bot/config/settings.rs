@@ -142,6 +142,12 @@ pub const SETTINGS: &[Setting] = &[
         "Connections that Socket Mode keeps open, 1 to 10. Slack allows an app ten, those of all replicas together; with two, one is there while the other is renewed.",
     ),
     open(
+        "SLACK_RATE_FACTOR",
+        "slack.rate_factor",
+        "1",
+        "How many times the calls a minute that Slack publishes for a method are made in a workspace, 1 to 1000. Slack grants some apps more than it publishes. What it refuses is obeyed in any case.",
+    ),
+    open(
         "SLACK_API_URL",
         "slack.api_url",
         "https://slack.com/api",

@@ -173,6 +173,7 @@ impl Values {
             signing_secret,
             app_token,
             connections: self.parse::<u32>("SLACK_CONNECTIONS")?.clamp(1, 10),
+            rate_factor: self.parse::<u16>("SLACK_RATE_FACTOR")?.clamp(1, 1_000),
             api_url: self.address("SLACK_API_URL"),
         }))
     }

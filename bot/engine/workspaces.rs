@@ -46,6 +46,8 @@ pub struct Parts {
     pub own: Option<Slack>,
     /// How tokens are renewed, and with which address calls are made, where workspaces may install the app.
     pub installed: Option<(Oauth, String)>,
+    /// How many times the calls a minute that Slack publishes are made in each.
+    pub rate_factor: u16,
 }
 
 struct Inner {
@@ -406,7 +408,9 @@ impl Workspaces {
         }
         let slack = match kept {
             Some(before) => before.slack.with_token(secrets.access),
-            None => Slack::new(api_url, secrets.access)?.timed_by(&self.inner.parts.clock),
+            None => Slack::new(api_url, secrets.access)?
+                .timed_by(&self.inner.parts.clock)
+                .allowed(self.inner.parts.rate_factor),
         };
         let opened = Arc::new(Opened {
             version: workspace.version,

@@ -86,6 +86,12 @@ impl Api {
         self
     }
 
+    /// The same before anything was called, where Slack allows so many times the calls a minute that it publishes.
+    pub(super) fn allowed(mut self, times: u16) -> Self {
+        self.manners = Arc::new(self.manners.allowed(times));
+        self
+    }
+
     /// The same with another token of the same workspace: what was called with the one before is not forgotten.
     pub(super) fn with_token(&self, token: SecretString) -> Self {
         Self {

@@ -43,6 +43,8 @@ struct Inner {
     said: HashMap<String, Timestamp>,
     /// What was called in the last minute, by method.
     counts: HashMap<Method, Count>,
+    /// How many times as much as Slack publishes is called besides.
+    more: usize,
 }
 
 /// A call that waits for its turn.
@@ -63,6 +65,18 @@ impl Manners {
         Self {
             clock,
             inner: Mutex::default(),
+        }
+    }
+
+    /// The same before anything was called, where Slack allows so many times what it publishes.
+    pub(super) fn allowed(&self, times: u16) -> Self {
+        let more = usize::from(times.saturating_sub(1));
+        Self {
+            clock: self.clock.clone(),
+            inner: Mutex::new(Inner {
+                more,
+                ..Inner::default()
+            }),
         }
     }
 
@@ -109,7 +123,9 @@ impl Inner {
             None => rested.0,
         };
         let count = self.counts.entry(method).or_default();
-        if let Some(a_minute) = method.tier().a_minute() {
+        let a_minute = method.tier().a_minute();
+        let a_minute = a_minute.map(|published| published * (1 + self.more));
+        if let Some(a_minute) = a_minute {
             at = at.max(count.due(a_minute, (urgency, subject), now).0);
         }
         let wait = Duration::from_millis(u64::try_from(at - now.0).unwrap_or(0));
@@ -120,7 +136,7 @@ impl Inner {
         if at - now.0 > WAIT_MAX_MS {
             return Err(wait);
         }
-        if let Some(a_minute) = method.tier().a_minute() {
+        if let Some(a_minute) = a_minute {
             count.made(a_minute, subject, Timestamp(at));
         }
         if let Some(channel) = channel {
@@ -184,6 +200,17 @@ mod tests {
         for _ in 0..150 {
             assert_eq!(manners.turn(form, later(59)), Ok(Duration::ZERO));
         }
+    }
+
+    #[test]
+    fn where_slack_allows_more_than_it_publishes_more_is_called_and_no_more_than_that() {
+        let manners = Manners::new(Clock::default()).allowed(3);
+        let mut inner = manners.inner();
+        let edit = asking(methods::EDIT, None);
+        for _ in 0..150 {
+            assert_eq!(inner.turn(edit, NOW), Ok(Duration::ZERO));
+        }
+        assert!(inner.turn(edit, NOW).is_err());
     }
 
     #[test]

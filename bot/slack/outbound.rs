@@ -53,6 +53,13 @@ impl Slack {
         self
     }
 
+    /// The same before anything was called, where Slack allows so many times the calls a minute that it publishes.
+    #[must_use]
+    pub fn allowed(mut self, times: u16) -> Self {
+        self.api = self.api.allowed(times);
+        self
+    }
+
     /// The same workspace with another token, as after a renewal.
     #[must_use]
     pub fn with_token(&self, token: SecretString) -> Self {
