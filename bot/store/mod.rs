@@ -1,7 +1,7 @@
 //! The only SQL. One writer, many readers; every change of a task is one transaction with its effects.
 //!
 //! - [`backup`]: a copy while a server works
-//! - [`bells`]: who stores something for another process rings for it
+//! - `bells`: who stores something for another process rings for it
 //! - [`dead_letters`]: what was given up, for an operator
 //! - [`deletion`]: what goes for good
 //! - [`grants`]: what people decided about hosts
