@@ -33,6 +33,7 @@ fn issues() -> Vec<Sample> {
                 json!({ "message": "issue_filed", "name": "ENG-42", "url": "https://linear.app/acme/issue/ENG-42" }),
             ],
         ),
+        not_filed("One is being made", json!({ "problem": "being_made" })),
         not_filed("There is no Linear", json!({ "problem": "not_set_up" })),
         not_filed(
             "No such team",

@@ -113,6 +113,7 @@ fn refusals() -> Vec<Sample> {
     vec![
         refused("start", "not_a_member"),
         refused("steer", "not_listed"),
+        refused("file_issue", "not_a_member"),
         refused("approve", "own_request"),
         refused("approve", "elsewhere"),
         refused("cancel", "not_a_member"),
