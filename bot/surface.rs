@@ -6,6 +6,7 @@ use futures::future::BoxFuture;
 use secrecy::SecretString;
 
 use crate::domain::{
+    attachment::UnreadLink,
     conversation::{Line, Person, PersonId},
     edit::Settlement,
     incoming::Author,
@@ -28,7 +29,7 @@ pub struct Linked {
     /// What was said there.
     pub lines: Vec<Line>,
     /// Addresses that could not be read.
-    pub unread: Vec<String>,
+    pub unread: Vec<UnreadLink>,
 }
 
 /// Where the subject of a conversation is filed, which may say what repository is meant.

@@ -53,6 +53,31 @@ pub enum Unfit {
     Gone,
 }
 
+/// Why what a request links to does not reach the agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhyUnread {
+    /// It leads out of what the bot is installed in.
+    Elsewhere,
+    /// Somebody who reads the conversation may not read what was said there.
+    NotForAll,
+    /// The conversation is shared with another organisation.
+    SharedHere,
+    /// It is one link more than are followed.
+    TooMany,
+    /// It is gone, or stands where the bot may not read.
+    Gone,
+}
+
+/// A link of a request that was not followed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnreadLink {
+    /// As it was written.
+    pub link: String,
+    /// Why it was not.
+    pub why: WhyUnread,
+}
+
 /// A file that hung on a reply to a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplyFile {

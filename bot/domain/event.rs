@@ -10,6 +10,7 @@ pub use outcomes::{
 
 use super::{
     CommitId, RunNumber, Timestamp,
+    attachment::UnreadLink,
     budget::Usage,
     command::{Command, Options, TeamKey},
     conversation::{ConversationId, FileRef, Line, LineRef, Person, Place, Road, SubjectId},
@@ -250,7 +251,7 @@ pub enum Event {
         found_by: Option<Origin>,
         /// Links of the request to what could not be read.
         #[serde(default)]
-        unread: Vec<String>,
+        unread: Vec<UnreadLink>,
     },
     /// The agent's process lives.
     RunStarted {

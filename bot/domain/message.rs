@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub use super::home::TaskLine;
 use super::{
     Timestamp,
-    attachment::Refused,
+    attachment::{Refused, UnreadLink},
     budget::{MicroDollars, Usage},
     command::UnknownOption,
     conversation::{Person, Road},
@@ -151,7 +151,7 @@ pub enum Message {
     /// Links of the request lead to what could not be read.
     LinksUnread {
         /// Which.
-        links: Vec<String>,
+        links: Vec<UnreadLink>,
     },
     /// An edit of a plan changed nothing.
     EditRefused {

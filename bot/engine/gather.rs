@@ -44,7 +44,11 @@ pub async fn gather(context: &Context, task: &Task) -> Result<Event, Fault> {
     lines.extend(read.await?);
     let linked = context
         .surfaces
-        .linked(&task.conversation, &task.request.text)
+        .linked(
+            &task.conversation,
+            &task.request.author.id,
+            &task.request.text,
+        )
         .await?;
     lines.splice(0..0, linked.lines);
     lines.extend(earlier_answers(context, task).await?);

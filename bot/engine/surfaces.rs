@@ -220,14 +220,15 @@ impl Surfaces {
         }
     }
 
-    /// What a text in the conversation links to on its surface.
+    /// What a text that somebody wrote in the conversation links to on its surface.
     pub async fn linked(
         &self,
         conversation: &ConversationId,
+        by: &PersonId,
         text: &str,
     ) -> Result<Linked, SurfaceError> {
         match self.surface(&conversation.0).await? {
-            Surface::Slack(slack) => slack.linked(conversation, text).await,
+            Surface::Slack(slack) => slack.linked(conversation, by, text).await,
             Surface::Linear(_) => Ok(Linked::default()),
         }
     }

@@ -7,7 +7,6 @@ use reqwest::Url;
 use serde_json::Value;
 
 use super::{
-    api::permanent,
     history::is_speech,
     ids::{self, Place},
     limits::{LINKED_LINES_MAX, LINKS_MAX},
@@ -15,7 +14,10 @@ use super::{
     outbound::Slack,
 };
 use crate::{
-    domain::conversation::{ConversationId, Line, LineKind},
+    domain::{
+        attachment::{UnreadLink, WhyUnread},
+        conversation::{ConversationId, Line, LineKind, Person, PersonId},
+    },
     surface::{Linked, SurfaceError},
 };
 
@@ -35,12 +37,33 @@ struct Link<'a> {
     thread: Option<String>,
 }
 
+/// Whose an address is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// Of what the bot is installed in.
+    Ours,
+    /// Of another workspace or organisation.
+    Anothers,
+    /// Of nothing that has messages.
+    NoWorkspaces,
+}
+
+/// What was found out of hosts.
+#[derive(Debug, Default)]
+struct Hosts {
+    /// Whether Slack was asked what address this conversation's messages have.
+    is_asked: bool,
+    /// The host of that address, where they have one.
+    here: Option<String>,
+}
+
 impl Slack {
-    /// The messages that a text links to, with the beginnings of their threads. What cannot be read is named, and costs
-    /// nothing else. Links in what is read are not followed.
+    /// The messages that a text of somebody here links to, with the beginnings of their threads. What cannot be read is
+    /// named with the reason, and costs nothing else. Links in what is read are not followed.
     pub async fn linked(
         &self,
         conversation: &ConversationId,
+        by: &PersonId,
         text: &str,
     ) -> Result<Linked, SurfaceError> {
         let mut linked = Linked::default();
@@ -49,44 +72,99 @@ impl Slack {
             return Ok(linked);
         }
         let here = ids::parse_conversation(conversation)?;
-        let own = self.me().await?.url.clone();
-        let own = Url::parse(&own).ok().and_then(|url| host(&url));
+        let mut hosts = Hosts::default();
         let mut people = HashMap::new();
         for (index, link) in links.into_iter().enumerate() {
-            let is_own = own.as_ref() == Some(&link.host);
-            if !is_own && !link.host.ends_with(WORKSPACES) {
-                continue;
-            }
+            let whose = self.whose(&here, &mut hosts, &link.host).await?;
             let is_here = link.channel == here.channel
                 && here.ts.is_some()
                 && (Some(&link.ts) == here.ts.as_ref() || link.thread == here.ts);
-            // What stands in this thread is read as its thread.
-            if is_own && is_here {
-                continue;
-            }
-            if !is_own || index >= LINKS_MAX {
-                linked.unread.push(link.written.to_owned());
-                continue;
-            }
-            match self.follow(&here, &link, &mut people).await {
-                Ok(read) if !read.is_empty() => linked.lines.extend(read),
-                Ok(_) | Err(SurfaceError::Permanent { .. }) => {
-                    linked.unread.push(link.written.to_owned());
-                }
-                Err(error) => return Err(error),
+            let read = match whose {
+                Whose::NoWorkspaces => continue,
+                // What stands in this thread is read as its thread.
+                Whose::Ours if is_here => continue,
+                Whose::Anothers => Err(WhyUnread::Elsewhere),
+                Whose::Ours if index >= LINKS_MAX => Err(WhyUnread::TooMany),
+                Whose::Ours => match self.follow((&here, by), &link, &mut people).await {
+                    Ok(Ok(read)) if read.is_empty() => Err(WhyUnread::Gone),
+                    Ok(read) => read,
+                    Err(SurfaceError::Permanent { .. }) => Err(WhyUnread::Gone),
+                    Err(error) => return Err(error),
+                },
+            };
+            match read {
+                Ok(read) => linked.lines.extend(read),
+                Err(why) => linked.unread.push(UnreadLink {
+                    link: link.written.to_owned(),
+                    why,
+                }),
             }
         }
         Ok(linked)
     }
 
-    async fn follow(
+    /// Whose address it is. An organisation has one of its own, its workspaces have names below that, and each may have
+    /// another, which is known where Slack itself names messages of this conversation so. Of any other nothing is asked.
+    async fn whose(
         &self,
         here: &Place,
+        hosts: &mut Hosts,
+        host: &str,
+    ) -> Result<Whose, SurfaceError> {
+        let me = self.me().await?;
+        let own = Url::parse(&me.url).ok().and_then(|url| self::host(&url));
+        if own.as_deref() == Some(host) {
+            return Ok(Whose::Ours);
+        }
+        if !host.ends_with(WORKSPACES) {
+            return Ok(Whose::NoWorkspaces);
+        }
+        if me.organisation.is_none() {
+            return Ok(Whose::Anothers);
+        }
+        let is_below = own.is_some_and(|own| {
+            host.strip_suffix(&own)
+                .is_some_and(|workspace| workspace.ends_with('.'))
+        });
+        if is_below || self.named_so(here, hosts).await? == Some(host) {
+            return Ok(Whose::Ours);
+        }
+        Ok(Whose::Anothers)
+    }
+
+    /// The host in addresses of this conversation's messages, asked once.
+    async fn named_so<'a>(
+        &self,
+        here: &Place,
+        hosts: &'a mut Hosts,
+    ) -> Result<Option<&'a str>, SurfaceError> {
+        if !hosts.is_asked {
+            hosts.here = match &here.ts {
+                None => None,
+                Some(ts) => {
+                    let line = ids::line(&here.team, &here.channel, ts);
+                    match self.permalink(&line).await {
+                        Ok(page) => Url::parse(&page).ok().and_then(|url| host(&url)),
+                        Err(SurfaceError::Permanent { .. }) => None,
+                        Err(error) => return Err(error),
+                    }
+                }
+            };
+            hosts.is_asked = true;
+        }
+        Ok(hosts.here.as_deref())
+    }
+
+    async fn follow(
+        &self,
+        (here, by): (&Place, &PersonId),
         link: &Link<'_>,
-        people: &mut HashMap<String, crate::domain::conversation::Person>,
-    ) -> Result<Vec<Line>, SurfaceError> {
-        if link.channel != here.channel {
-            self.may_be_shown(here, &link.channel).await?;
+        people: &mut HashMap<String, Person>,
+    ) -> Result<Result<Vec<Line>, WhyUnread>, SurfaceError> {
+        if link.channel != here.channel
+            && let Some(why) = self.may_be_shown(here, by, &link.channel).await?
+        {
+            return Ok(Err(why));
         }
         let root = link.thread.as_deref().unwrap_or(&link.ts);
         let mut messages = self.replies(&link.channel, root, LINKED_LINES_MAX).await?;
@@ -113,7 +191,7 @@ impl Slack {
                 ..said
             }));
         }
-        Ok(lines)
+        Ok(Ok(lines))
     }
 
     async fn replies(
@@ -127,30 +205,6 @@ impl Slack {
         let page = self.api.get(methods::THREAD, &arguments).await?;
         let messages = page["messages"].as_array().cloned().unwrap_or_default();
         Ok(messages.into_iter().take(most).collect())
-    }
-
-    /// Fails where words of that channel are not for everybody here: of a private one, and anything in a channel that is
-    /// shared with another organisation. That the bot was invited there does not mean that the people here were.
-    async fn may_be_shown(&self, here: &Place, channel: &str) -> Result<(), SurfaceError> {
-        let there = self
-            .api
-            .get(methods::CHANNEL, &[("channel", channel)])
-            .await?;
-        let is = |channel: &Value, field: &str| channel["channel"][field] == true;
-        if !is(&there, "is_channel") || is(&there, "is_private") || is(&there, "is_mpim") {
-            return Err(permanent("following a link", "not_public"));
-        }
-        // A direct message has nobody else in it.
-        if !here.channel.starts_with('D') {
-            let here = self
-                .api
-                .get(methods::CHANNEL, &[("channel", &here.channel)])
-                .await?;
-            if is(&here, "is_ext_shared") || is(&here, "is_pending_ext_shared") {
-                return Err(permanent("following a link", "shared_with_others"));
-            }
-        }
-        Ok(())
     }
 }
 

@@ -23,6 +23,7 @@ pub mod oauth;
 pub mod options;
 pub mod outbound;
 mod people;
+mod reach;
 pub mod scopes;
 mod sessions;
 mod settings;

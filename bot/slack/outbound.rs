@@ -81,6 +81,9 @@ impl Slack {
             team_name: text("team"),
             user_name: text("user"),
             url: text("url"),
+            organisation: (found["is_enterprise_install"] == true)
+                .then(|| text("enterprise_id"))
+                .filter(|id| !id.is_empty()),
         })
     }
 

@@ -15,6 +15,18 @@ impl Slack {
         let found = self.api.get(methods::PERSON, &[("user", user)]).await?;
         Ok(read(person, team, &found["user"]))
     }
+
+    /// The workspaces of an organisation that a person belongs to. Source: `enterprise_user` of `users.info`.
+    pub(super) async fn teams(&self, person: &PersonId) -> Result<Vec<String>, SurfaceError> {
+        let (_, user) = ids::parse_person(person)?;
+        let found = self.api.get(methods::PERSON, &[("user", user)]).await?;
+        let teams = found["user"]["enterprise_user"]["teams"].as_array();
+        let teams = teams.map_or(&[] as &[Value], Vec::as_slice);
+        Ok(teams
+            .iter()
+            .filter_map(|team| team.as_str().map(str::to_owned))
+            .collect())
+    }
 }
 
 fn read(id: &PersonId, home: &str, user: &Value) -> Person {

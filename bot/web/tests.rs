@@ -254,6 +254,7 @@ fn me() -> Identity {
         team_name: String::new(),
         user_name: String::new(),
         url: String::new(),
+        organisation: None,
     }
 }
 

@@ -6,7 +6,9 @@ use super::{
     amounts::{Cut, Room},
     tame::filters,
 };
-use crate::domain::attachment::{NUMBER_MAX, REPLIES_MAX, Refused, SIZE_MAX_BYTES, Unfit};
+use crate::domain::attachment::{
+    NUMBER_MAX, REPLIES_MAX, Refused, SIZE_MAX_BYTES, Unfit, UnreadLink, WhyUnread,
+};
 
 /// Bytes of a megabyte, as people are told sizes.
 const MEGABYTE: u64 = 1 << 20;
@@ -55,12 +57,12 @@ impl<'a> FilesRefusedView<'a> {
 #[derive(Template)]
 #[template(path = "messages/links_unread.md")]
 pub(super) struct LinksUnreadView<'a> {
-    links: &'a [String],
+    links: &'a [UnreadLink],
     room: Room,
 }
 
 impl<'a> LinksUnreadView<'a> {
-    pub(super) const fn new(links: &'a [String], room: Room) -> Self {
+    pub(super) const fn new(links: &'a [UnreadLink], room: Room) -> Self {
         Self { links, room }
     }
 

@@ -1,5 +1,7 @@
 //! Many workspaces of Slack with one Deckhand: each installs the app, has its own conversations and token, and leaves alone.
 
+mod links;
+
 use std::time::Duration;
 
 use deckhand::{domain::task::Task, slack::ids};

@@ -3,7 +3,7 @@
 use super::{State, Task};
 use crate::domain::{
     RunNumber,
-    attachment::{NUMBER_MAX, REPLIES_MAX, Refused, ReplyFile, Unfit, unfit},
+    attachment::{NUMBER_MAX, REPLIES_MAX, Refused, ReplyFile, Unfit, UnreadLink, unfit},
     command::Command,
     conversation::{FileRef, Line, LineKind, LineRef},
     effect::Effect,
@@ -147,7 +147,7 @@ impl Task {
     }
 
     /// Says which files and links were not taken, each once.
-    pub(super) fn say_unread(&mut self, links: &[String]) -> Vec<Effect> {
+    pub(super) fn say_unread(&mut self, links: &[UnreadLink]) -> Vec<Effect> {
         let mut fitting = 0;
         let mut refused: Vec<(String, Refused)> = Vec::new();
         for (_, file) in self.attached() {
@@ -169,10 +169,10 @@ impl Task {
             }
         }
         let mut unread = Vec::new();
-        for link in links {
-            if is_news(&self.told_unread, link) {
-                self.told_unread.push(link.clone());
-                unread.push(link.clone());
+        for one in links {
+            if is_news(&self.told_unread, &one.link) {
+                self.told_unread.push(one.link.clone());
+                unread.push(one.clone());
             }
         }
         let mut effects = Vec::new();

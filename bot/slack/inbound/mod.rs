@@ -43,8 +43,10 @@ pub struct Identity {
     pub team_name: String,
     /// The bot's name.
     pub user_name: String,
-    /// The workspace's address.
+    /// The workspace's address, or the organisation's.
     pub url: String,
+    /// The organisation, where the token is good for all of its workspaces.
+    pub organisation: Option<String>,
 }
 
 /// What a door needs to know of a payload before it is stored.

@@ -95,6 +95,7 @@ mod tests {
             team_name: String::new(),
             user_name: String::new(),
             url: String::new(),
+            organisation: None,
         }
     }
 

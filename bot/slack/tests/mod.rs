@@ -19,5 +19,6 @@ fn me(user: &str) -> Identity {
         team_name: "Acme".into(),
         user_name: "deckhand".into(),
         url: String::new(),
+        organisation: None,
     }
 }

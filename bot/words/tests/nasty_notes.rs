@@ -3,7 +3,7 @@
 use super::{TASK_URL, nasty::NASTY, samples::*};
 use crate::domain::{
     Timestamp,
-    attachment::{Refused, Unfit},
+    attachment::{Refused, Unfit, UnreadLink, WhyUnread},
     budget::MicroDollars,
     command::UnknownOption,
     conversation::Road,
@@ -93,7 +93,13 @@ pub(super) fn notes() -> Vec<Message> {
             ],
         },
         Message::LinksUnread {
-            links: vec![NASTY.into(); 50],
+            links: vec![
+                UnreadLink {
+                    link: NASTY.into(),
+                    why: WhyUnread::NotForAll
+                };
+                50
+            ],
         },
         Message::EditRefused {
             why: Box::new(EditRefusal::Stale {

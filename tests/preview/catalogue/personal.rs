@@ -205,7 +205,18 @@ fn answers() -> Vec<Sample> {
         ),
         answer(
             "Links that could not be followed",
-            json!({ "message": "links_unread", "links": ["https://acme.slack.com/archives/CSECRET/p1789394700000100"] }),
+            json!({ "message": "links_unread", "links": [
+                { "link": "https://acme.slack.com/archives/CSECRET/p1789394700000100", "why": "not_for_all" },
+                { "link": "https://other.slack.com/archives/COTHER/p1789394700000200", "why": "elsewhere" },
+                { "link": "https://acme.slack.com/archives/CGONE/p1789394700000300", "why": "gone" },
+                { "link": "https://acme.slack.com/archives/CENG/p1789394700000400", "why": "too_many" },
+            ] }),
+        ),
+        answer(
+            "A link that could not be followed among others",
+            json!({ "message": "links_unread", "links": [
+                { "link": "https://acme.slack.com/archives/CENG/p1789394700000100", "why": "shared_here" },
+            ] }),
         ),
         answer(
             "Thanks for a good word",

@@ -34,6 +34,18 @@ impl Home {
     pub fn name_of(&self) -> &str {
         self.organisation.as_deref().unwrap_or(&self.team)
     }
+
+    /// The organisation's host in addresses, where the app is installed for the whole of it.
+    pub(crate) fn host(&self) -> Option<String> {
+        self.organisation.as_ref()?;
+        Some(format!("{}.enterprise.slack.com", self.name.to_lowercase()))
+    }
+
+    /// This workspace's own host in addresses of its messages, where it is one of an organisation.
+    pub(crate) fn own_host(&self) -> Option<String> {
+        self.organisation.as_ref()?;
+        Some(format!("{}.slack.com", self.team.to_lowercase()))
+    }
 }
 
 impl Default for Home {
@@ -87,6 +99,18 @@ pub enum ChannelKind {
     Connect,
     /// One person's conversation with the bot.
     Direct(UserId),
+}
+
+/// Which workspaces of an organisation a channel belongs to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// The one in front of us alone.
+    #[default]
+    Own,
+    /// These, by their identifiers.
+    Of(Vec<String>),
+    /// All of them.
+    Organisation,
 }
 
 /// Whether the bot is in a channel: it hears and writes only where it is.
@@ -153,4 +177,6 @@ pub struct Channel {
     pub kind: ChannelKind,
     /// Whether the bot is in it.
     pub bot: Membership,
+    /// Which workspaces of the organisation share it.
+    pub reach: Reach,
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::arguments::encode_form;
 use super::delivery::{Door, Parcel};
 use super::directory::{
-    APP_ID, BOT_USER, Channel, ChannelKind, Membership, OTHER_TEAM_ID, Standing, TEAM_DOMAIN,
+    APP_ID, BOT_USER, Channel, ChannelKind, Membership, OTHER_TEAM_ID, Reach, Standing, TEAM_DOMAIN,
 };
 use super::ids::{ChannelId, Ts, UserId};
 use super::message::{Control, Message};
@@ -100,6 +100,7 @@ pub(crate) fn of_opened_home(workspace: &mut Workspace, user: &UserId) -> Parcel
         name: String::new(),
         kind: ChannelKind::Direct(user.clone()),
         bot: Membership::Joined,
+        reach: Reach::Own,
     });
     envelope(workspace, &channel, "app_home_opened", &event)
 }
@@ -111,6 +112,7 @@ pub(crate) fn of_app(workspace: &mut Workspace, what: &str, event: &Value) -> Pa
         name: String::new(),
         kind: ChannelKind::Public,
         bot: Membership::Absent,
+        reach: Reach::Own,
     };
     let mut event = event.clone();
     event["event_ts"] = json!(workspace.next_ts());

@@ -47,7 +47,7 @@ pub use self::core::{DeliveryHabit, Road};
 pub use self::delivery::{Attempt, Delivery, Door, Outcome, signature};
 pub use self::directory::{
     APP_ID, BOT_ID, BOT_NAME, BOT_USER, Channel, ChannelKind, Closed, Home, Membership,
-    OTHER_TEAM_ID, Standing, TEAM_DOMAIN, TEAM_ID, User,
+    OTHER_TEAM_ID, Reach, Standing, TEAM_DOMAIN, TEAM_ID, User,
 };
 pub use self::fault::{Fault, PostLimit, TierLimit, TokenStanding};
 pub use self::file::File;
@@ -255,6 +255,17 @@ impl Slack {
     pub fn add_channel(&self, name: &str, kind: ChannelKind, bot: Membership) -> ChannelId {
         self.core
             .change(|workspace| workspace.add_channel(name, kind, bot))
+    }
+
+    /// Sets which workspaces of the organisation share a channel (by name or identifier).
+    pub fn set_reach(&self, channel: &str, reach: &Reach) -> anyhow::Result<()> {
+        self.core.change(|workspace| {
+            let id = people::channel(workspace, channel)?;
+            let all = workspace.channels.iter_mut();
+            all.filter(|channel| channel.id == id)
+                .for_each(|channel| channel.reach = reach.clone());
+            Ok(())
+        })
     }
 
     /// Closes a channel (by name or identifier) to the bot, whatever it is a member of.

@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 
 use super::directory::{
-    BOT_NAME, BOT_USER, Channel, ChannelKind, Closed, Home, Membership, Standing, User,
+    BOT_NAME, BOT_USER, Channel, ChannelKind, Closed, Home, Membership, Reach, Standing, User,
 };
 use super::file::File;
 use super::ids::{ChannelId, FileId, Ts, UserId, ViewId};
@@ -171,6 +171,7 @@ impl Workspace {
             name,
             kind,
             bot,
+            reach: Reach::Own,
         });
         id
     }

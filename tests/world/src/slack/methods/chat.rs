@@ -230,7 +230,11 @@ pub(super) fn permalink(workspace: &mut Workspace, arguments: &Arguments) -> Res
         Some(root) => format!("?thread_ts={root}&cid={channel}"),
         None => String::new(),
     };
-    let url = format!("{}/archives/{channel}/p{digits}{place}", workspace.address);
+    let address = match workspace.home.own_host() {
+        Some(host) => format!("https://{host}"),
+        None => workspace.address.clone(),
+    };
+    let url = format!("{address}/archives/{channel}/p{digits}{place}");
     Ok(Done::quietly(
         json!({ "channel": channel, "permalink": url }),
     ))

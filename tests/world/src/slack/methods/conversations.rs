@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Done, Refusal, Result, channel_of, ts_of};
 use crate::slack::arguments::Arguments;
-use crate::slack::directory::{BOT_USER, Channel, ChannelKind, Membership};
+use crate::slack::directory::{BOT_USER, Channel, ChannelKind, Membership, Reach};
 use crate::slack::ids::Ts;
 use crate::slack::message::{Audience, Message};
 use crate::slack::workspace::Workspace;
@@ -116,13 +116,17 @@ pub(super) fn info(workspace: &mut Workspace, arguments: &Arguments) -> Result<D
     if channel.kind == ChannelKind::Private && channel.bot == Membership::Absent {
         return Err(Refusal::state("channel_not_found"));
     }
-    Ok(Done::quietly(json!({ "channel": wire(channel) })))
+    Ok(Done::quietly(
+        json!({ "channel": wire(workspace, channel) }),
+    ))
 }
 
 pub(super) fn open(workspace: &mut Workspace, arguments: &Arguments) -> Result<Done> {
     if arguments.text("channel").is_some() {
         let channel = channel_of(workspace, arguments, "channel")?;
-        return Ok(Done::quietly(json!({ "channel": wire(channel) })));
+        return Ok(Done::quietly(
+            json!({ "channel": wire(workspace, channel) }),
+        ));
     }
     let users = arguments
         .text("users")
@@ -138,12 +142,20 @@ pub(super) fn open(workspace: &mut Workspace, arguments: &Arguments) -> Result<D
     Ok(Done::quietly(json!({ "channel": { "id": id } })))
 }
 
-fn wire(channel: &Channel) -> Value {
+fn wire(workspace: &Workspace, channel: &Channel) -> Value {
+    let home = &workspace.home;
+    let teams = match &channel.reach {
+        Reach::Own | Reach::Organisation => vec![home.team.clone()],
+        Reach::Of(teams) => teams.clone(),
+    };
     let is_member = channel.bot == Membership::Joined;
     let mut wire = json!({
         "id": channel.id, "is_channel": false, "is_group": false, "is_im": false, "is_mpim": false,
         "is_private": false, "is_archived": false, "is_ext_shared": false, "is_shared": false,
         "is_member": is_member, "created": 1_700_000_000,
+        "is_org_shared": channel.reach == Reach::Organisation || teams.len() > 1,
+        "is_global_shared": channel.reach == Reach::Organisation,
+        "context_team_id": teams.first(), "shared_team_ids": teams,
     });
     let mut mark = |names: &[&str]| names.iter().for_each(|name| wire[*name] = json!(true));
     match &channel.kind {

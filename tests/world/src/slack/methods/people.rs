@@ -10,8 +10,12 @@ use crate::slack::directory::{
 use crate::slack::workspace::Workspace;
 
 pub(super) fn auth_test(workspace: &Workspace) -> Done {
+    let url = match workspace.home.host() {
+        Some(host) => format!("https://{host}/"),
+        None => format!("{}/", workspace.address),
+    };
     Done::quietly(json!({
-        "url": format!("{}/", workspace.address), "team": workspace.home.name, "user": BOT_NAME,
+        "url": url, "team": workspace.home.name, "user": BOT_NAME,
         "team_id": workspace.home.name_of(), "enterprise_id": workspace.home.organisation, "user_id": BOT_USER,
         "bot_id": BOT_ID, "is_enterprise_install": workspace.home.organisation.is_some(),
     }))
