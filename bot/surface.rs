@@ -210,7 +210,7 @@ pub enum Control {
         /// The repository that a lasting decision is for.
         repository: String,
     },
-    /// Says whether a result was what the reader needed: a pair of buttons.
+    /// Says whether a result or an answer was what the reader needed: a pair of buttons.
     Rate,
     /// Decides about a change of the request.
     Settle {

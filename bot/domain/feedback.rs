@@ -1,10 +1,10 @@
-//! What people think of a result.
+//! What people think of a result, or of an answer.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Timestamp, conversation::Person};
 
-/// Whether a result was what somebody needed.
+/// Whether a result or an answer was what somebody needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Opinion {
@@ -25,7 +25,7 @@ impl Opinion {
     }
 }
 
-/// What one person thinks of a task's result now.
+/// What one person thinks of a task's result or answer now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Feedback {
     /// Who.

@@ -158,12 +158,15 @@ pub enum Message {
         /// Why.
         why: Box<EditRefusal>,
     },
-    /// Somebody said what they think of a result.
+    /// Somebody said what they think of a result, or of an answer.
     Thanks {
         /// What they think.
         opinion: Opinion,
         /// Whether they thought something else before.
         changed: bool,
+        /// What was judged: a result, or an answer.
+        #[serde(default)]
+        purpose: Purpose,
     },
     /// An issue was made for the task.
     IssueFiled {

@@ -108,7 +108,9 @@ pub(super) const fn kind(card: &AnswerCard) -> WordsKind {
     }
 }
 
+/// Where to look, and what people think of it.
 pub(super) fn controls(card: &AnswerCard, open: Control) -> Vec<Control> {
     // What a surface shows of the conversation leads to its task.
-    if card.beside { Vec::new() } else { vec![open] }
+    let open = (!card.beside).then_some(open);
+    open.into_iter().chain([Control::Rate]).collect()
 }

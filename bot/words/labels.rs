@@ -7,7 +7,7 @@ use crate::{
 
 /// Opens a pull request.
 pub const OPEN_PULL_REQUEST: &str = "Open pull request";
-/// On the button that says that a result is what somebody needed.
+/// On the button that says that a result or an answer is what somebody needed.
 pub const RESULT_IS_GOOD: &str = "What I needed";
 /// On the button that says that it is not.
 pub const RESULT_IS_BAD: &str = "Not what I needed";

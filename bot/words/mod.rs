@@ -229,9 +229,14 @@ fn answer_text(message: &Message, room: Room) -> Result<String, askama::Error> {
         Message::FilesRefused { files } => attached::FilesRefusedView::new(files, room).render(),
         Message::LinksUnread { links } => attached::LinksUnreadView::new(links, room).render(),
         Message::EditRefused { why } => notes::EditRefusedView { why }.render(),
-        Message::Thanks { opinion, changed } => notes::ThanksView {
+        Message::Thanks {
+            opinion,
+            changed,
+            purpose,
+        } => notes::ThanksView {
             opinion: *opinion,
             changed: *changed,
+            purpose: *purpose,
         }
         .render(),
         Message::IssueFiled { name, url } => notes::IssueFiledView { name, url }.render(),

@@ -135,6 +135,7 @@ impl EditRefusedView<'_> {
 pub(super) struct ThanksView {
     pub(super) opinion: Opinion,
     pub(super) changed: bool,
+    pub(super) purpose: Purpose,
 }
 
 /// `issue_filed.md`.

@@ -199,6 +199,47 @@ async fn a_question_in_the_thread_of_a_task_does_not_disturb_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_judged_below_it_also_beside_a_task() {
+    let stage = Stage::open().await;
+    stage.slack.add_user("gus", Standing::Guest);
+    let thread = stage.planned(REQUEST).await;
+    thread
+        .mention("ben", "ask where is the offset applied?")
+        .await
+        .unwrap();
+    let asked = question(&stage, &thread).await.id;
+    is_answered(&stage, &asked).await;
+    says(&thread, "The offset is applied in `listUsers`").await;
+    thread.press("ben", "What I needed").await.unwrap();
+    whispered(&thread, "the answer was what you needed").await;
+    thread.press("ben", "Not what I needed").await.unwrap();
+    whispered(&thread, "your other answer is replaced").await;
+    whispered(&thread, "Ask again with").await;
+    thread.press("gus", "What I needed").await.unwrap();
+    whispered(&thread, "Your opinion was not noted").await;
+    stage.settle().await;
+    let task = stage.context.store.task(&asked).await.unwrap().unwrap();
+    let opinions: Vec<(&str, &str)> = task
+        .task
+        .feedback
+        .iter()
+        .map(|one| (one.by.name.as_str(), one.opinion.name()))
+        .collect();
+    assert_eq!(opinions, [("ben", "bad")]);
+    // The task in whose thread it was asked has no result yet, and nobody's opinion.
+    let planned = stage.task(&thread).await;
+    assert_ne!(planned.id, asked);
+    assert!(planned.feedback.is_empty());
+    let (_, metrics) = stage.get("/metrics").await;
+    assert!(
+        metrics.contains(r#"deckhand_feedback_total{opinion="bad"}"#),
+        "{metrics}"
+    );
+    stage.stop(&thread).await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn ask_without_a_mention_is_a_word_to_the_task_and_stop_ends_both_that_are_at_work() {
     let stage = Stage::open().await;
     stage.models.pause();

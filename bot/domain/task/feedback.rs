@@ -1,11 +1,12 @@
-//! What people think of the result: one opinion each, the newest counts.
+//! What people think of the result, or of the answer: one opinion each, the newest counts.
 
-use super::{Surroundings, Task};
+use super::{State, Surroundings, Task};
 use crate::domain::{
     Timestamp,
     conversation::Person,
     effect::Effect,
     feedback::{Feedback, Opinion},
+    inquiry::Purpose,
     message::Message,
     policy::Act,
 };
@@ -25,8 +26,16 @@ impl Task {
         if let Err(refusal) = around.policy.allows(act, by, &self.request.author.id) {
             return vec![Self::whisper(by, Message::NotAllowed { act, refusal })];
         }
-        if self.publication.is_none() {
-            return vec![self.nothing_to_do(by, "take an opinion of its result")];
+        let purpose = self.purpose();
+        let (is_there, what) = match purpose {
+            Purpose::Change => (self.publication.is_some(), "take an opinion of its result"),
+            Purpose::Inquiry => (
+                self.state == State::Answered,
+                "take an opinion of its answer",
+            ),
+        };
+        if !is_there {
+            return vec![self.nothing_to_do(by, what)];
         }
         let given = Feedback {
             by: by.clone(),
@@ -40,6 +49,11 @@ impl Task {
         }
         self.feedback.push(given);
         let changed = before.is_some_and(|before| before != opinion);
-        vec![Self::whisper(by, Message::Thanks { opinion, changed })]
+        let thanks = Message::Thanks {
+            opinion,
+            changed,
+            purpose,
+        };
+        vec![Self::whisper(by, thanks)]
     }
 }

@@ -114,6 +114,7 @@ pub(super) fn notes() -> Vec<Message> {
         Message::Thanks {
             opinion: Opinion::Bad,
             changed: true,
+            purpose: Purpose::Inquiry,
         },
         Message::PlaceLost { by: person(NASTY) },
         Message::IssueFiled {

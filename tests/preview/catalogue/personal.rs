@@ -223,6 +223,10 @@ fn answers() -> Vec<Sample> {
             json!({ "message": "thanks", "opinion": "good", "changed": false }),
         ),
         answer(
+            "Thanks for a word on an answer",
+            json!({ "message": "thanks", "opinion": "bad", "changed": false, "purpose": "inquiry" }),
+        ),
+        answer(
             "Thanks for another mind",
             json!({ "message": "thanks", "opinion": "bad", "changed": true }),
         ),

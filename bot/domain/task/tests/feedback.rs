@@ -1,4 +1,4 @@
-//! What people think of a result.
+//! What people think of a result, and of an answer.
 
 use super::ground::*;
 use crate::domain::{
@@ -7,6 +7,7 @@ use crate::domain::{
     effect::Effect,
     event::{BaseStanding, Event, Publication},
     feedback::Opinion,
+    inquiry::{Inquiry, Purpose},
     message::Message,
     task::{State, Task},
 };
@@ -36,7 +37,11 @@ fn published() -> Task {
 fn each_person_has_one_opinion_and_the_newest_counts() {
     let mut task = published();
     let ben = person("ben", Standing::Member);
-    let thanks = |opinion, changed| Message::Thanks { opinion, changed };
+    let thanks = |opinion, changed| Message::Thanks {
+        opinion,
+        changed,
+        purpose: Purpose::Change,
+    };
     assert_eq!(
         rated(&mut task, ana(), Opinion::Good),
         thanks(Opinion::Good, false)
@@ -77,6 +82,26 @@ fn strangers_have_no_say_and_there_is_none_before_a_result() {
         "{refused:?}"
     );
     assert!(task.feedback.is_empty() && early.feedback.is_empty());
+}
+
+#[test]
+fn an_answer_is_judged_once_it_was_given() {
+    let (mut task, _) = opened();
+    task.inquiry = Some(Inquiry::default());
+    let refused = rated(&mut task, ana(), Opinion::Good);
+    assert!(
+        matches!(refused, Message::NothingToDo { .. }),
+        "{refused:?}"
+    );
+    task.state = State::Answered;
+    let thanks = Message::Thanks {
+        opinion: Opinion::Bad,
+        changed: false,
+        purpose: Purpose::Inquiry,
+    };
+    assert_eq!(rated(&mut task, ana(), Opinion::Bad), thanks);
+    assert_eq!(task.feedback.len(), 1);
+    assert_eq!(task.state, State::Answered);
 }
 
 #[test]
