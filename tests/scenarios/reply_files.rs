@@ -9,7 +9,7 @@ use deckhand_world::{
     slack::{Attachment, Fault, Thread},
 };
 
-use crate::harness::{REQUEST, Stage, asking::says, scripts};
+use crate::harness::{Bot, Props, REQUEST, Stage, asking::says, engine::Gate, scripts};
 
 /// What the agent does to see every file that it was given.
 const LOOK: &str = "ls /home/agent/attachments; cat /home/agent/attachments/*";
@@ -176,6 +176,93 @@ async fn a_bot_that_is_started_again_before_the_file_has_come_still_brings_it() 
     assert_eq!(task.last_run.0, first.last_run.0 + 1);
     let log = stage.log(&task.id).await;
     assert!(log.contains("the canary of the notes"), "{log}");
+    stage.close().await;
+}
+
+/// A bot that can be killed, behind a gate on its way to the engine.
+async fn behind(gate: &Gate) -> Stage {
+    Stage::open_with(Props {
+        bot: Bot::Program,
+        settings: vec![("DECKHAND_DOCKER_HOST", gate.address())],
+        ..Props::default()
+    })
+    .await
+}
+
+/// A file that takes several pieces on its way, and what is seen of it in a sandbox when it is there once and whole.
+fn large() -> (Attachment, String) {
+    let content = "a line of the notes\n".repeat(100_000);
+    let seen = format!("{} 1\n", content.len());
+    (file("notes.txt", &content), seen)
+}
+
+/// Says how long the notes are, and how many files there are, half ones too.
+const MEASURE: &str =
+    "cd /home/agent/attachments && echo $(cat *-notes.txt | wc -c) $(ls -A | wc -l)";
+/// How much of a file has come when the bot is killed.
+const HALF: u64 = 512 << 10;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bot_that_is_killed_while_it_lays_a_file_into_a_new_run_brings_it_once_and_whole() {
+    let gate = Gate::open();
+    let mut stage = behind(&gate).await;
+    let measure = Turn::decide(|scene| {
+        let told = scene.prompt.lines();
+        let told: Vec<&str> = told.filter(|line| line.contains("notes.txt")).collect();
+        let told = told.join("\n");
+        Turn::shell(format!("{MEASURE}; cat <<'END'\n{told}\nEND"))
+    });
+    let script = scripts::without_pages().first(Phase::FollowUp, [measure]);
+    stage.models.otherwise(script);
+    let (thread, first) = in_review(&stage).await;
+    let (notes, seen) = large();
+    gate.narrow(HALF);
+    thread
+        .say_with_files("ana", "Please add what the notes say.", vec![notes])
+        .await
+        .unwrap();
+    gate.until_held().await;
+    stage.crash(async |_| gate.widen().await).await;
+    let task = next_result(&stage, &thread, &first).await;
+    let log = log_of_last_run(&stage, &task).await;
+    let seen = seen.trim();
+    assert!(log.contains(seen), "{seen} is not in\n{log}");
+    assert!(
+        log.contains("notes.txt (new: it came with what people said last)"),
+        "{log}"
+    );
+    assert_eq!(task.reply_files.len(), 1);
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bot_that_is_killed_while_it_lays_a_file_beside_a_live_agent_brings_it_once_and_whole() {
+    let gate = Gate::open();
+    let mut stage = behind(&gate).await;
+    stage.models.otherwise(scripts::long_work());
+    let thread = stage.planned(REQUEST).await;
+    thread.say("ana", "approve").await.unwrap();
+    stage.wait_for_file(&thread, "/tmp/halfway").await;
+    let task = stage.task(&thread).await;
+    let container = format!("deckhand-{}-run-{}", task.id, task.last_run);
+    let (notes, seen) = large();
+    gate.narrow(HALF);
+    thread
+        .say_with_files("ana", "now: read the notes first", vec![notes])
+        .await
+        .unwrap();
+    gate.until_held().await;
+    stage.crash(async |_| gate.widen().await).await;
+    stage
+        .eventually("handed the whole file", async || {
+            stage.inside(&container, MEASURE).await == seen
+        })
+        .await;
+    stage.settle().await;
+    assert_eq!(stage.inside(&container, MEASURE).await, seen);
+    let log = stage.log(&task.id).await;
+    assert_eq!(stage.task(&thread).await.last_run, task.last_run, "{log}");
+    stage.stop(&thread).await;
     stage.close().await;
 }
 

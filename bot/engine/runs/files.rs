@@ -32,8 +32,11 @@ const ANSWER_MAX_BYTES: usize = 16 << 10;
 const NAME_MAX_CHARS: usize = 80;
 /// Says which of the given files there are.
 const LOOK: &str = "for one; do if [ -f \"$one\" ]; then printf '%s\\n' \"$one\"; fi; done";
-/// Puts a file in its place at once, so that half of one is never taken for a whole one.
-const PUT: &str = "mkdir -p \"$(dirname \"$1\")\" && cat > \"$1.part\" && mv -f \"$1.part\" \"$1\"";
+/// Puts a file of so many bytes in its place at once. What reads its input to the end cannot tell the end of a file from the
+/// end of the bot, so the bytes are counted, and half of a file is never taken for a whole one. Each try has a name of its own,
+/// because an earlier one may still be at work.
+const PUT: &str = "folder=$(dirname \"$1\") && mkdir -p \"$folder\" && part=\"$folder/.part-$$\" && cat > \"$part\" \
+     && if [ \"$(wc -c < \"$part\")\" -eq \"$2\" ]; then mv -f \"$part\" \"$1\"; else rm -f \"$part\"; exit 1; fi";
 
 /// What became of the files.
 #[derive(Debug, Default)]
@@ -89,7 +92,9 @@ pub async fn place(
                 }
                 Err(error) => return Err(error.into()),
             };
-            let put = ["sh", "-c", PUT, "put", &path].map(str::to_owned).to_vec();
+            let size = bytes.len().to_string();
+            let put = ["sh", "-c", PUT, "put", &path, &size];
+            let put = put.map(str::to_owned).to_vec();
             let put = exec(put, bytes);
             sandbox::succeed(context, name, put, "placing a file of the conversation").await?;
         }

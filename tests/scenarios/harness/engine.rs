@@ -158,10 +158,14 @@ async fn pass_on(mut client: UnixStream, fact: &str, value: Value) -> std::io::R
     client.write_all(answer.as_bytes()).await
 }
 
-/// A road to the real engine that a story can close.
+/// A road to the real engine that a story can close, or make narrow.
 pub struct Gate {
     folder: tempfile::TempDir,
     closed: watch::Sender<bool>,
+    /// How many bytes a connection takes to the engine, where they are counted.
+    narrow: watch::Sender<Option<u64>>,
+    /// How many connections stand still because they had more.
+    held: watch::Sender<usize>,
 }
 
 impl Gate {
@@ -170,9 +174,13 @@ impl Gate {
         let folder = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(folder.path().join("engine.sock")).unwrap();
         let (closed, is_closed) = watch::channel(false);
+        let (narrow, most) = watch::channel(None);
+        let held = watch::Sender::new(0);
+        let holds = held.clone();
         tokio::spawn(async move {
             while let Ok((mut client, _)) = listener.accept().await {
-                let mut is_closed = is_closed.clone();
+                let (mut is_closed, most) = (is_closed.clone(), most.clone());
+                let holds = holds.clone();
                 tokio::spawn(async move {
                     // Who comes to a closed gate waits, as at an engine that hangs.
                     if is_closed.wait_for(|closed| !closed).await.is_err() {
@@ -181,13 +189,40 @@ impl Gate {
                     let mut engine = UnixStream::connect("/var/run/docker.sock").await.unwrap();
                     tokio::select! {
                         // A client that goes away is no fault of the engine's.
-                        _ = tokio::io::copy_bidirectional(&mut client, &mut engine) => {}
+                        _ = pass(&mut client, &mut engine, &most, &holds) => {}
                         _ = is_closed.wait_for(|closed| *closed) => {}
                     }
                 });
             }
         });
-        Self { folder, closed }
+        Self {
+            folder,
+            closed,
+            narrow,
+            held,
+        }
+    }
+
+    /// Lets so many bytes more of each connection through to the engine; then it stands still, until the gate is closed.
+    pub fn narrow(&self, most: u64) {
+        self.narrow.send_replace(Some(most));
+    }
+
+    /// Waits until a connection stands still.
+    pub async fn until_held(&self) {
+        let mut held = self.held.subscribe();
+        let held = held.wait_for(|held| *held > 0);
+        let held = tokio::time::timeout(PATIENCE, held).await;
+        held.expect("nothing as long as that came").unwrap();
+    }
+
+    /// Cuts what is connected, and lets all of whatever comes then through.
+    pub async fn widen(&self) {
+        self.close();
+        let mut held = self.held.subscribe();
+        held.wait_for(|held| *held == 0).await.unwrap();
+        self.narrow.send_replace(None);
+        self.reopen();
     }
 
     /// Where it listens, as the settings have it.
@@ -204,6 +239,55 @@ impl Gate {
     pub fn reopen(&self) {
         self.closed.send_replace(false);
     }
+}
+
+/// A connection that stands still.
+struct Still<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Still<'a> {
+    fn stand(held: &'a watch::Sender<usize>) -> Self {
+        held.send_modify(|held| *held += 1);
+        Self(held)
+    }
+}
+
+impl Drop for Still<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|held| *held -= 1);
+    }
+}
+
+/// Leads both ways; to the engine no more than so many bytes, counted from the moment that they are.
+async fn pass(
+    client: &mut UnixStream,
+    engine: &mut UnixStream,
+    most: &watch::Receiver<Option<u64>>,
+    held: &watch::Sender<usize>,
+) -> std::io::Result<()> {
+    let (mut from_client, mut to_client) = client.split();
+    let (mut from_engine, mut to_engine) = engine.split();
+    let there = async {
+        let mut buffer = vec![0; 64 << 10];
+        let mut passed = 0;
+        loop {
+            let read = from_client.read(&mut buffer).await?;
+            if read == 0 {
+                return to_engine.shutdown().await;
+            }
+            let most = *most.borrow();
+            passed = most.map_or(0, |_| passed + read as u64);
+            if most.is_some_and(|most| passed > most) {
+                let _still = Still::stand(held);
+                std::future::pending::<()>().await;
+            }
+            to_engine.write_all(&buffer[..read]).await?;
+        }
+    };
+    let back = async {
+        tokio::io::copy(&mut from_engine, &mut to_client).await?;
+        to_client.shutdown().await
+    };
+    tokio::try_join!(there, back).map(drop)
 }
 
 /// What the engine's own program says; empty where it says nothing.
