@@ -7,6 +7,7 @@ use super::{
     command::TeamKey,
     conversation::{LineRef, Person, PersonId},
     home::Home,
+    inquiry::Purpose,
     message::Message,
     network::NetworkGrant,
     preferences::PreferencesOf,
@@ -136,6 +137,20 @@ impl Assignment {
         match self {
             Self::Plan | Self::Revise { .. } | Self::Inquire { .. } => false,
             Self::Work | Self::Answer { .. } | Self::Rework { .. } | Self::FollowUp { .. } => true,
+        }
+    }
+
+    /// What the run is for.
+    #[must_use]
+    pub const fn purpose(&self) -> Purpose {
+        match self {
+            Self::Inquire { .. } => Purpose::Inquiry,
+            Self::Plan
+            | Self::Revise { .. }
+            | Self::Work
+            | Self::Answer { .. }
+            | Self::Rework { .. }
+            | Self::FollowUp { .. } => Purpose::Change,
         }
     }
 

@@ -133,7 +133,11 @@ pub enum Message {
         purpose: Purpose,
     },
     /// Somebody edited a request before anything was made of it.
-    EditTaken,
+    EditTaken {
+        /// What will be made of it: a plan, or an answer.
+        #[serde(default)]
+        purpose: Purpose,
+    },
     /// How somebody's settings and those of a channel stand.
     Settings(Box<SettingsCard>),
     /// Settings were stored.
@@ -412,6 +416,9 @@ pub enum QuestionText {
         spent: Usage,
         /// The ceiling.
         ceiling: MicroDollars,
+        /// What it is spent for.
+        #[serde(default)]
+        purpose: Purpose,
     },
 }
 

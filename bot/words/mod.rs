@@ -170,7 +170,7 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
         | Message::NothingToDo { .. }
         | Message::NothingAsked
         | Message::NothingToAnswer
-        | Message::EditTaken
+        | Message::EditTaken { .. }
         | Message::Experts { .. }
         | Message::NetworkSettled { .. }
         | Message::Settings(_)
@@ -217,7 +217,7 @@ fn answer_text(message: &Message, room: Room) -> Result<String, askama::Error> {
         .render(),
         Message::NothingAsked => notes::NothingAskedView.render(),
         Message::NothingToAnswer => notes::NothingToAnswerView.render(),
-        Message::EditTaken => notes::EditTakenView.render(),
+        Message::EditTaken { purpose } => notes::EditTakenView { purpose: *purpose }.render(),
         Message::Experts { agents } => applied::ExpertsView { agents, room }.render(),
         Message::NetworkSettled { host, decision } => {
             network::NetworkSettledView { host, decision }.render()
@@ -308,7 +308,7 @@ fn beside(message: &Message, links: &Links) -> (Option<PersonId>, Vec<Control>, 
         | Message::NotAllowed { .. }
         | Message::StaleApproval { .. }
         | Message::NothingToDo { .. }
-        | Message::EditTaken
+        | Message::EditTaken { .. }
         | Message::SettingsKept { .. }
         | Message::FilesRefused { .. }
         | Message::LinksUnread { .. }

@@ -113,7 +113,9 @@ impl OptionHintsView<'_> {
 /// `edit_taken.md`.
 #[derive(Template)]
 #[template(path = "messages/edit_taken.md")]
-pub(super) struct EditTakenView;
+pub(super) struct EditTakenView {
+    pub(super) purpose: Purpose,
+}
 
 /// `edit_refused.md`.
 #[derive(Template)]

@@ -11,6 +11,7 @@ use crate::{
         budget::Usage,
         event::WorkplaceProblem,
         held::{Hold, HoldReason},
+        inquiry::Purpose,
         message::{QuestionCard, QuestionText},
         waiting::Made,
     },

@@ -1,5 +1,8 @@
 //! Questions that are only answered: `ask …`.
 
+mod ceilings;
+mod edits;
+
 use std::time::{Duration, Instant};
 
 use deckhand::domain::{

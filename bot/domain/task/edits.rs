@@ -179,7 +179,8 @@ impl Task {
         around: &Surroundings,
     ) -> Vec<Effect> {
         let Edit { line, options, .. } = edit;
-        let taken = Self::whisper(&line.author, Message::EditTaken);
+        let purpose = self.purpose();
+        let taken = Self::whisper(&line.author, Message::EditTaken { purpose });
         match &self.state {
             // Nobody has read it yet, or only to find the repository.
             State::Queued {

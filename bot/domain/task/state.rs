@@ -110,9 +110,10 @@ impl QuestionKind {
                 ceiling_ms: ceilings.work_ms,
                 made: made(assignment, change),
             },
-            Self::Budget { .. } => QuestionText::Budget {
+            Self::Budget { assignment } => QuestionText::Budget {
                 spent: usage,
                 ceiling: ceilings.spend,
+                purpose: assignment.purpose(),
             },
         }
     }

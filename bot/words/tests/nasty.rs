@@ -209,6 +209,7 @@ fn questions() -> Vec<Message> {
             QuestionText::Budget {
                 spent: usage(),
                 ceiling: usage().cost.unwrap_or_default(),
+                purpose: Purpose::Inquiry,
             },
             QuestionText::Held {
                 held: Box::new(everything_held()),

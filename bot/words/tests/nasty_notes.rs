@@ -71,7 +71,9 @@ pub(super) fn notes() -> Vec<Message> {
                 50
             ],
         },
-        Message::EditTaken,
+        Message::EditTaken {
+            purpose: Purpose::Inquiry,
+        },
         Message::Settings(Box::new(SettingsCard {
             mine: nasty_preferences(),
             place: Some("slack:T1:C1".into()),

@@ -197,6 +197,14 @@ fn questions() -> Vec<Sample> {
                 &["Continue", "Stop"],
             )],
         ),
+        said(
+            QUESTION,
+            "The ceiling of spend is reached while a question is looked up",
+            vec![question(
+                &json!({ "about": "budget", "spent": usage(), "ceiling": 300_000, "purpose": "inquiry" }),
+                &["Continue", "Stop"],
+            )],
+        ),
     ]
 }
 
@@ -401,6 +409,11 @@ fn requests() -> Vec<Sample> {
             REQUEST,
             "Edited before anything was made of it",
             json!({ "message": "edit_taken" }),
+        ),
+        whispered(
+            REQUEST,
+            "A question is edited before it is answered",
+            json!({ "message": "edit_taken", "purpose": "inquiry" }),
         ),
         said(
             REQUEST,
