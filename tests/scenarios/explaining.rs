@@ -3,7 +3,9 @@
 use deckhand_world::slack::{Audience, Standing, Thread};
 
 use crate::harness::{
-    Beside, CHANNEL, PATIENCE, Props, REQUEST, Stage, asking::whispered, scripts,
+    Beside, CHANNEL, PATIENCE, Props, REQUEST, Stage,
+    asking::{says, whispered},
+    scripts,
 };
 
 /// What a request says that names no repository.
@@ -80,6 +82,50 @@ async fn why_says_who_may_do_what_and_what_says_so() {
     let after = stage.task(&thread).await;
     assert_eq!(after.plans.len(), 1, "{}", thread.render());
     assert!(said < public(&thread), "the result is there");
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn why_is_answered_in_a_direct_message_and_begins_nothing_there() {
+    let stage = Stage::open_with(Props {
+        file: "[[repository]]\nname = \"acme/web\"\nplaces = [\"slack:T0ACME:CENG\"]\n".to_owned(),
+        ..Props::default()
+    })
+    .await;
+    let alone = stage.slack.direct("ana", "why").await.unwrap();
+    let alone = alone.with_patience(PATIENCE);
+    let told = says(&alone, "What you may do").await;
+    for words in [
+        "What a request here gets where it says nothing else",
+        "where only one is in reach it is that one",
+        "$10.00 before it asks",
+    ] {
+        assert!(told.says(words), "{words} is not in\n{}", alone.render());
+    }
+    assert!(
+        !told.says("the rules of this installation for this channel"),
+        "{}",
+        alone.render()
+    );
+    stage.settle().await;
+    assert_eq!(stage.rows("tasks").await, 0);
+    assert_eq!(stage.models.request_count(), 0);
+
+    // In the thread of a task that was asked for there, it is about that task.
+    stage.models.pause();
+    let request = format!("{SILENT} budget=2");
+    let thread = stage.slack.direct("ana", &request).await.unwrap();
+    let thread = thread.with_patience(PATIENCE);
+    let task = stage.wait_for_state(&thread, "planning").await;
+    thread.say("ana", "why").await.unwrap();
+    let told = says(&thread, &format!("with task `{}`", task.id)).await;
+    assert!(
+        told.says("$2.00 before it asks, said in the request"),
+        "{}",
+        thread.render()
+    );
+    stage.stop(&thread).await;
+    stage.models.resume();
     stage.close().await;
 }
 
