@@ -315,6 +315,9 @@ pub struct PictureFile {
     pub png: Vec<u8>,
 }
 
+/// The code with which a surface refuses a file of which there is more than was wanted.
+pub const FILE_TOO_LARGE: &str = "file_too_large";
+
 /// Whether an effect is done for the first time, or may have been done before a crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attempt {

@@ -134,6 +134,8 @@ pub struct LinearConfig {
     pub webhook_secret: SecretString,
     /// Base address.
     pub api_url: String,
+    /// Where files lie; no slash at the end.
+    pub uploads_url: String,
 }
 
 /// GitHub's settings.

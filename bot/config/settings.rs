@@ -176,6 +176,12 @@ pub const SETTINGS: &[Setting] = &[
         "Base address of Linear; `/graphql` and `/oauth/token` are below it.",
     ),
     open(
+        "LINEAR_UPLOADS_URL",
+        "linear.uploads_url",
+        "https://uploads.linear.app",
+        "Where Linear keeps the files of issues and comments. Only what lies below it is read as one, and gets the token.",
+    ),
+    open(
         "GITHUB_APP_ID",
         "github.app_id",
         "",

@@ -187,6 +187,7 @@ impl Values {
             client_secret: self.needed("LINEAR_CLIENT_SECRET", "LINEAR_CLIENT_ID")?,
             webhook_secret: self.needed("LINEAR_WEBHOOK_SECRET", "LINEAR_CLIENT_ID")?,
             api_url: self.address("LINEAR_API_URL"),
+            uploads_url: self.address("LINEAR_UPLOADS_URL"),
         }))
     }
 

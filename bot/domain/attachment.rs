@@ -43,6 +43,8 @@ pub enum Unfit {
         /// Its size in bytes, as the surface states it.
         size_bytes: u64,
     },
+    /// It turned out to be larger than [`SIZE_MAX_BYTES`] when it was read: its surface does not state sizes.
+    Larger,
     /// It is a program, sound or video.
     Unreadable,
     /// There are more than [`NUMBER_MAX`].

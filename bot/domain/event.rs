@@ -262,8 +262,11 @@ pub enum Event {
     FilesGone {
         /// Which run.
         run: RunNumber,
-        /// Which files.
+        /// Which files are not there, or lie where the bot may not read.
         files: Vec<FileRef>,
+        /// Which files there is more of than is taken: not every surface says how large a file is.
+        #[serde(default)]
+        too_large: Vec<FileRef>,
     },
     /// A run is over.
     RunEnded {

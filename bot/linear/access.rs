@@ -85,7 +85,7 @@ mod tests {
                 "removedTeamIds": removed, "addedTeamIds": ["t9"], "canAccessAllPublicTeams": false,
             })
         };
-        let lost = |payload: &Value| match inbound::read(payload) {
+        let lost = |payload: &Value| match inbound::read(payload, "") {
             Incoming::AccessLost { lost, .. } => Some(lost),
             _ => None,
         };

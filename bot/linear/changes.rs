@@ -159,7 +159,7 @@ impl Change {
     }
 
     /// What it means.
-    pub(super) fn incoming(self) -> Incoming {
+    pub(super) fn incoming(self, uploads_url: &str) -> Incoming {
         let (about, formerly) = (self.about, self.formerly);
         let conversation = ConversationId(about.0.clone());
         match self.of {
@@ -176,7 +176,7 @@ impl Change {
                     conversation,
                     reference: ids::line(&id),
                     by,
-                    files: files::named_in(&text),
+                    files: files::named_in(&text, uploads_url),
                     text,
                     // Linear itself opens a session where an edit mentions somebody.
                     mentioned: false,
@@ -244,7 +244,7 @@ mod tests {
             let payload = changed(ISSUE, "update", &before);
             let Incoming::IssueEdited {
                 about: told, by, ..
-            } = inbound::read(&payload)
+            } = inbound::read(&payload, "")
             else {
                 panic!("not an edit: {payload}")
             };
@@ -260,7 +260,7 @@ mod tests {
         ] {
             let payload = changed(ISSUE, action, &before);
             assert_eq!(inbound::accept(&payload, "d1"), None, "{payload}");
-            assert_eq!(inbound::read(&payload), Incoming::Nothing);
+            assert_eq!(inbound::read(&payload, ""), Incoming::Nothing);
         }
     }
 
@@ -276,7 +276,7 @@ mod tests {
         let expected = Relevance::IfWorkedOn(name("OPS-7"), formerly.clone());
         assert_eq!(accepted, Some(expected));
         let about = name("OPS-7");
-        let told = inbound::read(&moved);
+        let told = inbound::read(&moved, "");
         assert_eq!(told, Incoming::IssueMoved { about, formerly });
     }
 
@@ -286,7 +286,7 @@ mod tests {
         let mut trashed = changed(ISSUE, "update", &json!({ "trashed": null }));
         trashed["data"]["trashed"] = json!(true);
         for payload in [removed, trashed] {
-            let gone = inbound::read(&payload);
+            let gone = inbound::read(&payload, "");
             assert!(matches!(gone, Incoming::IssueDeleted { .. }), "{payload}");
         }
     }
@@ -303,12 +303,12 @@ mod tests {
         );
         let Incoming::Edited {
             text, reference, ..
-        } = inbound::read(&comment("update"))
+        } = inbound::read(&comment("update"), "")
         else {
             panic!("not an edit")
         };
         assert_eq!((text.as_str(), reference), ("now", line.clone()));
-        let Incoming::Deleted { reference, .. } = inbound::read(&comment("remove")) else {
+        let Incoming::Deleted { reference, .. } = inbound::read(&comment("remove"), "") else {
             panic!("not a deletion")
         };
         assert_eq!(reference, line);
@@ -333,7 +333,7 @@ mod tests {
         ] {
             let mut payload = changed(ISSUE, "update", &json!({ "title": "Before" }));
             payload["actor"] = actor;
-            let Incoming::IssueEdited { by, .. } = inbound::read(&payload) else {
+            let Incoming::IssueEdited { by, .. } = inbound::read(&payload, "") else {
                 panic!("not an edit: {payload}")
             };
             assert_eq!(by.standing, Some(Standing::Bot));

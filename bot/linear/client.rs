@@ -18,7 +18,7 @@ use super::{
 use crate::{
     config::LinearConfig,
     domain::clip,
-    surface::{SurfaceError, TokenStore},
+    surface::{FILE_TOO_LARGE, SurfaceError, TokenStore},
 };
 
 /// How long a connection may take to stand.
@@ -109,7 +109,12 @@ impl Client {
         self.tokens.get(&self.http).await
     }
 
-    /// Forgets the token, which is worth nothing any more.
+    /// Forgets a token that was not taken, unless another one is there already.
+    pub(super) async fn forget(&self, token: &SecretString) {
+        self.tokens.forget(token).await;
+    }
+
+    /// Whether the application has not lost its access.
     pub(super) async fn has_access(&self) -> bool {
         self.tokens.has_access().await
     }
@@ -119,6 +124,7 @@ impl Client {
         self.tokens.lacking().await
     }
 
+    /// Forgets the token, which is worth nothing any more.
     pub(super) async fn sign_out(&self) {
         self.tokens.forget_all().await;
     }
@@ -259,7 +265,7 @@ pub(super) async fn read_to(
         .map_err(|error| unreachable(what, &error))?
     {
         if body.len() + chunk.len() > limit_bytes {
-            return Err(refused(what, "too_large"));
+            return Err(refused(what, FILE_TOO_LARGE));
         }
         body.extend_from_slice(&chunk);
     }
@@ -267,7 +273,7 @@ pub(super) async fn read_to(
 }
 
 /// `Retry-After` in seconds, or the moment, in milliseconds since 1970, at which requests are taken again.
-fn pause(headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn pause(headers: &HeaderMap) -> Option<Duration> {
     let number = |name: &str| headers.get(name)?.to_str().ok()?.parse::<u64>().ok();
     if let Some(seconds) = number("retry-after") {
         return Some(Duration::from_secs(seconds));

@@ -45,7 +45,7 @@ impl Linear {
             .run::<OfSession<Conversation>>(&CONVERSATION, &Id { id: session })
             .await?
             .agent_session;
-        Ok(lines(session, &read, until))
+        Ok(self.with_files(lines(session, &read, until)))
     }
 
     /// The issue behind a session, with everybody who wrote in it; none where the session is about something else.
@@ -60,9 +60,20 @@ impl Linear {
             .await?
             .agent_session;
         Ok(read.issue.map(|issue| Subject {
-            line: subject_line(&issue).1,
+            line: self.with_file(subject_line(&issue).1),
             name: issue.identifier,
         }))
+    }
+
+    fn with_files(&self, lines: Vec<Line>) -> Vec<Line> {
+        let lines = lines.into_iter();
+        lines.map(|line| self.with_file(line)).collect()
+    }
+
+    /// A line with the files that it names.
+    fn with_file(&self, line: Line) -> Line {
+        let files = files::named_in(&line.text, &self.uploads_url);
+        Line { files, ..line }
     }
 
     /// The session's page, or its issue's.
@@ -180,7 +191,6 @@ fn line(id: &str, mut writers: Vec<Person>, text: String) -> Line {
     let author = writers.remove(0);
     Line {
         also_by: writers,
-        files: files::named_in(&text),
         ..Line::said(ids::line(id), author, text)
     }
 }

@@ -161,9 +161,9 @@ pub fn accept(payload: &Value, _delivery_id: &str) -> Option<Accepted> {
     })
 }
 
-/// What a stored delivery means.
+/// What a stored delivery means. What lies below `uploads_url` and is named in words hangs on them as a file.
 #[must_use]
-pub fn read(payload: &Value) -> Incoming {
+pub fn read(payload: &Value, uploads_url: &str) -> Incoming {
     if let Some((_, about, by)) = taken_away(payload) {
         return Incoming::TakenAway { about, by };
     }
@@ -174,14 +174,14 @@ pub fn read(payload: &Value) -> Incoming {
         return lost;
     }
     if let Some(change) = changes::read(payload) {
-        return change.incoming();
+        return change.incoming(uploads_url);
     }
     let Some(payload) = session_event(payload) else {
         return Incoming::Nothing;
     };
     match (payload.action.as_str(), payload.agent_activity) {
-        ("created", _) => created(payload.agent_session),
-        ("prompted", Some(activity)) => prompted(&payload.agent_session, activity),
+        ("created", _) => created(payload.agent_session, uploads_url),
+        ("prompted", Some(activity)) => prompted(&payload.agent_session, activity, uploads_url),
         _ => Incoming::Nothing,
     }
 }
@@ -213,7 +213,7 @@ fn session_event(payload: &Value) -> Option<Payload> {
     (payload.r#type == "AgentSessionEvent" && is_named).then_some(payload)
 }
 
-fn created(session: Session) -> Incoming {
+fn created(session: Session, uploads_url: &str) -> Incoming {
     let place = place(&session);
     let conversation = ids::conversation(&session.id);
     let reference = ids::line(&session.id);
@@ -229,7 +229,7 @@ fn created(session: Session) -> Incoming {
                 conversation,
                 reference: ids::line(&comment.id),
                 by: said_by(comment.user_id.as_deref(), creator),
-                files: files::named_in(&text),
+                files: files::named_in(&text, uploads_url),
                 text,
                 mentioned: true,
                 place,
@@ -268,7 +268,7 @@ fn said_by(writer: Option<&str>, creator: Option<Author>) -> Author {
 }
 
 /// Whoever writes in a session means its agent: nobody else is there.
-fn prompted(session: &Session, activity: Activity) -> Incoming {
+fn prompted(session: &Session, activity: Activity, uploads_url: &str) -> Incoming {
     let conversation = ids::conversation(&session.id);
     let by = author(activity.user);
     if activity.signal.as_deref() == Some("stop") {
@@ -290,7 +290,7 @@ fn prompted(session: &Session, activity: Activity) -> Incoming {
         conversation,
         reference: ids::line(&reference),
         by,
-        files: files::named_in(&text),
+        files: files::named_in(&text, uploads_url),
         text,
         mentioned: true,
         place: place(session),
@@ -376,7 +376,7 @@ mod tests {
     }
 
     fn said(payload: &Value) -> (String, Author, String) {
-        match read(payload) {
+        match read(payload, "") {
             Incoming::Said {
                 text,
                 by,
@@ -389,7 +389,7 @@ mod tests {
     }
 
     fn delegated(payload: &Value) -> (Author, String) {
-        match read(payload) {
+        match read(payload, "") {
             Incoming::Delegated { by, place, .. } => (by, place),
             other => panic!("not delegated: {other:?}"),
         }
@@ -453,7 +453,7 @@ mod tests {
 
     #[test]
     fn the_values_of_choices_are_presses_and_everything_else_is_words() {
-        let pressed = |body: &str| match read(&prompted_with(body, &Value::Null)) {
+        let pressed = |body: &str| match read(&prompted_with(body, &Value::Null), "") {
             Incoming::Pressed { press, .. } => Some(press),
             _ => None,
         };
@@ -513,7 +513,7 @@ mod tests {
 
     #[test]
     fn a_stop_signal_stops_whatever_the_words_are_and_an_unknown_signal_does_not() {
-        let stop = read(&prompted_with("Stop", &json!("stop")));
+        let stop = read(&prompted_with("Stop", &json!("stop")), "");
         assert!(matches!(stop, Incoming::StopSignal { by, .. } if by.id.0 == "linear:u2"));
         assert_eq!(said(&prompted_with("go on", &json!("pause"))).0, "go on");
     }
@@ -565,7 +565,7 @@ mod tests {
             (accepted.key.as_str(), accepted.conversation.0.as_str()),
             ("n1", "linear:ENG-1")
         );
-        let Incoming::TakenAway { about, by } = read(&taken) else {
+        let Incoming::TakenAway { about, by } = read(&taken, "") else {
             panic!("not taken away")
         };
         assert_eq!(
@@ -574,7 +574,7 @@ mod tests {
         );
         let mut by_rule = taken.clone();
         by_rule["notification"]["actor"] = Value::Null;
-        let Incoming::TakenAway { by, .. } = read(&by_rule) else {
+        let Incoming::TakenAway { by, .. } = read(&by_rule, "") else {
             panic!("not taken away")
         };
         assert_eq!(by.standing, Some(Standing::Bot));
@@ -582,7 +582,7 @@ mod tests {
             let mut other = taken.clone();
             other["action"] = json!(action);
             assert_eq!(
-                (accept(&other, "d1"), read(&other)),
+                (accept(&other, "d1"), read(&other, "")),
                 (None, Incoming::Nothing)
             );
         }
@@ -599,7 +599,7 @@ mod tests {
             prompted_with("x", &Value::Null)["agentSession"].clone(),
         ] {
             assert_eq!(accept(&payload, "d1"), None);
-            assert_eq!(read(&payload), Incoming::Nothing);
+            assert_eq!(read(&payload, ""), Incoming::Nothing);
         }
     }
 }

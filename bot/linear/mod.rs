@@ -53,7 +53,7 @@ pub const SURFACE: &str = "linear";
 #[derive(Clone)]
 pub struct Linear {
     client: Client,
-    api_url: String,
+    uploads_url: String,
     memories: Arc<Memories>,
 }
 
@@ -62,7 +62,7 @@ impl Linear {
     pub fn new(config: &LinearConfig, tokens: Arc<dyn TokenStore>) -> Result<Self, SurfaceError> {
         Ok(Self {
             client: Client::new(config, tokens)?,
-            api_url: config.api_url.clone(),
+            uploads_url: config.uploads_url.clone(),
             memories: Arc::default(),
         })
     }
@@ -83,7 +83,7 @@ impl Linear {
         file: &FileRef,
         limit_bytes: u64,
     ) -> Result<Vec<u8>, SurfaceError> {
-        files::download(&self.client, &self.api_url, file, limit_bytes).await
+        files::download(&self.client, &self.uploads_url, file, limit_bytes).await
     }
 
     /// Whether the application has not lost its access, as far as the bot was told. Asks nothing of Linear.

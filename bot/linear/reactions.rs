@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn an_end_and_another_try_are_asked_for_under_the_bots_own_words_and_nothing_else_is() {
-        let meaning = |payload: &Value| match inbound::read(payload) {
+        let meaning = |payload: &Value| match inbound::read(payload, "") {
             Incoming::Reacted { on, by, meaning } => {
                 assert_eq!((on, by.id.0.as_str()), (ids::line("c1"), "linear:u1"));
                 Some(meaning)

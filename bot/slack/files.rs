@@ -16,7 +16,7 @@ use crate::{
         clip,
         conversation::{ConversationId, FileRef},
     },
-    surface::{Attempt, PictureFile, SurfaceError},
+    surface::{Attempt, FILE_TOO_LARGE, PictureFile, SurfaceError},
     words,
 };
 
@@ -142,7 +142,7 @@ impl Slack {
             .map_err(|_| transient(DOWNLOAD, "broke off", None))?
         {
             if bytes.len() as u64 + chunk.len() as u64 > limit_bytes {
-                return Err(permanent(DOWNLOAD, "file_too_large"));
+                return Err(permanent(DOWNLOAD, FILE_TOO_LARGE));
             }
             bytes.extend_from_slice(&chunk);
         }

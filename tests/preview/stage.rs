@@ -71,6 +71,7 @@ impl Stage {
             client_secret: options.client_secret,
             webhook_secret: options.webhook_secret,
             api_url: linear_world.api_url(),
+            uploads_url: linear_world.uploads_url(),
         };
         let linear = linear::Linear::new(&config, Arc::new(NoTokens))?;
         Ok(Self {

@@ -40,6 +40,7 @@ mod leftovers;
 mod linear;
 mod linear_access;
 mod linear_edits;
+mod linear_files;
 mod live_runs;
 mod long_run;
 mod machine;

@@ -106,13 +106,14 @@ impl Task {
     }
 
     /// Says which files a run did not get, each once.
-    pub(super) fn files_gone(&mut self, files: &[FileRef]) -> Vec<Effect> {
+    pub(super) fn files_gone(&mut self, files: &[FileRef], too_large: &[FileRef]) -> Vec<Effect> {
+        let gone_for_good = files.iter().map(|file| (file, Unfit::Gone));
+        let larger = too_large.iter().map(|file| (file, Unfit::Larger));
         let mut gone = Vec::new();
-        for file in files {
+        for (file, why) in gone_for_good.chain(larger) {
             if self.told_unread.len() < TOLD_MAX && !self.told_unread.contains(&file.handle) {
                 self.told_unread.push(file.handle.clone());
                 let name = file.name.clone();
-                let why = Unfit::Gone;
                 gone.push(Refused { name, why });
             }
         }

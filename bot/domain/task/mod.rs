@@ -399,7 +399,9 @@ impl Task {
     fn run_told(&mut self, run: RunNumber, event: &Event, around: &Surroundings) -> Vec<Effect> {
         match event {
             Event::RunStarted { .. } => self.run_started(run),
-            Event::FilesGone { files, .. } => self.files_gone(files),
+            Event::FilesGone {
+                files, too_large, ..
+            } => self.files_gone(files, too_large),
             Event::RunEnded { ending, .. } => self.run_ended(run, ending, around),
             Event::Proved { proof, .. } => self.proved(run, proof),
             Event::ProofFailed { reason, .. } => self.proof_failed(reason),

@@ -15,7 +15,7 @@ use crate::{
         message::Message,
     },
     engine::{pause_asked_for, pause_before_try},
-    linear, slack,
+    slack,
     store::{
         StoreError,
         dead_letters::GivenUp,
@@ -212,7 +212,7 @@ impl Dispatch {
                 let me = self.surfaces.slack_identity(home).await.ok()??;
                 Some(slack::read(&delivery.body, &me))
             }
-            Source::Linear => Some(linear::read(&delivery.body)),
+            Source::Linear => Some(self.read_of_linear(delivery)),
             Source::Github | Source::Work | Source::CommandLine => None,
         }
     }

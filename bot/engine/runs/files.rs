@@ -18,7 +18,7 @@ use crate::{
     },
     engine::dispatch::work_delivery,
     redact::Sought,
-    surface::SurfaceError,
+    surface::{FILE_TOO_LARGE, SurfaceError},
     words,
 };
 
@@ -69,7 +69,7 @@ pub async fn place(
     let look = ["sh", "-c", LOOK, "look"].map(str::to_owned);
     let look = exec(look.into_iter().chain(paths).collect(), Vec::new());
     let there = sandbox::succeed(context, name, look, "looking for the files").await?;
-    let mut gone = Vec::new();
+    let mut gone = Gone::default();
     let is_planned = matches!(
         assignment,
         Some(Assignment::Plan | Assignment::Inquire { .. })
@@ -84,7 +84,7 @@ pub async fn place(
                 Err(error @ SurfaceError::Permanent { .. }) => {
                     tracing::info!(task = %task.id, %error, "an attached file could not be read");
                     if is_new {
-                        gone.push(file.clone());
+                        gone.add(file, &error);
                     } else if is_planned {
                         placed.unread.push(file.name.clone());
                     }
@@ -103,10 +103,30 @@ pub async fn place(
         }
         placed.paths.push(path);
     }
-    if !gone.is_empty() {
+    if gone != Gone::default() {
         tell_gone(context, task, run, gone).await?;
     }
     Ok(placed)
+}
+
+/// Files of replies that a run does not get.
+#[derive(Debug, Default, PartialEq)]
+struct Gone {
+    files: Vec<FileRef>,
+    too_large: Vec<FileRef>,
+}
+
+impl Gone {
+    fn add(&mut self, file: &FileRef, error: &SurfaceError) {
+        let is_too_large =
+            matches!(error, SurfaceError::Permanent { code, .. } if code == FILE_TOO_LARGE);
+        let kind = if is_too_large {
+            &mut self.too_large
+        } else {
+            &mut self.files
+        };
+        kind.push(file.clone());
+    }
 }
 
 /// Tells the task which files of replies this run does not get. It is told once of each.
@@ -114,12 +134,18 @@ async fn tell_gone(
     context: &Context,
     task: &Task,
     run: RunNumber,
-    files: Vec<FileRef>,
+    gone: Gone,
 ) -> Result<(), Fault> {
-    let handles: Vec<&str> = files.iter().map(|file| file.handle.as_str()).collect();
+    let Gone { files, too_large } = gone;
+    let each = files.iter().chain(&too_large);
+    let handles: Vec<&str> = each.map(|file| file.handle.as_str()).collect();
     let which = hex::encode(Sha256::digest(handles.join("\n")));
     let key = format!("run:{}:{run}:gone:{}", task.id, &which[..8]);
-    let event = Event::FilesGone { run, files };
+    let event = Event::FilesGone {
+        run,
+        files,
+        too_large,
+    };
     Ok(context.accept(work_delivery(task, key, event)).await?)
 }
 

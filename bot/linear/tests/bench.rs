@@ -62,6 +62,7 @@ impl Bench {
             client_secret: options.client_secret,
             webhook_secret: options.webhook_secret,
             api_url: world.api_url(),
+            uploads_url: world.uploads_url(),
         };
         let linear = Linear::new(&config, Arc::new(NoTokens)).expect("set up");
         Self {
@@ -105,7 +106,7 @@ impl Bench {
     async fn next_of_all(&mut self) -> (Accepted, Incoming) {
         let payload = self.next_payload().await;
         let accepted = accept(&payload, "not read").expect("it matters");
-        (accepted, read(&payload))
+        (accepted, read(&payload, &self.config.uploads_url))
     }
 
     /// The next webhook of any kind, checked.

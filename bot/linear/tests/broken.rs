@@ -47,12 +47,12 @@ async fn what_is_said_in_a_session_is_heard_whatever_else_is_wrong_in_its_webhoo
     let mut heard = 0;
     while heard < 2 {
         let payload = bench.next_payload().await;
-        if said(accept(&payload, "").map(|_| read(&payload))).is_none() {
+        if said(accept(&payload, "").map(|_| read(&payload, ""))).is_none() {
             continue;
         }
         heard += 1;
         for (place, payload) in broken(&payload) {
-            let incoming = accept(&payload, "").map(|_| read(&payload));
+            let incoming = accept(&payload, "").map(|_| read(&payload, ""));
             let _ = about(&payload);
             if NEEDED.contains(&&*place) || place == "/agentActivity/user/id" {
                 continue;
@@ -78,7 +78,7 @@ async fn no_webhook_breaks_anything_when_one_thing_in_it_is_wrong() {
             if let Some(accepted) = accept(&payload, "") {
                 assert!(!accepted.key.is_empty(), "{payload}");
             }
-            let _ = (read(&payload), about(&payload));
+            let _ = (read(&payload, ""), about(&payload));
         }
     }
 }

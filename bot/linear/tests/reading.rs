@@ -10,7 +10,7 @@ use crate::{
         specification::RepositoryName,
     },
     linear::ids,
-    surface::{Attempt, PictureFile, SurfaceError},
+    surface::{Attempt, FILE_TOO_LARGE, PictureFile, SurfaceError},
 };
 
 #[tokio::test]
@@ -188,7 +188,9 @@ async fn a_file_is_read_with_the_token_and_only_from_linear() {
         b"bytes"
     );
     let too_large = bench.linear.download(&file(&address), 4).await;
-    assert!(matches!(too_large, Err(SurfaceError::Permanent { code, .. }) if code == "too_large"));
+    assert!(
+        matches!(too_large, Err(SurfaceError::Permanent { code, .. }) if code == FILE_TOO_LARGE)
+    );
     let elsewhere = bench
         .linear
         .download(&file("https://evil.example/after.png"), 100)

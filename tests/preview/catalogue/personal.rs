@@ -90,6 +90,7 @@ fn edit() -> Value {
 fn refused_files() -> Value {
     json!([
         { "name": "dump.sql", "why": { "is": "too_large", "size_bytes": 80_000_000 } },
+        { "name": "heap.bin", "why": { "is": "larger" } },
         { "name": "demo.mp4", "why": { "is": "unreadable" } },
         { "name": "shot-21.png", "why": { "is": "too_many" } },
         { "name": "shot-51.png", "why": { "is": "task_is_full" } },

@@ -240,6 +240,7 @@ impl Stage {
             ];
             variables.extend(client.map(|(name, value)| (name.to_owned(), value.to_owned())));
             variables.insert("LINEAR_API_URL".to_owned(), linear.api_url());
+            variables.insert("LINEAR_UPLOADS_URL".to_owned(), linear.uploads_url());
         }
         if props.doors != SlackDoors::Http {
             variables.insert("SLACK_APP_TOKEN".to_owned(), APP_TOKEN.to_owned());

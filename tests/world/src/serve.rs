@@ -130,6 +130,7 @@ impl World {
             ("SLACK_BOT_TOKEN", BOT_TOKEN.to_owned()),
             ("SLACK_SIGNING_SECRET", SIGNING_SECRET.to_owned()),
             ("LINEAR_API_URL", self.linear.api_url()),
+            ("LINEAR_UPLOADS_URL", self.linear.uploads_url()),
             ("LINEAR_CLIENT_ID", LINEAR_CLIENT.to_owned()),
             ("LINEAR_CLIENT_SECRET", LINEAR_SECRET.to_owned()),
             ("LINEAR_WEBHOOK_SECRET", WEBHOOK_SECRET.to_owned()),

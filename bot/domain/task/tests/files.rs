@@ -235,10 +235,12 @@ fn a_file_that_no_run_could_read_is_named_once() {
     let gone = || Event::FilesGone {
         run,
         files: vec![file("f1")],
+        too_large: vec![file("f2")],
     };
     let told = refused(&tell(&mut task, gone()));
     let told: Vec<(&str, Unfit)> = told.iter().map(|one| (&*one.name, one.why)).collect();
-    assert_eq!(told, [("f1.png", Unfit::Gone)]);
+    let expected = [("f1.png", Unfit::Gone), ("f2.png", Unfit::Larger)];
+    assert_eq!(told, expected);
     assert_eq!(tell(&mut task, gone()), []);
 }
 

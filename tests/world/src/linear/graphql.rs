@@ -178,7 +178,7 @@ fn answer(world: &Arc<World>, request: &Request) -> (String, Response, Late) {
     }
 }
 
-fn planned(world: &World, field: &str) -> Option<Fault> {
+pub(super) fn planned(world: &World, field: &str) -> Option<Fault> {
     let mut state = world.lock();
     let index = state
         .faults

@@ -98,12 +98,21 @@ pub struct Linear {
     _server: Arc<Server>,
 }
 
-struct Server(AbortHandle);
+struct Server([AbortHandle; 2]);
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.0.abort();
+        self.0.iter().for_each(AbortHandle::abort);
     }
+}
+
+fn serve(listener: TcpListener, router: Router) -> AbortHandle {
+    let serving = tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, router).await {
+            tracing::error!(%error, "the Linear stand-in ended");
+        }
+    });
+    serving.abort_handle()
 }
 
 /// An issue as a reader sees it.
@@ -142,6 +151,10 @@ impl Linear {
             .await
             .with_context(|| format!("port {} is taken", options.port))?;
         let base = format!("http://{}", listener.local_addr()?);
+        // Files lie on a host of their own.
+        let uploads = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let uploads_url = format!("http://{}", uploads.local_addr()?);
+        let uploads = (uploads, uploads_url);
         let world = Arc::new(World {
             schema,
             client_id: options.client_id,
@@ -152,24 +165,23 @@ impl Linear {
             gate: watch::Sender::new(0),
             state: Mutex::new(State::with_workspace(&base)),
             base,
+            uploads: uploads.1,
         });
+        let files = Router::new()
+            .route("/{organization}/{id}/{file}", get(uploads::get))
+            .with_state(Arc::clone(&world));
         let router = Router::new()
             .route("/graphql", post(graphql::serve))
             .route("/oauth/token", post(oauth::token))
             .route("/uploads/{id}", put(uploads::put))
-            .route("/assets/{id}", get(uploads::get))
             .route("/acme/issue/{identifier}", get(issue_page))
             .layer(DefaultBodyLimit::max(LARGEST_BODY))
             .with_state(Arc::clone(&world));
-        let server = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, router).await {
-                tracing::error!(%error, "the Linear stand-in ended");
-            }
-        });
+        let server = Server([serve(listener, router), serve(uploads.0, files)]);
         Ok(Self {
             world,
             source,
-            _server: Arc::new(Server(server.abort_handle())),
+            _server: Arc::new(server),
         })
     }
 
@@ -177,6 +189,12 @@ impl Linear {
     #[must_use]
     pub fn api_url(&self) -> String {
         self.world.base.clone()
+    }
+
+    /// The base address of the files that hang on issues and comments, which Linear keeps on a host of their own.
+    #[must_use]
+    pub fn uploads_url(&self) -> String {
+        self.world.uploads.clone()
     }
 
     /// Which schema requests are held against.
@@ -431,7 +449,7 @@ impl Linear {
     }
 
     /// Plans a fault for the next operation whose first field this is, such as
-    /// `agentActivityCreate`, or for any with `*`.
+    /// `agentActivityCreate`, for the next file that is read with `file`, or for any with `*`.
     pub fn fail_next(&self, field: &str, fault: Fault) {
         let planned = fault::PlannedFault {
             field: field.to_owned(),

@@ -10,6 +10,7 @@ use super::resolve::failed;
 use super::rules::{self, Sent};
 use super::sessions;
 use super::state::{State, UploadSlot, UploadedFile, World, reference};
+use super::uploads;
 
 /// Largest file that Linear takes here, in bytes.
 const LARGEST_UPLOAD: u64 = 50 * 1024 * 1024;
@@ -318,7 +319,7 @@ fn file_upload(world: &World, arguments: &Arguments) -> Done {
         return Err(failed("the file's name, type or size cannot be taken"));
     }
     let id = Uuid::new_v4().to_string();
-    let asset_url = format!("{}/assets/{id}", world.base);
+    let asset_url = uploads::address(world, &id);
     let slot = UploadSlot {
         file: UploadedFile {
             name: name.to_owned(),

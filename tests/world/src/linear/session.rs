@@ -13,6 +13,7 @@ use super::payload;
 use super::rules::{Content, SessionState};
 use super::sessions::{self, NewActivity};
 use super::state::{Entity, State, World};
+use super::uploads;
 
 /// One activity of a session.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +62,23 @@ impl Session {
     /// A person (`ana`, `ben`, `cleo`) writes in the session.
     pub fn say(&self, login: &str, text: &str) -> anyhow::Result<()> {
         self.prompt(login, text, Value::Null)
+    }
+
+    /// A person writes in the session and hangs files on it, by name and content; gives the whole text as Linear keeps it.
+    pub fn say_with_files(
+        &self,
+        login: &str,
+        text: &str,
+        files: &[(&str, &[u8])],
+    ) -> anyhow::Result<String> {
+        let hung = files
+            .iter()
+            .map(|(name, bytes)| uploads::attach(&self.world, name, bytes));
+        let parts = [text.to_owned()].into_iter().chain(hung);
+        let parts: Vec<String> = parts.filter(|part| !part.is_empty()).collect();
+        let whole = parts.join("\n\n");
+        self.say(login, &whole)?;
+        Ok(whole)
     }
 
     /// A person picks one of the options of the last question, by its value or its label.

@@ -102,6 +102,8 @@ pub(super) struct Known {
 /// Everything that the server's handlers share.
 pub(super) struct World {
     pub base: String,
+    /// Where files are read.
+    pub uploads: String,
     pub schema: Loaded,
     pub client_id: String,
     pub client_secret: SecretString,

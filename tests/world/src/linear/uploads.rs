@@ -7,8 +7,13 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
-use super::graphql::may_enter;
-use super::state::World;
+use uuid::Uuid;
+
+use super::graphql::{may_enter, planned};
+use super::state::{UploadSlot, UploadedFile, World};
+
+/// How the reading of a file is named where a fault is planned for it.
+pub(super) const FILE: &str = "file";
 
 /// What the caching header of an upload has to be.
 const CACHE: &str = "public, max-age=31536000";
@@ -59,23 +64,56 @@ pub(super) async fn put(
     StatusCode::OK.into_response()
 }
 
-/// An uploaded file, for the agent's token and, where it is public, for everybody.
+/// Where a file can be read: below its workspace.
+pub(super) fn address(world: &World, id: &str) -> String {
+    let organization = world.lock().known.organization.clone();
+    format!("{}/{organization}/{id}/{id}", world.uploads)
+}
+
+/// A person hangs a file on something; gives it as Markdown shows it: a picture in its place, another file as a link.
+pub(super) fn attach(world: &World, name: &str, bytes: &[u8]) -> String {
+    let id = Uuid::new_v4().to_string();
+    let asset_url = address(world, &id);
+    let is_picture = [".png", ".jpg", ".gif"]
+        .iter()
+        .any(|end| name.ends_with(end));
+    let content_type = if is_picture {
+        "image/png"
+    } else {
+        "application/octet-stream"
+    };
+    let slot = UploadSlot {
+        file: UploadedFile {
+            name: name.to_owned(),
+            content_type: content_type.to_owned(),
+            asset_url: asset_url.clone(),
+            bytes: bytes.to_vec(),
+        },
+        size: bytes.len(),
+        public: false,
+        arrived: true,
+    };
+    world.lock().uploads.insert(id, slot);
+    let mark = if is_picture { "!" } else { "" };
+    format!("{mark}[{name}]({asset_url})")
+}
+
+/// An uploaded file, for the agent's token and, where it is public, for everybody. A fault can be planned for
+/// it as for the operation [`FILE`].
 pub(super) async fn get(
     State(world): State<Arc<World>>,
-    Path(id): Path<String>,
+    Path((_, id, _)): Path<(String, String, String)>,
     headers: HeaderMap,
 ) -> Response {
-    let Some(slot) = world
-        .lock()
-        .uploads
-        .get(&id)
-        .filter(|slot| slot.arrived)
-        .cloned()
-    else {
+    let found = world.lock().uploads.get(&id).cloned();
+    let Some(slot) = found.filter(|slot| slot.arrived) else {
         return StatusCode::NOT_FOUND.into_response();
     };
     if !slot.public && !may_enter(&world, &headers) {
         return StatusCode::UNAUTHORIZED.into_response();
+    }
+    if let Some(fault) = planned(&world, FILE) {
+        return fault.response();
     }
     (
         [(header::CONTENT_TYPE, slot.file.content_type)],
