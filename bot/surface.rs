@@ -233,6 +233,16 @@ pub enum Control {
     },
 }
 
+/// What a conversation waits for while something else is said in it. Where a surface shows the choices of the last words
+/// alone, they have to stand below these, too.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pending {
+    /// A sentence that says so.
+    pub sentence: String,
+    /// What can be chosen.
+    pub controls: Vec<Control>,
+}
+
 /// A form to be opened for one person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Form {

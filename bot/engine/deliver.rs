@@ -204,18 +204,7 @@ impl Deliver {
         self.still_ours(claimed).await?;
         let conversation = &claimed.conversation;
         match &claimed.effect {
-            Effect::Whisper { to, message } => {
-                let words = self.words(
-                    (message, claimed.task.as_ref()),
-                    &claimed.conversation,
-                    saying::Further::default(),
-                )?;
-                Ok(self
-                    .context
-                    .surfaces
-                    .whisper(conversation, &to.id, &words)
-                    .await?)
-            }
+            Effect::Whisper { to, message } => self.whisper(claimed, to, message).await,
             Effect::Hear { line } => Ok(self.context.surfaces.hear(conversation, line).await?),
             Effect::Say { slot, message } => self.say(claimed, slot, message, attempt).await,
             Effect::Introduce => self.introduce(claimed, attempt).await,

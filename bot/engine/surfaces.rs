@@ -1,5 +1,6 @@
 //! Which surface a conversation belongs to. A closed set: a new one is an arm here.
 
+mod asides;
 mod forms;
 mod marks;
 mod people;
@@ -375,23 +376,6 @@ impl Surfaces {
 
     /// The same words without secrets. Addresses stay: their keys are made for their readers.
     fn clean_words(&self, words: &Words) -> Words {
-        let control = |control: &Control| match control {
-            Control::Answer { question, choice } => Control::Answer {
-                question: *question,
-                choice: self.clean(choice),
-            },
-            Control::Approve { .. }
-            | Control::Edit { .. }
-            | Control::ChangeRepository
-            | Control::MakeIssue { .. }
-            | Control::Cancel
-            | Control::Retry
-            | Control::Rate
-            | Control::Settings { .. }
-            | Control::Widen { .. }
-            | Control::Settle { .. }
-            | Control::Open { .. } => control.clone(),
-        };
         let step = |step: &Step| Step {
             title: self.clean(&step.title),
             standing: step.standing,
@@ -400,7 +384,7 @@ impl Surfaces {
             markdown: self.clean(&words.markdown),
             fallback: self.clean(&words.fallback),
             mentions: words.mentions.clone(),
-            controls: words.controls.iter().map(control).collect(),
+            controls: self.clean_controls(&words.controls),
             kind: match &words.kind {
                 WordsKind::Status {
                     headline,
@@ -420,20 +404,44 @@ impl Surfaces {
         }
     }
 
-    async fn surface(&self, address: &str) -> Result<Surface<'_>, SurfaceError> {
-        let not_set_up = || SurfaceError::Permanent {
-            what: "finding the surface of a conversation".to_owned(),
-            code: "not_set_up".to_owned(),
+    fn clean_controls(&self, controls: &[Control]) -> Vec<Control> {
+        let control = |control: &Control| match control {
+            Control::Answer { question, choice } => Control::Answer {
+                question: *question,
+                choice: self.clean(choice),
+            },
+            Control::Approve { .. }
+            | Control::Edit { .. }
+            | Control::ChangeRepository
+            | Control::MakeIssue { .. }
+            | Control::Cancel
+            | Control::Retry
+            | Control::Rate
+            | Control::Settings { .. }
+            | Control::Widen { .. }
+            | Control::Settle { .. }
+            | Control::Open { .. } => control.clone(),
         };
+        controls.iter().map(control).collect()
+    }
+
+    async fn surface(&self, address: &str) -> Result<Surface<'_>, SurfaceError> {
         if let Some(home) = slack::ids::home(address) {
-            let workspaces = self.workspaces.as_ref().ok_or_else(not_set_up)?;
+            let workspaces = self.workspaces.as_ref().ok_or_else(Self::not_set_up)?;
             return workspaces.of(home).await.map(Surface::Slack);
         }
         match address.split(':').next() {
             Some("linear") => self.linear.as_ref().map(Surface::Linear),
             Some(_) | None => None,
         }
-        .ok_or_else(not_set_up)
+        .ok_or_else(Self::not_set_up)
+    }
+
+    fn not_set_up() -> SurfaceError {
+        SurfaceError::Permanent {
+            what: "finding the surface of a conversation".to_owned(),
+            code: "not_set_up".to_owned(),
+        }
     }
 }
 

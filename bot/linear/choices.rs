@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     domain::{edit::Settlement, incoming::Press, network::Verdict, policy::PICKER_MAX},
-    surface::{Control, Words},
+    surface::{Control, Words, WordsKind},
     words::{choice_label, tame},
 };
 
@@ -34,12 +34,20 @@ struct Choice {
 
 /// The choices that go with words; none where a reply in words is the only answer.
 pub(super) fn offered(words: &Words) -> Option<Select> {
-    let options: Vec<Choice> = words
-        .controls
+    select(&words.controls, &words.kind)
+}
+
+/// The choices of what is waited for beside other words.
+pub(super) fn pending(controls: &[Control]) -> Option<Select> {
+    select(controls, &WordsKind::Decision)
+}
+
+fn select(controls: &[Control], kind: &WordsKind) -> Option<Select> {
+    let options: Vec<Choice> = controls
         .iter()
         .filter_map(|control| {
             Some(Choice {
-                label: choice_label(control, &words.kind),
+                label: choice_label(control, kind),
                 value: value(control)?,
             })
         })

@@ -36,6 +36,7 @@ pub use inbound::{Accepted, Relevance, about, accept, read};
 pub use joining::{is_addressed, named_in, only_names};
 pub use making::{NewIssue, TeamChoice};
 pub use signature::{SignatureError, verify};
+pub use talk::Floor;
 
 use crate::{
     config::LinearConfig,

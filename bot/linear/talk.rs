@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
+use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
 use super::{
@@ -20,7 +21,8 @@ use crate::{
         conversation::{ConversationId, LineRef, PersonId},
     },
     surface::{
-        Attempt, Control, Form, PictureFile, Step, StepStanding, SurfaceError, Words, WordsKind,
+        Attempt, Control, Form, Pending, PictureFile, Step, StepStanding, SurfaceError, Words,
+        WordsKind,
     },
     words::{DONE_STEP, PICTURES, form_in_words, tame},
 };
@@ -78,7 +80,7 @@ impl Linear {
                     .await?
             }
             WordsKind::Note => Some(
-                self.remark(session, &seed, words, attempt, &mut memory)
+                self.remark(session, &seed, (words, None), attempt, &mut memory)
                     .await?,
             ),
         };
@@ -102,12 +104,37 @@ impl Linear {
         self.remark(
             session,
             &["whisper", &moment],
-            words,
+            (words, None),
             Attempt::First,
             &mut memory,
         )
         .await?;
         Ok(())
+    }
+
+    /// Has the session speak of nothing else until the floor is given back, so that what is waited for there can be looked up
+    /// and said in one.
+    pub async fn floor(&self, conversation: &ConversationId) -> Result<Floor, SurfaceError> {
+        let session = ids::session_of(conversation)?.to_owned();
+        let memory = self.memories.of(&session).await.lock_owned().await;
+        Ok(Floor { session, memory })
+    }
+
+    /// Says something by the way for the first time; `slot_key` is none where it answers one person. Where something is
+    /// waited for, that is said below it, with its choices: the last activity's are the only ones that can be chosen.
+    pub async fn say_on(
+        &self,
+        mut floor: Floor,
+        slot_key: Option<&str>,
+        words: &Words,
+        pending: Option<&Pending>,
+        attempt: Attempt,
+    ) -> Result<LineRef, SurfaceError> {
+        let moment = Uuid::new_v4().to_string();
+        let seed = slot_key.map_or(["whisper", &moment], |slot| [slot, ""]);
+        let said = (words, pending);
+        self.remark(&floor.session, &seed, said, attempt, &mut floor.memory)
+            .await
     }
 
     /// Asks in the session what a form would ask elsewhere; the next sentence is the answer. `trigger` makes it one question
@@ -333,22 +360,30 @@ impl Linear {
         Ok(Some(said))
     }
 
-    /// Says something by the way: the session stands afterwards as it stood before the person wrote.
+    /// Says something by the way: the session stands afterwards as it stood before the person wrote. What is pending is no
+    /// part of the activity's identifier: it may have changed before a repeat.
     async fn remark(
         &self,
         session: &str,
         seed: &[&str],
-        words: &Words,
+        (words, pending): (&Words, Option<&Pending>),
         attempt: Attempt,
         memory: &mut Memory,
     ) -> Result<LineRef, SurfaceError> {
-        let posture = match memory.posture {
-            Some(posture) => posture,
-            None => Posture::of(self.session(session).await?.status),
+        let posture = match (pending, memory.posture) {
+            (Some(_), _) => Posture::Waiting,
+            (None, Some(posture)) => posture,
+            (None, None) => Posture::of(self.session(session).await?.status),
         };
-        let body = words.markdown.clone();
+        let body = match pending {
+            Some(pending) => format!("{}\n\n{}", words.markdown, pending.sentence),
+            None => words.markdown.clone(),
+        };
         let choices = match posture {
-            Posture::Waiting => choices::offered(words),
+            Posture::Waiting => pending.map_or_else(
+                || choices::offered(words),
+                |pending| choices::pending(&pending.controls),
+            ),
             Posture::Working | Posture::Resting => None,
         };
         let content = match posture {
@@ -400,6 +435,12 @@ impl Linear {
             .await?
             .agent_session)
     }
+}
+
+/// A session in which nobody else speaks.
+pub struct Floor {
+    session: String,
+    memory: OwnedMutexGuard<Memory>,
 }
 
 /// A status in which nothing is left to do is said by the end that comes with it.

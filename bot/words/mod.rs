@@ -52,6 +52,7 @@ pub use plan_edit::{edited_plan, plan_to_edit, read_plan};
 pub use prompts::{PromptExtra, delegated_words, files_beside, pointed_words, prompt};
 pub use pull_request::{CommandLine, PictureLink, PullRequestExtra, pull_request_body};
 pub use tame::tame;
+pub use waiting::still_asked;
 
 use crate::{
     domain::{

@@ -83,6 +83,21 @@ pub(super) fn controls(reminder: &Reminder) -> Vec<Control> {
     }
 }
 
+/// `still_asked.md`.
+#[derive(Template)]
+#[template(path = "messages/parts/still_asked.md")]
+struct StillAskedView<'a> {
+    asked: Option<&'a Asked>,
+    question: String,
+}
+
+/// Says below other words what is still waited for; none where it is a decision of another kind than a plan's.
+pub fn still_asked(asked: Option<&Asked>, links: &Links) -> Result<String, askama::Error> {
+    let question = question_words(asked, links)?;
+    let view = StillAskedView { asked, question };
+    Ok(super::tidy(&view.render()?))
+}
+
 /// `expired.md`.
 #[derive(Template)]
 #[template(path = "messages/expired.md")]

@@ -14,9 +14,10 @@ use deckhand::{
         message::{Message, PlanCard},
         plan_edit::PlanEdit,
         preferences::Preferences,
+        waiting::Asked,
     },
     linear, slack,
-    surface::{Attempt, Form, NoTokens, PictureFile, SettingsForm, Words},
+    surface::{Attempt, Form, NoTokens, Pending, PictureFile, SettingsForm, Words},
     words::{self, Issues, Links, Reactions},
 };
 use deckhand_world::{
@@ -174,6 +175,10 @@ impl Stage {
         let (session, conversation) = self.session()?;
         match &sample.shown {
             Shown::Said(messages) => {
+                if messages[0]["beside"] == true {
+                    self.beside_a_plan(&conversation, &messages[0]).await?;
+                    return Ok(Some(session.html()));
+                }
                 if messages[0]["message"] == "reminder" {
                     // It is said in a session that waits.
                     let card = in_words(&plan_card(), Reactions::Unheard)?;
@@ -217,6 +222,38 @@ impl Stage {
         Ok(Some(session.html()))
     }
 
+    /// Says something by the way in a session whose plan waits.
+    async fn beside_a_plan(
+        &self,
+        conversation: &ConversationId,
+        message: &Value,
+    ) -> anyhow::Result<()> {
+        let card = in_words(&plan_card(), Reactions::Unheard)?;
+        let said = self
+            .linear
+            .say(conversation, "card", None, &card, Attempt::First);
+        said.await?;
+        let asked = Asked::Plan {
+            revision: 1,
+            title: "Respect the offset for long pages".to_owned(),
+        };
+        let pending = Pending {
+            sentence: words::still_asked(Some(&asked), &links(Reactions::Unheard))?,
+            controls: card.controls,
+        };
+        let words = in_words(message, Reactions::Unheard)?;
+        let floor = self.linear.floor(conversation).await?;
+        let said = self.linear.say_on(
+            floor,
+            Some("sample"),
+            &words,
+            Some(&pending),
+            Attempt::First,
+        );
+        said.await?;
+        Ok(())
+    }
+
     async fn thread(&self) -> anyhow::Result<(Thread, ConversationId)> {
         let text = "the offset parameter of /api/v2/users is ignored when limit is over 100";
         // The bot says little in one channel at once, so each sample has one of its own.
@@ -245,6 +282,10 @@ impl Stage {
 fn in_words(message: &Value, reactions: Reactions) -> anyhow::Result<Words> {
     let message: Message = serde_json::from_value(message.clone())
         .with_context(|| format!("a message of the catalogue is none: {message}"))?;
+    Ok(words::render(&message, &links(reactions))?)
+}
+
+fn links(reactions: Reactions) -> Links {
     let card_url = match reactions {
         Reactions::Heard => {
             Some("https://acme.slack.com/archives/CENG/p1789394700000100".to_owned())
@@ -255,13 +296,12 @@ fn in_words(message: &Value, reactions: Reactions) -> anyhow::Result<Words> {
         Reactions::Heard => Issues::Made,
         Reactions::Unheard => Issues::NotMade,
     };
-    let links = Links {
+    Links {
         task_url: TASK_URL.to_owned(),
         card_url,
         reactions,
         issues,
-    };
-    Ok(words::render(&message, &links)?)
+    }
 }
 
 fn form(opened: Opened) -> anyhow::Result<Form> {

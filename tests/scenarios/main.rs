@@ -39,6 +39,7 @@ mod keeping;
 mod leftovers;
 mod linear;
 mod linear_access;
+mod linear_asking;
 mod linear_edits;
 mod linear_files;
 mod live_runs;

@@ -76,7 +76,8 @@ impl Task {
     }
 
     /// What is waited for; none where nobody is.
-    fn asked(&self) -> Option<Asked> {
+    #[must_use]
+    pub fn asked(&self) -> Option<Asked> {
         match &self.state {
             State::AwaitingApproval { revision } => Some(Asked::Plan {
                 revision: *revision,

@@ -13,11 +13,11 @@ use crate::{
         incoming::{Author, Incoming, Press},
         message::Message,
         policy::Act,
-        task::State,
+        task::{State, Task},
     },
     linear,
     store::{
-        inbox::Delivery,
+        inbox::{Delivery, Source},
         posts::{Post, REQUEST_SLOT},
         tasks::{Stored, Transition},
     },
@@ -60,6 +60,10 @@ impl Dispatch {
                 let Some(stored) = self.pressed_task(delivery, &conversation).await? else {
                     return Ok(nothing(delivery));
                 };
+                let stored = match delivery.source {
+                    Source::Linear => self.answered_beside(&conversation, stored, &press).await?,
+                    Source::Slack | Source::Github | Source::Work | Source::CommandLine => stored,
+                };
                 let by = self.surfaces.person(&by).await?;
                 let pressed = Pressed {
                     conversation,
@@ -70,6 +74,25 @@ impl Dispatch {
             }
             _ => Ok(nothing(delivery)),
         }
+    }
+
+    /// What a press in a session is for, which says the number of a question and not whose it is: a question that was asked
+    /// beside the task, where that one waits for this answer and the task does not.
+    async fn answered_beside(
+        &self,
+        conversation: &ConversationId,
+        task: Stored,
+        press: &Press,
+    ) -> Result<Stored, Later> {
+        let Press::Answer { question, .. } = press else {
+            return Ok(task);
+        };
+        if waits_for(&task.task, *question) {
+            return Ok(task);
+        }
+        let asked = self.store.open_inquiries(conversation).await?;
+        let waits = |one: &Stored| waits_for(&one.task, *question);
+        Ok(asked.into_iter().find(waits).unwrap_or(task))
     }
 
     /// What an emoji hangs on, if it is ours or a request to us. In Linear it hangs under the comment that opened the
@@ -243,4 +266,9 @@ fn decided(by: Person, press: Press) -> Result<Event, (Person, Press)> {
         | Press::OpenCorrection { .. }
         | Press::OpenRepository { .. }) => return Err((by, press)),
     })
+}
+
+/// Whether a task waits for the answer to the question of this number.
+fn waits_for(task: &Task, number: u32) -> bool {
+    matches!(&task.state, State::AwaitingInput { question } if question.number == number)
 }

@@ -249,3 +249,32 @@ fn a_question_of_a_task_that_ended_has_no_buttons_any_more() {
             .ends_with("**No longer asked.** The task ended before an answer.")
     );
 }
+
+#[test]
+fn what_still_waits_is_said_below_other_words_in_one_sentence() {
+    let links = Links {
+        task_url: TASK_URL.to_owned(),
+        card_url: None,
+        reactions: Reactions::Unheard,
+        issues: Issues::NotMade,
+    };
+    let said = |asked: Option<&Asked>| crate::words::still_asked(asked, &links).unwrap();
+    let plan = said(Some(&plan_asked()));
+    let title = specification().title;
+    let expected = format!("**The plan still waits for your decision:** {title}.");
+    assert_eq!(plan, expected);
+    let second = Asked::Plan {
+        revision: 2,
+        title: title.clone(),
+    };
+    assert!(said(Some(&second)).ends_with(&format!("{title}, revision 2.")));
+    let question = said(Some(&question_asked(&["cut", "refuse"])));
+    assert_eq!(
+        question,
+        "**This still waits for your answer:** The agent asks: Cut above 100, or refuse?"
+    );
+    assert_eq!(
+        said(None),
+        "**What was asked above still waits for your decision.**"
+    );
+}
