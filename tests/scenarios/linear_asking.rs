@@ -25,6 +25,11 @@ fn slow_answer() -> Script {
     scripts::without_pages().first(Phase::Ask, [Turn::shell(WAIT)])
 }
 
+/// The same, of one that has found nothing and hands nothing over.
+fn no_answer(script: Script) -> Script {
+    script.on(Phase::Ask, [Turn::say("I looked, and I am not sure.")])
+}
+
 async fn planned(stage: &Stage) -> Session {
     let linear = stage.linear.as_ref().unwrap();
     let issue = linear.create_issue("ana", "Long pages begin at the first user", DESCRIPTION);
@@ -294,5 +299,70 @@ async fn a_question_that_asks_back_hears_the_choice_and_the_plan_gets_its_own_ba
     session.stop("ana").unwrap();
     comes_to(&stage, "canceled").await;
     stage.settle().await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_that_fails_or_is_stopped_leaves_the_plan_as_it_was() {
+    let stage = open().await;
+    stage.models.otherwise(no_answer(scripts::without_pages()));
+    let session = planned(&stage).await;
+    session.say("ana", QUESTION).unwrap();
+    reads(&session, "while looking for the answer").await;
+    stage.settle().await;
+    let again = "Write `retry` to have the question looked up again.";
+    assert_eq!(choices(&session, again), of_plan(1));
+    assert_eq!(session.state(), SessionState::AwaitingInput);
+    assert_eq!(the_task(&stage).await.state.name(), "awaiting_approval");
+
+    stage.models.otherwise(slow_answer());
+    session.say("ana", "retry").unwrap();
+    let question = newest(&stage, true).await.unwrap();
+    let planning = |task: &Task| matches!(task.state, State::Planning { .. });
+    stage
+        .wait_for_task(&question.id, "looked up", planning)
+        .await;
+    session.stop("ana").unwrap();
+    reads(&session, "The question was cancelled by Ana").await;
+    stage.settle().await;
+    assert_eq!(choices(&session, "The question was cancelled"), of_plan(1));
+    assert_eq!(session.state(), SessionState::AwaitingInput);
+    assert_eq!(the_task(&stage).await.state.name(), "awaiting_approval");
+
+    session.stop("ana").unwrap();
+    comes_to(&stage, "canceled").await;
+    stage.settle().await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_that_fails_beside_the_work_is_told_of_and_the_work_goes_on() {
+    let stage = open().await;
+    stage.models.otherwise(no_answer(scripts::long_work()));
+    let session = planned(&stage).await;
+    session.select("ana", "Approve").unwrap();
+    let task = comes_to(&stage, "running").await;
+    session.say("ana", QUESTION).unwrap();
+    reads(&session, "while looking for the answer").await;
+    stage.settle().await;
+    assert_eq!(
+        session.state(),
+        SessionState::Active,
+        "{}",
+        session.render()
+    );
+    let failed = |one: &Activity| matches!(one.content, Content::Error { .. });
+    assert!(
+        !session.activities().iter().any(failed),
+        "{}",
+        session.render()
+    );
+    let now = the_task(&stage).await;
+    assert_eq!((now.state.name(), now.last_run), ("running", task.last_run));
+    go_on(&stage, &task).await;
+    comes_to(&stage, "in_review").await;
+    stage.settle().await;
+    assert_eq!(session.state(), SessionState::Complete);
+    assert_eq!(stage.pull_requests().len(), 1);
     stage.close().await;
 }

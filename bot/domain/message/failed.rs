@@ -61,6 +61,9 @@ pub struct FailureCard {
     /// Hosts that the last run was refused and that nobody has decided about.
     #[serde(default)]
     pub refused_hosts: Vec<String>,
+    /// Whether it is a question that was asked where a task is talked about, which hears what is said there.
+    #[serde(default)]
+    pub beside: bool,
     /// Whether Retry is offered.
     pub can_retry: bool,
     /// What was spent so far.

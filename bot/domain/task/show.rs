@@ -286,6 +286,7 @@ impl Task {
             text: text.clone(),
             agent: self.terms.agent.clone(),
             refused_hosts: self.network.open_hosts(self.last_run),
+            beside: self.is_beside(),
             can_retry: true,
             spent: self.usage,
             asks: self.request.author.clone(),

@@ -333,3 +333,36 @@ fn a_cancel_says_what_becomes_of_the_work() {
     insta::assert_snapshot!(canceled(Kept::Lost), @"What it had done until then could not be taken out of its sandbox, and goes with it.");
     assert_eq!(canceled(Kept::Nothing), "");
 }
+
+#[test]
+fn a_question_that_failed_beside_a_task_asks_for_no_word_that_is_the_tasks() {
+    let text = FailureText::Run {
+        phase: Phase::Answering,
+        failure: RunFailure::NothingHandedOver,
+        closing_words: String::new(),
+    };
+    let alone = Message::Failed(failure(text));
+    let Message::Failed(card) = alone.clone() else {
+        panic!("a failure");
+    };
+    let beside = Message::Failed(crate::domain::message::FailureCard {
+        beside: true,
+        ..card
+    });
+    let unheard = |message: &Message| words_where(Reactions::Unheard, message).markdown;
+    assert!(unheard(&alone).contains("Write `retry` or `stop`"));
+    let said = unheard(&beside);
+    assert!(
+        !said.contains("`stop`") && !said.contains("Reply"),
+        "{said}"
+    );
+    assert!(
+        said.contains("Write `retry` to have the question looked up again. Anything else"),
+        "{said}"
+    );
+    let said = words(&beside).markdown;
+    assert!(
+        said.contains("Press Retry or Give up. Anything else"),
+        "{said}"
+    );
+}

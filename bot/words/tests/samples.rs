@@ -284,6 +284,7 @@ pub(crate) fn failure(text: FailureText) -> FailureCard {
         text,
         agent: "claude".into(),
         refused_hosts: vec![],
+        beside: false,
         can_retry: true,
         spent: usage(),
         asks: person("ana"),

@@ -40,7 +40,12 @@ pub(super) fn samples() -> Vec<Sample> {
             vec![answer(&json!({ "beside": true }))],
         ),
         said(ANSWER, "A long answer", vec![long()]),
-        said(ANSWER, "No answer", vec![failed]),
+        said(ANSWER, "No answer", vec![failed.clone()]),
+        said(
+            ANSWER,
+            "No answer beside a task",
+            vec![with(failed, &json!({ "beside": true }))],
+        ),
     ]
 }
 
