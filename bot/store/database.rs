@@ -1,6 +1,6 @@
 //! The two databases behind one door: a statement is written once, in the SQL that both understand, and runs on either.
 
-use std::{str::FromStr, time::Duration};
+use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use serde::de::DeserializeOwned;
 use sqlx::{
@@ -18,7 +18,7 @@ use tracing::debug;
 
 use super::{
     StoreError,
-    writer::{Turn, Writer},
+    writer::{Commits, Turn, Writer},
 };
 
 /// The schema, step by step, for both databases.
@@ -112,6 +112,8 @@ impl Database {
             .foreign_keys(true)
             // Only where the log's own keeper does not come after: a sender must not wait for all of it to be moved.
             .pragma("wal_autocheckpoint", LOG_PAGES_MAX);
+        let commits = Commits::default();
+        let released = commits.clone();
         let connection = connections(1)
             // A full disk ends a transaction before its owner can. sqlx takes it for open still and begins no other one, so
             // the connection is given up.
@@ -119,15 +121,19 @@ impl Database {
                 let is_free = !connection.is_in_transaction();
                 Box::pin(async move { Ok(is_free) })
             })
+            .after_release(move |connection, _| {
+                let commits = released.clone();
+                Box::pin(async move { commits.sync_at_once(connection).await.map(|()| true) })
+            })
             .connect_with(options.clone())
             .await?;
         MIGRATIONS.run(&connection).await.map_err(migration)?;
+        let write = Writer::new(connection, commits, log_of(&options));
         let options = options.pragma("cache_size", OTHERS_CACHE);
         let log = connections(1).connect_lazy_with(options.clone());
         let read = connections(READERS_MAX)
             .connect_with(options.read_only(true))
             .await?;
-        let write = Writer::new(connection);
         Ok(Self::Sqlite { read, write, log })
     }
 
@@ -225,6 +231,14 @@ impl Database {
             Self::Postgres(pool) => pool.close().await,
         }
     }
+}
+
+/// The file that SQLite writes first, where the database is one.
+/// Source: SQLite's "Write-Ahead Logging": the name of the database with this at its end, beside the file that a link leads to.
+fn log_of(options: &SqliteConnectOptions) -> Option<PathBuf> {
+    let mut log = options.get_filename().canonicalize().ok()?.into_os_string();
+    log.push("-wal");
+    Some(log.into())
 }
 
 /// So many connections to SQLite at the most. None is tried before it is used: a file does not hang up, and to ask the thread

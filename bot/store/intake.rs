@@ -3,16 +3,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sqlx::{AssertSqlSafe, Sqlite, SqliteConnection, SqlitePool, pool::PoolConnection};
+use sqlx::{AssertSqlSafe, SqliteConnection};
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{Instant, timeout_at},
+    time::{Instant, sleep_until},
 };
 
 use super::{
-    StoreError, fresh_id,
+    StoreError,
+    disk::Disk,
+    fresh_id,
     inbox::{Accepted, NewDelivery, Source},
-    writer::Flood,
+    writer::{Flood, Kept, Synced, Writer},
 };
 use crate::domain::Timestamp;
 
@@ -52,9 +54,9 @@ struct Waiting {
 
 impl Intake {
     /// Begins to take deliveries in; it ends with its last clone.
-    pub(super) fn start((write, flood): (SqlitePool, Flood)) -> Self {
+    pub(super) fn start(writer: &Writer) -> Self {
         let (intake, waiting) = mpsc::channel(WAITING_MAX);
-        tokio::spawn(run(write, flood, waiting));
+        tokio::spawn(run(writer.clone(), waiting));
         Self(intake)
     }
 
@@ -85,11 +87,22 @@ impl Intake {
     }
 }
 
-async fn run(write: SqlitePool, flood: Flood, mut waiting: mpsc::Receiver<Waiting>) {
-    let statements = SIZES.map(|rows| (rows, statement(rows)));
-    let mut connection = Kept { write, kept: None };
+/// What writes the groups.
+struct Writing {
+    connection: Kept,
+    statements: Statements,
+    disk: Option<Disk>,
+}
+
+async fn run(writer: Writer, mut waiting: mpsc::Receiver<Waiting>) {
+    let mut hand = Writing {
+        connection: writer.kept(),
+        statements: SIZES.map(|rows| (rows, statement(rows))),
+        disk: writer.log().map(Disk::start),
+    };
+    let mut flood = writer.flood();
     let mut flooded = Instant::now();
-    while let Some(first) = next(&flood, flooded, &mut waiting).await {
+    while let Some(first) = next(&mut flood, flooded, &mut hand.connection, &mut waiting).await {
         let mut bytes = first.body.len();
         let mut group = vec![first];
         while group.len() < GROUP_MAX && bytes < GROUP_BYTES_MAX {
@@ -97,84 +110,101 @@ async fn run(write: SqlitePool, flood: Flood, mut waiting: mpsc::Receiver<Waitin
             bytes += next.body.len();
             group.push(next);
         }
-        if group.len() >= FLOOD {
+        if group.len() + hand.disk.as_ref().map_or(0, Disk::waiting) >= FLOOD {
             flooded = Instant::now();
             flood.tell(true);
         }
-        store(&mut connection, &statements, group).await;
-        if waiting.is_empty() || flood.is_wanted() {
-            connection.kept = None;
+        let synced = if flood.comes_in() && hand.disk.is_some() {
+            Synced::Later
+        } else {
+            Synced::AtOnce
+        };
+        hand.store(synced, group).await;
+        if flood.is_wanted() {
+            hand.connection.give_back();
         }
     }
 }
 
-/// The connection that writes, kept from group to group while they come one after the other and nobody else waits for it: to
-/// hand it back and take it again takes its thread two more questions.
-struct Kept {
-    write: SqlitePool,
-    kept: Option<PoolConnection<Sqlite>>,
-}
-
-impl Kept {
-    async fn get(&mut self) -> Result<&mut SqliteConnection, sqlx::Error> {
-        let connection = match self.kept.take() {
-            Some(connection) => connection,
-            None => self.write.acquire().await?,
-        };
-        Ok(self.kept.insert(connection))
-    }
-}
-
-/// The next one that comes. A flood that was last seen long ago is over.
+/// The next one that comes. A flood that was last seen long ago is over. Meanwhile the connection is kept in a flood, until
+/// somebody else wants it.
 async fn next(
-    flood: &Flood,
+    flood: &mut Flood,
     flooded: Instant,
+    connection: &mut Kept,
     waiting: &mut mpsc::Receiver<Waiting>,
 ) -> Option<Waiting> {
-    if !flood.comes_in() {
-        return waiting.recv().await;
-    }
     let over = flooded + FLOOD_OVER_AFTER;
-    let next = timeout_at(over, waiting.recv()).await;
-    if next.is_err() || Instant::now() >= over {
-        flood.tell(false);
+    while flood.comes_in() {
+        tokio::select! {
+            biased;
+            next = waiting.recv() => {
+                if Instant::now() >= over {
+                    flood.tell(false);
+                }
+                return next;
+            }
+            () = flood.wanted(), if connection.is_kept() => connection.give_back(),
+            () = sleep_until(over) => flood.tell(false),
+        }
     }
-    match next {
-        Ok(next) => next,
-        Err(_) => waiting.recv().await,
+    if let Ok(next) = waiting.try_recv() {
+        return Some(next);
     }
+    connection.give_back();
+    waiting.recv().await
 }
 
-/// One commit for all of them. Where it fails, each is tried alone, so that nobody pays for another's.
-async fn store(connection: &mut Kept, statements: &Statements, group: Vec<Waiting>) {
-    let together = if group.len() > 1 {
-        store_rows(connection, statements, &group).await.ok()
-    } else {
-        None
-    };
-    for (place, waiting) in group.into_iter().enumerate() {
-        let accepted = match &together {
-            Some(accepted) => Ok(accepted.get(place).copied().unwrap_or(Accepted::Repeated)),
-            None => store_rows(connection, statements, std::slice::from_ref(&waiting))
-                .await
-                .map(|alone| alone.first().copied().unwrap_or(Accepted::Repeated)),
+impl Writing {
+    /// One commit for all of them. Where it fails, each is tried alone, so that nobody pays for another's. Where it is synced
+    /// later, whoever waits is answered then, and meanwhile the next group is written.
+    async fn store(&mut self, synced: Synced, group: Vec<Waiting>) {
+        let together = if group.len() > 1 {
+            self.store_rows(synced, &group).await.ok()
+        } else {
+            None
         };
-        // Whoever has gone meanwhile does not hear it; a repeat will be one.
-        let _ = waiting.answer.send(accepted);
+        let mut written = Vec::new();
+        for (place, waiting) in group.into_iter().enumerate() {
+            let accepted = match &together {
+                Some(accepted) => Ok(accepted.get(place).copied().unwrap_or(Accepted::Repeated)),
+                None => self
+                    .store_rows(synced, std::slice::from_ref(&waiting))
+                    .await
+                    .map(|alone| alone.first().copied().unwrap_or(Accepted::Repeated)),
+            };
+            match (synced, accepted) {
+                (Synced::Later, Ok(accepted)) => written.push((waiting.answer, accepted)),
+                // Whoever has gone meanwhile does not hear it; a repeat will be one.
+                (_, accepted) => drop(waiting.answer.send(accepted)),
+            }
+        }
+        if let Some(disk) = &self.disk
+            && !written.is_empty()
+        {
+            disk.answer_when_safe(written).await;
+        }
     }
-}
 
-/// What became of each of them. After an error the connection is looked at before it is used again.
-async fn store_rows(
-    connection: &mut Kept,
-    statements: &Statements,
-    group: &[Waiting],
-) -> Result<Vec<Accepted>, StoreError> {
-    let stored = store_on(connection.get().await?, statements, group).await;
-    if stored.is_err() {
-        connection.kept = None;
+    /// What became of each of them. After an error the connection is looked at before it is used again.
+    async fn store_rows(
+        &mut self,
+        synced: Synced,
+        group: &[Waiting],
+    ) -> Result<Vec<Accepted>, StoreError> {
+        let stored = async {
+            let connection = self.connection.get(synced).await?;
+            if let Some(disk) = &self.disk {
+                disk.heal(connection).await?;
+            }
+            store_on(connection, &self.statements, group).await
+        };
+        let stored = stored.await;
+        if stored.is_err() {
+            self.connection.give_back();
+        }
+        stored
     }
-    stored
 }
 
 async fn store_on(
@@ -246,13 +276,15 @@ mod tests {
 
     use futures::future;
     use serde_json::json;
+    use sqlx::SqliteConnection;
 
     use crate::{
         domain::Timestamp,
         store::{
             Store,
-            database::query,
+            database::{Database, query},
             inbox::{Accepted, NewDelivery, Source},
+            writer::Synced,
         },
     };
 
@@ -302,6 +334,33 @@ mod tests {
             query("SELECT count(*) AS rows FROM inbox").fetch_one(store.database.reading());
         let stored: i64 = stored.await.unwrap().try_get("rows").unwrap();
         assert_eq!(usize::try_from(stored).unwrap(), next.into_inner());
+    }
+
+    #[tokio::test]
+    async fn a_commit_of_anybody_else_is_on_the_disk_when_it_returns_whatever_became_of_the_intake()
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let store = opened(&folder).await;
+        let Database::Sqlite { write, .. } = &store.database else {
+            panic!("it is a file");
+        };
+        for synced in [Synced::Later, Synced::AtOnce, Synced::Later] {
+            let mut intake = write.kept();
+            // Taken twice, as from group to group.
+            intake.get(synced).await.unwrap();
+            let connection = intake.get(synced).await.unwrap();
+            let level = if synced == Synced::Later { 1 } else { 2 };
+            assert_eq!(level_of(connection).await, level);
+            drop(intake);
+            let mut others = write.connection.acquire().await.unwrap();
+            assert_eq!(level_of(&mut others).await, 2);
+        }
+    }
+
+    /// How SQLite numbers it: 1 is NORMAL, 2 is FULL.
+    async fn level_of(connection: &mut SqliteConnection) -> i64 {
+        let level = sqlx::query_scalar("PRAGMA synchronous");
+        level.fetch_one(connection).await.unwrap()
     }
 
     #[tokio::test]

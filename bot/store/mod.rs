@@ -23,6 +23,7 @@ mod database;
 pub mod dead_letters;
 pub mod deletion;
 mod dialect;
+mod disk;
 mod elsewhere;
 pub mod grants;
 pub mod inbox;
@@ -84,6 +85,9 @@ pub enum StoreError {
     /// Where a message stands cannot be read.
     #[error("where {0} stands cannot be read: {1}")]
     Post(String, String),
+    /// What was written may not have reached the disk.
+    #[error("the disk of the database does not write")]
+    Disk(#[source] std::sync::Arc<std::io::Error>),
     /// Somebody else changed the task since it was read.
     #[error("the task was changed by somebody else")]
     Conflict,
@@ -109,7 +113,7 @@ impl Store {
     pub async fn open_beside(address: &str) -> Result<Self, StoreError> {
         let database = Database::open(address).await?;
         let intake = match &database {
-            Database::Sqlite { write, .. } => Some(Intake::start(write.for_intake())),
+            Database::Sqlite { write, .. } => Some(Intake::start(write)),
             Database::Postgres(_) => None,
         };
         Ok(Self {

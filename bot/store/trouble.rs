@@ -7,7 +7,7 @@ use super::{Store, StoreError, database::On, dialect};
 const SQLITE: [(u32, &str); 6] = [
     (5, "another program keeps the database to itself"),
     (8, READ_ONLY),
-    (10, "the disk of the database does not read or write"),
+    (10, DISK),
     (11, "the file of the database is damaged"),
     (13, FULL),
     (
@@ -26,6 +26,7 @@ const POSTGRES: [(&str, &str); 4] = [
     ("25006", READ_ONLY),
     ("57P0", "the database's server is starting or shutting down"),
 ];
+const DISK: &str = "the disk of the database does not read or write";
 const FULL: &str = "the disk of the database is full";
 const READ_ONLY: &str = "the database can only be read";
 const GONE: &str = "the database does not answer";
@@ -49,8 +50,10 @@ impl StoreError {
     /// What is wrong, in a sentence without any content of the database.
     #[must_use]
     pub fn in_words(&self) -> String {
-        let Self::Database(error) = self else {
-            return self.to_string();
+        let error = match self {
+            Self::Database(error) => error,
+            Self::Disk(_) => return DISK.to_owned(),
+            _ => return self.to_string(),
         };
         let known = match error {
             sqlx::Error::Io(_)

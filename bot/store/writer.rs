@@ -1,6 +1,7 @@
 //! The one connection that writes into SQLite, and who goes first on it.
 
 use std::{
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -8,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use sqlx::SqlitePool;
+use sqlx::{Executor as _, Sqlite, SqliteConnection, SqlitePool, pool::PoolConnection};
 use tokio::{
     sync::{Mutex, OwnedMutexGuard, watch},
     time::timeout,
@@ -26,15 +27,42 @@ const GIVE_WAY: Duration = Duration::from_millis(25);
 #[derive(Debug, Clone)]
 pub(super) struct Writer {
     pub(super) connection: SqlitePool,
+    commits: Commits,
+    log: Option<PathBuf>,
     turn: Arc<Mutex<()>>,
     flood: watch::Sender<bool>,
-    wanted: Arc<AtomicBool>,
+    wanted: watch::Sender<bool>,
+}
+
+/// Whether a commit of the connection returns before it is on the disk. Only the intake lets it, which syncs the log itself.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Commits {
+    are_synced_later: Arc<AtomicBool>,
+}
+
+/// The connection, kept by the intake from group to group while nobody else waits for it: to hand it back and take it again
+/// takes its thread two more questions.
+#[derive(Debug)]
+pub(super) struct Kept {
+    connection: SqlitePool,
+    held: Option<PoolConnection<Sqlite>>,
+    commits: Commits,
+    is_synced_later: bool,
+}
+
+/// When a commit is on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Synced {
+    /// When it returns.
+    AtOnce,
+    /// When whoever wrote it has synced the log.
+    Later,
 }
 
 /// The right to wait for the connection as the only one beside the intake, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Turn {
-    wanted: Arc<AtomicBool>,
+    wanted: watch::Sender<bool>,
     _of_all: OwnedMutexGuard<()>,
 }
 
@@ -42,26 +70,43 @@ pub(super) struct Turn {
 #[derive(Debug)]
 pub(super) struct Flood {
     comes_in: watch::Sender<bool>,
-    wanted: Arc<AtomicBool>,
+    wanted: watch::Receiver<bool>,
 }
 
 impl Writer {
-    pub(super) fn new(connection: SqlitePool) -> Self {
+    /// Of the connection with its commits, and of the file that is its log, where it has one.
+    pub(super) fn new(connection: SqlitePool, commits: Commits, log: Option<PathBuf>) -> Self {
         Self {
             connection,
+            commits,
+            log,
             turn: Arc::default(),
             flood: watch::Sender::default(),
-            wanted: Arc::default(),
+            wanted: watch::Sender::default(),
         }
     }
 
-    /// What the intake needs: the connection without a turn, and who is to hear of a flood.
-    pub(super) fn for_intake(&self) -> (SqlitePool, Flood) {
-        let flood = Flood {
+    /// The connection for the intake, which needs no turn.
+    pub(super) fn kept(&self) -> Kept {
+        Kept {
+            connection: self.connection.clone(),
+            held: None,
+            commits: self.commits.clone(),
+            is_synced_later: false,
+        }
+    }
+
+    /// What the intake tells of a flood, and hears of others.
+    pub(super) fn flood(&self) -> Flood {
+        Flood {
             comes_in: self.flood.clone(),
-            wanted: Arc::clone(&self.wanted),
-        };
-        (self.connection.clone(), flood)
+            wanted: self.wanted.subscribe(),
+        }
+    }
+
+    /// The file that is the log of the connection.
+    pub(super) fn log(&self) -> Option<PathBuf> {
+        self.log.clone()
     }
 
     /// A turn at the connection, until it is dropped.
@@ -72,17 +117,67 @@ impl Writer {
             // Whether it is over or goes on, this one has waited long enough.
             let _ = timeout(GIVE_WAY, flood.wait_for(|comes_in| !comes_in)).await;
         }
-        self.wanted.store(true, Ordering::Release);
+        self.wanted.send_replace(true);
         Turn {
-            wanted: Arc::clone(&self.wanted),
+            wanted: self.wanted.clone(),
             _of_all: of_all,
         }
     }
 }
 
+impl Commits {
+    /// For a connection that goes back: whatever became of the intake, nobody else's commit returns before it is on the disk.
+    pub(super) async fn sync_at_once(
+        &self,
+        connection: &mut SqliteConnection,
+    ) -> Result<(), sqlx::Error> {
+        if self.are_synced_later.swap(false, Ordering::AcqRel) {
+            connection.execute("PRAGMA synchronous = FULL").await?;
+        }
+        Ok(())
+    }
+
+    async fn sync_later(&self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        self.are_synced_later.store(true, Ordering::Release);
+        connection.execute("PRAGMA synchronous = NORMAL").await?;
+        Ok(())
+    }
+}
+
+impl Kept {
+    /// The connection, kept or fresh, with commits that are synced so.
+    pub(super) async fn get(
+        &mut self,
+        synced: Synced,
+    ) -> Result<&mut SqliteConnection, sqlx::Error> {
+        let mut connection = match self.held.take() {
+            Some(connection) => connection,
+            None => self.connection.acquire().await?,
+        };
+        match synced {
+            Synced::AtOnce => self.commits.sync_at_once(&mut connection).await?,
+            Synced::Later if self.is_synced_later => {}
+            Synced::Later => self.commits.sync_later(&mut connection).await?,
+        }
+        self.is_synced_later = synced == Synced::Later;
+        Ok(self.held.insert(connection))
+    }
+
+    /// Whether it is kept.
+    pub(super) const fn is_kept(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// Hands it back.
+    pub(super) fn give_back(&mut self) {
+        self.is_synced_later = false;
+        self.held = None;
+    }
+}
+
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.wanted.store(false, Ordering::Release);
+        self.wanted.send_replace(false);
     }
 }
 
@@ -94,7 +189,15 @@ impl Flood {
 
     /// Whether somebody whose turn it is waits for the connection, or has it.
     pub(super) fn is_wanted(&self) -> bool {
-        self.wanted.load(Ordering::Acquire)
+        *self.wanted.borrow()
+    }
+
+    /// Returns when that is so.
+    pub(super) async fn wanted(&mut self) {
+        if self.wanted.wait_for(|wanted| *wanted).await.is_err() {
+            // Nobody is left who could.
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Tells everybody who waits for a turn.
@@ -119,13 +222,14 @@ mod tests {
     use super::*;
 
     fn writer() -> Writer {
-        Writer::new(SqlitePool::connect_lazy("sqlite::memory:").unwrap())
+        let connection = SqlitePool::connect_lazy("sqlite::memory:").unwrap();
+        Writer::new(connection, Commits::default(), None)
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_turn_comes_at_once_when_there_is_no_flood_and_when_it_is_over() {
         let writer = writer();
-        let (_, flood) = writer.for_intake();
+        let flood = writer.flood();
         assert!(writer.turn().now_or_never().is_some());
         flood.tell(true);
         let mut turn = Box::pin(writer.turn());
@@ -137,7 +241,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_flood_without_an_end_holds_nobody_up_for_ever() {
         let writer = writer();
-        let (_, flood) = writer.for_intake();
+        let flood = writer.flood();
         flood.tell(true);
         let begun = tokio::time::Instant::now();
         for turns in 1..=3 {
@@ -150,7 +254,7 @@ mod tests {
     #[tokio::test]
     async fn the_intake_hears_whether_somebody_has_a_turn() {
         let writer = writer();
-        let (_, flood) = writer.for_intake();
+        let flood = writer.flood();
         assert!(!flood.is_wanted());
         let turn = writer.turn().await;
         assert!(flood.is_wanted());
@@ -161,7 +265,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_intake_that_has_ended_leaves_no_flood_behind() {
         let writer = writer();
-        let (_, flood) = writer.for_intake();
+        let flood = writer.flood();
         flood.tell(true);
         drop(flood);
         assert!(writer.turn().now_or_never().is_some());
