@@ -8,7 +8,7 @@ use deckhand::{
 };
 use deckhand_world::slack::{CallEnding, ChannelKind, Membership, TierLimit};
 
-use crate::harness::{REQUEST, Stage, asking::says};
+use crate::harness::{Props, REQUEST, Stage, asking::says};
 
 /// Tasks that report at once.
 const CROWD: usize = 8;
@@ -90,5 +90,41 @@ async fn a_plan_a_question_and_a_result_come_while_many_statuses_wait_for_their_
             .await
             .unwrap();
     }
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_slack_grants_more_says_more_in_a_minute() {
+    let stage = Stage::open_with(Props {
+        settings: vec![("SLACK_RATE_FACTOR", "3".to_owned())],
+        ..Props::default()
+    })
+    .await;
+    let channel = stage
+        .slack
+        .add_channel("crowd", ChannelKind::Public, Membership::Joined);
+    let crowd = ids::conversation(deckhand_world::slack::TEAM_ID, channel.as_str(), None);
+    let mut standing = None;
+    let mut held = 0;
+    for step in 0..200 {
+        let words = status(format!("Step {step}"));
+        let surfaces = &stage.context.surfaces;
+        let said = surfaces.say(
+            &crowd,
+            "crowd:progress-1",
+            standing.as_ref(),
+            &words,
+            Attempt::First,
+        );
+        match said.await {
+            Ok(line) => standing = Some(line),
+            Err(SurfaceError::Transient { .. }) => held += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    let (edits, _) = edits(&stage);
+    // Slack publishes 50 of them a minute, and a share of three times as many is kept for what people wait for.
+    assert!(edits > 50 && edits <= 150, "{edits} edits");
+    assert!(held > 0, "there is a limit all the same");
     stage.close().await;
 }
