@@ -20,6 +20,8 @@ pub const SCOPES: &[&str] = &[
     "files:write",
     // As for channels, in private ones.
     "groups:history",
+    // Whether a private channel with a request is shared with others, before a link is followed there.
+    "groups:read",
     // As for channels, in direct messages.
     "im:history",
     // Answers to a command in a channel without the bot.

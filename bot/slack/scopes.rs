@@ -68,6 +68,11 @@ pub const NEEDS: &[Need] = &[
         "requests and replies in private channels cannot be read",
     ),
     need(
+        "groups:read",
+        Weight::OneThing,
+        "links in private channels to messages in other channels are not followed",
+    ),
+    need(
         "im:history",
         Weight::OneThing,
         "requests and replies in direct messages cannot be read",
