@@ -346,3 +346,15 @@ fn emojis_are_spoken_of_only_where_they_are_heard() {
         assert!(!unheard.contains("react"), "{unheard}");
     }
 }
+
+#[test]
+fn help_in_a_session_speaks_of_issues_and_comments() {
+    let said = words_where(Reactions::Unheard, &Message::Help).markdown;
+    assert!(said.contains("Delegate an issue"), "{said}");
+    for word in ["thread", "channel", "issue=TEAM", "\n\n- **Words"] {
+        assert!(!said.contains(word), "{word} in {said}");
+    }
+    let heard = words_where(Reactions::Heard, &Message::Help).markdown;
+    assert!(heard.contains("in any thread") && heard.contains("issue=TEAM"));
+    assert_eq!(heard.matches("\n\n- ").count(), 1, "one list: {heard}");
+}
