@@ -225,8 +225,7 @@ pub enum Event {
         /// What it is called now.
         about: SubjectId,
     },
-    /// The issue was read again before anything is made of it, and reads otherwise than it did: it was edited while the task
-    /// was being opened.
+    /// The issue reads otherwise when it is read again before anything is made of it: it was edited meanwhile.
     IssueRead {
         /// As it reads now, by everybody who wrote in it.
         line: Line,
