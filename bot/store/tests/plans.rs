@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, PgPool, Row as _, SqlitePool};
 use super::*;
 use crate::store::{
     database::{Database, Query},
-    dialect, intake,
+    dialect, intake, turns,
 };
 
 /// A flood in one conversation and in one lane, with the oldest in a hand that is gone.
@@ -116,6 +116,12 @@ async fn look_at_sqlite(read: &SqlitePool) {
         let mut looked = back.inspect(|step| assert!(step.contains(by_line), "{plan:#?}"));
         assert!(looked.next().is_some(), "{plan:#?}");
         looked.for_each(drop);
+    }
+    for (needless, _) in turns::NEEDLESS {
+        let plan = plan_of_sqlite(read, needless).await;
+        let is_by_mark =
+            |step: &String| step.starts_with("SEARCH m USING INDEX") && step.contains("_behind (");
+        assert!(plan.iter().any(is_by_mark), "{plan:#?}");
     }
     for (statement, ..) in finds_first() {
         let plan = plan_of_sqlite(read, statement.sqlite).await;
