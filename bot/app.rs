@@ -1,10 +1,12 @@
 //! Puts everything together, runs it, and shuts it down.
 
+pub mod doors;
+
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use deckhand_executors::{Executor, docker::DockerExecutor, mirror::Mirrors, starts::WholeStarts};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -33,7 +35,7 @@ use crate::{
     linear::Linear,
     redact::Redactor,
     slack::{Slack, SocketMode, oauth::Oauth},
-    store::{Store, vault::Vault},
+    store::{Store, bells::Bell, vault::Vault},
     surface::SurfaceError,
     wake::Wake,
     web::{
@@ -162,7 +164,7 @@ impl App {
             context,
             installing,
             listener,
-            metrics: recorder(),
+            metrics: web::metrics::recorder(),
             health: Health::default(),
         })
     }
@@ -338,10 +340,13 @@ async fn dispatch(context: Context, stop: CancellationToken) {
     }
 }
 
-/// Looks for effects as soon as another process has stored one for this one.
+/// Looks for deliveries and effects as soon as another process has stored one for this one.
 async fn hear_bells(context: Context, stop: CancellationToken) {
     tokio::select! {
-        () = context.store.hear_bells(|| context.wake.outbox()) => {}
+        () = context.store.hear_bells(|bell| match bell {
+            Bell::Delivery => context.wake.inbox(),
+            Bell::Effect => context.wake.outbox(),
+        }) => {}
         () = stop.cancelled() => {}
     }
 }
@@ -449,21 +454,6 @@ async fn watch_slack(context: Context, health: Health, stop: CancellationToken) 
             () = stop.cancelled() => {}
         }
     }
-}
-
-/// The process's one recorder of counters; a second app in the same process shares it.
-fn recorder() -> PrometheusHandle {
-    static RECORDER: std::sync::OnceLock<PrometheusHandle> = std::sync::OnceLock::new();
-    RECORDER
-        .get_or_init(|| {
-            let recorder = PrometheusBuilder::new().build_recorder();
-            let handle = recorder.handle();
-            // Somebody else's recorder is as good; then this one stays empty.
-            let _ = metrics::set_global_recorder(recorder);
-            web::metrics::describe();
-            handle
-        })
-        .clone()
 }
 
 /// The key of link signatures, made once.

@@ -3,6 +3,7 @@
 mod backup;
 mod deletion;
 mod doctor;
+pub mod doors;
 mod letters;
 mod log;
 mod policy;

@@ -5,6 +5,7 @@ mod keys;
 mod limits;
 mod repository;
 mod retention;
+mod sandbox;
 mod settings;
 mod values;
 
@@ -23,6 +24,7 @@ pub use keys::{EncryptionKey, EncryptionKeys, KeyError, KeyId, fresh_key};
 pub use limits::Limits;
 pub use repository::{McpSetting, RepositoryConfig};
 pub use retention::{CanceledWork, Retention};
+pub use sandbox::SandboxConfig;
 pub use settings::{Exposure, SETTINGS, Setting};
 
 use crate::{
@@ -38,6 +40,8 @@ pub const FILE: &str = "deckhand.toml";
 pub struct Config {
     /// Address and port of doors and pages.
     pub listen: SocketAddr,
+    /// Address and port of doors that are a process of their own.
+    pub doors_listen: SocketAddr,
     /// How people and platforms reach this server, without a slash at the end.
     pub public_url: String,
     /// The database's address.
@@ -176,50 +180,6 @@ pub struct Provider {
     pub base_url: Address,
 }
 
-/// Sandbox settings.
-#[derive(Debug, Clone)]
-pub struct SandboxConfig {
-    /// The engine's address, where it is not the local socket.
-    pub docker_host: Option<String>,
-    /// The OCI runtime.
-    pub runtime: Option<String>,
-    /// Memory in bytes.
-    pub memory_bytes: u64,
-    /// Processors.
-    pub processors: f64,
-    /// What the files of one task may take of the disk, in bytes.
-    pub disk_bytes: u64,
-    /// The network policy, where there is one.
-    pub policy_file: Option<PathBuf>,
-    /// Hosts that setup commands may reach.
-    pub registry_hosts: Vec<String>,
-    /// The proxy on the way to them.
-    pub upstream_proxy: Option<Address>,
-}
-
-impl SandboxConfig {
-    fn from_values(values: &Values) -> Result<Self, ConfigError> {
-        Ok(Self {
-            docker_host: values.given("DECKHAND_DOCKER_HOST"),
-            runtime: values.given("DECKHAND_RUNTIME"),
-            memory_bytes: values
-                .parse::<u64>("DECKHAND_SANDBOX_MEMORY_MB")?
-                .clamp(256, 1 << 20)
-                << 20,
-            processors: values
-                .parse::<f64>("DECKHAND_SANDBOX_PROCESSORS")?
-                .clamp(0.1, 1024.0),
-            disk_bytes: values
-                .parse::<u64>("DECKHAND_SANDBOX_DISK_GB")?
-                .clamp(1, 1 << 20)
-                << 30,
-            policy_file: values.given("DECKHAND_POLICY_FILE").map(PathBuf::from),
-            registry_hosts: values.list("DECKHAND_REGISTRY_HOSTS"),
-            upstream_proxy: values.given("DECKHAND_UPSTREAM_PROXY").map(Address::from),
-        })
-    }
-}
-
 /// Why the settings cannot be used. Values are never part of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
@@ -289,6 +249,7 @@ impl Config {
             .unwrap_or_else(|| format!("sqlite:{}", data_dir.join("deckhand.sqlite").display()));
         Ok(Self {
             listen,
+            doors_listen: values.parse("DECKHAND_DOORS_LISTEN")?,
             public_url: public_url.trim_end_matches('/').to_owned(),
             database_url: database_url.into(),
             data_dir,

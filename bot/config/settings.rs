@@ -58,6 +58,12 @@ pub const SETTINGS: &[Setting] = &[
         "Address and port of the doors and pages.",
     ),
     open(
+        "DECKHAND_DOORS_LISTEN",
+        "doors_listen",
+        "127.0.0.1:8081",
+        "Address and port of `deckhand-doors`, where the doors are a process of their own. The bot itself listens where it does without them.",
+    ),
+    open(
         "DECKHAND_PUBLIC_URL",
         "public_url",
         "",

@@ -9,10 +9,7 @@ use std::{
 
 use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
 
-use super::{
-    StoreError,
-    database::{BUSY_TIMEOUT, is_server},
-};
+use super::{StoreError, database::is_server, opening::BUSY_TIMEOUT};
 
 /// Why there is no backup. Where there is none, no half of one is left.
 #[derive(Debug, thiserror::Error)]

@@ -1,44 +1,34 @@
 //! The two databases behind one door: a statement is written once, in the SQL that both understand, and runs on either.
 
-use std::{path::PathBuf, str::FromStr, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use serde::de::DeserializeOwned;
 use sqlx::{
-    Connection as _, Decode, Encode, PgConnection, PgPool, Postgres, Row as _, Sqlite,
-    SqliteConnection, SqlitePool, Transaction, Type,
-    migrate::{MigrateError, Migrator},
-    postgres::{PgConnectOptions, PgPoolOptions, PgRow},
+    Decode, Encode, PgConnection, PgPool, Postgres, Row as _, Sqlite, SqliteConnection, SqlitePool,
+    Transaction, Type,
+    migrate::MigrateError,
+    postgres::PgRow,
     query::Query as Bound,
-    sqlite::{
-        SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
-    },
+    sqlite::{SqliteConnectOptions, SqliteRow},
 };
-
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::{
     StoreError,
-    writer::{Commits, Turn, Writer},
+    neighbours::Neighbours,
+    opening::{MIGRATIONS, NEWEST_STEP, behind, connections, made, of_file, postgres, writing},
+    writer::{Commits, Place, Turn, Writer},
 };
-
-/// The schema, step by step, for both databases.
-static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// The most readers of SQLite at once.
 const READERS_MAX: u32 = 4;
 /// What a connection of SQLite beside the writer keeps of the file in memory, in KiB where it is negative: it reads single
 /// rows, and the system has the file's pages anyway.
 const OTHERS_CACHE: &str = "-256";
-/// How long the write-ahead log of SQLite may grow before the writer itself moves it into the file, in pages of 4 KiB.
-const LOG_PAGES_MAX: &str = "16384";
+/// The same for the writer of doors: a group of deliveries has room in it.
+const DOORS_CACHE: &str = "-768";
 /// How often what is in the log is moved into the file beside the writer.
 const LOG_MOVED_EVERY: Duration = Duration::from_secs(1);
-/// The most connections to PostgreSQL that one process opens.
-const CONNECTIONS_MAX: u32 = 16;
-/// How long a statement of SQLite waits for a lock that another process holds.
-pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long work waits for a free connection before it is told that the database does not answer.
-const CONNECTION_WITHIN: Duration = Duration::from_secs(5);
 
 /// The database in use.
 #[derive(Debug, Clone)]
@@ -51,6 +41,8 @@ pub(super) enum Database {
         write: Writer,
         /// Moves what was written from the log into the file.
         log: SqlitePool,
+        /// Where it is, unless it is in memory.
+        file: Option<PathBuf>,
     },
     /// A server, for several processes.
     Postgres(PgPool),
@@ -98,66 +90,62 @@ impl Database {
     /// Opens it; a file is made where it is missing. The schema is brought up to date.
     pub(super) async fn open(address: &str) -> Result<Self, StoreError> {
         if is_server(address) {
-            return Self::open_postgres(address).await;
+            let pool = postgres(address).await?;
+            MIGRATIONS.run(&pool).await.map_err(migration)?;
+            return Ok(Self::Postgres(pool));
         }
-        let options = SqliteConnectOptions::from_str(address)
-            .map_err(|error| StoreError::Address(error.to_string()))?
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            // Full: what was answered to a platform has to survive a power cut.
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(BUSY_TIMEOUT)
-            // What is written over is gone from the file too: people paste secrets.
-            .pragma("secure_delete", "ON")
-            .foreign_keys(true)
-            // Only where the log's own keeper does not come after: a sender must not wait for all of it to be moved.
-            .pragma("wal_autocheckpoint", LOG_PAGES_MAX);
-        let commits = Commits::default();
-        let released = commits.clone();
-        let connection = connections(1)
-            // A full disk ends a transaction before its owner can. sqlx takes it for open still and begins no other one, so
-            // the connection is given up.
-            .before_acquire(|connection, _| {
-                let is_free = !connection.is_in_transaction();
-                Box::pin(async move { Ok(is_free) })
-            })
-            .after_release(move |connection, _| {
-                let commits = released.clone();
-                Box::pin(async move { commits.sync_at_once(connection).await.map(|()| true) })
-            })
-            .connect_with(options.clone())
-            .await?;
+        let options = of_file(address)?.create_if_missing(true);
+        let (connection, commits) = writing(&options).await?;
         MIGRATIONS.run(&connection).await.map_err(migration)?;
-        let write = Writer::new(connection, commits, log_of(&options));
-        let options = options.pragma("cache_size", OTHERS_CACHE);
+        Self::of_files(&options, connection, commits, Place::Work).await
+    }
+
+    /// Opens it for doors of their own, as the process that works has made it.
+    pub(super) async fn open_for_doors(address: &str) -> Result<Self, StoreError> {
+        if is_server(address) {
+            let pool = postgres(address).await?;
+            made(sqlx::query_scalar(NEWEST_STEP).fetch_one(&pool).await)?;
+            return Ok(Self::Postgres(pool));
+        }
+        let options = of_file(address)?.pragma("cache_size", DOORS_CACHE);
+        if !options.get_filename().exists() {
+            return Err(StoreError::Older);
+        }
+        let (connection, commits) = writing(&options).await?;
+        made(sqlx::query_scalar(NEWEST_STEP).fetch_one(&connection).await)?;
+        Self::of_files(&options, connection, commits, Place::Doors).await
+    }
+
+    async fn of_files(
+        options: &SqliteConnectOptions,
+        connection: SqlitePool,
+        commits: Commits,
+        place: Place,
+    ) -> Result<Self, StoreError> {
+        // SQLite has its own files beside the one that a link leads to.
+        let file = options.get_filename().canonicalize().ok();
+        let log = file.as_deref().map(|file| behind(file, "-wal"));
+        let neighbours = file
+            .as_deref()
+            .map(|file| Neighbours::open(|name| behind(file, name)))
+            .transpose()
+            .unwrap_or_else(|error| {
+                warn!(%error, "the bot and doors of their own cannot take turns at the database");
+                None
+            });
+        let write = Writer::new(connection, commits, log).among(neighbours, place);
+        let options = options.clone().pragma("cache_size", OTHERS_CACHE);
         let log = connections(1).connect_lazy_with(options.clone());
         let read = connections(READERS_MAX)
             .connect_with(options.read_only(true))
             .await?;
-        Ok(Self::Sqlite { read, write, log })
+        Ok(Self::Sqlite {
+            read,
+            write,
+            log,
+            file,
+        })
     }
-
-    async fn open_postgres(address: &str) -> Result<Self, StoreError> {
-        let options = PgConnectOptions::from_str(address)
-            .map_err(|error| StoreError::Address(error.to_string()))?
-            .application_name("deckhand")
-            // A transaction that nobody ends any more must not hold its locks.
-            .options([
-                ("idle_in_transaction_session_timeout", "60s"),
-                // A plan that was made while a queue was empty is kept while it fills: reading all of it is never the way.
-                // What has no index is read all the same, and is not worth compiling for what the planner thinks it costs.
-                ("enable_seqscan", "off"),
-                ("jit", "off"),
-            ]);
-        let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS_MAX)
-            .acquire_timeout(CONNECTION_WITHIN)
-            .connect_with(options)
-            .await?;
-        MIGRATIONS.run(&pool).await.map_err(migration)?;
-        Ok(Self::Postgres(pool))
-    }
-
     /// Where something is only read.
     pub(super) const fn reading(&self) -> On<'_> {
         match self {
@@ -195,6 +183,14 @@ impl Database {
         }
     }
 
+    /// The path of something that stands beside the file and has this behind its name.
+    pub(super) fn beside(&self, name: &str) -> Option<PathBuf> {
+        match self {
+            Self::Sqlite { file, .. } => file.as_deref().map(|file| behind(file, name)),
+            Self::Postgres(_) => None,
+        }
+    }
+
     /// Whether it is a file of one process's own.
     pub(super) const fn is_file(&self) -> bool {
         matches!(self, Self::Sqlite { .. })
@@ -223,7 +219,9 @@ impl Database {
     /// Writes everything out and closes.
     pub(super) async fn close(&self) {
         match self {
-            Self::Sqlite { read, write, log } => {
+            Self::Sqlite {
+                read, write, log, ..
+            } => {
                 log.close().await;
                 read.close().await;
                 write.connection.close().await;
@@ -231,22 +229,6 @@ impl Database {
             Self::Postgres(pool) => pool.close().await,
         }
     }
-}
-
-/// The file that SQLite writes first, where the database is one.
-/// Source: SQLite's "Write-Ahead Logging": the name of the database with this at its end, beside the file that a link leads to.
-fn log_of(options: &SqliteConnectOptions) -> Option<PathBuf> {
-    let mut log = options.get_filename().canonicalize().ok()?.into_os_string();
-    log.push("-wal");
-    Some(log.into())
-}
-
-/// So many connections to SQLite at the most. None is tried before it is used: a file does not hang up, and to ask the thread
-/// of a connection costs as much as a small statement.
-fn connections(most: u32) -> SqlitePoolOptions {
-    SqlitePoolOptions::new()
-        .max_connections(most)
-        .test_before_acquire(false)
 }
 
 /// Whether the address names a PostgreSQL server.

@@ -129,6 +129,11 @@ pub(super) const fn ring_elsewhere() -> Query {
     )
 }
 
+/// Tells every process that listens: name of the bells, what is told. PostgreSQL alone.
+pub(super) const fn ring() -> Query {
+    query("SELECT pg_notify($1, $2)::text")
+}
+
 /// Stores a delivery unless it is there, and marks it where an older one waits in its conversation: identifier, source, key,
 /// conversation, body, moment. PostgreSQL holds the older one until this is stored, so that it cannot go without seeing
 /// who stands behind it. By itself: a transaction that held anything else could wait in a circle.

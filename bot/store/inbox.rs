@@ -1,5 +1,7 @@
 //! Deliveries: everything that comes in, stored before it is answered. A repeat is a no-op.
 
+use std::borrow::Borrow;
+
 use serde_json::Value;
 
 use super::{
@@ -156,17 +158,21 @@ fn bound(
 
 impl Store {
     /// Stores a delivery. When this returns, it is on the disk.
+    ///
+    /// One that is given away is in memory as its text alone until then: many may come at once.
     pub async fn accept(
         &self,
-        delivery: &NewDelivery,
+        delivery: impl Borrow<NewDelivery>,
         now: Timestamp,
     ) -> Result<Accepted, StoreError> {
         if let Some(intake) = &self.intake {
-            return intake.accept(delivery, now).await;
+            let written = intake.written(delivery.borrow(), now)?;
+            drop(delivery);
+            return written.stored().await;
         }
-        let done = accept_delivery(&fresh_id(), delivery, now)?
-            .execute(self.database.writing())
-            .await?;
+        let statement = accept_delivery(&fresh_id(), delivery.borrow(), now)?;
+        drop(delivery);
+        let done = statement.execute(self.database.writing()).await?;
         Ok(Accepted::of(done))
     }
 

@@ -14,6 +14,7 @@ use super::{
     disk::Disk,
     fresh_id,
     inbox::{Accepted, NewDelivery, Source},
+    neighbours::{Neighbours, TurnOfAll},
     writer::{Flood, Kept, Synced, Writer},
 };
 use crate::domain::Timestamp;
@@ -65,12 +66,12 @@ impl Intake {
         !self.0.is_closed()
     }
 
-    /// Returns when the delivery is on the disk.
-    pub(super) async fn accept(
+    /// A delivery as it is stored.
+    pub(super) fn written(
         &self,
         delivery: &NewDelivery,
         now: Timestamp,
-    ) -> Result<Accepted, StoreError> {
+    ) -> Result<Written<'_>, StoreError> {
         let (answer, answered) = oneshot::channel();
         let waiting = Waiting {
             id: fresh_id().into(),
@@ -81,9 +82,28 @@ impl Intake {
             now,
             answer,
         };
+        Ok(Written {
+            intake: self,
+            waiting,
+            answered,
+        })
+    }
+}
+
+/// A delivery that is written down and not stored yet.
+pub(super) struct Written<'a> {
+    intake: &'a Intake,
+    waiting: Waiting,
+    answered: oneshot::Receiver<Result<Accepted, StoreError>>,
+}
+
+impl Written<'_> {
+    /// Returns when it is on the disk.
+    pub(super) async fn stored(self) -> Result<Accepted, StoreError> {
         let gone = |()| StoreError::from(sqlx::Error::WorkerCrashed);
-        self.0.send(waiting).await.map_err(|_| gone(()))?;
-        answered.await.map_err(|_| gone(()))?
+        let sent = self.intake.0.send(self.waiting).await;
+        sent.map_err(|_| gone(()))?;
+        self.answered.await.map_err(|_| gone(()))?
     }
 }
 
@@ -92,6 +112,7 @@ struct Writing {
     connection: Kept,
     statements: Statements,
     disk: Option<Disk>,
+    neighbours: Option<Neighbours>,
 }
 
 async fn run(writer: Writer, mut waiting: mpsc::Receiver<Waiting>) {
@@ -99,6 +120,7 @@ async fn run(writer: Writer, mut waiting: mpsc::Receiver<Waiting>) {
         connection: writer.kept(),
         statements: SIZES.map(|rows| (rows, statement(rows))),
         disk: writer.log().map(Disk::start),
+        neighbours: writer.neighbours(),
     };
     let mut flood = writer.flood();
     let mut flooded = Instant::now();
@@ -186,12 +208,23 @@ impl Writing {
         }
     }
 
+    /// The turn among the processes. Whoever has it may wait for the connection.
+    async fn turn(&mut self) -> Option<TurnOfAll> {
+        let neighbours = self.neighbours.as_ref()?;
+        if let Some(turn) = neighbours.turn_at_once() {
+            return Some(turn);
+        }
+        self.connection.give_back();
+        Some(neighbours.turn().await)
+    }
+
     /// What became of each of them. After an error the connection is looked at before it is used again.
     async fn store_rows(
         &mut self,
         synced: Synced,
         group: &[Waiting],
     ) -> Result<Vec<Accepted>, StoreError> {
+        let _turn = self.turn().await;
         let stored = async {
             let connection = self.connection.get(synced).await?;
             if let Some(disk) = &self.disk {

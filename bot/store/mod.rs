@@ -1,7 +1,7 @@
 //! The only SQL. One writer, many readers; every change of a task is one transaction with its effects.
 //!
 //! - [`backup`]: a copy while a server works
-//! - `bells`: who stores something for another process rings for it
+//! - [`bells`]: who stores something for another process rings for it
 //! - [`dead_letters`]: what was given up, for an operator
 //! - [`deletion`]: what goes for good
 //! - [`grants`]: what people decided about hosts
@@ -18,7 +18,7 @@
 //! - [`workspaces`]: where the app is in Slack
 
 pub mod backup;
-mod bells;
+pub mod bells;
 mod database;
 pub mod dead_letters;
 pub mod deletion;
@@ -31,6 +31,8 @@ mod inquiries;
 mod intake;
 pub mod leases;
 pub mod milestones;
+mod neighbours;
+mod opening;
 pub mod outbox;
 pub mod posts;
 mod preferences;
@@ -73,6 +75,11 @@ pub enum StoreError {
         "the database was last used by a newer Deckhand (its schema has step {0}, which this one does not know); start that one, or go back to a backup"
     )]
     Newer(i64),
+    /// The bot has not brought the schema up to date yet, which whoever works beside it waits for.
+    #[error(
+        "the database has not been made or brought up to date yet, which `deckhand serve` does"
+    )]
+    Older,
     /// The schema cannot be brought up to date.
     #[error("the schema cannot be brought up to date")]
     Migration(#[from] sqlx::migrate::MigrateError),
@@ -111,16 +118,28 @@ impl Store {
 
     /// The same beside a process that works: nothing that it has in hand is touched.
     pub async fn open_beside(address: &str) -> Result<Self, StoreError> {
-        let database = Database::open(address).await?;
+        Ok(Self::over(Database::open(address).await?))
+    }
+
+    /// The same for doors of their own: the schema is left to the process that works, and a flood that comes in here lets it
+    /// go on.
+    ///
+    /// # Errors
+    /// [`StoreError::Older`] until that process has made the database and brought it up to date.
+    pub async fn open_for_doors(address: &str) -> Result<Self, StoreError> {
+        Ok(Self::over(Database::open_for_doors(address).await?))
+    }
+
+    fn over(database: Database) -> Self {
         let intake = match &database {
             Database::Sqlite { write, .. } => Some(Intake::start(write)),
             Database::Postgres(_) => None,
         };
-        Ok(Self {
+        Self {
             database,
             hands: Hands::fresh(),
             intake,
-        })
+        }
     }
 
     /// Whether several processes may work with it.

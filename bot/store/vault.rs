@@ -217,6 +217,12 @@ impl Vault {
         Ok((rows.len(), rows.into_iter().map(|row| row.key).collect()))
     }
 
+    /// Every stored secret, for a redactor.
+    pub async fn secrets(&self) -> Result<Vec<SecretString>, VaultError> {
+        let rows = self.rows().await?;
+        rows.iter().map(|row| self.open(row)).collect()
+    }
+
     async fn rows(&self) -> Result<Vec<Sealed>, VaultError> {
         let rows = query("SELECT name, key_id, sealed, ends_ms FROM secrets ORDER BY name")
             .fetch_all(self.store.database.reading())

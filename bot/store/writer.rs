@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use super::neighbours::{Neighbours, TurnOfAll};
 use sqlx::{Executor as _, Sqlite, SqliteConnection, SqlitePool, pool::PoolConnection};
 use tokio::{
     sync::{Mutex, OwnedMutexGuard, watch},
@@ -29,9 +30,20 @@ pub(super) struct Writer {
     pub(super) connection: SqlitePool,
     commits: Commits,
     log: Option<PathBuf>,
+    neighbours: Option<Neighbours>,
+    place: Place,
     turn: Arc<Mutex<()>>,
     flood: watch::Sender<bool>,
     wanted: watch::Sender<bool>,
+}
+
+/// What a process does on the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// It works, or looks after something.
+    Work,
+    /// It takes deliveries in for one that works.
+    Doors,
 }
 
 /// Whether a commit of the connection returns before it is on the disk. Only the intake lets it, which syncs the log itself.
@@ -63,7 +75,8 @@ pub(super) enum Synced {
 #[derive(Debug)]
 pub(super) struct Turn {
     wanted: watch::Sender<bool>,
-    _of_all: OwnedMutexGuard<()>,
+    _of_process: OwnedMutexGuard<()>,
+    _of_all: Option<TurnOfAll>,
 }
 
 /// What the intake tells everybody else who writes, and hears of them.
@@ -71,6 +84,8 @@ pub(super) struct Turn {
 pub(super) struct Flood {
     comes_in: watch::Sender<bool>,
     wanted: watch::Receiver<bool>,
+    /// Of doors of their own: who else there is.
+    neighbours: Option<Neighbours>,
 }
 
 impl Writer {
@@ -80,9 +95,20 @@ impl Writer {
             connection,
             commits,
             log,
+            neighbours: None,
+            place: Place::Work,
             turn: Arc::default(),
             flood: watch::Sender::default(),
             wanted: watch::Sender::default(),
+        }
+    }
+
+    /// The same among other processes.
+    pub(super) fn among(self, neighbours: Option<Neighbours>, place: Place) -> Self {
+        Self {
+            neighbours,
+            place,
+            ..self
         }
     }
 
@@ -96,11 +122,20 @@ impl Writer {
         }
     }
 
+    /// The processes on the file, where it is one.
+    pub(super) fn neighbours(&self) -> Option<Neighbours> {
+        self.neighbours.clone()
+    }
+
     /// What the intake tells of a flood, and hears of others.
     pub(super) fn flood(&self) -> Flood {
         Flood {
             comes_in: self.flood.clone(),
             wanted: self.wanted.subscribe(),
+            neighbours: match self.place {
+                Place::Doors => self.neighbours.clone(),
+                Place::Work => None,
+            },
         }
     }
 
@@ -111,15 +146,25 @@ impl Writer {
 
     /// A turn at the connection, until it is dropped.
     pub(super) async fn turn(&self) -> Turn {
-        let of_all = Arc::clone(&self.turn).lock_owned().await;
+        let of_process = Arc::clone(&self.turn).lock_owned().await;
         if *self.flood.borrow() {
             let mut flood = self.flood.subscribe();
             // Whether it is over or goes on, this one has waited long enough.
             let _ = timeout(GIVE_WAY, flood.wait_for(|comes_in| !comes_in)).await;
         }
+        let of_all = match &self.neighbours {
+            Some(neighbours) => {
+                if self.place == Place::Work {
+                    neighbours.give_way(GIVE_WAY).await;
+                }
+                Some(neighbours.turn().await)
+            }
+            None => None,
+        };
         self.wanted.send_replace(true);
         Turn {
             wanted: self.wanted.clone(),
+            _of_process: of_process,
             _of_all: of_all,
         }
     }
@@ -202,8 +247,12 @@ impl Flood {
 
     /// Tells everybody who waits for a turn.
     pub(super) fn tell(&self, comes_in: bool) {
-        self.comes_in
+        let is_news = self
+            .comes_in
             .send_if_modified(|before| std::mem::replace(before, comes_in) != comes_in);
+        if let Some(neighbours) = self.neighbours.as_ref().filter(|_| is_news) {
+            neighbours.tell(comes_in);
+        }
     }
 }
 

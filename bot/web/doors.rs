@@ -3,14 +3,15 @@
 mod outcome;
 mod reading;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
-    Json,
+    Json, Router,
     body::Bytes,
-    extract::{Request, State},
+    extract::{FromRef, Request, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
+    routing::post,
 };
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -19,53 +20,99 @@ use self::outcome::Outcome;
 pub(super) use self::outcome::begin_to_count;
 use super::Web;
 use crate::{
+    clock::Clock,
+    config::Config,
     domain::{conversation::ConversationId, task::Task},
     github, linear,
-    redact::Sought,
+    redact::{Redactor, Sought},
     slack,
     store::{
-        StoreError,
+        Store, StoreError,
         inbox::{Accepted, NewDelivery, Source},
     },
+    wake::Wake,
 };
 
 /// How long storing may take until the platform is asked to come again; below the three seconds that Slack waits.
 const STORED_WITHIN: Duration = Duration::from_millis(2_500);
 
+/// What the doors need.
+#[derive(Clone)]
+pub struct Doors {
+    /// The settings.
+    pub config: Arc<Config>,
+    /// The database.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+    /// Wakes whoever dispatches, or rings for it.
+    pub wake: Wake,
+    /// Takes secrets of this process out of what is stored.
+    pub redactor: Redactor,
+}
+
+impl FromRef<Web> for Doors {
+    fn from_ref(web: &Web) -> Self {
+        Self {
+            config: Arc::clone(&web.config),
+            store: web.store.clone(),
+            clock: web.clock.clone(),
+            wake: web.wake.clone(),
+            redactor: web.redactor.clone(),
+        }
+    }
+}
+
+/// The doors at which platforms only leave something. They have limits of their own, because they count what they refuse.
+pub fn routes<S>() -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Doors: FromRef<S>,
+{
+    Router::new()
+        .route("/slack/events", post(slack_event))
+        .route("/slack/interactions", post(slack_form))
+        .route("/slack/commands", post(slack_form))
+        .route("/linear/webhooks", post(linear_webhook))
+        .route("/github/webhooks", post(github_webhook))
+}
+
 /// Slack's Events API.
-pub async fn slack_event(State(web): State<Web>, request: Request) -> Response {
-    let body = match slack_body(&web, request).await {
+pub async fn slack_event(State(doors): State<Doors>, request: Request) -> Response {
+    let body = match slack_body(&doors, request).await {
         Ok(body) => body,
         Err(refusal) => return refusal,
     };
-    let Ok(payload) = serde_json::from_slice::<Value>(&body) else {
+    let Some(payload) = read(body) else {
         return Outcome::Malformed.answer(Source::Slack);
     };
     if let Some(challenge) = slack::challenge(&payload) {
         return challenge.to_owned().into_response();
     }
-    store_slack(&web, payload).await
+    store_slack(&doors, payload).await
 }
 
 /// Slack's interactions and commands, which come as forms.
-pub async fn slack_form(State(web): State<Web>, request: Request) -> Response {
-    let body = match slack_body(&web, request).await {
+pub async fn slack_form(State(doors): State<Doors>, request: Request) -> Response {
+    let body = match slack_body(&doors, request).await {
         Ok(body) => body,
         Err(refusal) => return refusal,
     };
-    match slack::form_to_value(&body) {
+    let payload = slack::form_to_value(&body);
+    drop(body);
+    match payload {
         Some(payload) => match slack::wrong(&payload) {
             // Nothing has happened yet: the form stays open with everything in it.
             Some(told) => Json(told).into_response(),
-            None => store_slack(&web, payload).await,
+            None => store_slack(&doors, payload).await,
         },
         None => Outcome::Malformed.answer(Source::Slack),
     }
 }
 
 /// The body of a request that Slack has signed.
-pub(super) async fn slack_body(web: &Web, request: Request) -> Result<Bytes, Response> {
-    let slack = web.config.slack.as_ref();
+pub(super) async fn slack_body(doors: &Doors, request: Request) -> Result<Bytes, Response> {
+    let slack = doors.config.slack.as_ref();
     let Some(secret) = slack.and_then(|slack| slack.signing_secret.as_ref()) else {
         return Err(StatusCode::NOT_FOUND.into_response());
     };
@@ -76,7 +123,7 @@ pub(super) async fn slack_body(web: &Web, request: Request) -> Result<Bytes, Res
         header(&headers, "x-slack-request-timestamp"),
         header(&headers, "x-slack-signature"),
         &body,
-        web.clock.now(),
+        doors.clock.now(),
     );
     match verified {
         Ok(()) => Ok(body),
@@ -89,12 +136,12 @@ pub(super) async fn slack_body(web: &Web, request: Request) -> Result<Bytes, Res
 
 /// Stores a payload of Slack, whichever way it came, where it is something for us. The answer is a success where Slack is
 /// done with it.
-pub(super) async fn store_slack(web: &Web, payload: Value) -> Response {
+pub(super) async fn store_slack(doors: &Doors, payload: Value) -> Response {
     let Some(accepted) = slack::accept(&payload) else {
         return Outcome::Unknown.answer(Source::Slack);
     };
     // Most of what is said in a channel is none of our business; it is not even stored.
-    let conversation = match slack_lane(web, &accepted).await {
+    let conversation = match slack_lane(doors, &accepted).await {
         Ok(Some(conversation)) => conversation,
         Ok(None) => return Outcome::Unknown.answer(Source::Slack),
         Err(error) => return Outcome::Unstored(error.into()).answer(Source::Slack),
@@ -105,21 +152,24 @@ pub(super) async fn store_slack(web: &Web, payload: Value) -> Response {
         conversation,
         body: payload,
     };
-    store(web, delivery).await
+    store(doors, delivery).await
 }
 
 /// The conversation in whose order a payload of Slack stands; none where it is nothing for us.
-async fn slack_lane(web: &Web, accepted: &slack::Accepted) -> Result<Option<String>, StoreError> {
+async fn slack_lane(
+    doors: &Doors,
+    accepted: &slack::Accepted,
+) -> Result<Option<String>, StoreError> {
     let named = accepted.conversation_hint.as_ref();
     Ok(match (accepted.relevance, named, &accepted.reaction_on) {
         (slack::Relevance::Certain, Some(conversation), _) => Some(conversation.0.clone()),
         (slack::Relevance::Certain, None, _) => Some(accepted.key.clone()),
         (slack::Relevance::IfConversationKnown, Some(conversation), _) => {
-            let is_known = web.store.knows_conversation(conversation).await?;
+            let is_known = doors.store.knows_conversation(conversation).await?;
             is_known.then(|| conversation.0.clone())
         }
         (slack::Relevance::IfLineKnown, _, Some(line)) => {
-            let post = web.store.post_at(line).await?;
+            let post = doors.store.post_at(line).await?;
             post.map(|post| post.conversation.0)
         }
         (slack::Relevance::IfConversationKnown, None, _)
@@ -128,8 +178,8 @@ async fn slack_lane(web: &Web, accepted: &slack::Accepted) -> Result<Option<Stri
 }
 
 /// Linear's webhooks.
-pub async fn linear_webhook(State(web): State<Web>, request: Request) -> Response {
-    let Some(config) = &web.config.linear else {
+pub async fn linear_webhook(State(doors): State<Doors>, request: Request) -> Response {
+    let Some(config) = &doors.config.linear else {
         return StatusCode::NOT_FOUND.into_response();
     };
     let (headers, body) = match reading::read(request).await {
@@ -137,7 +187,7 @@ pub async fn linear_webhook(State(web): State<Web>, request: Request) -> Respons
         Err(outcome) => return outcome.answer(Source::Linear),
     };
     let signature = header(&headers, "linear-signature");
-    let verified = linear::verify(&config.webhook_secret, signature, &body, web.clock.now());
+    let verified = linear::verify(&config.webhook_secret, signature, &body, doors.clock.now());
     match verified {
         Ok(()) => {}
         // The signed time stands in the body, so what is no JSON has none.
@@ -153,13 +203,13 @@ pub async fn linear_webhook(State(web): State<Web>, request: Request) -> Respons
             return Outcome::Unsigned(error.to_string()).answer(Source::Linear);
         }
     }
-    let Ok(payload) = serde_json::from_slice::<Value>(&body) else {
+    let Some(payload) = read(body) else {
         return Outcome::Malformed.answer(Source::Linear);
     };
     let Some(accepted) = linear::accept(&payload, header(&headers, "linear-delivery")) else {
         return Outcome::Unknown.answer(Source::Linear);
     };
-    let conversation = match linear_lane(&web, &accepted).await {
+    let conversation = match linear_lane(&doors, &accepted).await {
         Ok(Some(conversation)) => conversation,
         Ok(None) => return Outcome::Unknown.answer(Source::Linear),
         Err(error) => return Outcome::Unstored(error.into()).answer(Source::Linear),
@@ -170,26 +220,26 @@ pub async fn linear_webhook(State(web): State<Web>, request: Request) -> Respons
         conversation: conversation.0,
         body: payload,
     };
-    store(&web, delivery).await
+    store(&doors, delivery).await
 }
 
 /// The conversation in whose order a payload of Linear stands; none where it is nothing for us. A change of an issue stands
 /// in the order of its session: whoever edits and then approves has approved what they edited.
 async fn linear_lane(
-    web: &Web,
+    doors: &Doors,
     accepted: &linear::Accepted,
 ) -> Result<Option<ConversationId>, StoreError> {
     let (about, formerly, line) = match &accepted.relevance {
         linear::Relevance::Certain => return Ok(Some(accepted.conversation.clone())),
         linear::Relevance::IfWorkedOn(about, formerly) => (about, formerly.as_slice(), None),
         linear::Relevance::IfHeard(line, about) => {
-            if let Some(post) = web.store.post_at(line).await? {
+            if let Some(post) = doors.store.post_at(line).await? {
                 return Ok(Some(post.conversation));
             }
             (about, &[][..], Some(line))
         }
     };
-    let stored = match web.store.last_about_any(about, formerly).await {
+    let stored = match doors.store.last_about_any(about, formerly).await {
         Ok(stored) => stored,
         // It is kept until somebody has put the task right.
         Err(StoreError::Task(..)) => return Ok(Some(accepted.conversation.clone())),
@@ -201,8 +251,8 @@ async fn linear_lane(
 }
 
 /// GitHub's webhooks.
-pub async fn github_webhook(State(web): State<Web>, request: Request) -> Response {
-    let Some(secret) = &web.config.github.webhook_secret else {
+pub async fn github_webhook(State(doors): State<Doors>, request: Request) -> Response {
+    let Some(secret) = &doors.config.github.webhook_secret else {
         return StatusCode::NOT_FOUND.into_response();
     };
     let (headers, body) = match reading::read(request).await {
@@ -213,7 +263,7 @@ pub async fn github_webhook(State(web): State<Web>, request: Request) -> Respons
         let reason = "the signature does not fit".to_owned();
         return Outcome::Unsigned(reason).answer(Source::Github);
     }
-    let Ok(payload) = serde_json::from_slice::<Value>(&body) else {
+    let Some(payload) = read(body) else {
         return Outcome::Malformed.answer(Source::Github);
     };
     let (event, delivery) = (
@@ -223,8 +273,9 @@ pub async fn github_webhook(State(web): State<Web>, request: Request) -> Respons
     let Some((key, slim)) = github::accept(event, delivery, &payload) else {
         return Outcome::Unknown.answer(Source::Github);
     };
+    drop(payload);
     let conversation = match github::read(&slim) {
-        Some(ended) => match web.store.task_of_branch(&ended.branch).await {
+        Some(ended) => match doors.store.task_of_branch(&ended.branch).await {
             Ok(Some(stored)) => stored.task.conversation.0,
             Ok(None) => return Outcome::Unknown.answer(Source::Github),
             // GitHub does not send again by itself, so it is kept until somebody has put the task right.
@@ -239,18 +290,21 @@ pub async fn github_webhook(State(web): State<Web>, request: Request) -> Respons
         conversation,
         body: slim,
     };
-    store(&web, delivery).await
+    store(&doors, delivery).await
 }
 
 /// Stores a delivery. The answer is a success where it is on the disk.
-pub(super) async fn store(web: &Web, mut delivery: NewDelivery) -> Response {
+pub(super) async fn store(doors: &Doors, mut delivery: NewDelivery) -> Response {
     // The signature was checked on the body as it came; what is kept has no secret that this process holds, so that one
     // that somebody pastes is in no row, no prompt and no sandbox.
-    web.redactor.redact_value(&mut delivery.body, Sought::Held);
-    let storing = web.store.accept(&delivery, web.clock.now());
+    doors
+        .redactor
+        .redact_value(&mut delivery.body, Sought::Held);
+    let source = delivery.source;
+    let storing = doors.store.accept(delivery, doors.clock.now());
     let outcome = match tokio::time::timeout(STORED_WITHIN, storing).await {
         Ok(Ok(accepted)) => {
-            web.wake.inbox();
+            doors.wake.inbox();
             match accepted {
                 Accepted::Stored => Outcome::Stored,
                 Accepted::Repeated => Outcome::Repeated,
@@ -260,7 +314,14 @@ pub(super) async fn store(web: &Web, mut delivery: NewDelivery) -> Response {
         // It may be stored all the same; then the platform's next try is a repeat.
         Err(elapsed) => Outcome::Unstored(elapsed.into()),
     };
-    outcome.answer(delivery.source)
+    outcome.answer(source)
+}
+
+/// The payload of a body. What it was read from goes: many may wait at once until they are stored.
+fn read(body: Bytes) -> Option<Value> {
+    let payload = serde_json::from_slice(&body).ok();
+    drop(body);
+    payload
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {

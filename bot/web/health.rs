@@ -15,6 +15,7 @@ use axum::{
 };
 
 use super::Web;
+use crate::store::Store;
 
 /// From when on an effect that waits is called late, in seconds.
 const LATE_SECONDS: i64 = 120;
@@ -85,6 +86,15 @@ pub async fn alive() -> &'static str {
     "alive\n"
 }
 
+/// Why nothing can be stored, where that is so.
+pub(super) async fn of_database(store: &Store) -> Option<String> {
+    match tokio::time::timeout(WRITTEN_WITHIN, store.check_write()).await {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(format!("nothing can be stored: {}", error.in_words())),
+        Err(_) => Some("nothing can be stored: the database does not answer".to_owned()),
+    }
+}
+
 /// `/readyz`: the database takes a write, the engine answers, every worker makes its rounds, Slack can be heard, and nothing
 /// is being shut down.
 pub async fn ready(State(web): State<Web>) -> Response {
@@ -95,11 +105,7 @@ pub async fn ready(State(web): State<Web>) -> Response {
     if !web.health.engine_answers.load(Ordering::Relaxed) {
         problems.push("the container engine does not answer".to_owned());
     }
-    match tokio::time::timeout(WRITTEN_WITHIN, web.store.check_write()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => problems.push(format!("nothing can be stored: {}", error.in_words())),
-        Err(_) => problems.push("nothing can be stored: the database does not answer".to_owned()),
-    }
+    problems.extend(of_database(&web.store).await);
     problems.extend(web.heartbeats.troubles(Instant::now()));
     let mut notes = Vec::from_iter(web.health.clock_note());
     if let Some(sockets) = web.sockets.as_ref().filter(|sockets| sockets.open() == 0) {

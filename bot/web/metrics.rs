@@ -14,6 +14,7 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing::warn;
 
 use super::{Web, doors, options};
@@ -31,7 +32,7 @@ use crate::{
 /// Where rows count whose kind this program has no name for.
 const OTHER: &str = "other";
 /// The format that Prometheus reads.
-const TEXT_FORMAT: &str = "text/plain; version=0.0.4";
+pub(super) const TEXT_FORMAT: &str = "text/plain; version=0.0.4";
 
 /// How a metric behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,8 +130,23 @@ const TASK_STATES: [&str; 15] = [
 /// The states of runs.
 const RUN_STATES: [&str; 2] = ["live", "ended"];
 
+/// The process's one recorder of counters; a second app in the same process shares it.
+pub fn recorder() -> PrometheusHandle {
+    static RECORDER: std::sync::OnceLock<PrometheusHandle> = std::sync::OnceLock::new();
+    RECORDER
+        .get_or_init(|| {
+            let recorder = PrometheusBuilder::new().build_recorder();
+            let handle = recorder.handle();
+            // Somebody else's recorder is as good; then this one stays empty.
+            let _ = metrics::set_global_recorder(recorder);
+            describe();
+            handle
+        })
+        .clone()
+}
+
 /// Tells the process's recorder what its counters mean. Those without labels are there from the beginning.
-pub fn describe() {
+fn describe() {
     for metric in METRICS {
         if metric.kind == Kind::Counter {
             metrics::describe_counter!(metric.name, metric.help);

@@ -1,5 +1,6 @@
 //! Doors and pages. A door verifies, stores, and only then answers; work happens elsewhere.
 
+pub mod alone;
 mod artifacts;
 pub mod doors;
 pub mod health;
@@ -66,14 +67,8 @@ pub struct Web {
 pub fn router(web: Web) -> Router {
     // The live log stays open, so it stands outside the time limit.
     let open = Router::new().route("/tasks/{id}/events", get(pages::events));
-    // Doors have limits of their own, because they count what they refuse.
-    let doors = Router::new()
-        .route("/slack/events", post(doors::slack_event))
-        .route("/slack/interactions", post(doors::slack_form))
-        .route("/slack/commands", post(doors::slack_form))
-        .route("/slack/options", post(options::slack_options))
-        .route("/linear/webhooks", post(doors::linear_webhook))
-        .route("/github/webhooks", post(doors::github_webhook));
+    // Like the doors it counts what it refuses.
+    let doors = doors::routes().route("/slack/options", post(options::slack_options));
     let bounded = Router::new()
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

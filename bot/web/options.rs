@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use axum::{
     Json,
-    extract::{Request, State},
+    extract::{FromRef as _, Request, State},
     response::{IntoResponse, Response},
 };
 use serde_json::Value;
 
-use super::{Web, doors};
+use super::{
+    Web,
+    doors::{self, Doors},
+};
 use crate::{
     domain::policy::Act,
     slack::{form_to_value, options},
@@ -25,7 +28,7 @@ const RESULTS: [&str; 2] = ["listed", "refused"];
 
 /// Slack asks for the entries of a menu.
 pub async fn slack_options(State(web): State<Web>, request: Request) -> Response {
-    let body = match doors::slack_body(&web, request).await {
+    let body = match doors::slack_body(&Doors::from_ref(&web), request).await {
         Ok(body) => body,
         Err(refusal) => return refusal,
     };

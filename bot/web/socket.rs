@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
+use axum::extract::FromRef as _;
 use serde_json::Value;
 
 use super::{
     Web,
-    doors::{store, store_slack},
+    doors::{Doors, store, store_slack},
     options,
 };
 use crate::{
@@ -33,13 +34,14 @@ pub async fn take(web: Web, envelope: Envelope) -> Taken {
     {
         return Taken::Answered(told);
     }
+    let doors = Doors::from_ref(&web);
     let storing = async {
         match envelope.content {
-            Content::Payload(payload) => store_slack(&web, payload).await,
+            Content::Payload(payload) => store_slack(&doors, payload).await,
             // A new wrapping may hold what is known; and what is not known at all is kept, for whoever learns to read it.
             Content::Unknown(mut whole) => match slack::accept(&whole["payload"]) {
-                Some(_) => store_slack(&web, whole["payload"].take()).await,
-                None => store(&web, unknown(&envelope.id, whole)).await,
+                Some(_) => store_slack(&doors, whole["payload"].take()).await,
+                None => store(&doors, unknown(&envelope.id, whole)).await,
             },
         }
     };
@@ -163,7 +165,7 @@ pub(super) mod tests {
             .header("x-slack-signature", signature)
             .body(Body::from(body))
             .unwrap();
-        let answer = slack_event(State(web.clone()), request).await;
+        let answer = slack_event(State(Doors::from_ref(web)), request).await;
         answer.status().as_u16()
     }
 

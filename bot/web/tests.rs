@@ -7,14 +7,14 @@
 
 use axum::{
     body::Body,
-    extract::{Request, State},
+    extract::{FromRef as _, Request, State},
 };
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::{
     Web,
-    doors::slack_form,
+    doors::{Doors, slack_form},
     socket::{
         take,
         tests::{SECRET, by_http, doors, envelope, stored, taken_out},
@@ -227,7 +227,7 @@ async fn by_form(web: &Web, body: String) -> u16 {
         .header("x-slack-signature", signature)
         .body(Body::from(body))
         .unwrap();
-    slack_form(State(web.clone()), request)
+    slack_form(State(Doors::from_ref(web)), request)
         .await
         .status()
         .as_u16()

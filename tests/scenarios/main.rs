@@ -49,6 +49,7 @@ mod main_job;
 mod menus;
 mod network;
 mod odd_requests;
+mod own_doors;
 mod pages;
 mod queue;
 mod replicas;

@@ -10,22 +10,27 @@ use tokio::{
 use super::{places::asked_for, *};
 use crate::{
     domain::{conversation::SubjectId, task::Task},
-    store::tasks::Stored,
+    store::{bells::Bell, tasks::Stored},
 };
 
 /// A bell that is not heard within this never comes.
 const HEARD_WITHIN: Duration = Duration::from_secs(20);
 
-/// Counts what a process hears, from when it hears.
-async fn hears(store: &Store) -> (Arc<Semaphore>, impl Drop + use<>) {
+/// Counts what a process hears of a kind, from when it hears.
+async fn hears(store: &Store, kind: Bell) -> (Arc<Semaphore>, impl Drop + use<>) {
     let (rung, (ready, is_ready)) = (Arc::new(Semaphore::new(0)), oneshot::channel());
     let (store, heard) = (store.clone(), Arc::clone(&rung));
     let first = std::sync::Mutex::new(Some(ready));
     let listening = tokio::spawn(async move {
-        let hear = || match first.lock().unwrap().take() {
-            // It says once that it hears now.
-            Some(ready) => ready.send(()).unwrap(),
-            None => heard.add_permits(1),
+        let hear = |bell| {
+            if bell != kind {
+                return;
+            }
+            match first.lock().unwrap().take() {
+                // It says once that it hears now.
+                Some(ready) => ready.send(()).unwrap(),
+                None => heard.add_permits(1),
+            }
         };
         store.hear_bells(hear).await;
     });
@@ -54,8 +59,8 @@ async fn say(store: &Store, key: &str, task: &Task, version: i64) {
 async fn who_has_the_run_of_a_task_hears_what_another_one_stored_for_it_and_nobody_else_does() {
     let (one, two) = leases::two().await;
     let third = two.clone();
-    let (rung, _listening) = hears(&one).await;
-    let (own, _own) = hears(&third).await;
+    let (rung, _listening) = hears(&one, Bell::Effect).await;
+    let (own, _own) = hears(&third, Bell::Effect).await;
     let task = asked_for(&SubjectId("linear:ENG-1".into()));
     // In nobody's hand yet: whoever comes first takes it.
     say(&two, "1", &task, 0).await;
@@ -79,7 +84,7 @@ async fn who_has_the_run_of_a_task_hears_what_another_one_stored_for_it_and_nobo
 #[tokio::test]
 async fn bells_are_heard_again_after_the_server_has_ended_the_connection() {
     let (one, two) = leases::two().await;
-    let (rung, _listening) = hears(&one).await;
+    let (rung, _listening) = hears(&one, Bell::Effect).await;
     let ended = query(
         "SELECT count(pg_terminate_backend(pid)) AS ended FROM pg_stat_activity
          WHERE datname = current_database() AND query LIKE 'LISTEN%'",
@@ -98,4 +103,26 @@ async fn bells_are_heard_again_after_the_server_has_ended_the_connection() {
         .await
         .unwrap()
         .unwrap();
+}
+
+#[tokio::test]
+async fn doors_of_their_own_ring_for_who_dispatches() {
+    for Opened {
+        store,
+        address,
+        _folder,
+    } in each_database().await
+    {
+        let doors = Store::open_for_doors(&address).await.unwrap();
+        // Nobody hears it yet, which is no error.
+        doors.ring_for_delivery().await;
+        let (rung, _listening) = hears(&store, Bell::Delivery).await;
+        for _ in 0..3 {
+            doors.ring_for_delivery().await;
+            let _heard = timeout(HEARD_WITHIN, rung.acquire())
+                .await
+                .unwrap()
+                .unwrap();
+        }
+    }
 }

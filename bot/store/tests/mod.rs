@@ -4,6 +4,7 @@
 
 mod bells;
 mod dead_letters;
+mod doors;
 mod leases;
 mod milestones;
 mod places;

@@ -5,6 +5,7 @@ pub mod canaries;
 pub mod disk;
 pub mod engine;
 pub mod gateway;
+pub mod own_doors;
 pub mod planted;
 pub mod program;
 pub mod remote;

@@ -77,11 +77,17 @@ impl Deckhand {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_deckhand"));
+        let mut command = self.command_of(env!("CARGO_BIN_EXE_deckhand"));
+        command.args(arguments);
+        command
+    }
+
+    /// One of the programs with these settings.
+    pub fn command_of(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
         command
             .arg("--config")
             .arg(self.path("deckhand.toml"))
-            .args(arguments)
             .env_clear()
             .env("PATH", std::env::var("PATH").unwrap())
             .envs(&self.variables)

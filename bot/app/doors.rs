@@ -1,0 +1,141 @@
+//! The doors as a process of their own, beside the bot: they stay open while the bot is started anew, and what reaches them is not
+//! where the container engine, the models' keys and the work are.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::{
+    clock::Clock,
+    config::Config,
+    redact::Redactor,
+    store::{Store, StoreError, vault::Vault},
+    wake::Wake,
+    web::{
+        self,
+        alone::{Alone, Draining},
+        doors::Doors,
+    },
+};
+
+/// How often it is looked whether the bot has made the database.
+const LOOKED_EVERY: Duration = Duration::from_millis(500);
+/// How often stored secrets are learned.
+const LEARNED_EVERY: Duration = Duration::from_mins(1);
+/// The least time between two bells: in a flood one is enough for many deliveries.
+const RUNG_EVERY: Duration = Duration::from_millis(5);
+/// How long requests that have begun may take to end.
+const END_WITHIN: Duration = Duration::from_secs(6);
+
+/// Runs the doors until `stop`. They open when the bot has made the database, or brought it up to date.
+pub async fn run(
+    config: Config,
+    clock: Clock,
+    redactor: Redactor,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let opened = tokio::select! {
+        opened = opened(&config) => opened,
+        () = stop.cancelled() => return Ok(()),
+    };
+    let store = opened.map_err(|error| {
+        let words = error.in_words();
+        anyhow::Error::new(error).context(format!("the database cannot be opened: {words}"))
+    })?;
+    let vault = vault(&config, &store, &redactor)?;
+    let learning = learn(vault, redactor.clone());
+    let listener = TcpListener::bind(config.doors_listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", config.doors_listen))?;
+    let (wake, draining) = (Wake::default(), Draining::default());
+    let alone = Alone {
+        doors: Doors {
+            config: Arc::new(config),
+            store: store.clone(),
+            clock,
+            wake: wake.clone(),
+            redactor,
+        },
+        metrics: web::metrics::recorder(),
+        draining: draining.clone(),
+    };
+    info!(address = %listener.local_addr()?, "the doors are open; the bot works beside");
+    let doors = CancellationToken::new();
+    let mut server = tokio::spawn(web::server::serve(
+        listener,
+        web::alone::router(alone),
+        doors.clone(),
+    ));
+    tokio::select! {
+        () = ring(&store, &wake) => {}
+        () = learning => {}
+        () = stop.cancelled() => {}
+    }
+    draining.begin();
+    doors.cancel();
+    if tokio::time::timeout(END_WITHIN, &mut server).await.is_err() {
+        server.abort();
+    }
+    store.ring_for_delivery().await;
+    store.close().await;
+    Ok(())
+}
+
+/// The database, once the bot has made it.
+async fn opened(config: &Config) -> Result<Store, StoreError> {
+    let mut told = false;
+    loop {
+        match Store::open_for_doors(&config.database_url).await {
+            Err(error @ StoreError::Older) if !told => {
+                warn!("{error}; the doors open then");
+                told = true;
+            }
+            Err(StoreError::Older) => {}
+            opened => return opened,
+        }
+        tokio::time::sleep(LOOKED_EVERY).await;
+    }
+}
+
+/// What the bot has made and sealed in the meantime, so that nothing of it is kept of what comes in.
+fn vault(config: &Config, store: &Store, redactor: &Redactor) -> anyhow::Result<Vault> {
+    if let Some(secret) = &config.with_own_secret().secret {
+        redactor.add(secret);
+    }
+    let keys = config
+        .keys_in_force()
+        .context("stored secrets cannot be opened")?;
+    keys.secrets().iter().for_each(|key| redactor.add(key));
+    Ok(Vault::new(store.clone(), keys))
+}
+
+/// Learns what the bot seals, again and again: its tokens change.
+async fn learn(vault: Vault, redactor: Redactor) {
+    let mut told = false;
+    loop {
+        match vault.secrets().await {
+            Ok(secrets) => secrets.iter().for_each(|secret| redactor.add(secret)),
+            Err(error) if !told => {
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "what is stored sealed is not looked for in what comes in"
+                );
+                told = true;
+            }
+            Err(_) => {}
+        }
+        tokio::time::sleep(LEARNED_EVERY).await;
+    }
+}
+
+/// Rings for the bot when something was stored, and every now and then beside.
+async fn ring(store: &Store, wake: &Wake) {
+    loop {
+        wake.wait_inbox().await;
+        store.ring_for_delivery().await;
+        tokio::time::sleep(RUNG_EVERY).await;
+    }
+}

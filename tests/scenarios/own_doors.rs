@@ -1,0 +1,105 @@
+//! Doors as a process of their own: what people say while the bot is away is stored and answered, and the bot goes on with it.
+
+use sqlx::Connection as _;
+
+use crate::harness::{
+    Beside, Database, Props, REQUEST, SLACK_TOKEN, Stage, asking::no_message_twice,
+    own_doors::OwnDoors, program::Deckhand,
+};
+
+/// Ana asks and approves at the doors alone. When she approves the bot is away, and the doors are killed before it is back.
+async fn an_approval_while_the_bot_is_away(database: Database) {
+    let mut stage = Stage::open_with(Props {
+        database,
+        linear: Beside::Present,
+        ..Props::default()
+    })
+    .await;
+    let doors = stage.own_doors().await;
+    // People paste secrets, of the bot too.
+    let request = format!("{REQUEST} My token is {SLACK_TOKEN}.");
+    let thread = stage.planned(&request).await;
+    stage.settle().await;
+    assert_eq!(
+        stage
+            .number(&format!(
+                "SELECT count(*) FROM inbox WHERE body LIKE '%{SLACK_TOKEN}%'"
+            ))
+            .await,
+        0
+    );
+    let (status, counted) = doors.get("/metrics").await.unwrap();
+    assert_eq!(status, 200);
+    let stored = r#"deckhand_deliveries_total{source="slack",result="stored"} "#;
+    let stored = counted.lines().find_map(|line| line.strip_prefix(stored));
+    assert_ne!(stored.unwrap(), "0", "{counted}");
+    stage
+        .while_down(async |slack| {
+            let thread = slack.thread(thread.channel(), thread.root());
+            thread.say("ana", "approve").await.unwrap();
+            doors.kill().await;
+        })
+        .await;
+    // Slack has nothing to send again.
+    assert!(stage.slack.redeliver_lost().await.is_empty());
+    let task = stage.wait_for_state(&thread, "in_review").await;
+    assert!(task.last_result().unwrap().whole, "{}", thread.render());
+    stage.settle().await;
+    assert_eq!(stage.pull_requests().len(), 1, "{}", thread.render());
+    no_message_twice(&thread);
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_approved_while_the_bot_is_away_is_done_when_it_is_back() {
+    Box::pin(an_approval_while_the_bot_is_away(Database::File)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_approved_while_the_bot_is_away_is_done_when_it_is_back_on_a_server() {
+    Box::pin(an_approval_while_the_bot_is_away(Database::Server)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doors_open_when_the_bot_has_made_the_database_and_have_no_pages() {
+    let program = Deckhand::alone();
+    let doors = OwnDoors::start(program);
+    doors.say("which `deckhand serve` does").await;
+    assert!(doors.get("/readyz").await.is_err());
+    assert!(doors.bot().run(&["migrate"]).await.ok);
+    doors.open().await;
+    assert_eq!(
+        doors.get("/readyz").await.unwrap(),
+        (200, "ready\n".to_owned())
+    );
+    // What has to know more than a signature is the bot's alone.
+    for page in ["/tasks/t1", "/slack/install", "/slack/options"] {
+        assert_eq!(doors.get(page).await.unwrap().0, 404, "{page}");
+    }
+    let said = doors.end().await;
+    assert!(said.contains("the doors are open"), "{said}");
+    assert!(!said.contains("ERROR"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doors_say_that_nothing_can_be_stored() {
+    let stage = Stage::open_with(Props {
+        database: Database::File,
+        ..Props::default()
+    })
+    .await;
+    let doors = stage.own_doors().await;
+    let address = &stage.context.config.database_url;
+    let mut other = sqlx::SqliteConnection::connect(address).await.unwrap();
+    sqlx::query("BEGIN IMMEDIATE")
+        .execute(&mut other)
+        .await
+        .unwrap();
+    let (status, words) = doors.get("/readyz").await.unwrap();
+    assert_eq!(status, 503);
+    assert!(words.starts_with("nothing can be stored: "), "{words}");
+    other.close().await.unwrap();
+    doors.open().await;
+    doors.end().await;
+    stage.close().await;
+}
