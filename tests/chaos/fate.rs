@@ -57,6 +57,8 @@ pub enum Counted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Victim {
     Bot,
+    /// Doors of their own.
+    Doors,
     /// One of several bots sleeps, and wakes after this time with what it believes to have in hand.
     BotAsleep(Duration),
     Agent,
@@ -119,7 +121,13 @@ impl Fate {
             Story::Cancel("verifying"),
         ]);
         let kills = (0..=chance.below(3)).map(|_| kill(chance, ground));
-        let kills = kills.collect();
+        let mut kills: Vec<Kill> = kills.collect();
+        if ground.has_own_doors {
+            kills.extend((0..=chance.below(2)).map(|_| Kill {
+                victim: Victim::Doors,
+                ..kill(chance, ground)
+            }));
+        }
         let engine = chance.one_of(&[Memory::Keeps, Memory::Keeps, Memory::Loses]);
         let wait = match chance.below(16) {
             0 => Wait::Really,

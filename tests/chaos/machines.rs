@@ -59,6 +59,8 @@ pub struct Machines {
     pub variables: BTreeMap<String, String>,
     /// Where each of the bots listens.
     pub listen: Vec<String>,
+    /// Where doors of their own listen, where there are some.
+    pub doors: Vec<String>,
     pub fate: Fate,
     pub slack: Slack,
     pub github: Github,
@@ -75,6 +77,11 @@ impl Machines {
     /// Keeps everything running until `stop`, then ends it.
     pub async fn keep(mut self, stop: CancellationToken) {
         let mut bots: Vec<Child> = self.listen.iter().map(|listen| self.bot(listen)).collect();
+        let mut doors: Vec<Child> = self
+            .doors
+            .iter()
+            .map(|listen| self.doors_at(listen))
+            .collect();
         let mut engine = self.engine();
         let mut engine_from = None;
         let mut asleep: Vec<(Instant, u32)> = Vec::new();
@@ -84,6 +91,7 @@ impl Machines {
                 let which = usize::try_from(kill.after).unwrap() % bots.len();
                 match kill.victim {
                     Victim::Bot => end(&mut bots[which]),
+                    Victim::Doors => doors.iter_mut().for_each(end),
                     Victim::BotAsleep(time) => {
                         signal(bots[which].id(), "-STOP");
                         asleep.push((Instant::now() + time, bots[which].id()));
@@ -105,19 +113,7 @@ impl Machines {
                 }
                 goes_on
             });
-            for (bot, listen) in bots.iter_mut().zip(&self.listen) {
-                let Ok(Some(status)) = bot.try_wait() else {
-                    continue;
-                };
-                self.timeline
-                    .note(&format!("the bot ended ({status}) and is started again"));
-                // One that did not come up had nothing in hand.
-                let was_killed = status.code().is_none();
-                if was_killed && self.database.is_some() && self.fate.wait == Wait::ByTheClock {
-                    self.away += BOT_AWAY;
-                }
-                *bot = self.bot(listen);
-            }
+            self.start_again(&mut bots, &mut doors);
             if self.is_engine_away(engine.as_mut()) {
                 let from = *engine_from.get_or_insert_with(|| Instant::now() + ENGINE_AWAY);
                 if Instant::now() >= from {
@@ -131,13 +127,37 @@ impl Machines {
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        bots.iter_mut().for_each(end);
+        bots.iter_mut().chain(&mut doors).for_each(end);
         if let Some(engine) = &mut engine {
             end(engine);
         }
         self.lose();
         if let Some(containers) = &self.containers {
             containers.clear();
+        }
+    }
+
+    /// Starts what has ended.
+    fn start_again(&mut self, bots: &mut [Child], doors: &mut [Child]) {
+        for (bot, listen) in bots.iter_mut().zip(&self.listen) {
+            let Ok(Some(status)) = bot.try_wait() else {
+                continue;
+            };
+            self.timeline
+                .note(&format!("the bot ended ({status}) and is started again"));
+            // One that did not come up had nothing in hand.
+            let was_killed = status.code().is_none();
+            if was_killed && self.database.is_some() && self.fate.wait == Wait::ByTheClock {
+                self.away += BOT_AWAY;
+            }
+            *bot = self.bot(listen);
+        }
+        for (child, listen) in doors.iter_mut().zip(&self.doors) {
+            if let Ok(Some(status)) = child.try_wait() {
+                let note = format!("the doors ended ({status}) and are started again");
+                self.timeline.note(&note);
+                *child = self.doors_at(listen);
+            }
         }
     }
 
@@ -219,11 +239,6 @@ impl Machines {
 
     /// A bot: the program that operators run, or the same on the scripted executor.
     fn bot(&self, listen: &str) -> Child {
-        let log = fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.folder.join("log"))
-            .unwrap();
         let mut command = if self.containers.is_some() {
             let mut command = Command::new(env!("CARGO_BIN_EXE_deckhand"));
             let settings = self.folder.join("deckhand.toml");
@@ -236,12 +251,28 @@ impl Machines {
                 .arg(self.away.as_secs().to_string());
             command
         };
+        self.started(command.env_clear().env("DECKHAND_LISTEN", listen))
+    }
+
+    /// Doors of their own: the program that operators run.
+    fn doors_at(&self, listen: &str) -> Child {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_deckhand-doors"));
+        let settings = self.folder.join("deckhand.toml");
+        command.arg("--config").arg(settings);
+        self.started(command.env_clear().env("DECKHAND_DOORS_LISTEN", listen))
+    }
+
+    /// Starts a program with the settings of the run and those that it has already; what it says goes into the log.
+    fn started(&self, command: &mut Command) -> Child {
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.folder.join("log"))
+            .unwrap();
         command
-            .env_clear()
             .envs(std::env::var("PATH").map(|path| ("PATH", path)))
             .envs(std::env::var("RUST_LOG").map(|filter| ("RUST_LOG", filter)))
             .envs(&self.variables)
-            .env("DECKHAND_LISTEN", listen)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)

@@ -45,7 +45,7 @@ use tokio_util::sync::CancellationToken;
 /// between is the machine's, so a seed that fails once may need a few tries: `--seed S --runs 1 --parallel 1 --times 20`.
 ///
 /// One line for each run, then a table, then one JSON object as the last line:
-/// `{"runs":n,"violations":0,"seed":s,"database":"sqlite","containers":false,"replicas":1,"kills":k,"seconds":t}`. The exit status is 1
+/// `{"runs":n,"violations":0,"seed":s,"database":"sqlite","containers":false,"replicas":1,"own_doors":false,"kills":k,"seconds":t}`. The exit status is 1
 /// where anything was violated; then the seed, what happened when, the thread and the folder with database and log are told.
 #[derive(Parser)]
 #[command(name = "script/chaos")]
@@ -65,6 +65,9 @@ struct Options {
     /// How many bots share the database, which is PostgreSQL then. Each run waits for real what one waits for another.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=4))]
     replicas: u16,
+    /// The platforms come to `deckhand-doors`, which is killed too.
+    #[arg(long)]
+    own_doors: bool,
     /// How many runs are played at a time.
     #[arg(long, default_value_t = 2)]
     parallel: usize,
@@ -164,6 +167,7 @@ async fn played(options: &Options) -> ExitCode {
                 },
                 has_containers: options.containers,
                 replicas: options.replicas,
+                has_own_doors: options.own_doors,
             };
             playing.spawn(async move { (seed, play::play(seed, ground).await) });
         }
@@ -184,7 +188,7 @@ async fn played(options: &Options) -> ExitCode {
         "{}",
         json!({
             "runs": tally.runs, "violations": tally.violations, "seed": options.seed, "database": database,
-            "containers": options.containers, "replicas": options.replicas, "kills": tally.kills, "seconds": begun.elapsed().as_secs(),
+            "containers": options.containers, "replicas": options.replicas, "own_doors": options.own_doors, "kills": tally.kills, "seconds": begun.elapsed().as_secs(),
         })
     );
     if tally.violations == 0 {

@@ -42,6 +42,8 @@ pub struct Ground {
     pub has_containers: bool,
     /// How many bots share the database.
     pub replicas: u16,
+    /// Whether the platforms come to doors of their own.
+    pub has_own_doors: bool,
 }
 
 /// The database that a run works on.
@@ -136,7 +138,10 @@ impl Stage {
         };
         let listen = (0..ground.replicas).map(|_| machines::address());
         let listen: Vec<String> = listen.collect::<Result<_, _>>()?;
-        let (road, is_smooth) = road::open(&listen, fate.road).await?;
+        let doors = ground.has_own_doors.then(machines::address).transpose()?;
+        let doors = Vec::from_iter(doors);
+        let knocked_at = if doors.is_empty() { &listen } else { &doors };
+        let (road, is_smooth) = road::open(knocked_at, fate.road).await?;
         slack.set_app_urls(
             &format!("{road}/slack/events"),
             &format!("{road}/slack/interactions"),
@@ -157,6 +162,7 @@ impl Stage {
             folder: folder.to_owned(),
             variables,
             listen: listen.clone(),
+            doors: doors.clone(),
             fate: fate.clone(),
             slack: slack.clone(),
             github: github.clone(),
@@ -167,7 +173,7 @@ impl Stage {
         };
         let keeping = tokio::spawn(machines.keep(stop.clone()));
         let open = async {
-            for listen in &listen {
+            for listen in listen.iter().chain(&doors) {
                 while !machines::is_open(listen).await {
                     tokio::time::sleep(LOOK_EVERY).await;
                 }

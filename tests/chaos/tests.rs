@@ -26,7 +26,7 @@ const WALLS: [Test; 5] = [
 ];
 
 /// The questions, and a few runs on each database. They take about a minute of one processor.
-const OTHERS: [Test; 10] = [
+const OTHERS: [Test; 12] = [
     ("what_is_right_is_left_alone", || {
         at_once(judge::tests::what_is_right_is_left_alone)
     }),
@@ -49,27 +49,35 @@ const OTHERS: [Test; 10] = [
         at_once(judge::tests::every_secret_is_found_as_text_and_as_bytes)
     }),
     ("a_few_runs_on_sqlite_hold", || {
-        Box::pin(short(12, Kind::Sqlite, 1))
+        Box::pin(short(12, Kind::Sqlite, 1, false))
     }),
     ("a_few_runs_on_postgres_hold", || {
-        Box::pin(short(6, Kind::Postgres, 1))
+        Box::pin(short(6, Kind::Postgres, 1, false))
     }),
     ("a_few_runs_of_two_bots_hold", || {
-        Box::pin(short(6, Kind::Postgres, 2))
+        Box::pin(short(6, Kind::Postgres, 2, false))
     }),
+    ("a_few_runs_with_doors_of_their_own_hold_on_sqlite", || {
+        Box::pin(short(6, Kind::Sqlite, 1, true))
+    }),
+    (
+        "a_few_runs_with_doors_of_their_own_hold_on_postgres",
+        || Box::pin(short(4, Kind::Postgres, 1, true)),
+    ),
 ];
 
 fn at_once(test: fn()) -> Running {
     Box::pin(async move { test() })
 }
 
-async fn short(runs: u64, database: Kind, replicas: u16) {
+async fn short(runs: u64, database: Kind, replicas: u16, own_doors: bool) {
     let options = Options {
         runs,
         seed: 1,
         database,
         containers: false,
         replicas,
+        own_doors,
         parallel: 3,
         times: 1,
     };
