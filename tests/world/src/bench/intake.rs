@@ -2,8 +2,8 @@
 //! apps verify, acknowledge and keep nothing.
 //!
 //! Everybody gets the same signed events over connections that are kept, in turns. Whoever is not measured is stopped, so that
-//! work that is left over falls into its owner's time. Deckhand's dispatcher works all the while. At the end Deckhand is killed
-//! and started again over the same data, and every event that it acknowledged is sent once more: it has to know each of them.
+//! work that is left over falls into its owner's time. Deckhand is there twice: as one process, and with doors of their own beside
+//! the bot. Its dispatcher works all the while. At the end it is killed and started again over the same data, and every event that it acknowledged is sent once more: it has to know each of them.
 
 mod apps;
 mod disk;
@@ -22,7 +22,7 @@ use clap::Args;
 use self::apps::{App, Running};
 use self::events::Events;
 use self::load::Answers;
-use self::report::{Figures, Report};
+use self::report::{Figures, Report, Stored};
 use super::place::Place;
 use crate::demo::unless_interrupted;
 
@@ -59,32 +59,45 @@ impl Options {
     }
 }
 
+/// Where Deckhand runs.
+struct Places {
+    /// As one process.
+    one: Place,
+    /// With doors of their own.
+    two: Place,
+}
+
 /// Measures, and prints what came of it. An acknowledged event that is not there afterwards is an error.
 pub async fn run(options: &Options) -> anyhow::Result<()> {
     let load = super::report::load()?;
-    let mut place = Place::open(&[]).await?;
-    let measured = unless_interrupted(measure(&mut place, options, load)).await;
-    let report = place.close(measured).await?;
+    let mut places = Places {
+        one: Place::open(&[]).await?,
+        two: Place::open(&[]).await?,
+    };
+    let measured = unless_interrupted(measure(&mut places, options, load)).await;
+    let measured = places.two.close(measured).await;
+    let report = places.one.close(measured).await?;
     report.print()?;
+    let missing: u64 = report.stored.values().map(|stored| stored.missing).sum();
     ensure!(
-        report.missing == 0,
-        "{} of {} acknowledged events were not stored",
-        report.missing,
-        report.acknowledged
+        missing == 0,
+        "{missing} acknowledged events were not stored"
     );
     Ok(())
 }
 
-async fn measure(place: &mut Place, options: &Options, load: f64) -> anyhow::Result<Report> {
-    let sync = disk::sync(place.deckhand.data_folder())?;
-    let deckhand = Running::deckhand(&place.deckhand)?;
-    let mut apps = vec![deckhand];
+async fn measure(places: &mut Places, options: &Options, load: f64) -> anyhow::Result<Report> {
+    let sync = disk::sync(places.one.deckhand.data_folder())?;
+    let mut apps = vec![
+        Running::deckhand(&places.one.deckhand)?,
+        Running::doors(&places.two.deckhand)?,
+    ];
     if !options.alone {
         apps.push(Running::bolt(App::BoltJs, &options.bolt)?);
         apps.push(Running::bolt(App::BoltPython, &options.bolt)?);
     }
     let events = Arc::new(Events::new());
-    let mut acknowledged = Vec::new();
+    let mut acknowledged = BTreeMap::new();
     for app in &apps {
         app.until_it_answers(&events).await?;
         let answers = load::press(app.address, &events, SOME_CONNECTIONS, WARM_UP).await?;
@@ -111,13 +124,16 @@ async fn measure(place: &mut Place, options: &Options, load: f64) -> anyhow::Res
             }
         }
     }
-    let ours = &apps[0];
-    ours.go_on().await?;
-    let paced = load::pace(ours.address, &events, PACE_PER_SECOND, options.each()).await?;
-    keep(ours, &paced, &mut acknowledged);
-    let handled = place.deckhand.counted(&["slack", "done"]).await?;
-    let count = acknowledged.len();
-    let missing = missing(place, &events, acknowledged).await?;
+    let mut paced = BTreeMap::new();
+    for ours in apps.iter().filter(|app| app.app.stores()) {
+        ours.go_on().await?;
+        let answers = load::pace(ours.address, &events, PACE_PER_SECOND, options.each()).await?;
+        keep(ours, &answers, &mut acknowledged);
+        paced.insert(ours.app, answers);
+    }
+    // The doors are killed with this.
+    drop(apps);
+    let stored = what_was_stored(places, &events, acknowledged).await?;
     Ok(Report {
         load,
         rounds: options.intake_rounds,
@@ -125,16 +141,38 @@ async fn measure(place: &mut Place, options: &Options, load: f64) -> anyhow::Res
         sync,
         figures,
         paced,
-        acknowledged: count,
-        handled,
-        missing,
+        stored,
     })
 }
 
+/// What became of the events that Deckhand's two acknowledged.
+async fn what_was_stored(
+    places: &mut Places,
+    events: &Arc<Events>,
+    mut acknowledged: BTreeMap<App, Vec<u64>>,
+) -> anyhow::Result<BTreeMap<App, Stored>> {
+    let mut stored = BTreeMap::new();
+    for (app, place) in [
+        (App::Deckhand, &mut places.one),
+        (App::Doors, &mut places.two),
+    ] {
+        let handled = place.deckhand.counted(&["slack", "done"]).await?;
+        let of_app = acknowledged.remove(&app).unwrap_or_default();
+        let of_app = Stored {
+            acknowledged: of_app.len(),
+            handled,
+            missing: missing(place, events, of_app).await?,
+        };
+        stored.insert(app, of_app);
+    }
+    Ok(stored)
+}
+
 /// Remembers what Deckhand acknowledged.
-fn keep(app: &Running, answers: &Answers, acknowledged: &mut Vec<u64>) {
-    if app.app == App::Deckhand {
-        acknowledged.extend(&answers.acknowledged);
+fn keep(app: &Running, answers: &Answers, acknowledged: &mut BTreeMap<App, Vec<u64>>) {
+    if app.app.stores() {
+        let of_app = acknowledged.entry(app.app).or_default();
+        of_app.extend(&answers.acknowledged);
     }
 }
 

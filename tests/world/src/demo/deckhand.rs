@@ -23,6 +23,9 @@ const ASK_EVERY: Duration = Duration::from_millis(50);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Lines of its log that are shown when something went wrong.
 const TAIL_LINES: usize = 60;
+/// The programs, which lie beside this one.
+const BOT: &str = "deckhand";
+const DOORS: &str = "deckhand-doors";
 /// What it may know of this process's environment: where programs and the engine are, and no secret.
 const INHERITED: [&str; 9] = [
     "PATH",
@@ -66,7 +69,7 @@ impl Deckhand {
 
     /// Starts the program that lies beside this one, and waits until it is ready.
     pub async fn start(start: Start) -> anyhow::Result<Self> {
-        let program = program()?;
+        let program = program(BOT)?;
         // Not where TMPDIR says: sockets below the folder have paths of at most 107 bytes.
         let folder = tempfile::Builder::new()
             .prefix("deckhand-")
@@ -124,6 +127,17 @@ impl Deckhand {
         child.kill().await?;
         *child = serve(&self.program, folder, &self.variables)?;
         self.until_ready().await
+    }
+
+    /// Starts doors of their own beside it, which are killed with what is returned. They open a moment later.
+    pub fn doors(&self) -> anyhow::Result<(Child, SocketAddr)> {
+        let address = SocketAddr::from(([127, 0, 0, 1], Self::free_port()?));
+        let mut variables = self.variables.clone();
+        variables.push(("DECKHAND_DOORS_LISTEN".to_owned(), address.to_string()));
+        let program = program(DOORS)?;
+        let child = started(Command::new(&program), self.folder.path(), &variables)
+            .with_context(|| format!("starting {}", program.display()))?;
+        Ok((child, address))
     }
 
     /// The address of its doors.
@@ -270,14 +284,24 @@ pub fn memory_of(process: u32, figure: &str) -> anyhow::Result<u64> {
     Ok(kib * 1024)
 }
 
-/// Starts the server; what it says goes behind what its log has.
+/// Starts the server.
 fn serve(program: &Path, folder: &Path, variables: &[(String, String)]) -> anyhow::Result<Child> {
+    let mut command = Command::new(program);
+    command.arg("serve");
+    started(command, folder, variables).with_context(|| format!("starting {}", program.display()))
+}
+
+/// Starts a program in the folder; what it says goes behind what the log there has.
+fn started(
+    mut command: Command,
+    folder: &Path,
+    variables: &[(String, String)],
+) -> anyhow::Result<Child> {
     let log = std::fs::File::options()
         .create(true)
         .append(true)
         .open(folder.join("deckhand.log"))?;
-    Command::new(program)
-        .arg("serve")
+    let child = command
         .current_dir(folder)
         .env_clear()
         .envs(variables.iter().cloned())
@@ -287,13 +311,13 @@ fn serve(program: &Path, folder: &Path, variables: &[(String, String)]) -> anyho
         // A Ctrl-C in the terminal is for this process alone, which then ends the other one.
         .process_group(0)
         .kill_on_drop(true)
-        .spawn()
-        .with_context(|| format!("starting {}", program.display()))
+        .spawn()?;
+    Ok(child)
 }
 
-fn program() -> anyhow::Result<PathBuf> {
+fn program(name: &str) -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe()?;
-    let program = own.with_file_name("deckhand");
+    let program = own.with_file_name(name);
     ensure!(
         program.is_file(),
         "there is no {}; `cargo build --bins -p deckhand -p deckhand-world` makes it",

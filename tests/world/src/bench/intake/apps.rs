@@ -1,4 +1,4 @@
-//! Who is measured: Deckhand and the two Bolt apps, each a process of its own.
+//! Who is measured: Deckhand, in one process and with doors of their own, and the two Bolt apps.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -22,7 +22,9 @@ const TRY_EVERY: Duration = Duration::from_millis(100);
 /// An app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum App {
-    /// Deckhand, which stores.
+    /// Deckhand's doors as a process of their own, which store; the bot works beside.
+    Doors,
+    /// Deckhand as one process, which stores and works.
     Deckhand,
     /// `@slack/bolt`, on Node.js.
     BoltJs,
@@ -34,15 +36,22 @@ impl App {
     /// Its name in the table.
     pub const fn title(self) -> &'static str {
         match self {
-            Self::Deckhand => "Deckhand, stored on the disk",
+            Self::Doors => "Deckhand's doors, stored on the disk",
+            Self::Deckhand => "Deckhand in one, stored on the disk",
             Self::BoltJs => "Bolt for JavaScript, not stored",
             Self::BoltPython => "Bolt for Python, not stored",
         }
     }
 
+    /// Whether it stores what it acknowledges.
+    pub const fn stores(self) -> bool {
+        matches!(self, Self::Doors | Self::Deckhand)
+    }
+
     /// Its name in the object.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Doors => "doors",
             Self::Deckhand => "deckhand",
             Self::BoltJs => "bolt_js",
             Self::BoltPython => "bolt_python",
@@ -57,6 +66,8 @@ pub struct Usage {
     pub peak: u64,
     /// What it has in memory now without those, in bytes.
     pub own: u64,
+    /// The most memory of the process that works beside it, in bytes; nought where it works by itself.
+    pub beside: u64,
     /// For how long it has kept processors busy.
     pub worked: Duration,
 }
@@ -68,6 +79,8 @@ pub struct Running {
     /// Where it listens.
     pub address: SocketAddr,
     process: u32,
+    /// The process that works for it, which runs when it does.
+    beside: Option<u32>,
     /// Ends with this; Deckhand is ended by its owner.
     _child: Option<Child>,
 }
@@ -79,7 +92,20 @@ impl Running {
             app: App::Deckhand,
             address: deckhand.address()?,
             process: deckhand.process()?,
+            beside: None,
             _child: None,
+        })
+    }
+
+    /// Starts doors of their own beside Deckhand, which runs already.
+    pub fn doors(deckhand: &Deckhand) -> anyhow::Result<Self> {
+        let (child, address) = deckhand.doors()?;
+        Ok(Self {
+            app: App::Doors,
+            address,
+            process: child.id().context("the doors have ended")?,
+            beside: Some(deckhand.process()?),
+            _child: Some(child),
         })
     }
 
@@ -88,7 +114,7 @@ impl Running {
         let folder = std::path::absolute(folder)?;
         let (program, script) = match app {
             App::BoltPython => (folder.join("venv/bin/python"), "app.py"),
-            App::BoltJs | App::Deckhand => ("node".into(), "app.js"),
+            App::BoltJs | App::Deckhand | App::Doors => ("node".into(), "app.js"),
         };
         ensure!(
             folder.join(script).is_file(),
@@ -115,6 +141,7 @@ impl Running {
             app,
             address: ([127, 0, 0, 1], port).into(),
             process: child.id().context("the app has ended")?,
+            beside: None,
             _child: Some(child),
         })
     }
@@ -138,6 +165,9 @@ impl Running {
         Ok(Usage {
             peak: memory_of(self.process, "VmHWM:")?,
             own: memory_of(self.process, "RssAnon:")?,
+            beside: self
+                .beside
+                .map_or(Ok(0), |process| memory_of(process, "VmHWM:"))?,
             worked: worked(&format!("/proc/{}/stat", self.process))?,
         })
     }
@@ -153,9 +183,11 @@ impl Running {
     }
 
     async fn signal(&self, signal: &str) -> anyhow::Result<()> {
-        let process = self.process.to_string();
+        let processes = [Some(self.process), self.beside];
+        let processes = processes.iter().flatten().map(u32::to_string);
         let status = Command::new("kill")
-            .args([signal, &process])
+            .arg(signal)
+            .args(processes)
             .status()
             .await?;
         ensure!(status.success(), "{} has ended", self.app.name());

@@ -12,6 +12,8 @@ use super::{CONNECTIONS, PACE_PER_SECOND};
 use crate::bench::report::{LOAD_MAX, megabytes, round, within};
 use crate::bench::series::Series;
 
+/// Deckhand's two.
+const OURS: [App; 2] = [App::Doors, App::Deckhand];
 /// The connections at which the bars stand.
 const AT: usize = 64;
 /// How many times the requests a second of either Bolt.
@@ -36,6 +38,7 @@ pub struct Figures {
     refused: u64,
     peak: u64,
     own: u64,
+    beside: u64,
     worked: Duration,
     sending: Duration,
 }
@@ -50,6 +53,7 @@ impl Figures {
         self.refused += answers.refused;
         self.peak = self.peak.max(after.peak);
         self.own = self.own.max(after.own);
+        self.beside = self.beside.max(after.beside);
         self.sending += answers.worked;
         self.worked += after.worked.saturating_sub(before.worked);
     }
@@ -67,6 +71,7 @@ impl Figures {
             refused: self.refused,
             peak: megabytes(self.peak),
             own: megabytes(self.own),
+            beside: megabytes(self.beside),
             work: self.worked / count,
             sending: self.sending / count,
         }
@@ -83,6 +88,7 @@ struct Summary {
     refused: u64,
     peak: f64,
     own: f64,
+    beside: f64,
     work: Duration,
     sending: Duration,
 }
@@ -92,10 +98,20 @@ impl Summary {
         json!({
             "requests_per_second": self.rate.round(), "p50_ms": fine(self.p50), "p99_ms": fine(self.p99),
             "longest_ms": fine(self.longest), "not_acknowledged": self.refused, "rss_mb": round(self.peak),
-            "own_mb": round(self.own), "work_us": round(self.work.as_secs_f64() * 1e6),
+            "own_mb": round(self.own), "beside_mb": round(self.beside), "work_us": round(self.work.as_secs_f64() * 1e6),
             "sending_us": round(self.sending.as_secs_f64() * 1e6),
         })
     }
+}
+
+/// What became of the events that one of Deckhand's two acknowledged.
+pub struct Stored {
+    /// How many they are.
+    pub acknowledged: usize,
+    /// How many of them it had handled too before it was killed.
+    pub handled: u64,
+    /// How many of them it did not know after it was killed and started again.
+    pub missing: u64,
 }
 
 /// Everything that was measured.
@@ -110,17 +126,13 @@ pub struct Report {
     pub sync: Duration,
     /// By connections and app.
     pub figures: BTreeMap<(usize, App), Figures>,
-    /// Deckhand at the pace.
-    pub paced: Answers,
-    /// How many events Deckhand acknowledged.
-    pub acknowledged: usize,
-    /// How many of them it had handled too before it was killed.
-    pub handled: u64,
-    /// How many of them it did not know after it was killed and started again.
-    pub missing: u64,
+    /// Deckhand's two at the pace.
+    pub paced: BTreeMap<App, Answers>,
+    /// What they stored.
+    pub stored: BTreeMap<App, Stored>,
 }
 
-/// How Deckhand stands to one of the others at the connections of the bars.
+/// How one of Deckhand's two stands to one of the others at the connections of the bars.
 struct Beside {
     rate: f64,
     tail: f64,
@@ -170,7 +182,7 @@ sending what it costs them besides.",
             ];
             lines.push(format!("\n{title:<0$}{1}", NAME + 2, row(&names)));
             for ((_, app), summary) in
-                all.range((connections, App::Deckhand)..=(connections, App::BoltPython))
+                all.range((connections, App::Doors)..=(connections, App::BoltPython))
             {
                 let figures = [
                     format!("{:.0}", summary.rate),
@@ -183,21 +195,29 @@ sending what it costs them besides.",
                     format!("{:.0}", summary.sending.as_secs_f64() * 1e6),
                 ];
                 lines.push(format!("  {:<NAME$}{}", app.title(), row(&figures)));
+                if *app == App::Doors {
+                    let beside = summary.beside;
+                    lines.push(format!("    the bot beside them: {beside:.1} MB"));
+                }
                 if summary.refused > 0 {
                     lines.push(format!("    {} were not acknowledged", summary.refused));
                 }
             }
         }
         lines.push(String::new());
-        lines.extend(verdicts(all));
+        for app in OURS {
+            lines.extend(verdicts(app, all));
+        }
         lines.extend(self.cost_of_storing(all));
-        lines.extend(self.rest());
+        for app in OURS {
+            lines.extend(self.rest(app));
+        }
         lines
     }
 
     /// At one connection nothing can be committed together.
     fn cost_of_storing(&self, all: &BTreeMap<(usize, App), Summary>) -> Option<String> {
-        let ours = all.get(&(1, App::Deckhand))?;
+        let ours = all.get(&(1, App::Doors))?;
         let (p50, sync) = (fine(ours.p50), fine(self.sync));
         let beside = all.get(&(1, App::BoltJs)).map_or(String::new(), |bolt| {
             format!(
@@ -212,25 +232,26 @@ sending what it costs them besides.",
         ))
     }
 
-    fn rest(&self) -> [String; 2] {
-        let longest = self.longest_at_pace();
-        let held = within(longest < PACE_BAR && self.paced.refused == 0);
-        [
-            format!(
-                "At {PACE_PER_SECOND} events a second, ten times what Slack sends at most: the longest acknowledgement {:.1} ms, bar {}: {held}",
+    fn rest(&self, app: App) -> Vec<String> {
+        let mut lines = Vec::new();
+        if let Some(paced) = self.paced.get(&app) {
+            let longest = longest(paced);
+            lines.push(format!(
+                "{} at {PACE_PER_SECOND} events a second, ten times what Slack sends at most: the longest acknowledgement {:.1} ms, bar {}: {}",
+                app.title(),
                 fine(longest),
-                PACE_BAR.as_millis()
-            ),
-            format!(
-                "Deckhand handled what it stored in the same time, one transaction each: {} of {} when it was killed in the midst of it.
+                PACE_BAR.as_millis(),
+                within(keeps_pace(paced)),
+            ));
+        }
+        if let Some(stored) = self.stored.get(&app) {
+            lines.push(format!(
+                "  It handled what it stored in the same time, one transaction each: {} of {} when it was killed in the midst of it.
   Started again, it knew all of them but {}.",
-                self.handled, self.acknowledged, self.missing
-            ),
-        ]
-    }
-
-    fn longest_at_pace(&self) -> Duration {
-        self.paced.times.iter().copied().max().unwrap_or_default()
+                stored.handled, stored.acknowledged, stored.missing
+            ));
+        }
+        lines
     }
 
     fn object(&self, all: &BTreeMap<(usize, App), Summary>) -> Value {
@@ -240,55 +261,74 @@ sending what it costs them besides.",
                 .entry(connections.to_string())
                 .or_insert_with(|| json!({}))[app.name()] = summary.object();
         }
-        let ours = all.get(&(AT, App::Deckhand)).map(Summary::object);
+        let mut object = json!({
+            "bench": "intake", "load_before": self.load, "rounds": self.rounds, "seconds": self.each.as_secs(),
+            "connections": by_connections, "sync_ms": fine(self.sync), "one_process": self.figures_of(App::Deckhand, all),
+        });
+        let doors = self.figures_of(App::Doors, all);
+        if let (Some(object), Value::Object(doors)) = (object.as_object_mut(), doors) {
+            object.extend(doors);
+        }
+        object
+    }
+
+    /// The figures of one of Deckhand's two at the connections of the bars.
+    fn figures_of(&self, app: App, all: &BTreeMap<(usize, App), Summary>) -> Value {
+        let ours = all.get(&(AT, app)).map(Summary::object);
         let ours = ours.unwrap_or_default();
-        let [js, python] = [App::BoltJs, App::BoltPython].map(|app| beside(all, app));
+        let [js, python] = [App::BoltJs, App::BoltPython].map(|other| beside(app, other, all));
         let figure = |one: &Option<Beside>, of: fn(&Beside) -> f64| one.as_ref().map(of).map(round);
-        let longest = self.longest_at_pace();
         let both = |holds: fn(&Beside) -> bool| match (&js, &python) {
             (Some(js), Some(python)) => Some(holds(js) && holds(python)),
             _ => None,
         };
+        let (paced, stored) = (self.paced.get(&app), self.stored.get(&app));
         json!({
-            "bench": "intake", "load_before": self.load, "rounds": self.rounds, "seconds": self.each.as_secs(),
             "requests_per_second": ours["requests_per_second"], "p50_ms": ours["p50_ms"], "p99_ms": ours["p99_ms"],
-            "rss_mb": ours["rss_mb"], "own_mb": ours["own_mb"], "work_us": ours["work_us"],
+            "rss_mb": ours["rss_mb"], "own_mb": ours["own_mb"], "beside_mb": ours["beside_mb"], "work_us": ours["work_us"],
             "ratio_bolt_js": figure(&js, |js| js.rate), "ratio_bolt_python": figure(&python, |python| python.rate),
             "p99_ratio_bolt_js": figure(&js, |js| js.tail), "p99_ratio_bolt_python": figure(&python, |python| python.tail),
             "rss_ratio_bolt_js": figure(&js, |js| js.memory), "rss_ratio_bolt_python": figure(&python, |python| python.memory),
-            "connections": by_connections,
-            "sync_ms": fine(self.sync),
-            "slack_rate": {
-                "per_second": PACE_PER_SECOND, "acknowledged": self.paced.times.len(), "not_acknowledged": self.paced.refused,
-                "longest_ms": fine(longest),
-            },
-            "acknowledged": self.acknowledged, "handled": self.handled, "missing": self.missing,
+            "slack_rate": paced.map(|paced| json!({
+                "per_second": PACE_PER_SECOND, "acknowledged": paced.times.len(), "not_acknowledged": paced.refused,
+                "longest_ms": fine(longest(paced)),
+            })),
+            "acknowledged": stored.map(|stored| stored.acknowledged), "handled": stored.map(|stored| stored.handled),
+            "missing": stored.map(|stored| stored.missing),
             "within_bars": {
                 "requests_per_second": both(|one| one.rate >= RATE_BAR), "p99_ms": both(|one| one.tail < TAIL_BAR),
-                "rss_mb": js.as_ref().map(|js| js.memory >= MEMORY_BAR),
-                "slack_rate": longest < PACE_BAR && self.paced.refused == 0,
+                "rss_mb": js.as_ref().map(|js| js.memory >= MEMORY_BAR), "slack_rate": paced.map(keeps_pace),
             },
         })
     }
 }
 
-fn verdicts(all: &BTreeMap<(usize, App), Summary>) -> Vec<String> {
+fn longest(paced: &Answers) -> Duration {
+    paced.times.iter().copied().max().unwrap_or_default()
+}
+
+fn keeps_pace(paced: &Answers) -> bool {
+    longest(paced) < PACE_BAR && paced.refused == 0
+}
+
+fn verdicts(ours: App, all: &BTreeMap<(usize, App), Summary>) -> Vec<String> {
     let mut lines = Vec::new();
     for (app, name) in [
         (App::BoltJs, "Bolt for JavaScript"),
         (App::BoltPython, "Bolt for Python"),
     ] {
-        let Some(one) = beside(all, app) else {
+        let Some(one) = beside(ours, app, all) else {
             continue;
         };
         let (rate, tail, memory) = (one.rate, one.tail, one.memory);
         let memory_bar = match app {
             App::BoltJs => format!(", bar {MEMORY_BAR:.0}: {}", within(memory >= MEMORY_BAR)),
-            App::BoltPython | App::Deckhand => String::new(),
+            App::BoltPython | App::Deckhand | App::Doors => String::new(),
         };
         lines.push(format!(
-            "Beside {name} with {AT} connections: {rate:.2} times the requests a second, bar {RATE_BAR:.0}: {}; {tail:.2} of its p99, bar {TAIL_BAR}: {};
-  it needs {memory:.1} times the memory{memory_bar}",
+            "{} beside {name} with {AT} connections: {rate:.2} times the requests a second, bar {RATE_BAR:.0}: {}; {tail:.2} of its p99, bar {TAIL_BAR}: {};
+  the other needs {memory:.1} times the memory{memory_bar}",
+            ours.title(),
             within(rate >= RATE_BAR),
             within(tail < TAIL_BAR)
         ));
@@ -296,8 +336,8 @@ fn verdicts(all: &BTreeMap<(usize, App), Summary>) -> Vec<String> {
     lines
 }
 
-fn beside(all: &BTreeMap<(usize, App), Summary>, app: App) -> Option<Beside> {
-    let (ours, other) = (all.get(&(AT, App::Deckhand))?, all.get(&(AT, app))?);
+fn beside(ours: App, other: App, all: &BTreeMap<(usize, App), Summary>) -> Option<Beside> {
+    let (ours, other) = (all.get(&(AT, ours))?, all.get(&(AT, other))?);
     Some(Beside {
         rate: ratio(ours.rate, other.rate),
         tail: ratio(ours.p99.as_secs_f64(), other.p99.as_secs_f64()),
@@ -339,7 +379,8 @@ mod tests {
     fn report(ours: u64) -> Report {
         let mut figures = BTreeMap::<_, Figures>::new();
         for (app, count, each, peak) in [
-            (App::Deckhand, ours, 4, 20_000_000),
+            (App::Doors, ours, 4, 20_000_000),
+            (App::Deckhand, 150, 6, 40_000_000),
             (App::BoltJs, 100, 10, 200_000_000),
             (App::BoltPython, 50, 12, 60_000_000),
         ] {
@@ -347,6 +388,7 @@ mod tests {
             let used = Usage {
                 peak,
                 own: peak / 2,
+                beside: 0,
                 worked: Duration::from_millis(count),
             };
             entry.add(answers(count, each), (Usage::default(), used));
@@ -357,10 +399,17 @@ mod tests {
             each: Duration::from_secs(1),
             sync: Duration::from_micros(400),
             figures,
-            paced: answers(83, 5),
-            acknowledged: 300,
-            handled: 200,
-            missing: 0,
+            paced: OURS.map(|app| (app, answers(83, 5))).into(),
+            stored: OURS
+                .map(|app| {
+                    let stored = Stored {
+                        acknowledged: 300,
+                        handled: 200,
+                        missing: 0,
+                    };
+                    (app, stored)
+                })
+                .into(),
         }
     }
 
@@ -382,20 +431,33 @@ mod tests {
         assert_eq!(object["rss_ratio_bolt_js"], 10.0);
         assert_eq!(object["p99_ratio_bolt_js"], 0.4);
         assert_eq!(object["connections"]["64"]["bolt_python"]["p99_ms"], 12.0);
-        assert_eq!(object["connections"]["64"]["deckhand"]["work_us"], 1_000.0);
+        assert_eq!(object["connections"]["64"]["doors"]["work_us"], 1_000.0);
         let held = json!({ "requests_per_second": true, "p99_ms": true, "rss_mb": true, "slack_rate": true });
         assert_eq!(object["within_bars"], held);
-        assert!(!table.contains("MISSED"), "{table}");
+        let missed = |table: &str| {
+            let lines = table.lines().filter(|line| line.contains("MISSED"));
+            lines
+                .filter(|line| line.starts_with("Deckhand's doors"))
+                .count()
+        };
+        assert_eq!(missed(&table), 0, "{table}");
+        let one = &object["one_process"];
+        assert_eq!(
+            (&one["ratio_bolt_js"], &one["p99_ratio_bolt_js"]),
+            (&json!(1.5), &json!(0.6))
+        );
+        let held = json!({ "requests_per_second": false, "p99_ms": false, "rss_mb": false, "slack_rate": true });
+        assert_eq!(one["within_bars"], held);
 
         let (object, table) = told(&report(299));
         assert_eq!(object["within_bars"]["requests_per_second"], false);
-        assert_eq!(table.matches("MISSED").count(), 1, "{table}");
+        assert_eq!(missed(&table), 1, "{table}");
     }
 
     #[test]
     fn without_the_others_their_ratios_are_left_open() {
         let mut report = report(300);
-        report.figures.retain(|(_, app), _| *app == App::Deckhand);
+        report.figures.retain(|(_, app), _| app.stores());
         let (object, _) = told(&report);
         assert_eq!(object["ratio_bolt_js"], Value::Null);
         assert_eq!(object["within_bars"]["rss_mb"], Value::Null);
