@@ -66,8 +66,11 @@ impl Neighbours {
     /// What the system said; without them SQLite's own order holds.
     pub(super) fn open(beside: impl Fn(&str) -> PathBuf) -> io::Result<Self> {
         let open = |path: &Path| {
-            let mut options = File::options();
-            options.read(true).append(true).create(true).open(path)
+            if !path.exists() {
+                File::options().append(true).create(true).open(path)?;
+            }
+            // To be locked it need not be written, and nobody is kept from making the disk read-only.
+            File::open(path)
         };
         Ok(Self {
             own: Arc::default(),

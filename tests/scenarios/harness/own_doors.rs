@@ -21,6 +21,8 @@ impl OwnDoors {
     /// Starts them with the settings of a program, at a port that is free; what they say is in `doors.log` in its folder. They
     /// open when the database is there.
     pub fn start(mut program: Deckhand) -> Self {
+        // The client that asks them needs one.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let free = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = free.local_addr().unwrap();
         drop(free);
