@@ -56,6 +56,8 @@ struct Files {
 #[derive(Debug)]
 pub(super) struct TurnOfAll {
     files: Arc<Files>,
+    /// Whether nobody wants it any more, for a thread that waits for it.
+    has_gone: Arc<AtomicBool>,
     _own: OwnedMutexGuard<()>,
 }
 
@@ -112,17 +114,18 @@ impl Neighbours {
     /// A turn.
     pub(super) async fn turn(&self) -> TurnOfAll {
         let own = Arc::clone(&self.own).lock_owned().await;
+        // From here on it is given back, also where the caller goes while this waits.
+        let turn = self.files.locked(own);
         if self.files.try_lock() || self.files.is_waited_for.swap(true, Ordering::AcqRel) {
-            return self.files.locked(own);
+            return turn;
         }
-        let gone = Arc::new(AtomicBool::new(false));
-        let (files, has_gone) = (Arc::clone(&self.files), Arc::clone(&gone));
+        let (files, has_gone) = (Arc::clone(&self.files), Arc::clone(&turn.has_gone));
         let waiting = spawn_blocking(move || files.lock(&has_gone));
         if timeout(TURN_WITHIN, waiting).await.is_err() {
             // Whoever has it sleeps. SQLite says whether it has the database too.
-            gone.store(true, Ordering::Release);
+            turn.has_gone.store(true, Ordering::Release);
         }
-        self.files.locked(own)
+        turn
     }
 }
 
@@ -130,6 +133,7 @@ impl Files {
     fn locked(self: &Arc<Self>, own: OwnedMutexGuard<()>) -> TurnOfAll {
         TurnOfAll {
             files: Arc::clone(self),
+            has_gone: Arc::default(),
             _own: own,
         }
     }
@@ -161,6 +165,7 @@ impl Files {
 
 impl Drop for TurnOfAll {
     fn drop(&mut self) {
+        self.has_gone.store(true, Ordering::Release);
         // Where it was never had, there is nothing to give back.
         let _ = self.files.turn.unlock();
     }
@@ -228,6 +233,19 @@ mod tests {
         while bot.turn_at_once().is_none() {
             tokio::task::yield_now().await;
         }
+    }
+
+    #[tokio::test]
+    async fn who_goes_while_they_wait_keeps_no_turn() {
+        let folder = tempfile::tempdir().unwrap();
+        let [bot, doors] = two(&folder);
+        let turn = bot.turn().await;
+        assert!(doors.turn().now_or_never().is_none());
+        drop(turn);
+        while bot.turn_at_once().is_none() || doors.files.is_waited_for.load(Ordering::Acquire) {
+            tokio::task::yield_now().await;
+        }
+        assert!(bot.turn_at_once().is_some());
     }
 
     #[tokio::test(start_paused = true)]
