@@ -29,6 +29,11 @@ const OTHERS_CACHE: &str = "-256";
 const DOORS_CACHE: &str = "-768";
 /// How often what is in the log is moved into the file beside the writer.
 const LOG_MOVED_EVERY: Duration = Duration::from_secs(1);
+/// The same while the log is long: under a flood it never begins anew, and what was not moved when the writer moves it itself
+/// holds up whoever sends something.
+const LONG_LOG_MOVED_EVERY: Duration = Duration::from_millis(100);
+/// From how many pages on it is long.
+const LONG_LOG: i64 = 2048;
 
 /// The database in use.
 #[derive(Debug, Clone)]
@@ -204,12 +209,18 @@ impl Database {
         let log = log.clone();
         tokio::spawn(async move {
             while !log.is_closed() {
-                let moved = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)");
-                if let Err(error) = moved.execute(&log).await {
-                    debug!(%error, "the log of the database was not moved into its file");
-                }
+                // Whether somebody kept it from that, how many pages the log has, and how many of them are moved.
+                let moved = sqlx::query_as::<_, (i64, i64, i64)>("PRAGMA wal_checkpoint(PASSIVE)");
+                let pause = match moved.fetch_one(&log).await {
+                    Ok((_, pages, _)) if pages > LONG_LOG => LONG_LOG_MOVED_EVERY,
+                    Ok(_) => LOG_MOVED_EVERY,
+                    Err(error) => {
+                        debug!(%error, "the log of the database was not moved into its file");
+                        LOG_MOVED_EVERY
+                    }
+                };
                 tokio::select! {
-                    () = tokio::time::sleep(LOG_MOVED_EVERY) => {}
+                    () = tokio::time::sleep(pause) => {}
                     () = log.close_event() => return,
                 }
             }
