@@ -45,8 +45,13 @@ pub async fn run(
         let words = error.in_words();
         anyhow::Error::new(error).context(format!("the database cannot be opened: {words}"))
     })?;
-    let vault = vault(&config, &store, &redactor)?;
-    let learning = learn(vault, redactor.clone());
+    let mut sealed = Sealed {
+        vault: vault(&config, &store, &redactor)?,
+        redactor: redactor.clone(),
+        told: false,
+    };
+    // Before anything comes in.
+    sealed.learn().await;
     let listener = TcpListener::bind(config.doors_listen)
         .await
         .with_context(|| format!("cannot listen on {}", config.doors_listen))?;
@@ -71,7 +76,7 @@ pub async fn run(
     ));
     tokio::select! {
         () = ring(&store, &wake) => {}
-        () = learning => {}
+        () = sealed.learn_again(LEARNED_EVERY) => {}
         () = stop.cancelled() => {}
     }
     draining.begin();
@@ -112,22 +117,40 @@ fn vault(config: &Config, store: &Store, redactor: &Redactor) -> anyhow::Result<
     Ok(Vault::new(store.clone(), keys))
 }
 
-/// Learns what the bot seals, again and again: its tokens change.
-async fn learn(vault: Vault, redactor: Redactor) {
-    let mut told = false;
-    loop {
-        match vault.secrets().await {
-            Ok(secrets) => secrets.iter().for_each(|secret| redactor.add(secret)),
-            Err(error) if !told => {
+/// What the bot has sealed: its tokens, which change.
+struct Sealed {
+    vault: Vault,
+    redactor: Redactor,
+    /// Whether it was said that it cannot be opened.
+    told: bool,
+}
+
+impl Sealed {
+    /// From now on it is looked for in what comes in.
+    async fn learn(&mut self) {
+        match self.vault.secrets().await {
+            Ok(secrets) => {
+                for secret in &secrets {
+                    self.redactor.add(secret);
+                }
+                self.told = false;
+            }
+            Err(error) if !self.told => {
                 warn!(
                     error = &error as &dyn std::error::Error,
                     "what is stored sealed is not looked for in what comes in"
                 );
-                told = true;
+                self.told = true;
             }
             Err(_) => {}
         }
-        tokio::time::sleep(LEARNED_EVERY).await;
+    }
+
+    async fn learn_again(&mut self, every: Duration) {
+        loop {
+            tokio::time::sleep(every).await;
+            self.learn().await;
+        }
     }
 }
 
@@ -137,5 +160,43 @@ async fn ring(store: &Store, wake: &Wake) {
         wake.wait_inbox().await;
         store.ring_for_delivery().await;
         tokio::time::sleep(RUNG_EVERY).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+    use crate::{config::EncryptionKeys, domain::Timestamp};
+
+    #[tokio::test]
+    async fn a_token_that_the_bot_seals_later_is_looked_for_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = format!("sqlite:{}", folder.path().join("db").display());
+        let store = Store::open(&database).await.unwrap();
+        let keys = EncryptionKeys::kept_in(folder.path()).unwrap();
+        let bot = Vault::new(store, keys);
+        let redactor = Redactor::new([]).unwrap();
+        let mut sealed = Sealed {
+            vault: bot.clone(),
+            redactor: redactor.clone(),
+            told: false,
+        };
+        for token in ["lin_oauth_canary_first", "lin_oauth_canary_renewed"] {
+            assert!(redactor.redact(token).contains(token));
+            bot.put("linear", &token.into(), Timestamp(2_000), Timestamp(1_000))
+                .await
+                .unwrap();
+            let learned = async {
+                while redactor.redact(token).contains(token) {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::select! {
+                () = learned => {}
+                () = sealed.learn_again(Duration::from_millis(1)) => {}
+            }
+        }
     }
 }
