@@ -64,11 +64,22 @@ async fn looked_up(stage: &Stage, session: &Session) -> Task {
     .await
 }
 
-/// Lets the command end that waits in the sandbox of a task.
+/// Lets the command end that waits in the sandbox of a task, also where a bot that has just begun replaces the sandbox.
 async fn go_on(stage: &Stage, task: &Task) {
-    let sandbox = format!("deckhand-{}-run-{}", task.id, task.last_run);
-    let sandbox = stage.wait_for_sandbox(&sandbox).await;
-    stage.inside(&sandbox, "touch /tmp/go").await;
+    let of_task = format!("deckhand-{}-run-", task.id);
+    until(PATIENCE, || async {
+        for sandbox in stage.sandboxes().await {
+            if sandbox.contains(&of_task) {
+                let _ = stage.inside_if_there(&sandbox, "touch /tmp/go").await;
+            }
+        }
+        let stored = stage.context.store.task(&task.id).await.unwrap().unwrap();
+        let goes_on = stored.task.state.name() != task.state.name();
+        goes_on
+            .then_some(())
+            .ok_or_else(|| format!("{} goes on nowhere", task.id))
+    })
+    .await;
 }
 
 async fn reads(session: &Session, words: &str) {

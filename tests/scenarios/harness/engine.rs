@@ -2,7 +2,10 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
 
-use deckhand_executors::{SandboxName, sandbox::Exec};
+use deckhand_executors::{
+    SandboxName,
+    sandbox::{Exec, ExecutorError},
+};
 use deckhand_world::slack::Thread;
 use serde_json::Value;
 use tokio::{
@@ -302,6 +305,15 @@ pub fn docker(arguments: &[&str]) -> String {
 impl Stage {
     /// What a command prints in a live sandbox.
     pub async fn inside(&self, sandbox: &str, command: &str) -> String {
+        self.inside_if_there(sandbox, command).await.unwrap()
+    }
+
+    /// The same in one that may be gone meanwhile.
+    pub async fn inside_if_there(
+        &self,
+        sandbox: &str,
+        command: &str,
+    ) -> Result<String, ExecutorError> {
         let exec = Exec {
             command: ["sh", "-c", command].map(str::to_owned).to_vec(),
             environment: std::collections::BTreeMap::new(),
@@ -310,13 +322,9 @@ impl Stage {
             timeout: PATIENCE,
             output_limit_bytes: 1 << 20,
         };
-        let done = self
-            .context
-            .executor
-            .exec(&SandboxName(sandbox.to_owned()), exec)
-            .await
-            .unwrap();
-        String::from_utf8_lossy(&done.output).into_owned()
+        let sandbox = SandboxName(sandbox.to_owned());
+        let done = self.context.executor.exec(&sandbox, exec).await?;
+        Ok(String::from_utf8_lossy(&done.output).into_owned())
     }
 
     /// Waits for a sandbox with this in its name, and says its whole name.
