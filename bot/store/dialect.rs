@@ -171,6 +171,20 @@ pub(super) const fn insert_effect() -> Query {
     either(insert!(""), insert!(" FOR SHARE"))
 }
 
+/// What is open in a slot: the lane, the slot. PostgreSQL holds it until the transaction ends, so that nothing of it is put
+/// into another lane meanwhile.
+pub(super) const fn open_in_slot() -> Query {
+    macro_rules! open {
+        ($lock:literal) => {
+            concat!(
+                "SELECT id FROM outbox WHERE lane = $1 AND slot = $2 AND state IN ('ready', 'leased') ORDER BY id || ''",
+                $lock
+            )
+        };
+    }
+    either(open!(""), open!(" FOR UPDATE"))
+}
+
 /// Gives whoever is the oldest in a line its turn. SQLite is told the way, because where it has counted its rows it would
 /// sooner read all that waits than one line of it.
 macro_rules! turn {

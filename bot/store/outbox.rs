@@ -314,6 +314,12 @@ async fn before_status(
     now: Timestamp,
 ) -> Result<(String, i64, i64), StoreError> {
     let aside = format!("{lane}{ASIDE}");
+    // One that is tried at this moment has stepped aside before anything is looked at, or finds this one appended and goes.
+    dialect::open_in_slot()
+        .bind(&lane)
+        .bind(slot)
+        .fetch_all(&mut *transaction)
+        .await?;
     let waits = query(
         "SELECT 1 AS it FROM outbox WHERE lane = $1 AND slot = $2 AND state IN ('ready', 'leased')",
     )

@@ -119,6 +119,51 @@ async fn a_status_that_has_to_wait_lets_others_pass_and_is_dropped_for_a_newer_o
 }
 
 #[tokio::test]
+async fn a_status_that_steps_aside_at_this_moment_is_not_said_beside_a_newer_one() {
+    let status = Slot::Progress(RunNumber(1));
+    for Opened { store, _folder, .. } in each_database().await {
+        say(&store, &status).await;
+        let tried = taken(&store, NOW).await.unwrap();
+        // As `step_aside` does it, up to its last moment.
+        let mut unit = store.begin().await.unwrap();
+        query(
+            "UPDATE outbox SET lane = lane || ':aside', state = 'ready', due_ms = $2 WHERE id = $1",
+        )
+        .bind(&tried.id.id)
+        .bind(NOW.0 + 60_000)
+        .execute(&mut unit)
+        .await
+        .unwrap();
+        let (other, slot) = (store.clone(), status.clone());
+        let newer = tokio::spawn(async move { say(&other, &slot).await });
+        until_somebody_waits(&store).await;
+        unit.commit().await.unwrap();
+        newer.await.unwrap();
+        assert_eq!(taken(&store, NOW).await, None, "it waits as long");
+        let later = Timestamp(NOW.0 + 60_000);
+        let newest = taken(&store, later).await.unwrap();
+        assert!(newest.id.id > tried.id.id);
+        assert_eq!(taken(&store, later).await, None, "the older one is gone");
+        store.close().await;
+    }
+}
+
+/// Returns when a statement waits for what another one has locked; on SQLite a whole transaction waits for its turn.
+async fn until_somebody_waits(store: &Store) {
+    if store.database.is_file() {
+        return;
+    }
+    let waits = "SELECT count(*) AS waits FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    loop {
+        let row = query(waits).fetch_one(store.database.reading()).await;
+        if row.unwrap().try_get::<i64>("waits").unwrap() > 0 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
 async fn what_nobody_tried_or_what_was_done_is_not_looked_for() {
     for slot in [Slot::Plan(1), Slot::Progress(RunNumber(1))] {
         for Opened { store, _folder, .. } in each_database().await {
