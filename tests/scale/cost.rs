@@ -103,7 +103,8 @@ pub struct Cost {
     pub whole_p99: Duration,
 }
 
-/// Measures everything on one kind of database.
+/// Measures everything on one kind of database. Databases that are compared with each other have their events in turns, so
+/// that a machine that is slow for a while is slow for all of them.
 pub async fn measure(
     kind: Kind,
     options: &Options,
@@ -112,53 +113,84 @@ pub async fn measure(
 ) -> anyhow::Result<()> {
     for beside in [Beside::Stored, Beside::Behind, Beside::Later] {
         let waits = beside != Beside::Stored;
-        for rows in options
-            .stored
-            .iter()
-            .filter(|rows| !waits || **rows <= WAITING_MAX)
-        {
+        let mut places = Vec::new();
+        for rows in &options.stored {
+            if waits && *rows > WAITING_MAX {
+                continue;
+            }
             eprintln!("{}: {rows} {}", kind.name(), beside.name());
-            let folder = tempfile::tempdir()?;
-            let address = match kind {
-                Kind::Sqlite => format!("sqlite:{}", folder.path().join("db").display()),
-                Kind::Postgres => durable(server).await?,
-            };
-            // The schema first, then the rows, and a server that has looked at them.
-            Store::open(&address).await?.close().await;
-            for statement in beside.statements() {
-                execute(&address, statement, Some(*rows)).await?;
+            places.push(Place::filled(kind, beside, *rows, server).await?);
+        }
+        for event in 0..options.events {
+            for place in &mut places {
+                place.event(event).await?;
             }
-            execute(&address, "ANALYZE", None).await?;
-            if kind == Kind::Postgres {
-                // What was put there is not to reach the disk while the events do.
-                execute(&address, "CHECKPOINT", None).await?;
-            }
-            let store = Store::open(&address).await?;
-            costs.push(events(&store, (kind, beside, *rows), options.events).await?);
-            store.close().await;
+        }
+        for place in places {
+            costs.push(place.closed(kind, beside).await);
         }
     }
     Ok(())
 }
 
-async fn events(
-    store: &Store,
-    (kind, beside, rows): (Kind, Beside, i64),
-    number: u32,
-) -> anyhow::Result<Cost> {
-    let clock = Clock::default();
-    // The oldest of the flood stays in hand for as long as this lasts.
-    let _in_hand = if beside == Beside::Behind {
-        let delivery = store.next_delivery(clock.now()).await?;
-        let effect = store.claim_effect(clock.now()).await?;
-        ensure!(delivery.is_some() && effect.is_some(), "there is no flood");
-        Some((delivery, effect))
-    } else {
-        None
-    };
-    let mut steps: [Vec<Duration>; STEPS.len()] = Default::default();
-    let mut wholes = Vec::new();
-    for event in 0..number {
+/// A database, and what the events there took.
+struct Place {
+    rows: i64,
+    store: Store,
+    clock: Clock,
+    steps: [Vec<Duration>; STEPS.len()],
+    wholes: Vec<Duration>,
+    /// The oldest of the flood stays in hand for as long as this lasts.
+    _in_hand: Option<(Next, Taken)>,
+    /// Of a file.
+    _folder: tempfile::TempDir,
+}
+
+impl Place {
+    /// With so many rows.
+    async fn filled(
+        kind: Kind,
+        beside: Beside,
+        rows: i64,
+        server: &Postgres,
+    ) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let address = match kind {
+            Kind::Sqlite => format!("sqlite:{}", folder.path().join("db").display()),
+            Kind::Postgres => durable(server).await?,
+        };
+        // The schema first, then the rows, and a server that has looked at them.
+        Store::open(&address).await?.close().await;
+        for statement in beside.statements() {
+            execute(&address, statement, Some(rows)).await?;
+        }
+        execute(&address, "ANALYZE", None).await?;
+        if kind == Kind::Postgres {
+            // What was put there is not to reach the disk while the events do.
+            execute(&address, "CHECKPOINT", None).await?;
+        }
+        let (store, clock) = (Store::open(&address).await?, Clock::default());
+        let in_hand = if beside == Beside::Behind {
+            let delivery = store.next_delivery(clock.now()).await?;
+            let effect = store.claim_effect(clock.now()).await?;
+            Some(delivery.zip(effect).context("there is no flood")?)
+        } else {
+            None
+        };
+        Ok(Self {
+            rows,
+            store,
+            clock,
+            steps: Default::default(),
+            wholes: Vec::new(),
+            _in_hand: in_hand,
+            _folder: folder,
+        })
+    }
+
+    /// One event, from its door to the end of its effect.
+    async fn event(&mut self, number: u32) -> anyhow::Result<()> {
+        let (store, clock) = (&self.store, &self.clock);
         let begun = Instant::now();
         let mut before = begun;
         let mut ends = Vec::new();
@@ -167,12 +199,12 @@ async fn events(
             ends.push(now.duration_since(before));
             before = now;
         };
-        let conversation = format!("c:new:{event}");
+        let conversation = format!("c:new:{number}");
         store
-            .accept(&delivery(event, &conversation), clock.now())
+            .accept(&delivery(number, &conversation), clock.now())
             .await?;
         lap();
-        let taken = taken(store, &clock).await?;
+        let taken = taken(store, clock).await?;
         ensure!(taken.conversation == conversation, "another one was taken");
         lap();
         let transition = Transition {
@@ -195,19 +227,24 @@ async fn events(
         lap();
         store.effect_has_come(&claimed, clock.now()).await?;
         lap();
-        wholes.push(begun.elapsed());
-        for (step, end) in steps.iter_mut().zip(ends) {
+        self.wholes.push(begun.elapsed());
+        for (step, end) in self.steps.iter_mut().zip(ends) {
             step.push(end);
         }
+        Ok(())
     }
-    Ok(Cost {
-        kind,
-        beside,
-        rows,
-        steps: steps.map(|mut step| percentile(&mut step, 50)),
-        whole: percentile(&mut wholes, 50),
-        whole_p99: percentile(&mut wholes, 99),
-    })
+
+    async fn closed(mut self, kind: Kind, beside: Beside) -> Cost {
+        self.store.close().await;
+        Cost {
+            kind,
+            beside,
+            rows: self.rows,
+            steps: self.steps.map(|mut step| percentile(&mut step, 50)),
+            whole: percentile(&mut self.wholes, 50),
+            whole_p99: percentile(&mut self.wholes, 99),
+        }
+    }
 }
 
 async fn taken(store: &Store, clock: &Clock) -> anyhow::Result<Delivery> {
