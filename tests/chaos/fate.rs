@@ -107,6 +107,14 @@ pub struct Fate {
 }
 
 impl Fate {
+    /// Whether Slack lets a change of a message wait.
+    pub fn makes_a_change_wait(&self) -> bool {
+        let is_one = |(method, fault): &(&str, slack::Fault)| {
+            *method == "chat.update" && matches!(fault, slack::Fault::RateLimited { .. })
+        };
+        self.slack.iter().any(is_one)
+    }
+
     /// The fate of this seed. Database connections are killed only where there are some.
     pub fn of(seed: u64, ground: &Ground) -> Self {
         let chance = &mut Chance::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d));

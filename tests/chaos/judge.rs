@@ -14,6 +14,9 @@ pub const CANARIES: [&str; 5] = [
 /// The words of the confirmation of a cancel.
 pub const CONFIRMED: &str = "Cancelled by";
 
+/// How the card of a task begins that was cancelled.
+pub const OVER: &str = "This task was cancelled.";
+
 /// How a story ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
@@ -29,6 +32,8 @@ pub enum Ending {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deed {
     Said,
+    /// What was said was changed.
+    Changed,
     Pushed,
     Opened,
     AskedAModel,
@@ -55,6 +60,8 @@ pub struct Shown {
 #[derive(Clone, Debug)]
 pub struct Record {
     pub ending: Ending,
+    /// Whether Slack made a change of a message wait.
+    pub change_waited: bool,
     /// How the task stands.
     pub state: String,
     pub pull_requests: usize,
@@ -120,19 +127,25 @@ impl Record {
             .collect()
     }
 
-    /// After the confirmation nothing is said, pushed, opened or asked of a model.
+    /// After the confirmation nothing is said, changed, pushed, opened or asked of a model. Only the card of the task, which
+    /// stands there, says that it is over as soon as Slack lets it.
     fn after_the_cancel(&self) -> Vec<String> {
         if self.ending == Ending::Merged {
             return Vec::new();
         }
-        let confirms = |act: &&Act| act.deed == Deed::Said && act.words.contains(CONFIRMED);
+        let confirms = |act: &&Act| {
+            matches!(act.deed, Deed::Said | Deed::Changed) && act.words.contains(CONFIRMED)
+        };
+        let is_card = |act: &&Act| {
+            self.change_waited && act.deed == Deed::Changed && act.words.starts_with(OVER)
+        };
         let confirmations = self.acts.iter().filter(confirms);
         let Some(confirmed) = confirmations.map(|act| act.at).min() else {
             return vec!["the cancel was not confirmed".to_owned()];
         };
         let late = self.acts.iter().filter(|act| {
             // The same words may be put into their place again.
-            act.at > confirmed && !confirms(act)
+            act.at > confirmed && !confirms(act) && !is_card(act)
         });
         late.map(|act| {
             let after = act.at.saturating_sub(confirmed);
@@ -175,7 +188,7 @@ fn holds(bytes: &[u8], wanted: &[u8]) -> bool {
 pub mod tests {
     use std::time::Duration;
 
-    use super::{Act, CANARIES, Deed, Ending, Record, Shown};
+    use super::{Act, CANARIES, Deed, Ending, OVER, Record, Shown};
 
     fn said(at_ms: u64, words: &str) -> Act {
         act(at_ms, Deed::Said, words)
@@ -199,6 +212,7 @@ pub mod tests {
     fn merged() -> Record {
         Record {
             ending: Ending::Merged,
+            change_waited: false,
             state: "completed".to_owned(),
             pull_requests: 1,
             shown: vec![shown("plan", "The plan"), shown("result", "The result")],
@@ -286,11 +300,26 @@ pub mod tests {
     }
 
     pub fn everything_after_a_cancel_is_found() {
-        for deed in [Deed::Said, Deed::Pushed, Deed::Opened, Deed::AskedAModel] {
+        for deed in [
+            Deed::Said,
+            Deed::Changed,
+            Deed::Pushed,
+            Deed::Opened,
+            Deed::AskedAModel,
+        ] {
             let mut record = stopped();
+            record.change_waited = true;
             record.acts.push(act(21, deed, "something"));
             finds(&record, &format!("{deed:?} 1ms after the confirmation"));
         }
+        // The card's last words may come late where Slack made them wait, and in their place only.
+        let mut record = stopped();
+        record.acts.push(act(21, Deed::Changed, OVER));
+        finds(&record, "Changed 1ms after the confirmation");
+        record.change_waited = true;
+        assert_eq!(record.violations(), Vec::<String>::new());
+        record.acts.push(act(22, Deed::Said, OVER));
+        finds(&record, "Said 2ms after the confirmation");
         let mut record = stopped();
         record.acts.truncate(1);
         finds(&record, "the cancel was not confirmed");

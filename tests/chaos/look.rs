@@ -11,6 +11,7 @@ use sqlx::{AssertSqlSafe, Connection as _, query_scalar};
 
 use crate::{
     engine,
+    fate::Fate,
     judge::{self, Act, Deed, Ending, Record, Shown},
     machines,
     play::Stage,
@@ -47,7 +48,12 @@ impl Begun {
 
 impl Stage {
     /// Waits until nothing is left to do, then writes down what was seen.
-    pub async fn record(&self, thread: &Thread, ending: Ending) -> anyhow::Result<Record> {
+    pub async fn record(
+        &self,
+        thread: &Thread,
+        ending: Ending,
+        fate: &Fate,
+    ) -> anyhow::Result<Record> {
         let left = self.cleared().await;
         let task = self.task(thread).await.context("the task is gone")?;
         let shown = self.slack.threads("eng");
@@ -64,6 +70,7 @@ impl Stage {
         given_up.extend(self.given_up("outbox", "effect").await?);
         Ok(Record {
             ending,
+            change_waited: fate.makes_a_change_wait(),
             state: task.state.name().to_owned(),
             pull_requests: self.github.repository("acme/web")?.pull_requests().len(),
             shown: shown.map(|message| self::shown(&message)).collect(),
@@ -245,11 +252,13 @@ fn said(begun: Begun, message: &Message) -> Vec<Act> {
         .map(|version| words(&version.text, &version.blocks))
         .chain([words(&message.text, &message.blocks)]);
     let moments = std::iter::once(message.posted_at).chain(versions.map(|version| version.until));
+    let deeds = std::iter::once(Deed::Said).chain(std::iter::repeat(Deed::Changed));
     moments
+        .zip(deeds)
         .zip(words)
-        .map(|(moment, words)| Act {
+        .map(|((moment, deed), words)| Act {
             at: begun.until(moment),
-            deed: Deed::Said,
+            deed,
             words,
         })
         .collect()

@@ -77,7 +77,7 @@ pub async fn play(seed: u64, ground: Ground) -> anyhow::Result<Outcome> {
     let violations = match tokio::time::timeout(PATIENCE, stage.tell(fate.story)).await {
         Ok(Ok((thread, ending))) => {
             stage.is_smooth.store(true, Ordering::Relaxed);
-            stage.record(&thread, ending).await?.violations()
+            stage.record(&thread, ending, &fate).await?.violations()
         }
         Ok(Err(error)) => vec![format!("{error:#}")],
         Err(_) => vec![format!("the story did not end in {PATIENCE:?}")],

@@ -14,7 +14,7 @@ use deckhand_world::{
 
 use crate::harness::{
     CHANNEL, PATIENCE, Props, REQUEST, Stage,
-    asking::CANCEL_WITHIN,
+    asking::{CANCEL_WITHIN, says},
     engine::{Gate, docker},
     scripts,
 };
@@ -77,6 +77,32 @@ async fn while_planning_by_a_reaction_on_the_status() {
     let asked = Instant::now();
     thread.react("ben", "❌", On::LastFromBot).await.unwrap();
     stage.ends_without_a_trace(&thread, asked).await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_slack_limits_changes_it_is_confirmed_and_the_card_follows_in_its_place() {
+    let stage = Stage::open().await;
+    stage.models.pause();
+    let thread = stage.mention(REQUEST).await;
+    stage.wait_for_state(&thread, "planning").await;
+    stage.models.until_waiting(1, PATIENCE).await.unwrap();
+    let limited = Fault::RateLimited {
+        retry_after: Duration::from_secs(3),
+    };
+    stage.slack.fail_next("chat.update", limited);
+    thread.say("ana", "stop").await.unwrap();
+    let confirmed = says(&thread, "Cancelled by").await;
+    stage.settle().await;
+    let said = thread.bot_messages();
+    let card = said.iter().find(|message| message.says("Stopped at"));
+    let card = card.unwrap_or_else(|| panic!("{}", thread.render()));
+    assert!(card.text.starts_with("This task was cancelled."));
+    let changed = card.versions.last().unwrap().until;
+    assert!(changed > confirmed.posted_at, "{}", thread.render());
+    let again = says(&thread, "Cancelled by").await;
+    assert_eq!(again.versions.len(), confirmed.versions.len());
+    assert_eq!(said.len(), 2, "{}", thread.render());
     stage.close().await;
 }
 
