@@ -34,6 +34,9 @@ const LOOK_AT_CONTAINERS_EVERY: Duration = Duration::from_millis(250);
 /// on a server's database that is gone and not waited for.
 const PATIENCE: Duration = Duration::from_mins(4);
 
+/// How often the database is opened anew for looking at it; a run kills connections three times at the most.
+const OPENING_TRIES: u32 = 3;
+
 /// What a run is played on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ground {
@@ -183,7 +186,7 @@ impl Stage {
             .await
             .context("the bot did not open its doors")?;
         Ok(Self {
-            store: Store::open_beside(&database).await?,
+            store: opened(&database).await?,
             slack,
             github,
             containers,
@@ -215,6 +218,19 @@ impl Stage {
             Some(_) => LOOK_AT_CONTAINERS_EVERY,
             None => LOOK_EVERY,
         }
+    }
+}
+
+/// The database, for looking at it. The run may kill the connection meanwhile: then it is opened again.
+async fn opened(database: &str) -> anyhow::Result<Store> {
+    let mut tries = 0;
+    loop {
+        match Store::open_beside(database).await {
+            Ok(store) => return Ok(store),
+            Err(error) if tries == OPENING_TRIES => return Err(error.into()),
+            Err(_) => tries += 1,
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
