@@ -75,6 +75,7 @@ async fn a_plan_a_question_and_a_result_come_while_many_statuses_wait_for_their_
     let thread = stage.planned(&format!("{REQUEST} #script:asking")).await;
     thread.say("ana", "ok").await.unwrap();
     stage.wait_for_state(&thread, "awaiting_input").await;
+    says(&thread, "Keep cutting it").await;
     thread.press("ana", "Keep cutting it").await.unwrap();
     says(&thread, "Pull request #1").await;
     let (all, refused) = edits(&stage);
