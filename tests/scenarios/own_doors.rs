@@ -1,9 +1,10 @@
 //! Doors as a process of their own: what people say while the bot is away is stored and answered, and the bot goes on with it.
 
+use secrecy::ExposeSecret as _;
 use sqlx::Connection as _;
 
 use crate::harness::{
-    Beside, Database, Props, REQUEST, SLACK_TOKEN, Stage, asking::no_message_twice,
+    Beside, Bot, CHANNEL, Database, Props, REQUEST, SLACK_TOKEN, Stage, asking::no_message_twice,
     own_doors::OwnDoors, program::Deckhand,
 };
 
@@ -58,6 +59,44 @@ async fn what_is_approved_while_the_bot_is_away_is_done_when_it_is_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_approved_while_the_bot_is_away_is_done_when_it_is_back_on_a_server() {
     Box::pin(an_approval_while_the_bot_is_away(Database::Server)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_the_bot_has_sealed_is_in_no_delivery_from_the_first_one_on() {
+    let mut stage = Stage::open_with(Props {
+        bot: Bot::Program,
+        database: Database::File,
+        linear: Beside::Present,
+        ..Props::default()
+    })
+    .await;
+    let linear = stage.linear.clone().unwrap();
+    let issue = linear.create_issue("ana", "A question", "For later.");
+    linear
+        .mention("ana", &issue.unwrap(), "@deckhand help")
+        .unwrap();
+    let is_sealed = async || stage.rows("secrets").await == 1;
+    stage.eventually("a token is sealed", is_sealed).await;
+    stage.settle().await;
+    let token = linear.tokens().remove(0);
+    let _doors = stage.own_doors().await;
+    // While the bot is away, because it cleans what it has handled.
+    stage
+        .crash(async |stage| {
+            let request = format!("{REQUEST} It fails with {}.", token.expose_secret());
+            stage.slack.mention("ana", CHANNEL, &request).await.unwrap();
+            let with = async |text: &str| {
+                let like = format!("inbox WHERE body LIKE '%It fails with {text}%'");
+                stage.rows(&like).await
+            };
+            let is_stored = async || with("").await > 0;
+            stage.eventually("it is stored", is_stored).await;
+            assert_eq!(with(token.expose_secret()).await, 0);
+            assert!(with("[redacted]").await > 0);
+        })
+        .await;
+    stage.settle().await;
+    stage.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
