@@ -14,7 +14,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     clock::Clock,
-    config::Config,
+    config::{Config, EncryptionKeys},
     engine::{
         Context,
         deliver::Deliver,
@@ -35,7 +35,7 @@ use crate::{
     linear::Linear,
     redact::Redactor,
     slack::{Slack, SocketMode, oauth::Oauth},
-    store::{Store, bells::Bell, vault::Vault},
+    store::{Store, StoreError, bells::Bell, vault::Vault},
     surface::SurfaceError,
     wake::Wake,
     web::{
@@ -117,14 +117,10 @@ impl App {
             redactor.add(&secret);
             config.secret = Some(secret);
         }
-        let keys = config
-            .keys_in_force()
-            .context("stored secrets cannot be opened")?;
-        keys.secrets().iter().for_each(|key| redactor.add(key));
-        let store = Store::open(&config.database_url).await.map_err(|error| {
-            let words = error.in_words();
-            anyhow::Error::new(error).context(format!("the database cannot be opened: {words}"))
-        })?;
+        let keys = keys(&config, &redactor)?;
+        let store = Store::open(&config.database_url)
+            .await
+            .map_err(not_opened)?;
         let vault = Vault::new(store.clone(), keys);
         let tokens = VaultTokens::new(vault.clone(), redactor.clone(), clock.clone());
         let listener = TcpListener::bind(config.listen)
@@ -454,6 +450,21 @@ async fn watch_slack(context: Context, health: Health, stop: CancellationToken) 
             () = stop.cancelled() => {}
         }
     }
+}
+
+/// The keys of stored secrets, which are looked for from now on.
+fn keys(config: &Config, redactor: &Redactor) -> anyhow::Result<EncryptionKeys> {
+    let keys = config
+        .keys_in_force()
+        .context("stored secrets cannot be opened")?;
+    keys.secrets().iter().for_each(|key| redactor.add(key));
+    Ok(keys)
+}
+
+/// Why nothing begins, in words for whoever started it.
+fn not_opened(error: StoreError) -> anyhow::Error {
+    let words = error.in_words();
+    anyhow::Error::new(error).context(format!("the database cannot be opened: {words}"))
 }
 
 /// The key of link signatures, made once.

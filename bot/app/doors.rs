@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::{keys, not_opened};
 use crate::{
     clock::Clock,
     config::Config,
@@ -41,10 +42,7 @@ pub async fn run(
         opened = opened(&config) => opened,
         () = stop.cancelled() => return Ok(()),
     };
-    let store = opened.map_err(|error| {
-        let words = error.in_words();
-        anyhow::Error::new(error).context(format!("the database cannot be opened: {words}"))
-    })?;
+    let store = opened.map_err(not_opened)?;
     let mut sealed = Sealed {
         vault: vault(&config, &store, &redactor)?,
         redactor: redactor.clone(),
@@ -110,11 +108,7 @@ fn vault(config: &Config, store: &Store, redactor: &Redactor) -> anyhow::Result<
     if let Some(secret) = &config.with_own_secret().secret {
         redactor.add(secret);
     }
-    let keys = config
-        .keys_in_force()
-        .context("stored secrets cannot be opened")?;
-    keys.secrets().iter().for_each(|key| redactor.add(key));
-    Ok(Vault::new(store.clone(), keys))
+    Ok(Vault::new(store.clone(), keys(config, redactor)?))
 }
 
 /// What the bot has sealed: its tokens, which change.

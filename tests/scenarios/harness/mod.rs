@@ -458,7 +458,7 @@ async fn start(
     clock: Clock,
 ) -> Begun {
     let config = Config::from_parts(variables, file, "deckhand.toml").unwrap();
-    let app = App::build(config, clock.clone()).await.unwrap();
+    let app = Box::pin(App::build(config, clock.clone())).await.unwrap();
     let listen = app.address().unwrap();
     let address = format!("http://{listen}");
     if image == Image::Needed {
