@@ -211,13 +211,12 @@ impl Database {
             while !log.is_closed() {
                 // Whether somebody kept it from that, how many pages the log has, and how many of them are moved.
                 let moved = sqlx::query_as::<_, (i64, i64, i64)>("PRAGMA wal_checkpoint(PASSIVE)");
-                let pause = match moved.fetch_one(&log).await {
+                let moved = moved.fetch_one(&log).await.inspect_err(|error| {
+                    debug!(%error, "the log of the database was not moved into its file");
+                });
+                let pause = match moved {
                     Ok((_, pages, _)) if pages > LONG_LOG => LONG_LOG_MOVED_EVERY,
-                    Ok(_) => LOG_MOVED_EVERY,
-                    Err(error) => {
-                        debug!(%error, "the log of the database was not moved into its file");
-                        LOG_MOVED_EVERY
-                    }
+                    Ok(_) | Err(_) => LOG_MOVED_EVERY,
                 };
                 tokio::select! {
                     () = tokio::time::sleep(pause) => {}
