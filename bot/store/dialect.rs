@@ -171,13 +171,13 @@ pub(super) const fn insert_effect() -> Query {
     either(insert!(""), insert!(" FOR SHARE"))
 }
 
-/// What is open in a slot: the lane, the slot. PostgreSQL holds it until the transaction ends, so that nothing of it is put
-/// into another lane meanwhile.
+/// The lanes in which something is open in a slot: a lane, the slot, another lane. PostgreSQL holds what is open until the
+/// transaction ends. What is being put into another lane at this moment is found where it is then.
 pub(super) const fn open_in_slot() -> Query {
     macro_rules! open {
         ($lock:literal) => {
             concat!(
-                "SELECT id FROM outbox WHERE lane = $1 AND slot = $2 AND state IN ('ready', 'leased') ORDER BY id || ''",
+                "SELECT lane FROM outbox WHERE lane IN ($1, $3) AND slot = $2 AND state IN ('ready', 'leased')",
                 $lock
             )
         };

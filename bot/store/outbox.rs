@@ -314,19 +314,17 @@ async fn before_status(
     now: Timestamp,
 ) -> Result<(String, i64, i64), StoreError> {
     let aside = format!("{lane}{ASIDE}");
-    // One that is tried at this moment has stepped aside before anything is looked at, or finds this one appended and goes.
-    dialect::open_in_slot()
+    // One that is tried at this moment has stepped aside before this looks, or finds this one appended and goes.
+    let open = dialect::open_in_slot()
         .bind(&lane)
         .bind(slot)
+        .bind(&aside)
         .fetch_all(&mut *transaction)
         .await?;
-    let waits = query(
-        "SELECT 1 AS it FROM outbox WHERE lane = $1 AND slot = $2 AND state IN ('ready', 'leased')",
-    )
-    .bind(&aside)
-    .bind(slot)
-    .fetch_optional(&mut *transaction)
-    .await?;
+    let mut waits_aside = false;
+    for row in open {
+        waits_aside |= row.try_get::<String>("lane")? == aside;
+    }
     // It is dropped before it is asked whether it was tried: in between it could be.
     let dropped = query("UPDATE outbox SET state = 'dropped', done_ms = $3, error = 'a newer status took its place' WHERE lane IN ($1, $4) AND slot = $2 AND state = 'ready'")
         .bind(&lane)
@@ -352,7 +350,7 @@ async fn before_status(
     .await?;
     // The surface asked for a pause, and a newer status waits as long as the older one would have, where that waited.
     let due = now.0.max(row.try_get("due")?);
-    let lane = if waits.is_some() { aside } else { lane };
+    let lane = if waits_aside { aside } else { lane };
     Ok((lane, row.try_get("attempts")?, due))
 }
 

@@ -74,6 +74,12 @@ fn finds_first() -> [Statement; 3] {
     ]
 }
 
+/// What looks for what is open in a slot.
+const fn looks_into_a_slot() -> Statement {
+    let values = "'talk:flood', 'progress-1', 'talk:flood:aside'";
+    (dialect::open_in_slot(), "text, text, text", values)
+}
+
 #[tokio::test]
 async fn nothing_sorts_or_reads_through_what_waits() {
     for Opened {
@@ -129,6 +135,8 @@ async fn look_at_sqlite(read: &SqlitePool) {
             |step: &String| step.starts_with("SEARCH e USING INDEX") && step.contains("_line (");
         assert!(plan.iter().any(is_by_line), "{plan:#?}");
     }
+    let (statement, ..) = looks_into_a_slot();
+    plan_of_sqlite(read, statement.sqlite).await;
 }
 
 async fn plan_of_sqlite(read: &SqlitePool, statement: &str) -> Vec<String> {
@@ -168,6 +176,7 @@ async fn look_at_postgres(pool: &PgPool) {
                 |step: &String| step.contains("Index Scan using") && step.contains("_line on");
             assert!(plan.iter().any(is_by_line), "{mode}: {plan:#?}");
         }
+        plan_of_postgres(pool, mode, looks_into_a_slot()).await;
     }
 }
 
