@@ -70,10 +70,7 @@ async fn while_reading_by_a_reaction_on_the_request() {
 #[tokio::test(flavor = "multi_thread")]
 async fn while_planning_by_a_reaction_on_the_status() {
     let stage = Stage::open().await;
-    stage.models.pause();
-    let thread = stage.mention(REQUEST).await;
-    stage.wait_for_state(&thread, "planning").await;
-    stage.models.until_waiting(1, PATIENCE).await.unwrap();
+    let thread = stage.being_planned(REQUEST).await;
     let asked = Instant::now();
     thread.react("ben", "❌", On::LastFromBot).await.unwrap();
     stage.ends_without_a_trace(&thread, asked).await;
@@ -83,10 +80,7 @@ async fn while_planning_by_a_reaction_on_the_status() {
 #[tokio::test(flavor = "multi_thread")]
 async fn while_slack_limits_changes_it_is_confirmed_and_the_card_follows_in_its_place() {
     let stage = Stage::open().await;
-    stage.models.pause();
-    let thread = stage.mention(REQUEST).await;
-    stage.wait_for_state(&thread, "planning").await;
-    stage.models.until_waiting(1, PATIENCE).await.unwrap();
+    let thread = stage.being_planned(REQUEST).await;
     let limited = Fault::RateLimited {
         retry_after: Duration::from_secs(3),
     };

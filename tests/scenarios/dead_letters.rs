@@ -243,10 +243,7 @@ async fn what_an_operator_drops_while_a_task_waits_for_it_is_told_to_the_person(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_that_slack_refuses_for_good_is_told_to_whoever_waits_for_it() {
     let stage = Stage::open().await;
-    stage.models.pause();
-    let thread = stage.mention(REQUEST).await;
-    stage.wait_for_state(&thread, "planning").await;
-    stage.models.until_waiting(1, PATIENCE).await.unwrap();
+    let thread = stage.being_planned(REQUEST).await;
     stage.settle().await;
     let refused = Fault::Error("restricted_action".to_owned());
     stage.slack.fail_next("chat.postMessage", refused);

@@ -99,10 +99,7 @@ async fn while_it_ends_it_is_not_ready_and_the_next_one_does_what_is_asked_meanw
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_while_it_plans() {
     let mut stage = program_with(Vec::new()).await;
-    stage.models.pause();
-    let thread = stage.mention(REQUEST).await;
-    stage.wait_for_state(&thread, "planning").await;
-    stage.models.until_waiting(1, PATIENCE).await.unwrap();
+    let thread = stage.being_planned(REQUEST).await;
     stage.crash(async |_| {}).await;
     stage.models.resume();
     stage.wait_for_state(&thread, "awaiting_approval").await;

@@ -4,7 +4,7 @@ use deckhand::domain::task::Task;
 use deckhand_world::slack::{BOT_NAME, Closed, Door, Message, Thread};
 
 use crate::harness::{
-    CHANNEL, PATIENCE, REQUEST, Stage,
+    CHANNEL, REQUEST, Stage,
     asking::{no_message_twice, whispered},
     scripts,
 };
@@ -164,10 +164,7 @@ async fn where_a_place_closes_meanwhile_the_person_hears_of_the_plan_in_their_di
         Closed::ThreadsLocked,
     ] {
         let stage = Stage::open().await;
-        stage.models.pause();
-        let thread = stage.mention(REQUEST).await;
-        stage.wait_for_state(&thread, "planning").await;
-        stage.models.until_waiting(1, PATIENCE).await.unwrap();
+        let thread = stage.being_planned(REQUEST).await;
         stage.settle().await;
         stage.slack.close_channel(CHANNEL, closed).unwrap();
         stage.models.resume();

@@ -33,10 +33,7 @@ async fn ends_as_always(stage: Stage, thread: &Thread) {
 async fn while_it_plans() {
     let mut stage = Stage::open().await;
     stage.models.otherwise(scripts::without_pages());
-    stage.models.pause();
-    let thread = stage.mention(REQUEST).await;
-    stage.wait_for_state(&thread, "planning").await;
-    stage.models.until_waiting(1, PATIENCE).await.unwrap();
+    let thread = stage.being_planned(REQUEST).await;
     stage.restart().await;
     stage.models.resume();
     stage.wait_for_state(&thread, "awaiting_approval").await;

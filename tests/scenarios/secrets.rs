@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::harness::{PATIENCE, REQUEST, Stage, fixture};
+use crate::harness::{REQUEST, Stage, fixture};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sandbox_reaches_the_model_and_nothing_else() {
@@ -45,10 +45,7 @@ async fn a_sandbox_reads_the_copy_of_its_own_repository_and_no_other() {
         .unwrap();
     let other = stage.planned("Mend the footer. repo=acme/other").await;
     stage.stop(&other).await;
-    stage.models.pause();
-    let thread = stage.mention(REQUEST).await;
-    stage.wait_for_state(&thread, "planning").await;
-    stage.models.until_waiting(1, PATIENCE).await.unwrap();
+    let thread = stage.being_planned(REQUEST).await;
 
     let data = &stage.context.config.data_dir;
     let on_host = mirrors(&data.join("mirrors"));

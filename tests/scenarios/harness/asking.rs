@@ -122,6 +122,15 @@ impl Stage {
         thread
     }
 
+    /// Asks for something. Its plan is being written, and the model lets the agent wait until `models.resume`.
+    pub async fn being_planned(&self, request: &str) -> Thread {
+        self.models.pause();
+        let thread = self.mention(request).await;
+        self.wait_for_state(&thread, "planning").await;
+        self.models.until_waiting(1, PATIENCE).await.unwrap();
+        thread
+    }
+
     /// Ana approves the plan that waits, and the result is there.
     pub async fn approve(&self, thread: &Thread) -> Task {
         thread.say("ana", "approve").await.unwrap();
