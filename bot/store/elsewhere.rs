@@ -6,7 +6,8 @@ use std::collections::HashSet;
 use super::{
     Store, StoreError,
     database::{Query, query},
-    leases::Lease,
+    leases::{Lease, Table},
+    turns,
 };
 use crate::domain::{RunNumber, TaskId, Timestamp};
 
@@ -135,6 +136,55 @@ impl Store {
              WHERE task = $1 AND state = 'leased' AND owner <> $2 AND (lane LIKE 'talk:%' OR lane LIKE 'marks:%')",
         );
         self.take_out(dropped, task, now).await
+    }
+
+    /// Drops the statuses of a cancelled task that wait for their time, and says whether this process says something of it.
+    pub async fn is_still_said(&self, task: &TaskId, now: Timestamp) -> Result<bool, StoreError> {
+        query(
+            "UPDATE outbox SET state = 'dropped', done_ms = $2, error = 'cancelled'
+             WHERE task = $1 AND state = 'ready' AND slot LIKE 'progress-%'",
+        )
+        .bind(&task.0)
+        .bind(now.0)
+        .execute(self.database.writing())
+        .await?;
+        let found = query(
+            "SELECT 1 FROM outbox WHERE task = $1 AND state = 'leased' AND owner = $2 AND lane LIKE 'talk:%' LIMIT 1",
+        );
+        self.has_of(found, task).await
+    }
+
+    /// Breaks off the statuses of a task that this process says. One that is on its way may be seen all the same, so what is
+    /// said next in its slot looks for it first.
+    pub async fn break_off_statuses(
+        &self,
+        task: &TaskId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let in_hand = query(
+            "SELECT id FROM outbox WHERE task = $1 AND state = 'leased' AND owner = $2 AND slot LIKE 'progress-%'",
+        );
+        let rows = in_hand
+            .bind(&task.0)
+            .bind(&*self.hands.owner)
+            .fetch_all(self.database.writing())
+            .await?;
+        for row in rows {
+            let id: String = row.try_get("id")?;
+            // With another number: how it ends is not stored any more.
+            query(
+                "UPDATE outbox SET state = 'dropped', token = token + 1, done_ms = $3, error = 'cancelled'
+                 WHERE id = $1 AND state = 'leased' AND owner = $2",
+            )
+            .bind(&id)
+            .bind(&*self.hands.owner)
+            .bind(now.0)
+            .execute(self.database.writing())
+            .await?;
+            turns::of_lane(self.database.writing(), &id).await?;
+            self.hands.lose(Table::Outbox, id);
+        }
+        Ok(())
     }
 
     /// Whether a statement about what others have of a task finds something: task, this process.

@@ -158,6 +158,13 @@ impl Hands {
         }
     }
 
+    /// Breaks off what is done with a row: it was taken out of this process's own hand.
+    pub(super) fn lose(&self, table: Table, id: String) {
+        if let Some(held) = self.locked().get(&(table, id)) {
+            held.lost.cancel();
+        }
+    }
+
     /// What was not renewed for half a minute may be somebody else's by now, whether or not the database can say so.
     fn give_up_the_old(&self) {
         for held in self.locked().values() {

@@ -9,7 +9,7 @@ use deckhand::{
 use deckhand_world::{
     github::Fault as ForgeFault,
     models::{Phase, Turn},
-    slack::{Fault, On},
+    slack::{Fault, On, Thread},
 };
 
 use crate::harness::{
@@ -18,6 +18,23 @@ use crate::harness::{
     engine::{Gate, docker},
     scripts,
 };
+
+impl Stage {
+    /// A task whose plan is being written, and whose status of that is on its way for so long, after Slack made it wait.
+    async fn with_a_late_status(&self, by: Duration) -> Thread {
+        let limited = Fault::RateLimited {
+            retry_after: Duration::from_secs(1),
+        };
+        self.slack.fail_next("chat.update", limited);
+        self.slack.fail_next("chat.update", Fault::Slow { by });
+        self.models.pause();
+        let thread = self.mention(REQUEST).await;
+        let said = "SELECT count(*) FROM outbox WHERE lane LIKE '%:aside' AND state = 'leased'";
+        let is_said = async || self.number(said).await == 1;
+        self.eventually("said a second time", is_said).await;
+        thread
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn in_line_by_a_word() {
@@ -97,6 +114,37 @@ async fn while_slack_limits_changes_it_is_confirmed_and_the_card_follows_in_its_
     let again = says(&thread, "Cancelled by").await;
     assert_eq!(again.versions.len(), confirmed.versions.len());
     assert_eq!(said.len(), 2, "{}", thread.render());
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_status_that_slack_made_wait_is_on_its_way_the_confirmation_comes_after_it() {
+    let stage = Stage::open().await;
+    let thread = stage.with_a_late_status(Duration::from_millis(900)).await;
+    thread.say("ana", "stop").await.unwrap();
+    let confirmed = says(&thread, "Cancelled by").await;
+    stage.settle().await;
+    let card = thread.bot_messages().remove(0);
+    assert!(card.says("Stopped at"), "{}", thread.render());
+    let [reading, _writing] = card.versions.as_slice() else {
+        panic!("{}", thread.render());
+    };
+    assert!(reading.until < confirmed.posted_at, "{}", thread.render());
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_that_does_not_get_through_is_broken_off_before_the_confirmation() {
+    let stage = Stage::open().await;
+    let thread = stage.with_a_late_status(Duration::from_secs(8)).await;
+    let asked = Instant::now();
+    thread.say("ana", "stop").await.unwrap();
+    let confirmed = says(&thread, "Cancelled by").await;
+    assert!(confirmed.posted_at < asked + CANCEL_WITHIN);
+    stage.settle().await;
+    let card = thread.bot_messages().remove(0);
+    assert!(card.says("Stopped at"), "{}", thread.render());
+    assert_eq!(card.versions.len(), 1, "{}", thread.render());
     stage.close().await;
 }
 

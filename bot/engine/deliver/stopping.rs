@@ -25,7 +25,7 @@ const BREAK_OFF_WITHIN: Duration = Duration::from_secs(1);
 const STOP_WITHIN: Duration = Duration::from_secs(4);
 /// What is left of it at least.
 const STOP_IN_AT_LEAST: Duration = Duration::from_secs(1);
-/// How long another process may take to end a message that it is saying.
+/// How long a message may take to its end that is being said, here or in another process.
 const WORDS_WITHIN: Duration = Duration::from_secs(1);
 /// The pause between two looks at that.
 const LOOKED_AT_WORDS_EVERY: Duration = Duration::from_millis(50);
@@ -60,7 +60,7 @@ impl Deliver {
             if is_elsewhere {
                 self.silence_elsewhere(&stored.task, taken, ended).await?;
             }
-            Ok::<_, Fault>(())
+            self.silence(&stored.task).await
         };
         let (kept, silent) = tokio::join!(keeping, silence);
         silent?;
@@ -118,6 +118,23 @@ impl Deliver {
         store
             .drop_words_elsewhere(&task.id, self.clock().now())
             .await
+    }
+
+    /// Waits until this process says nothing of a cancelled task any more: a status that Slack made wait is in a lane of its
+    /// own, and the confirmation does not stand behind it. One that takes too long is broken off.
+    async fn silence(&self, task: &Task) -> Result<(), StoreError> {
+        if !matches!(task.state, State::Canceled { .. }) {
+            return Ok(());
+        }
+        let (store, from) = (&self.context.store, Instant::now());
+        while store.is_still_said(&task.id, self.clock().now()).await? {
+            if from.elapsed() >= WORDS_WITHIN {
+                let now = self.clock().now();
+                return store.break_off_statuses(&task.id, now).await;
+            }
+            sleep(LOOKED_AT_WORDS_EVERY).await;
+        }
+        Ok(())
     }
 
     /// Breaks off the work in hand: a push that is under way is ended, and its credential is given back.
