@@ -173,6 +173,7 @@ impl Database {
             // IMMEDIATE: a deferred transaction that reads first cannot be upgraded when somebody wrote in between.
             Self::Sqlite { write, .. } => {
                 let turn = write.turn().await;
+                write.heal().await?;
                 let begun = write.connection.begin_with("BEGIN IMMEDIATE").await?;
                 Ok(Unit::Sqlite(begun, turn))
             }
@@ -293,6 +294,7 @@ macro_rules! run {
             On::Sqlite(pool) => $query.for_sqlite().$method(pool).await.map($sqlite),
             On::SqliteWriter(writer) => {
                 let _turn = writer.turn().await;
+                writer.heal().await?;
                 let on = &writer.connection;
                 $query.for_sqlite().$method(on).await.map($sqlite)
             }

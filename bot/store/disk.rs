@@ -7,17 +7,16 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
 };
 
-use sqlx::SqliteConnection;
 use tokio::{
     sync::{mpsc, oneshot},
     task::spawn_blocking,
 };
 
-use super::{StoreError, inbox::Accepted};
+use super::{StoreError, inbox::Accepted, writer::Commits};
 
 /// The most groups that wait for the disk; whoever has written a further one waits for a place.
 const GROUPS_MAX: usize = 8;
@@ -29,75 +28,60 @@ pub(super) type Written = Vec<(oneshot::Sender<Result<Accepted, StoreError>>, Ac
 #[derive(Debug)]
 pub(super) struct Disk {
     written: mpsc::Sender<Written>,
-    state: Arc<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
     /// How many deliveries wait for it.
-    waiting: AtomicUsize,
-    /// A sync failed: nothing tells any more which part of the log is on the disk.
-    failed: AtomicBool,
+    waiting: Arc<AtomicUsize>,
 }
 
 impl Disk {
-    /// Begins to sync the log at this path; it ends with the value.
-    pub(super) fn start(log: PathBuf) -> Self {
+    /// Begins to sync the log at this path, which these commits go to; it ends with the value.
+    pub(super) fn start(log: PathBuf, commits: Commits) -> Self {
         let (sender, written) = mpsc::channel(GROUPS_MAX);
-        let state = Arc::<State>::default();
-        tokio::spawn(run(log, written, Arc::clone(&state)));
+        let waiting = Arc::<AtomicUsize>::default();
+        tokio::spawn(run((log, commits), written, Arc::clone(&waiting)));
         Self {
             written: sender,
-            state,
+            waiting,
         }
     }
 
     /// How many deliveries are written and wait for the disk.
     pub(super) fn waiting(&self) -> usize {
-        self.state.waiting.load(Ordering::Relaxed)
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// Answers those who wait as soon as what was written for them is on the disk, or with why it is not.
     pub(super) async fn answer_when_safe(&self, group: Written) {
-        self.state.waiting.fetch_add(group.len(), Ordering::Relaxed);
+        self.waiting.fetch_add(group.len(), Ordering::Relaxed);
         // Where nobody takes it any more, who waits hears that the answer does not come.
         let _ = self.written.send(group).await;
     }
-
-    /// After a sync that failed, moves everything from the log into the file, and begins a new log: what comes after a part
-    /// that never reached the disk would not be found again.
-    ///
-    /// # Errors
-    /// Where that does not work either: nothing may be written then.
-    pub(super) async fn heal(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-        if !self.state.failed.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        let (is_busy, ..): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)")
-            .fetch_one(connection)
-            .await?;
-        if is_busy != 0 {
-            let readers = io::Error::other("its log is in use and cannot be begun anew");
-            return Err(StoreError::Disk(Arc::new(readers)));
-        }
-        self.state.failed.store(false, Ordering::Release);
-        Ok(())
-    }
 }
 
-async fn run(log: PathBuf, mut written: mpsc::Receiver<Written>, state: Arc<State>) {
+async fn run(
+    (log, commits): (PathBuf, Commits),
+    mut written: mpsc::Receiver<Written>,
+    waiting: Arc<AtomicUsize>,
+) {
     let mut groups = Vec::with_capacity(GROUPS_MAX);
     while written.recv_many(&mut groups, GROUPS_MAX).await > 0 {
-        // What is in `groups` was written before this begins.
-        let log = log.clone();
-        let synced = spawn_blocking(move || File::open(log)?.sync_data()).await;
-        let synced = synced.unwrap_or_else(|stopped| Err(io::Error::other(stopped)));
+        // What is in `groups` was written before this begins. Where it was written behind a part of the log that is in doubt,
+        // it is not found again without that, and a further sync does not tell: each failure is told once.
+        // Source: fsync(2), and errseq in the kernel's documentation.
+        let synced = if commits.is_in_doubt() {
+            Err(io::Error::other(
+                "a part of the log before it was not synced",
+            ))
+        } else {
+            let log = log.clone();
+            let synced = spawn_blocking(move || File::open(log)?.sync_data()).await;
+            synced.unwrap_or_else(|stopped| Err(io::Error::other(stopped)))
+        };
         let failed = synced.err().map(Arc::new);
         if failed.is_some() {
-            state.failed.store(true, Ordering::Release);
+            commits.doubt();
         }
         for (answer, accepted) in groups.drain(..).flatten() {
-            state.waiting.fetch_sub(1, Ordering::Relaxed);
+            waiting.fetch_sub(1, Ordering::Relaxed);
             let accepted = failed
                 .as_ref()
                 .map_or(Ok(accepted), |why| Err(StoreError::Disk(Arc::clone(why))));
@@ -113,9 +97,10 @@ mod tests {
 
     use std::process::Command;
 
-    use sqlx::{Connection as _, sqlite::SqliteConnectOptions};
+    use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
     use super::*;
+    use crate::store::database::{Database, query};
 
     fn one() -> (Written, oneshot::Receiver<Result<Accepted, StoreError>>) {
         let (answer, answered) = oneshot::channel();
@@ -134,7 +119,7 @@ mod tests {
                 .unwrap()
                 .success()
         );
-        let disk = Disk::start(pipe.clone());
+        let disk = Disk::start(pipe.clone(), Commits::default());
         let (group, mut answered) = one();
         disk.answer_when_safe(group).await;
         // To open a pipe takes until somebody opens its other end; to sync one fails.
@@ -165,19 +150,63 @@ mod tests {
         let log = folder.path().join("db-wal");
         let length = || log.metadata().unwrap().len();
         assert!(length() > 0);
-        let disk = Disk::start(folder.path().join("nothing"));
-        disk.heal(&mut connection).await.unwrap();
+        let commits = Commits::default();
+        let disk = Disk::start(folder.path().join("nothing"), commits.clone());
+        commits.heal(&mut connection).await.unwrap();
         assert!(length() > 0, "nothing had failed");
         let (group, answered) = one();
         disk.answer_when_safe(group).await;
         answered.await.unwrap().unwrap_err();
-        disk.heal(&mut connection).await.unwrap();
+        commits.heal(&mut connection).await.unwrap();
         assert_eq!(length(), 0);
         sqlx::query("INSERT INTO t VALUES (1)")
             .execute(&mut connection)
             .await
             .unwrap();
-        disk.heal(&mut connection).await.unwrap();
+        commits.heal(&mut connection).await.unwrap();
         assert!(length() > 0, "it was healed once");
+    }
+
+    #[tokio::test]
+    async fn what_was_written_behind_a_part_that_is_in_doubt_is_not_said_to_be_stored() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        File::create(&log).unwrap();
+        let commits = Commits::default();
+        let disk = Disk::start(log, commits.clone());
+        let (group, answered) = one();
+        disk.answer_when_safe(group).await;
+        answered.await.unwrap().unwrap();
+        commits.doubt();
+        // This one's own sync would say that all is well.
+        let (group, answered) = one();
+        disk.answer_when_safe(group).await;
+        assert!(matches!(answered.await.unwrap(), Err(StoreError::Disk(_))));
+        assert!(commits.is_in_doubt());
+    }
+
+    #[tokio::test]
+    async fn whoever_writes_next_begins_the_log_anew_where_it_is_in_doubt() {
+        let folder = tempfile::tempdir().unwrap();
+        let address = format!("sqlite:{}?mode=rwc", folder.path().join("db").display());
+        let database = Database::open(&address).await.unwrap();
+        let Database::Sqlite { write, .. } = &database else {
+            panic!("it is a file");
+        };
+        let commits = write.commits();
+        let length = || folder.path().join("db-wal").metadata().unwrap().len();
+        assert!(length() > 0);
+        commits.doubt();
+        let unit = database.begin().await.unwrap();
+        assert_eq!(length(), 0);
+        assert!(!commits.is_in_doubt());
+        drop(unit);
+        for _ in 0..2 {
+            commits.doubt();
+            let written = query("DELETE FROM audit WHERE id = 'a'");
+            written.execute(database.writing()).await.unwrap();
+            assert!(!commits.is_in_doubt());
+        }
+        database.close().await;
     }
 }

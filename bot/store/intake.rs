@@ -15,7 +15,7 @@ use super::{
     fresh_id,
     inbox::{Accepted, NewDelivery, Source},
     neighbours::{Neighbours, TurnOfAll},
-    writer::{Flood, Kept, Synced, Writer},
+    writer::{Commits, Flood, Kept, Synced, Writer},
 };
 use crate::domain::Timestamp;
 
@@ -112,6 +112,7 @@ struct Writing {
     connection: Kept,
     statements: Statements,
     disk: Option<Disk>,
+    commits: Commits,
     neighbours: Option<Neighbours>,
 }
 
@@ -119,7 +120,8 @@ async fn run(writer: Writer, mut waiting: mpsc::Receiver<Waiting>) {
     let mut hand = Writing {
         connection: writer.kept(),
         statements: SIZES.map(|rows| (rows, statement(rows))),
-        disk: writer.log().map(Disk::start),
+        disk: writer.log().map(|log| Disk::start(log, writer.commits())),
+        commits: writer.commits(),
         neighbours: writer.neighbours(),
     };
     let mut flood = writer.flood();
@@ -227,9 +229,7 @@ impl Writing {
         let _turn = self.turn().await;
         let stored = async {
             let connection = self.connection.get(synced).await?;
-            if let Some(disk) = &self.disk {
-                disk.heal(connection).await?;
-            }
+            self.commits.heal(connection).await?;
             store_on(connection, &self.statements, group).await
         };
         let stored = stored.await;

@@ -1,5 +1,7 @@
 //! What is wrong with the database, in a sentence for whoever runs Deckhand.
 
+use std::io::ErrorKind;
+
 use super::{Store, StoreError, database::On, dialect};
 
 /// What SQLite's result codes mean, without their finer kinds: the codes are the last eight bits of a number.
@@ -56,6 +58,8 @@ impl StoreError {
             _ => return self.to_string(),
         };
         let known = match error {
+            // Said by us, of the log of a file: no server of ours says so.
+            sqlx::Error::Io(error) if error.kind() == ErrorKind::ResourceBusy => Some(DISK),
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
             | sqlx::Error::PoolTimedOut
@@ -83,6 +87,8 @@ fn meaning(code: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
     #[test]
@@ -107,6 +113,8 @@ mod tests {
 
     #[test]
     fn a_database_that_is_gone_is_said_to_be_gone() {
+        let busy = io::Error::from(ErrorKind::ResourceBusy);
+        assert_eq!(StoreError::Database(busy.into()).in_words(), DISK);
         let gone = StoreError::Database(sqlx::Error::PoolTimedOut);
         assert_eq!(gone.in_words(), GONE);
         assert_eq!(

@@ -1,6 +1,7 @@
 //! The one connection that writes into SQLite, and who goes first on it.
 
 use std::{
+    io,
     path::PathBuf,
     sync::{
         Arc,
@@ -50,6 +51,8 @@ pub(super) enum Place {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Commits {
     are_synced_later: Arc<AtomicBool>,
+    /// A sync failed: nothing tells any more which part of the log is on the disk.
+    log_is_doubtful: Arc<AtomicBool>,
 }
 
 /// The connection, kept by the intake from group to group while nobody else waits for it: to hand it back and take it again
@@ -139,6 +142,23 @@ impl Writer {
         }
     }
 
+    /// What is known of the commits of the connection.
+    pub(super) fn commits(&self) -> Commits {
+        self.commits.clone()
+    }
+
+    /// Makes the log whole again where it is in doubt, by whoever has the turn.
+    ///
+    /// # Errors
+    /// Those of [`Commits::heal`].
+    pub(super) async fn heal(&self) -> Result<(), sqlx::Error> {
+        if !self.commits.is_in_doubt() {
+            return Ok(());
+        }
+        let mut connection = self.connection.acquire().await?;
+        self.commits.heal(&mut connection).await
+    }
+
     /// The file that is the log of the connection.
     pub(super) fn log(&self) -> Option<PathBuf> {
         self.log.clone()
@@ -179,6 +199,37 @@ impl Commits {
         if self.are_synced_later.swap(false, Ordering::AcqRel) {
             connection.execute("PRAGMA synchronous = FULL").await?;
         }
+        Ok(())
+    }
+
+    /// Whether a part of the log may be missing on the disk. What is written behind such a part would not be found again after
+    /// a power cut, whether or not it is on the disk itself.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.log_is_doubtful.load(Ordering::Acquire)
+    }
+
+    /// Says that a sync of the log failed.
+    pub(super) fn doubt(&self) {
+        self.log_is_doubtful.store(true, Ordering::Release);
+    }
+
+    /// Where the log is in doubt, moves everything from it into the file, and begins a new log.
+    ///
+    /// # Errors
+    /// Where that does not work either: nothing may be written then.
+    pub(super) async fn heal(&self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        if !self.is_in_doubt() {
+            return Ok(());
+        }
+        let begun_anew = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)");
+        let (is_busy, ..): (i64, i64, i64) = begun_anew.fetch_one(connection).await?;
+        if is_busy != 0 {
+            return Err(sqlx::Error::Io(io::Error::new(
+                io::ErrorKind::ResourceBusy,
+                "its log is in use and cannot be begun anew",
+            )));
+        }
+        self.log_is_doubtful.store(false, Ordering::Release);
         Ok(())
     }
 
