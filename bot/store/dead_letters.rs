@@ -192,17 +192,19 @@ impl Store {
         }
         let text = match queue {
             Queue::Inbox => {
-                "UPDATE inbox SET state = 'waiting', attempts = 0, due_ms = $2, handled_ms = NULL, owner = '' WHERE id = $1"
+                "UPDATE inbox SET state = 'waiting', attempts = 0, due_ms = $2, handled_ms = NULL, owner = '' WHERE id = $1 AND state IN ('dead', 'waiting')"
             }
             Queue::Outbox => {
-                "UPDATE outbox SET state = 'ready', attempts = $3, due_ms = $2, done_ms = NULL, owner = '' WHERE id = $1"
+                "UPDATE outbox SET state = 'ready', attempts = $3, due_ms = $2, done_ms = NULL, owner = '' WHERE id = $1 AND state IN ('dead', 'ready')"
             }
         };
         let mut statement = query(text).bind(id).bind(now.0);
         if queue == Queue::Outbox {
             statement = statement.bind(TRIED);
         }
-        statement.execute(&mut unit).await?;
+        if statement.execute(&mut unit).await? == 0 {
+            return Ok(Wished::Unknown);
+        }
         note(&mut unit, &task, by, "retry", queue, id, now).await?;
         unit.commit().await?;
         Ok(Wished::Done)
@@ -226,18 +228,21 @@ impl Store {
         }
         let text = match queue {
             Queue::Inbox => {
-                "UPDATE inbox SET state = 'done', handled_ms = $2, error = $3, body = 'null' WHERE id = $1"
+                "UPDATE inbox SET state = 'done', handled_ms = $2, error = $3, body = 'null' WHERE id = $1 AND state IN ('dead', 'waiting')"
             }
             Queue::Outbox => {
-                "UPDATE outbox SET state = 'dropped', done_ms = $2, error = $3 WHERE id = $1"
+                "UPDATE outbox SET state = 'dropped', done_ms = $2, error = $3 WHERE id = $1 AND state IN ('dead', 'ready')"
             }
         };
-        query(text)
+        let dropped = query(text)
             .bind(id)
             .bind(now.0)
             .bind(format!("dropped by {by}"))
             .execute(&mut unit)
             .await?;
+        if dropped == 0 {
+            return Ok(Wished::Unknown);
+        }
         if let Some(news) = news {
             insert_delivery(&fresh_id(), news, now)?
                 .execute(&mut unit)
@@ -280,7 +285,8 @@ fn letter(row: &Row) -> Result<Letter, StoreError> {
     })
 }
 
-/// The task that something given up or waiting belongs to, empty for none; nothing where there is no such thing.
+/// The task that something given up or waiting belongs to, empty for none; nothing where there is no such thing. On PostgreSQL
+/// somebody may take it in hand right behind this look, so whoever changes it asks for its state again.
 async fn task_of_letter(
     unit: &mut Unit,
     queue: Queue,

@@ -248,6 +248,74 @@ async fn what_somebody_waits_for_is_not_dropped_while_it_is_tried() {
     }
 }
 
+/// Waits until somebody on this server's database waits for what another one has locked.
+async fn somebody_waits(store: &Store) {
+    loop {
+        let waiting = query(
+            "SELECT count(*) AS number FROM pg_stat_activity
+             WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        );
+        let row = waiting.fetch_one(store.database.reading()).await.unwrap();
+        if row.try_get::<i64>("number").unwrap() > 0 {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn what_goes_into_a_hand_or_ends_in_the_moment_of_the_wish_stays_as_it_is() {
+    // A file has one writer, so nobody comes between.
+    let address = deckhand_world::postgres::fresh_database().await.unwrap();
+    let store = Store::open(&address).await.unwrap();
+    insert_task(&store, "one", "running", 1).await;
+    insert_effect(&store, "e", "one", "work:one", "ready").await;
+    sql(
+        &store,
+        "INSERT INTO inbox (id, source, delivery_key, conversation, body, state, attempts, due_ms, received_ms)
+         VALUES ('d', 'slack', 'k', 'c', '{}', 'waiting', 1, 0, 0)",
+    )
+    .await;
+    let queues = [
+        (
+            (Queue::Outbox, "e"),
+            "UPDATE outbox SET state = 'leased', owner = 'other' WHERE id = 'e'",
+            "UPDATE outbox SET state = 'ready', owner = '' WHERE id = 'e' AND state = 'leased' AND owner = 'other'",
+        ),
+        (
+            (Queue::Inbox, "d"),
+            "UPDATE inbox SET state = 'done' WHERE id = 'd'",
+            "UPDATE inbox SET state = 'waiting' WHERE id = 'd' AND state = 'done' AND error IS NULL",
+        ),
+    ];
+    let news = delivery("given-up:e", "a");
+    for ((queue, id), meanwhile, back) in queues {
+        for wish in ["retry", "drop"] {
+            let mut other = store.begin().await.unwrap();
+            query(meanwhile).execute(&mut other).await.unwrap();
+            let wished = async {
+                if wish == "retry" {
+                    store.retry_letter(queue, id, "ops", NOW).await
+                } else {
+                    store.drop_letter(queue, id, "ops", Some(&news), NOW).await
+                }
+            };
+            let commits = async {
+                somebody_waits(&store).await;
+                other.commit().await.unwrap();
+            };
+            let (wished, ()) = tokio::join!(wished, commits);
+            assert_eq!(wished.unwrap(), Wished::Unknown, "{wish} {queue:?}");
+            let as_it_was = query(back).execute(store.database.writing()).await;
+            assert_eq!(as_it_was.unwrap(), 1, "{wish} {queue:?}");
+        }
+    }
+    // Nobody is told of what did not happen.
+    assert_eq!(store.inbox_depth().await.unwrap().0, 1);
+    assert_eq!(store.audit_of(&TaskId("one".into())).await.unwrap(), []);
+    store.close().await;
+}
+
 /// How the database will look for the rows of a statement, in its own words.
 async fn plan_of(store: &Store, sqlite: &'static str, postgres: &'static str) -> String {
     let rows = either(sqlite, postgres)
