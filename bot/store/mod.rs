@@ -80,6 +80,9 @@ pub enum StoreError {
         "the database has not been made or brought up to date yet, which `deckhand serve` does"
     )]
     Older,
+    /// The server is older than what is tried here: its version, and the oldest one that is used.
+    #[error("the database's server is PostgreSQL {0}; Deckhand needs version {1} or newer")]
+    OldServer(u32, u32),
     /// The schema cannot be brought up to date.
     #[error("the schema cannot be brought up to date")]
     Migration(#[from] sqlx::migrate::MigrateError),

@@ -18,6 +18,8 @@ use super::{StoreError, writer::Commits};
 /// The schema, step by step, for both databases.
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!();
 
+/// The oldest version of PostgreSQL that is used. Nothing is tried with what came before.
+const SERVER_MIN: u32 = 15;
 /// How long the write-ahead log of SQLite may grow before the writer itself moves it into the file, in pages of 4 KiB.
 const LOG_PAGES_MAX: &str = "16384";
 /// The most connections to PostgreSQL that one process opens.
@@ -60,7 +62,21 @@ pub(super) async fn postgres(address: &str) -> Result<PgPool, StoreError> {
         .acquire_timeout(CONNECTION_WITHIN)
         .connect_with(options)
         .await?;
+    // A server that does not say how old it is may be used.
+    if let Some(number) = pool.acquire().await?.server_version_num() {
+        new_enough(number)?;
+    }
     Ok(pool)
+}
+
+/// Whether a server of this version may be used, by its number as the server says it: 150004 is 15.4.
+/// Source: PostgreSQL's `server_version_num`.
+fn new_enough(number: u32) -> Result<(), StoreError> {
+    let version = number / 10_000;
+    if version < SERVER_MIN {
+        return Err(StoreError::OldServer(version, SERVER_MIN));
+    }
+    Ok(())
 }
 
 /// A file, as every connection to it is opened.
@@ -115,4 +131,25 @@ pub(super) fn connections(most: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new()
         .max_connections(most)
         .test_before_acquire(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_before_the_oldest_version_is_refused_with_a_sentence() {
+        for (number, refused) in [
+            (90_624, Some("PostgreSQL 9")),
+            (140_019, Some("PostgreSQL 14")),
+            (150_000, None),
+            (180_001, None),
+        ] {
+            let told = new_enough(number).err().map(|error| error.to_string());
+            let sentence = refused.map(|version| {
+                format!("the database's server is {version}; Deckhand needs version 15 or newer")
+            });
+            assert_eq!(told, sentence, "{number}");
+        }
+    }
 }
