@@ -5,15 +5,16 @@ use std::time::Duration;
 use deckhand_world::{
     github::Fault,
     models::{Phase, Turn},
-    slack::Thread,
+    slack::{Call, CallEnding, Fault as SlackFault, Thread},
 };
 
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Bot, PATIENCE, Props, REQUEST, Stage,
-    asking::{no_message_twice, until},
+    Bot, CHANNEL, Database, Image, PATIENCE, Props, REQUEST, SlackDoors, Stage,
+    asking::{no_message_twice, until, whispered},
     engine::docker,
+    fixture,
     gateway::Gateway,
     scripts,
 };
@@ -256,4 +257,101 @@ async fn asked_to_end_it_ends_in_time_and_the_run_goes_on() {
     assert!(stage.process_log().contains("no new work is taken"));
     stage.inside(&sandbox, "touch /tmp/go").await;
     ends_as_always(stage, &thread).await;
+}
+
+/// How long Slack takes for a message in these stories: shorter than what is in hand may take at the end.
+const SLOW: Duration = Duration::from_secs(3);
+
+/// A program that has an effect in hand: it asks which of two repositories is meant, and Slack takes its time for that.
+async fn with_a_message_in_hand(database: Database) -> (Stage, Thread) {
+    let stage = Stage::open_with(Props {
+        bot: Bot::Program,
+        database,
+        doors: SlackDoors::Http,
+        image: Image::Missing,
+        ..Props::default()
+    })
+    .await;
+    let seeded = stage.github.seed("acme/other", &fixture("web")).await;
+    seeded.unwrap();
+    let slow = SlackFault::Slow { by: SLOW };
+    stage.slack.fail_next("chat.postMessage", slow);
+    let thread = stage
+        .mention("The offset is ignored when limit is over 100.")
+        .await;
+    let is_in_hand = async || saying(&stage, "state = 'leased'").await == 1;
+    stage.eventually("a message is in hand", is_in_hand).await;
+    (stage, thread)
+}
+
+/// How many messages for the thread stand so in the outbox.
+async fn saying(stage: &Stage, condition: &str) -> i64 {
+    let rows = format!("outbox WHERE effect LIKE '{{\"effect\":\"say\"%' AND {condition}");
+    stage.rows(&rows).await
+}
+
+/// How many messages Slack has posted.
+fn posts(stage: &Stage) -> usize {
+    let is_post =
+        |call: &&Call| call.method == "chat.postMessage" && call.ending == CallEnding::Done;
+    stage.slack.calls().iter().filter(is_post).count()
+}
+
+/// What is in hand when it is asked to end is finished by the one that has it.
+async fn a_message_in_hand_is_finished(database: Database) {
+    let (mut stage, thread) = with_a_message_in_hand(database).await;
+    stage
+        .ends_and_is_gone(
+            async |_| {},
+            async |stage| {
+                let done = "state = 'done' AND attempts = 1 AND taken_over = 0";
+                assert_eq!(saying(stage, done).await, 1);
+                assert_eq!(saying(stage, "attempts > 0").await, 1);
+                assert_eq!(posts(stage), 1);
+            },
+        )
+        .await;
+    stage.stop(&thread).await;
+    stage.settle().await;
+    no_message_twice(&thread);
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asked_to_end_while_slack_takes_its_time_it_finishes_the_message() {
+    Box::pin(a_message_in_hand_is_finished(Database::File)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asked_to_end_while_slack_takes_its_time_it_finishes_the_message_on_a_server() {
+    Box::pin(a_message_in_hand_is_finished(Database::Server)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_while_it_ends_is_stored_and_left_to_the_next_one() {
+    let (mut stage, thread) = with_a_message_in_hand(Database::default()).await;
+    let mut asking = None;
+    let words = async |stage: &Stage, condition: &str| {
+        let rows = format!("inbox WHERE body LIKE '%> list%' AND {condition}");
+        stage.rows(&rows).await
+    };
+    stage
+        .ends_and_is_gone(
+            async |stage| {
+                stage.logs("no new work is taken").await;
+                asking = Some(stage.slack.mention("ben", CHANNEL, "list").await.unwrap());
+                let is_stored = async || words(stage, "state = 'waiting'").await > 0;
+                stage.eventually("it is stored", is_stored).await;
+            },
+            async |stage| {
+                // Nobody has had it in hand.
+                assert!(words(stage, "state = 'waiting' AND token = 0").await > 0);
+                assert_eq!(words(stage, "(state <> 'waiting' OR token > 0)").await, 0);
+            },
+        )
+        .await;
+    let asking = asking.unwrap().with_patience(PATIENCE);
+    whispered(&asking, "no tasks of yours").await;
+    stage.stop(&thread).await;
+    stage.close().await;
 }

@@ -322,9 +322,19 @@ impl Stage {
 
     /// Stops the bot as a signal does, lets things happen while it ends, and starts another one on the same data.
     pub async fn ends(&mut self, meanwhile: impl AsyncFnOnce(&Self)) {
+        self.ends_and_is_gone(meanwhile, async |_| {}).await;
+    }
+
+    /// The same, and looks at what is left behind before another one is started.
+    pub async fn ends_and_is_gone(
+        &mut self,
+        meanwhile: impl AsyncFnOnce(&Self),
+        gone: impl AsyncFnOnce(&Self),
+    ) {
         self.stop.cancel();
         meanwhile(self).await;
         (&mut self.running).await.unwrap().unwrap();
+        gone(self).await;
         self.begin_again().await;
     }
 
