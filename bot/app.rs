@@ -73,6 +73,8 @@ const LENT: [&str; 3] = ["s", "mirrors", "quarantine"];
 
 /// The whole bot, built and not yet running.
 pub struct App {
+    /// The right to work with the database is here alone: it goes with the bot, whoever keeps what it worked with.
+    work: Store,
     context: Context,
     installing: Option<Installing>,
     listener: TcpListener,
@@ -118,9 +120,10 @@ impl App {
             config.secret = Some(secret);
         }
         let keys = keys(&config, &redactor)?;
-        let store = Store::open(&config.database_url)
+        let work = Store::open(&config.database_url)
             .await
             .map_err(not_opened)?;
+        let store = work.lent();
         let vault = Vault::new(store.clone(), keys);
         let tokens = VaultTokens::new(vault.clone(), redactor.clone(), clock.clone());
         let listener = TcpListener::bind(config.listen)
@@ -157,6 +160,7 @@ impl App {
             config,
         };
         Ok(Self {
+            work,
             context,
             installing,
             listener,
@@ -179,6 +183,7 @@ impl App {
     /// Runs until `stop`, then finishes what is in hand. Runs of agents go on in their containers.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let Self {
+            work,
             context,
             installing,
             listener,
@@ -226,7 +231,7 @@ impl App {
         {
             server.abort();
         }
-        context.store.close().await;
+        work.close().await;
         Ok(())
     }
 }

@@ -186,7 +186,11 @@ async fn obey(
         Verb::Config { .. } => {}
         Verb::Migrate => {
             tokio::fs::create_dir_all(&config.data_dir).await?;
-            Store::open(&config.database_url).await?.close().await;
+            // Also beside a server that works.
+            Store::open_beside(&config.database_url)
+                .await?
+                .close()
+                .await;
             say("the schema is up to date");
         }
         Verb::Backup { file } => backup::run(&config, &file).await?,

@@ -17,6 +17,7 @@ use super::{
     StoreError,
     neighbours::Neighbours,
     opening::{MIGRATIONS, NEWEST_STEP, behind, connections, made, of_file, postgres, writing},
+    sole::Sole,
     writer::{Commits, Place, Turn, Writer},
 };
 
@@ -51,6 +52,15 @@ pub(super) enum Database {
     },
     /// A server, for several processes.
     Postgres(PgPool),
+}
+
+/// What somebody opens a database for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To work: on a file as the only one.
+    Work,
+    /// For something beside a process that works.
+    Beside,
 }
 
 /// A transaction in one of them. Dropped, it is rolled back.
@@ -92,17 +102,28 @@ pub(super) enum Row {
 }
 
 impl Database {
-    /// Opens it; a file is made where it is missing. The schema is brought up to date.
-    pub(super) async fn open(address: &str) -> Result<Self, StoreError> {
+    /// Opens it; a file is made where it is missing. The schema is brought up to date. Who works on a file gets the right to
+    /// that with it.
+    pub(super) async fn open(
+        address: &str,
+        purpose: Purpose,
+    ) -> Result<(Self, Option<Sole>), StoreError> {
         if is_server(address) {
             let pool = postgres(address).await?;
             MIGRATIONS.run(&pool).await.map_err(migration)?;
-            return Ok(Self::Postgres(pool));
+            return Ok((Self::Postgres(pool), None));
         }
         let options = of_file(address)?.create_if_missing(true);
         let (connection, commits) = writing(&options).await?;
+        // First: who is refused has not touched the schema of the one that works.
+        let sole = match (purpose, options.get_filename().canonicalize()) {
+            (Purpose::Work, Ok(file)) => Sole::of(&file)?,
+            // In memory there is nobody else.
+            (Purpose::Work, Err(_)) | (Purpose::Beside, _) => None,
+        };
         MIGRATIONS.run(&connection).await.map_err(migration)?;
-        Self::of_files(&options, connection, commits, Place::Work).await
+        let files = Self::of_files(&options, connection, commits, Place::Work).await?;
+        Ok((files, sole))
     }
 
     /// Opens it for doors of their own, as the process that works has made it.

@@ -100,7 +100,7 @@ mod tests {
     use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
     use super::*;
-    use crate::store::database::{Database, query};
+    use crate::store::database::{Database, Purpose, query};
 
     fn one() -> (Written, oneshot::Receiver<Result<Accepted, StoreError>>) {
         let (answer, answered) = oneshot::channel();
@@ -189,7 +189,7 @@ mod tests {
     async fn whoever_writes_next_begins_the_log_anew_where_it_is_in_doubt() {
         let folder = tempfile::tempdir().unwrap();
         let address = format!("sqlite:{}?mode=rwc", folder.path().join("db").display());
-        let database = Database::open(&address).await.unwrap();
+        let (database, _) = Database::open(&address, Purpose::Beside).await.unwrap();
         let Database::Sqlite { write, .. } = &database else {
             panic!("it is a file");
         };

@@ -39,6 +39,7 @@ mod preferences;
 pub mod queues;
 pub mod runs;
 mod slots;
+mod sole;
 pub mod tasks;
 pub mod trouble;
 mod turns;
@@ -47,10 +48,13 @@ mod withdrawn;
 pub mod workspaces;
 mod writer;
 
+use std::{path::PathBuf, sync::Arc};
+
 use crate::domain::{TaskId, Timestamp};
-use database::{Database, Unit};
+use database::{Database, Purpose, Unit};
 use intake::Intake;
 use leases::Hands;
+use sole::Sole;
 
 /// The database.
 #[derive(Debug, Clone)]
@@ -59,6 +63,8 @@ pub struct Store {
     hands: Hands,
     /// Deliveries of SQLite are taken in together.
     intake: Option<Intake>,
+    /// Of who works on a file: nobody else does.
+    sole: Option<Arc<Sole>>,
 }
 
 /// Why the database did not do what it was asked.
@@ -80,6 +86,12 @@ pub enum StoreError {
         "the database has not been made or brought up to date yet, which `deckhand serve` does"
     )]
     Older,
+    /// Another process works on the file.
+    #[error(
+        "another Deckhand works on the database {}; end that one first, or give this one a database of its own",
+        .0.display()
+    )]
+    InUse(PathBuf),
     /// The server is older than what is tried here: its version, and the oldest one that is used.
     #[error("the database's server is PostgreSQL {0}; Deckhand needs version {1} or newer")]
     OldServer(u32, u32),
@@ -97,7 +109,7 @@ pub enum StoreError {
     Post(String, String),
     /// What was written may not have reached the disk.
     #[error("the disk of the database does not write")]
-    Disk(#[source] std::sync::Arc<std::io::Error>),
+    Disk(#[source] Arc<std::io::Error>),
     /// Somebody else changed the task since it was read.
     #[error("the task was changed by somebody else")]
     Conflict,
@@ -108,10 +120,18 @@ impl Store {
     ///
     /// `sqlite:PATH`, `sqlite::memory:` and `postgres://…` are understood.
     ///
-    /// Who works calls this. A file has one such process: what an earlier one had begun is open again. On a server it is
-    /// open when the leases of the earlier one are over.
+    /// Who works calls this. A file has one such process: what an earlier one had begun is open again, and no other one is let
+    /// in until this store is closed or all of its clones are dropped. On a server it is open when the leases of the earlier
+    /// one are over.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] where another process works on the file. Nothing of that one is touched then.
     pub async fn open(address: &str) -> Result<Self, StoreError> {
-        let store = Self::open_beside(address).await?;
+        let (database, sole) = Database::open(address, Purpose::Work).await?;
+        let store = Self {
+            sole: sole.map(Arc::new),
+            ..Self::over(database)
+        };
         if store.database.is_file() {
             store.take_back_leases().await?;
             store.database.keep_log_short();
@@ -121,7 +141,8 @@ impl Store {
 
     /// The same beside a process that works: nothing that it has in hand is touched.
     pub async fn open_beside(address: &str) -> Result<Self, StoreError> {
-        Ok(Self::over(Database::open(address).await?))
+        let (database, _) = Database::open(address, Purpose::Beside).await?;
+        Ok(Self::over(database))
     }
 
     /// The same for doors of their own: the schema is left to the process that works, and a flood that comes in here lets it
@@ -142,6 +163,16 @@ impl Store {
             database,
             hands: Hands::fresh(),
             intake,
+            sole: None,
+        }
+    }
+
+    /// The same store for whoever may keep it longer than the work lasts: it keeps no other process from the file.
+    #[must_use]
+    pub fn lent(&self) -> Self {
+        Self {
+            sole: None,
+            ..self.clone()
         }
     }
 
@@ -151,9 +182,12 @@ impl Store {
         !self.database.is_file()
     }
 
-    /// Writes everything out and closes.
+    /// Writes everything out and closes. A file is left to the next process that works.
     pub async fn close(&self) {
         self.database.close().await;
+        if let Some(sole) = &self.sole {
+            sole.give_back();
+        }
     }
 
     async fn begin(&self) -> Result<Unit, StoreError> {

@@ -67,21 +67,14 @@ impl Neighbours {
     /// # Errors
     /// What the system said; without them SQLite's own order holds.
     pub(super) fn open(beside: impl Fn(&str) -> PathBuf) -> io::Result<Self> {
-        let open = |path: &Path| {
-            if !path.exists() {
-                File::options().append(true).create(true).open(path)?;
-            }
-            // To be locked it need not be written, and nobody is kept from making the disk read-only.
-            File::open(path)
-        };
         Ok(Self {
             own: Arc::default(),
             files: Arc::new(Files {
-                turn: open(&beside(TURN))?,
-                next: open(&beside(NEXT))?,
+                turn: lockable(&beside(TURN))?,
+                next: lockable(&beside(NEXT))?,
                 is_waited_for: AtomicBool::new(false),
             }),
-            flood: Arc::new(open(&beside(FLOOD))?),
+            flood: Arc::new(lockable(&beside(FLOOD))?),
         })
     }
 
@@ -169,6 +162,15 @@ impl Drop for TurnOfAll {
         // Where it was never had, there is nothing to give back.
         let _ = self.files.turn.unlock();
     }
+}
+
+/// An empty file to be locked, which is made where it is missing.
+pub(super) fn lockable(path: &Path) -> io::Result<File> {
+    if !path.exists() {
+        File::options().append(true).create(true).open(path)?;
+    }
+    // To be locked it need not be written, and nobody is kept from making the disk read-only.
+    File::open(path)
 }
 
 /// Whether no other process holds it.

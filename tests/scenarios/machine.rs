@@ -133,7 +133,7 @@ async fn a_data_folder_that_may_not_be_written_is_named_at_the_start() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_of_a_newer_deckhand_is_refused_at_the_start() {
-    let stage = Stage::open_with(Props {
+    let mut stage = Stage::open_with(Props {
         image: Image::Missing,
         ..Props::default()
     })
@@ -142,14 +142,23 @@ async fn a_database_of_a_newer_deckhand_is_refused_at_the_start() {
          SELECT 9999, description, installed_on, success, checksum, execution_time FROM _sqlx_migrations WHERE version = 1";
     stage.damage(newer).await;
     let program = Deckhand::of(&stage);
-    for verb in [&["serve"][..], &["inbox", "list"]] {
+    let refused = async |verb: &[&str]| {
         let refused = program.run(verb).await;
         assert!(!refused.ok, "{refused:?}");
         let words = "the database was last used by a newer Deckhand";
         assert!(refused.errors.contains(words), "{refused:?}");
-    }
+    };
+    refused(&["inbox", "list"]).await;
     stage
-        .damage("DELETE FROM _sqlx_migrations WHERE version = 9999")
+        .ends_and_is_gone(
+            async |_| {},
+            async |stage| {
+                refused(&["serve"]).await;
+                stage
+                    .damage("DELETE FROM _sqlx_migrations WHERE version = 9999")
+                    .await;
+            },
+        )
         .await;
     stage.close().await;
 }

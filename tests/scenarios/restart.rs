@@ -16,6 +16,7 @@ use crate::harness::{
     engine::docker,
     fixture,
     gateway::Gateway,
+    program::Deckhand,
     scripts,
 };
 
@@ -306,7 +307,7 @@ async fn a_message_in_hand_is_finished(database: Database) {
             async |stage| {
                 let done = "state = 'done' AND attempts = 1 AND taken_over = 0";
                 assert_eq!(saying(stage, done).await, 1);
-                assert_eq!(saying(stage, "attempts > 0").await, 1);
+                assert_eq!(saying(stage, "state = 'leased'").await, 0);
                 assert_eq!(posts(stage), 1);
             },
         )
@@ -353,5 +354,29 @@ async fn what_comes_while_it_ends_is_stored_and_left_to_the_next_one() {
     let asking = asking.unwrap().with_patience(PATIENCE);
     whispered(&asking, "no tasks of yours").await;
     stage.stop(&thread).await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_one_on_the_same_file_is_refused_and_takes_nothing_away() {
+    let (mut stage, thread) = with_a_message_in_hand(Database::File).await;
+    let second = Deckhand::of(&stage);
+    let refused = second.run(&["serve"]).await;
+    let file = stage.context.config.data_dir.join("deckhand.sqlite");
+    let file = file.canonicalize().unwrap().display().to_string();
+    let words = format!("another Deckhand works on the database {file}; end that one first");
+    let is_said = refused.errors.contains(&words);
+    assert!(!refused.ok && is_said, "{refused:?}");
+    let migrated = second.run(&["migrate"]).await;
+    assert!(migrated.ok, "{migrated:?}");
+    stage.settle().await;
+    // What follows it in its place counts its tries as well.
+    let again = "(taken_over = 1 OR (attempts > 1 AND id = (SELECT min(id) FROM outbox WHERE effect LIKE '{\"effect\":\"say\"%')))";
+    assert_eq!(saying(&stage, again).await, 0, "{}", thread.render());
+    // The right to work goes with the process, however that one ends.
+    stage.crash(async |_| {}).await;
+    stage.stop(&thread).await;
+    stage.settle().await;
+    no_message_twice(&thread);
     stage.close().await;
 }

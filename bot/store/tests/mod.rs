@@ -11,6 +11,7 @@ mod places;
 mod plans;
 mod preferences;
 mod slots;
+mod sole;
 mod trouble;
 mod turns;
 mod workspaces;
