@@ -1,6 +1,7 @@
 //! Puts everything together, runs it, and shuts it down.
 
 pub mod doors;
+mod ending;
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -44,12 +45,8 @@ use crate::{
         install::{self, Installing},
     },
 };
+use ending::Doors;
 
-/// How long the workers may take to finish what is in hand, before it is left to the next start. With the watchers of runs
-/// and the doors behind them the end takes under ten seconds.
-const WORKERS_WITHIN: Duration = Duration::from_secs(6);
-/// How long the doors may take to close behind the workers.
-const DOORS_WITHIN: Duration = Duration::from_millis(500);
 /// How many conversations are dispatched at once; within one, order holds.
 const DISPATCHED_AT_ONCE: usize = 8;
 /// How often the engine is asked whether it lives.
@@ -214,24 +211,12 @@ impl App {
             workers.spawn(sockets.run(door, stop.clone()));
         }
         info!(address = %listener.local_addr()?, "the doors are open");
-        // The doors stay open to the end: what comes is stored for the next start, and whoever asks hears that this one ends.
-        let doors = CancellationToken::new();
-        let mut server = tokio::spawn(web::server::serve(
-            listener,
-            web::router(web),
-            doors.clone(),
-        ));
+        let close = CancellationToken::new();
+        let server = web::server::serve(listener, web::router(web), close.clone());
+        let server = tokio::spawn(server);
         stop.cancelled().await;
         health.drain();
-        finish(&context, workers).await;
-        doors.cancel();
-        if tokio::time::timeout(DOORS_WITHIN, &mut server)
-            .await
-            .is_err()
-        {
-            server.abort();
-        }
-        work.close().await;
+        ending::end(&context, &work, workers, Doors { close, server }).await;
         Ok(())
     }
 }
@@ -284,26 +269,6 @@ fn workers(context: &Context, health: &Health, stop: &CancellationToken) -> Join
     workers.spawn(watch_database(context.clone(), stop.clone()));
     workers.spawn(watch_slack(context.clone(), health.clone(), stop.clone()));
     workers
-}
-
-/// Ends the work: what is in hand is finished where that does not take long, and runs are let go.
-async fn finish(context: &Context, mut workers: JoinSet<()>) {
-    info!("no new work is taken; what is in hand is finished");
-    let ended = tokio::time::timeout(WORKERS_WITHIN, async {
-        while workers.join_next().await.is_some() {}
-    })
-    .await;
-    if ended.is_err() {
-        info!("what is still in hand is left to the next start");
-    }
-    workers.shutdown().await;
-    context.runs.let_go().await;
-    if let Err(error) = context.store.release_leases().await {
-        warn!(
-            error = &error as &dyn std::error::Error,
-            "what was in hand is free again only when its leases are over"
-        );
-    }
 }
 
 async fn dispatch(context: Context, stop: CancellationToken) {

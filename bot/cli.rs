@@ -136,7 +136,10 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into()),
     };
-    match runtime.block_on(run(arguments)) {
+    let ran = runtime.block_on(run(arguments));
+    // What waits for a disk or a lock still has nobody who hears of it, and must not hold up the end.
+    runtime.shutdown_background();
+    match ran {
         Ok(code) => code,
         Err(error) => fail(&error),
     }

@@ -9,6 +9,7 @@ use deckhand_world::{
 };
 
 use serde_json::{Value, json};
+use sqlx::Connection as _;
 
 use crate::harness::{
     Bot, CHANNEL, Database, Image, PATIENCE, Props, REQUEST, SlackDoors, Stage,
@@ -354,6 +355,35 @@ async fn what_comes_while_it_ends_is_stored_and_left_to_the_next_one() {
     let asking = asking.unwrap().with_patience(PATIENCE);
     whispered(&asking, "no tasks of yours").await;
     stage.stop(&thread).await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asked_to_end_while_the_database_does_not_answer_it_ends_in_time() {
+    let mut stage = Stage::open_with(Props {
+        bot: Bot::Program,
+        database: Database::File,
+        image: Image::Missing,
+        ..Props::default()
+    })
+    .await;
+    let address = &stage.context.config.database_url;
+    let mut other = sqlx::SqliteConnection::connect(address).await.unwrap();
+    let held = sqlx::query("BEGIN IMMEDIATE").execute(&mut other);
+    held.await.unwrap();
+    // By now all of its workers wait for the database.
+    stage.not_ready("nothing can be stored").await;
+    let asked = std::time::Instant::now();
+    stage
+        .while_down(async |_| {
+            assert!(
+                asked.elapsed() < Duration::from_secs(10),
+                "the end takes under ten seconds"
+            );
+            other.close().await.unwrap();
+        })
+        .await;
+    stage.is_ready().await;
     stage.close().await;
 }
 
