@@ -23,14 +23,9 @@ use crate::{
     clock::Clock,
     config::{self, Config, fresh_key},
     domain::{TaskId, task::State},
-    engine::dispatch::Order,
     links,
     redact::Redactor,
-    store::{
-        Store,
-        dead_letters::Queue,
-        inbox::{NewDelivery, Source},
-    },
+    store::{Store, dead_letters::Queue, fresh_id, inbox::Source, orders},
 };
 
 /// The most tasks that `task list` shows.
@@ -292,19 +287,9 @@ async fn task(config: &Config, verb: TaskVerb) -> anyhow::Result<()> {
                 store.close().await;
                 return Ok(());
             }
-            let by = operator();
-            let body = serde_json::to_value(Order::Cancel {
-                task: stored.task.id.clone(),
-                by,
-            })?;
-            let key = format!("cancel:{}:{}", stored.task.id, crate::store::fresh_id());
-            let delivery = NewDelivery {
-                source: Source::CommandLine,
-                key,
-                conversation: stored.task.conversation.0,
-                body,
-            };
-            store.accept(&delivery, Clock::default().now()).await?;
+            let (source, key) = (Source::CommandLine, fresh_id());
+            let order = orders::cancel(source, &stored.task, &operator(), &key)?;
+            store.accept(&order, Clock::default().now()).await?;
             say("asked; the server ends it within a second");
         }
         // It opens more than the database.

@@ -12,6 +12,7 @@ use crate::domain::{
     incoming::Author,
     network::Verdict,
     preferences::Preferences,
+    task::Task,
 };
 
 /// What a request is about that stands elsewhere.
@@ -65,7 +66,7 @@ pub trait TokenStore: Debug + Send + Sync {
     fn is_withdrawn<'a>(&'a self, surface: &'a str) -> BoxFuture<'a, bool>;
 }
 
-/// Tells who somebody is, to doors that answer at once.
+/// Tells who somebody is, and where a task is talked about, to doors that answer at once.
 pub trait People: Send + Sync {
     /// Who somebody in a workspace is; none where the bot is not in that workspace.
     fn person_in<'a>(
@@ -73,6 +74,9 @@ pub trait People: Send + Sync {
         home: &'a str,
         by: &'a Author,
     ) -> BoxFuture<'a, Result<Option<Person>, SurfaceError>>;
+
+    /// The page on which a task was asked for; none where its surface has none, or does not say.
+    fn page_of<'a>(&'a self, task: &'a Task) -> BoxFuture<'a, Option<String>>;
 }
 
 /// Keeps nothing: for whoever asks once and ends.

@@ -1,5 +1,6 @@
 //! `Config`: the only place that reads the environment or the configuration file.
 
+mod api;
 mod credentials;
 mod keys;
 mod limits;
@@ -19,6 +20,7 @@ use secrecy::SecretString;
 
 use values::Values;
 
+pub use api::ApiToken;
 pub use credentials::{CredentialForm, CredentialSetting};
 pub use keys::{EncryptionKey, EncryptionKeys, KeyError, KeyId, fresh_key};
 pub use limits::Limits;
@@ -66,6 +68,8 @@ pub struct Config {
     pub linear: Option<LinearConfig>,
     /// GitHub.
     pub github: GithubConfig,
+    /// The tokens of the REST API; without one it is not there.
+    pub api_tokens: Vec<ApiToken>,
     /// Model providers, by the name of their prefix in the sandbox: `anthropic`, `openai`, `gemini`.
     pub providers: BTreeMap<&'static str, Provider>,
     /// The agent of tasks that name none.
@@ -262,6 +266,7 @@ impl Config {
             slack: values.slack()?,
             linear: values.linear()?,
             github: values.github()?,
+            api_tokens: api::read(&values)?,
             providers: values.providers(),
             agent: values.given("DECKHAND_AGENT"),
             model: values.given("DECKHAND_MODEL"),
@@ -378,12 +383,15 @@ impl Config {
             GithubSignIn::Token(token) => Some(token),
             GithubSignIn::None => None,
         };
+        // Each token is there by itself: the names beside them stand in threads, and a part of a secret would be taken out.
+        let held = self.held.iter().filter(|(name, _)| *name != api::VARIABLE);
         let all = slack
             .chain(linear)
             .chain(github)
             .chain(&self.github.webhook_secret)
             .chain(&self.secret)
-            .chain(self.held.iter().map(|(_, secret)| secret));
+            .chain(self.api_tokens.iter().map(|token| &token.secret))
+            .chain(held.map(|(_, secret)| secret));
         let keys = self.providers.values().map(|provider| &provider.key);
         let keys = keys.chain(self.credentials.values().map(|one| &one.secret));
         let gateways = self.providers.values().map(|provider| &provider.base_url);
@@ -622,6 +630,10 @@ mod tests {
             (
                 "DECKHAND_ENCRYPTION_KEYS",
                 "canary+encryption+key+AAAAAAAAAAAAAAAAAAAAA=",
+            ),
+            (
+                "DECKHAND_API_TOKENS",
+                "ci:canary-of-the-api-0123456789abcdef",
             ),
             (
                 "DECKHAND_DATABASE_URL",

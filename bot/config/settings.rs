@@ -97,6 +97,11 @@ pub const SETTINGS: &[Setting] = &[
         "encryption_keys",
         "Keys that stored tokens are sealed with: 32 random bytes in Base64 each, or paths of files with such keys, separated by commas, the newest first. Default: one is made and kept in the data folder, which is enough for one machine.",
     ),
+    secret(
+        "DECKHAND_API_TOKENS",
+        "api.tokens",
+        "Tokens of the REST API, as `<name>:<token>` separated by commas, 20 at the most. A token has at least 32 letters, figures and `-._~+/=`; its name stands in threads and in the audit log, and whoever has it may look at every task and cancel it. Default: none, so that the API is not there.",
+    ),
     open(
         "DECKHAND_LOG",
         "log",

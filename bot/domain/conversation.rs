@@ -197,6 +197,8 @@ pub enum Road {
     Signal,
     /// The command line.
     CommandLine,
+    /// A program, with a token of the API.
+    Api,
     /// The surface has taken the bot's access away.
     Withdrawn,
 }

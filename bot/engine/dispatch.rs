@@ -25,8 +25,8 @@ use crate::{
     clock::Clock,
     config::Config,
     domain::{
-        TaskId, Timestamp,
-        conversation::{ConversationId, Line, Person, Road, Standing},
+        Timestamp,
+        conversation::{ConversationId, Line, Person, PersonId, Road, Standing},
         event::{Event, Happened},
         incoming::Incoming,
     },
@@ -42,8 +42,9 @@ use crate::{
     wake::Wake,
 };
 
-pub use deliveries::{Order, WorkDelivery, work_delivery};
+pub use crate::store::orders::Order;
 use deliveries::{RATE_ACT, audit_of, nothing, with_outcome};
+pub use deliveries::{WorkDelivery, work_delivery};
 pub(super) use giving_up::RETRY_AFTER_MAX;
 use giving_up::Trouble;
 
@@ -119,7 +120,7 @@ impl From<SurfaceError> for Later {
     }
 }
 
-/// What the bot itself or the command line stored.
+/// What the bot itself, the command line or the API stored.
 fn understood<T: DeserializeOwned>(delivery: &Delivery) -> Result<T, Later> {
     serde_json::from_value(delivery.body.clone())
         .map_err(|error| Later::Never(format!("this Deckhand does not know this order: {error}")))
@@ -290,11 +291,8 @@ impl Dispatch {
                 },
                 None => Ok(nothing(delivery)),
             },
-            Source::CommandLine => match understood(delivery)? {
-                Order::Cancel { task, by } => {
-                    self.canceled_by_operator(delivery, &task, &by, now).await
-                }
-            },
+            Source::CommandLine => self.ordered(delivery, Road::CommandLine, now).await,
+            Source::Api => self.ordered(delivery, Road::Api, now).await,
             Source::Slack => self.of_slack(delivery, now).await,
             Source::Linear => {
                 let incoming = self.read_of_linear(delivery);
@@ -330,32 +328,29 @@ impl Dispatch {
         self.incoming(delivery, incoming, now).await
     }
 
-    async fn canceled_by_operator(
+    /// Whoever can run a command on the server, or was given a token of its API, may end every task.
+    async fn ordered(
         &self,
         delivery: &Delivery,
-        task: &TaskId,
-        by: &str,
+        road: Road,
         now: Timestamp,
     ) -> Result<Transition, Later> {
-        let Some(stored) = self.store.task(task).await? else {
+        let Order::Cancel { task, by } = understood(delivery)?;
+        let Some(stored) = self.store.task(&task).await? else {
             return Ok(nothing(delivery));
         };
-        // Whoever can run a command on the server may do everything to it.
+        let id = if road == Road::Api {
+            PersonId(format!("{}:{by}", Source::Api.name()))
+        } else {
+            stored.task.request.author.id.clone()
+        };
         let by = Person {
-            id: stored.task.request.author.id.clone(),
-            name: by.to_owned(),
+            id,
+            name: by,
             standing: Standing::Member,
         };
-        self.handled(
-            delivery,
-            stored,
-            Event::CancelAsked {
-                by,
-                road: Road::CommandLine,
-            },
-            now,
-        )
-        .await
+        let event = Event::CancelAsked { by, road };
+        self.handled(delivery, stored, event, now).await
     }
 
     /// Boxed by kind: together their futures would be large.

@@ -326,12 +326,16 @@ impl Surfaces {
 
     /// The page on which a line stands; where the surface has none, its conversation's name.
     pub async fn permalink(&self, conversation: &ConversationId, line: &LineRef) -> String {
-        let found = match self.surface(&conversation.0).await {
-            Ok(Surface::Slack(slack)) => slack.permalink(line).await,
-            Ok(Surface::Linear(linear)) => linear.permalink(conversation).await,
-            Err(error) => Err(error),
-        };
-        found.unwrap_or_else(|_| conversation.0.clone())
+        let page = self.page(conversation, line).await;
+        page.unwrap_or_else(|| conversation.0.clone())
+    }
+
+    /// The page on which a line stands, or its whole conversation; none where the surface has none, or does not say.
+    async fn page(&self, conversation: &ConversationId, line: &LineRef) -> Option<String> {
+        match self.surface(&conversation.0).await.ok()? {
+            Surface::Slack(slack) => slack.permalink(line).await.ok(),
+            Surface::Linear(linear) => linear.permalink(conversation).await.ok(),
+        }
     }
 
     /// The page of a single line, for people; none where its surface has no such pages, or does not say.

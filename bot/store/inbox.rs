@@ -26,16 +26,19 @@ pub enum Source {
     Work,
     /// The command line.
     CommandLine,
+    /// The REST API.
+    Api,
 }
 
 impl Source {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Slack,
         Self::Linear,
         Self::Github,
         Self::Work,
         Self::CommandLine,
+        Self::Api,
     ];
 
     /// Its name in the database and in counters.
@@ -47,6 +50,7 @@ impl Source {
             Self::Github => "github",
             Self::Work => "work",
             Self::CommandLine => "command_line",
+            Self::Api => "api",
         }
     }
 

@@ -8,6 +8,7 @@
 //! - [`inbox`]: deliveries, stored before they are answered
 //! - [`leases`]: who has what in hand
 //! - [`milestones`]: how long people wait for what a task reaches
+//! - [`orders`]: what is asked for by the command line and the API
 //! - [`outbox`]: effects, done one after the other in each lane
 //! - [`tasks`]: tasks, and the one transaction that moves them
 //! - [`posts`]: where on a surface each thing stands
@@ -33,6 +34,7 @@ pub mod leases;
 pub mod milestones;
 mod neighbours;
 mod opening;
+pub mod orders;
 pub mod outbox;
 pub mod posts;
 mod preferences;

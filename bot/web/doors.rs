@@ -16,8 +16,10 @@ use axum::{
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use self::outcome::Outcome;
-pub(super) use self::outcome::begin_to_count;
+pub(super) use self::{
+    outcome::{Outcome, begin_to_count},
+    reading::read_up_to,
+};
 use super::Web;
 use crate::{
     clock::Clock,
@@ -34,7 +36,7 @@ use crate::{
 };
 
 /// How long storing may take until the platform is asked to come again; below the three seconds that Slack waits.
-const STORED_WITHIN: Duration = Duration::from_millis(2_500);
+pub(super) const STORED_WITHIN: Duration = Duration::from_millis(2_500);
 
 /// What the doors need.
 #[derive(Clone)]
@@ -294,15 +296,20 @@ pub async fn github_webhook(State(doors): State<Doors>, request: Request) -> Res
 }
 
 /// Stores a delivery. The answer is a success where it is on the disk.
-pub(super) async fn store(doors: &Doors, mut delivery: NewDelivery) -> Response {
+pub(super) async fn store(doors: &Doors, delivery: NewDelivery) -> Response {
+    let source = delivery.source;
+    stored(doors, delivery).await.answer(source)
+}
+
+/// What becomes of a delivery that is to be stored.
+pub(super) async fn stored(doors: &Doors, mut delivery: NewDelivery) -> Outcome {
     // The signature was checked on the body as it came; what is kept has no secret that this process holds, so that one
     // that somebody pastes is in no row, no prompt and no sandbox.
     doors
         .redactor
         .redact_value(&mut delivery.body, Sought::Held);
-    let source = delivery.source;
     let storing = doors.store.accept(delivery, doors.clock.now());
-    let outcome = match tokio::time::timeout(STORED_WITHIN, storing).await {
+    match tokio::time::timeout(STORED_WITHIN, storing).await {
         Ok(Ok(accepted)) => {
             doors.wake.inbox();
             match accepted {
@@ -313,8 +320,7 @@ pub(super) async fn store(doors: &Doors, mut delivery: NewDelivery) -> Response 
         Ok(Err(error)) => Outcome::Unstored(error.into()),
         // It may be stored all the same; then the platform's next try is a repeat.
         Err(elapsed) => Outcome::Unstored(elapsed.into()),
-    };
-    outcome.answer(source)
+    }
 }
 
 /// The payload of a body. What it was read from goes: many may wait at once until they are stored.
@@ -324,7 +330,7 @@ fn read(body: Bytes) -> Option<Value> {
     payload
 }
 
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
     headers
         .get(name)
         .and_then(|value| value.to_str().ok())

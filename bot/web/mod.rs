@@ -1,6 +1,7 @@
 //! Doors and pages. A door verifies, stores, and only then answers; work happens elsewhere.
 
 pub mod alone;
+pub mod api;
 mod artifacts;
 pub mod doors;
 pub mod health;
@@ -57,7 +58,7 @@ pub struct Web {
     pub redactor: Redactor,
     /// Lists repositories while somebody looks for one.
     pub github: Option<Github>,
-    /// Tells who looks.
+    /// Tells who looks, and where a task is talked about.
     pub people: Arc<dyn People>,
     /// Adds workspaces of Slack, where they may be added.
     pub installing: Option<install::Installing>,
@@ -67,8 +68,10 @@ pub struct Web {
 pub fn router(web: Web) -> Router {
     // The live log stays open, so it stands outside the time limit.
     let open = Router::new().route("/tasks/{id}/events", get(pages::events));
-    // Like the doors it counts what it refuses.
-    let doors = doors::routes().route("/slack/options", post(options::slack_options));
+    // Like the doors they count what they refuse.
+    let doors = doors::routes()
+        .route("/slack/options", post(options::slack_options))
+        .nest(api::BELOW, api::routes());
     let bounded = Router::new()
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

@@ -87,6 +87,7 @@ pub(super) mod tests {
         domain::{
             conversation::{ConversationId, Person, Standing},
             incoming::Author,
+            task::Task,
         },
         redact::Redactor,
         slack::tests::recorded::recordings,
@@ -145,6 +146,11 @@ pub(super) mod tests {
                 standing,
             };
             Box::pin(std::future::ready(Ok((home == "T1").then_some(person))))
+        }
+
+        fn page_of<'a>(&'a self, task: &'a Task) -> BoxFuture<'a, Option<String>> {
+            let page = format!("https://chat.example/{}", task.request.reference.0);
+            Box::pin(std::future::ready(Some(page)))
         }
     }
 

@@ -95,6 +95,7 @@ async fn no_canary_is_found_anywhere_after_a_whole_story() {
         "GEMINI_API_KEY",
         "registry token",
         "MCP token",
+        "API token",
         "DECKHAND_ENCRYPTION_KEYS",
         "password in an address",
         "page secret",

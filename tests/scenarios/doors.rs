@@ -50,14 +50,14 @@ async fn status(connection: &mut TcpStream) -> u16 {
 }
 
 /// Sends the beginning of a request and waits for what is answered to that alone.
-async fn answer_to(stage: &Stage, beginning: &str) -> u16 {
+pub async fn answer_to(stage: &Stage, beginning: &str) -> u16 {
     let mut connection = connect(stage).await;
     connection.write_all(beginning.as_bytes()).await.unwrap();
     status(&mut connection).await
 }
 
 /// How often a door counted this. Other stories of the same process count too, so it may only be held to have grown.
-async fn counted(stage: &Stage, source: &str, result: &str) -> u64 {
+pub async fn counted(stage: &Stage, source: &str, result: &str) -> u64 {
     let address = format!("{}/metrics", stage.context.config.public_url);
     let told = reqwest::get(address).await.unwrap().text().await.unwrap();
     let labels = format!(r#"deckhand_deliveries_total{{source="{source}",result="{result}"}} "#);

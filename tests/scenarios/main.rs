@@ -12,6 +12,7 @@
 
 mod harness;
 
+mod api;
 mod approving;
 mod asking;
 mod bad_agents;

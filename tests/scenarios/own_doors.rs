@@ -112,7 +112,12 @@ async fn doors_open_when_the_bot_has_made_the_database_and_have_no_pages() {
         (200, "ready\n".to_owned())
     );
     // What has to know more than a signature is the bot's alone.
-    for page in ["/tasks/t1", "/slack/install", "/slack/options"] {
+    for page in [
+        "/tasks/t1",
+        "/slack/install",
+        "/slack/options",
+        "/api/v1/tasks/t1",
+    ] {
         assert_eq!(doors.get(page).await.unwrap().0, 404, "{page}");
     }
     let said = doors.end().await;

@@ -1,4 +1,4 @@
-//! Deliveries of the bot's own work and of the command line, and the transitions that need no task.
+//! Deliveries of the bot's own work, and the transitions that need no task.
 
 use super::Dispatch;
 use crate::{
@@ -29,19 +29,6 @@ pub struct WorkDelivery {
     pub task: TaskId,
     /// What happened.
     pub event: Event,
-}
-
-/// A command from the command line, as it is stored in the inbox.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "command", rename_all = "snake_case")]
-pub enum Order {
-    /// Ends a task.
-    Cancel {
-        /// Which.
-        task: TaskId,
-        /// Who, as the system names them.
-        by: String,
-    },
 }
 
 pub(super) fn needs(task: &Task) -> Option<String> {

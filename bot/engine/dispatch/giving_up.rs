@@ -213,7 +213,7 @@ impl Dispatch {
                 Some(slack::read(&delivery.body, &me))
             }
             Source::Linear => Some(self.read_of_linear(delivery)),
-            Source::Github | Source::Work | Source::CommandLine => None,
+            Source::Github | Source::Work | Source::CommandLine | Source::Api => None,
         }
     }
 

@@ -34,7 +34,9 @@ impl Dispatch {
         let named = match delivery.source {
             Source::Linear => linear::about(&delivery.body).into_iter().collect(),
             Source::Slack if self.surfaces.linear().is_some() => linear::named_in(text),
-            Source::Slack | Source::Github | Source::Work | Source::CommandLine => Vec::new(),
+            Source::Slack | Source::Github | Source::Work | Source::CommandLine | Source::Api => {
+                Vec::new()
+            }
         };
         for about in named {
             if let Some(stored) = self.store.task_about(&about).await? {

@@ -284,7 +284,9 @@ impl Dispatch {
     ) -> Result<Option<Stored>, Later> {
         let meant = match delivery.source {
             Source::Slack => slack::meant(&delivery.body),
-            Source::Linear | Source::Github | Source::Work | Source::CommandLine => None,
+            Source::Linear | Source::Github | Source::Work | Source::CommandLine | Source::Api => {
+                None
+            }
         };
         let task = match meant {
             Some(slack::Meant::Task(task)) => Some(task),
@@ -411,6 +413,8 @@ fn brought(delivery: &Delivery) -> (Vec<Line>, Option<SubjectId>) {
     let body = &delivery.body;
     match delivery.source {
         Source::Linear => (linear::guidance(body), linear::about(body)),
-        Source::Slack | Source::Github | Source::Work | Source::CommandLine => (Vec::new(), None),
+        Source::Slack | Source::Github | Source::Work | Source::CommandLine | Source::Api => {
+            (Vec::new(), None)
+        }
     }
 }

@@ -62,7 +62,11 @@ impl Dispatch {
                 };
                 let stored = match delivery.source {
                     Source::Linear => self.answered_beside(&conversation, stored, &press).await?,
-                    Source::Slack | Source::Github | Source::Work | Source::CommandLine => stored,
+                    Source::Slack
+                    | Source::Github
+                    | Source::Work
+                    | Source::CommandLine
+                    | Source::Api => stored,
                 };
                 let by = self.surfaces.person(&by).await?;
                 let pressed = Pressed {

@@ -1,10 +1,10 @@
-//! Who somebody is, for doors that answer at once and know nothing of surfaces.
+//! Who somebody is and where a task is talked about, for doors that answer at once and know nothing of surfaces.
 
 use futures::future::BoxFuture;
 
 use super::Surfaces;
 use crate::{
-    domain::{conversation::Person, incoming::Author},
+    domain::{conversation::Person, incoming::Author, task::Task},
     surface::{People, SurfaceError},
 };
 
@@ -23,5 +23,9 @@ impl People for Surfaces {
             }
             self.person(by).await.map(Some)
         })
+    }
+
+    fn page_of<'a>(&'a self, task: &'a Task) -> BoxFuture<'a, Option<String>> {
+        Box::pin(self.page(&task.conversation, &task.request.reference))
     }
 }

@@ -10,18 +10,18 @@ use crate::store::inbox::Source;
 
 /// What became of a request.
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(in crate::web) enum Outcome {
     /// It is on the disk now.
     Stored,
     /// It was there before.
     Repeated,
     /// It is signed and can be read, and it is nothing that this bot acts on. It is not kept.
     Unknown,
-    /// It has no signature, or one that does not fit.
+    /// It has no signature or token, or one that does not fit.
     Unsigned(String),
     /// It is signed, at a time that is not now: sent again by a stranger, or one of the clocks is wrong.
     Stale(String),
-    /// It is larger than anything that a platform sends.
+    /// It is larger than anything that belongs at this door.
     Oversized,
     /// It did not come whole in time.
     Slow,
@@ -32,7 +32,7 @@ pub(super) enum Outcome {
 }
 
 /// The doors, and what can become of a request at them, as they are counted.
-const DOORS: [Source; 3] = [Source::Slack, Source::Linear, Source::Github];
+const DOORS: [Source; 4] = [Source::Slack, Source::Linear, Source::Github, Source::Api];
 const RESULTS: [&str; 9] = [
     "stored",
     "repeated",
@@ -63,10 +63,15 @@ impl Outcome {
     ///
     /// Only what is stored, or is nothing to be stored, is a success: whatever else it is, the platform may send it again.
     pub(super) fn answer(self, source: Source) -> Response {
+        self.counted(source).into_response()
+    }
+
+    /// The same for whoever answers with words of their own: the status of the answer.
+    pub(in crate::web) fn counted(&self, source: Source) -> StatusCode {
         let (result, status) = self.told();
         counter(source, result).increment(1);
         let source = source.name();
-        match &self {
+        match self {
             Self::Stored | Self::Repeated | Self::Unknown => {}
             Self::Unsigned(reason) | Self::Stale(reason) => {
                 warn!(source, reason, "a request was refused at the door");
@@ -79,7 +84,7 @@ impl Outcome {
                 error!(source, error, "a delivery could not be stored");
             }
         }
-        status.into_response()
+        status
     }
 
     const fn told(&self) -> (&'static str, StatusCode) {

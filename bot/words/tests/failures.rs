@@ -284,6 +284,21 @@ fn a_cancel_says_what_is_certain_and_what_is_not_yet() {
 }
 
 #[test]
+fn a_cancel_through_the_api_names_the_token_that_it_came_with() {
+    let canceled = Message::Canceled {
+        by: person("release-train"),
+        road: Road::Api,
+        confirmed: true,
+        pushed_branch: None,
+        kept: Kept::Nothing,
+        purpose: Purpose::Change,
+    };
+    let told = words(&canceled);
+    insta::assert_snapshot!(told.markdown, @"**Cancelled by the API as release-train**. Everything of this task has stopped; nothing more is changed, pushed or spent.");
+    insta::assert_snapshot!(told.fallback, @"Cancelled by the API as release-train.");
+}
+
+#[test]
 fn a_cancel_by_access_that_was_taken_away_names_who_took_it_and_nobody_who_asked() {
     let canceled = |confirmed| Message::Canceled {
         by: person("Linear"),

@@ -289,6 +289,10 @@ fn ends() -> Vec<Sample> {
             &json!({ "kept": { "is": "dropped" }, "road": "command_line" }),
         ),
         canceled(
+            "Cancelled through the API",
+            &json!({ "road": "api", "by": { "id": "api:release-train", "name": "release-train", "standing": "member" } }),
+        ),
+        canceled(
             "Cancelled, with the work lost",
             &json!({ "kept": { "is": "lost" } }),
         ),

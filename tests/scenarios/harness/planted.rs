@@ -63,6 +63,10 @@ pub fn planting(folder: &Path) -> Props {
         ("GITHUB_TOKEN", GITHUB_TOKEN),
         ("OPENAI_API_KEY", "sk-canary-of-the-second-provider-2209"),
         ("GEMINI_API_KEY", "canary-of-the-third-provider-8174"),
+        (
+            "DECKHAND_API_TOKENS",
+            "ci:canary-of-the-apis-token-6128-0123456789",
+        ),
         ("DECKHAND_CREDENTIAL_NPM", REGISTRY_CREDENTIAL),
     ];
     Props {
@@ -94,6 +98,7 @@ impl Stage {
         for (kind, variable) in [
             ("registry token", "DECKHAND_CREDENTIAL_NPM"),
             ("MCP token", "DECKHAND_CREDENTIAL_TRACKER"),
+            ("API token", "DECKHAND_API_TOKENS"),
         ] {
             let value = self.variables.get(variable);
             if let Some((_, token)) = value.and_then(|value| value.split_once(':')) {

@@ -5,7 +5,7 @@ use crate::domain::{
     CommitId, RunNumber, Timestamp,
     budget::{MicroDollars, Usage},
     command::Command,
-    conversation::{Person, Standing},
+    conversation::{Person, Road, Standing},
     effect::Effect,
     event::{
         BaseStanding, Change, Ending, Event, Happened, Publication, PublishProblem, RunFailure,
@@ -21,6 +21,32 @@ use crate::domain::{
     specification::RepositoryName,
     task::{State, Surroundings, Task},
 };
+
+#[test]
+fn a_token_of_the_api_ends_a_task_whomever_the_policy_names_and_says_nothing_of_one_that_is_over() {
+    let listed = Surroundings {
+        policy: Policy {
+            people: vec![ana().id],
+            ..Policy::default()
+        },
+        ..around()
+    };
+    let by = person("ci", Standing::Member);
+    let (mut task, _) = opened();
+    let mut cancel = |road| {
+        let by = by.clone();
+        let event = Event::CancelAsked { by, road };
+        let at = Timestamp(1);
+        let effects = task.handle(&Happened { at, event }, &listed);
+        (effects, task.state.name())
+    };
+    let (_, as_a_person) = cancel(Road::Button);
+    assert_ne!(as_a_person, "canceled");
+    let (effects, by_a_program) = cancel(Road::Api);
+    assert_eq!(effects.first(), Some(&Effect::StopAll));
+    assert_eq!(by_a_program, "canceled");
+    assert_eq!(cancel(Road::Api), (Vec::new(), "canceled"));
+}
 
 #[test]
 fn including_is_an_approval_of_the_next_revision_by_somebody_who_may() {
