@@ -9,6 +9,7 @@ rust_up() {
   need build-essential cc
   need pkg-config pkg-config
   if ! have cargo; then
+    need curl curl
     quietly rustup "installing Rust by rustup" rustup_install
     export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
   fi
