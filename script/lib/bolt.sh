@@ -1,5 +1,5 @@
-# Slack's own clients, with their pinned packages: the two Bolt apps that `script/bench intake` measures beside Deckhand in
-# .deckhand/bolt, and the clients that the tests of the Slack stand-in run in .deckhand/slack-clients.
+# Slack's own clients, with their pinned packages: the two Bolt apps that `script/bench intake` and its test measure beside
+# Deckhand in .deckhand/bolt, and the clients that the tests of the Slack stand-in run in .deckhand/slack-clients.
 # Sourced, never run. Expects step.sh and engine.sh's `need`.
 
 bolt="$root/.deckhand/bolt"

@@ -455,6 +455,27 @@ mod tests {
     }
 
     #[test]
+    fn what_storing_costs_is_told_beside_who_keeps_nothing() {
+        let mut report = report(300);
+        let (_, table) = told(&report);
+        assert!(!table.contains("What storing costs"), "{table}");
+        for (app, count, each) in [(App::Doors, 100, 8), (App::BoltJs, 250, 2)] {
+            let alone = report.figures.entry((1, app)).or_default();
+            alone.add(answers(count, each), (Usage::default(), Usage::default()));
+        }
+        let (_, table) = told(&report);
+        let by_itself = "What storing costs: with one connection every acknowledgement waits for the disk by itself. It takes 8.00 ms, of
+  which a bare write that reaches the disk takes 0.40 ms here.";
+        let beside = " Bolt for JavaScript, which keeps nothing, takes 2.00 ms: at one connection it acknowledges 2.5 times as many.";
+        assert!(table.contains(&format!("{by_itself}{beside}")), "{table}");
+
+        report.figures.remove(&(1, App::BoltJs));
+        let (_, table) = told(&report);
+        assert!(table.contains(by_itself), "{table}");
+        assert!(!table.contains("which keeps nothing"), "{table}");
+    }
+
+    #[test]
     fn without_the_others_their_ratios_are_left_open() {
         let mut report = report(300);
         report.figures.retain(|(_, app), _| app.stores());
