@@ -23,8 +23,15 @@ pub struct Report {
 impl Report {
     /// Prints both.
     pub fn print(mut self) {
+        let (lines, object) = self.told();
+        println!("{}\n\n{object}", lines.join("\n"));
+    }
+
+    /// The lines of the table, and the object.
+    pub fn told(&mut self) -> (Vec<String>, Value) {
+        let mut lines = Vec::new();
         if !self.flights.is_empty() {
-            println!(
+            lines.push(format!(
                 "\n{:<28}{:>12}{:>12}{:>12}{:>12}{:>12}{:>12}{:>12}",
                 "tasks in flight",
                 "until then",
@@ -34,11 +41,15 @@ impl Report {
                 "paced p50",
                 "paced p99",
                 "MB a task"
-            );
+            ));
         }
-        let flights: Vec<Value> = self.flights.iter_mut().map(flight).collect();
+        let mut flights = Vec::new();
+        for (line, object) in self.flights.iter_mut().map(flight) {
+            lines.push(line);
+            flights.push(object);
+        }
         if !self.costs.is_empty() {
-            println!(
+            lines.push(format!(
                 "\n{:<28}{:>12}{:>12}{:>12}{:>12}{:>12}{:>12}{:>12}",
                 "one event, µs",
                 "accept",
@@ -48,9 +59,24 @@ impl Report {
                 "done",
                 "whole p50",
                 "whole p99"
-            );
+            ));
         }
-        let costs: Vec<Value> = self.costs.iter().map(cost).collect();
+        let mut costs = Vec::new();
+        for (line, object) in self.costs.iter().map(cost) {
+            lines.push(line);
+            costs.push(object);
+        }
+        let growths = self.growths(&mut lines);
+        let held = growths.values().all(|growth| *growth <= GROWTH_BAR);
+        let object = json!({
+            "bench": "scale", "flights": flights, "costs": costs, "growth": growths,
+            "within_bars": { "growth": (!growths.is_empty()).then_some(held) },
+        });
+        (lines, object)
+    }
+
+    /// How many times the cost of an event at the most rows is that at the fewest, by what they are beside.
+    fn growths(&self, lines: &mut Vec<String>) -> BTreeMap<String, f64> {
         let mut growths = BTreeMap::new();
         for kind in [Kind::Sqlite, Kind::Postgres] {
             for beside in [Beside::Stored, Beside::Behind, Beside::Later] {
@@ -65,29 +91,22 @@ impl Report {
                     } else {
                         "MISSED"
                     };
-                    println!(
+                    lines.push(format!(
                         "{}, {} {}: {growth} times the cost of an event at {}, bar {GROWTH_BAR}: {held}",
                         kind.name(),
                         last.rows,
                         beside.name(),
                         first.rows
-                    );
+                    ));
                     growths.insert(format!("{}_{}", kind.name(), beside.name()), growth);
                 }
             }
         }
-        let held = growths.values().all(|growth| *growth <= GROWTH_BAR);
-        println!(
-            "\n{}",
-            json!({
-                "bench": "scale", "flights": flights, "costs": costs, "growth": growths,
-                "within_bars": { "growth": (!growths.is_empty()).then_some(held) },
-            })
-        );
+        growths
     }
 }
 
-fn flight(flight: &mut Flight) -> Value {
+fn flight(flight: &mut Flight) -> (String, Value) {
     let until_then = flight.took.as_secs_f64();
     let events = number(flight.events) / until_then;
     let burst_rate = number(flight.burst.len() as u64) / flight.burst_took.as_secs_f64();
@@ -103,19 +122,20 @@ fn flight(flight: &mut Flight) -> Value {
         flight.kind.name(),
         flight.replicas
     );
-    println!(
+    let line = format!(
         "{what:<28}{until_then:>10.1} s{events:>12.0}{burst_rate:>12.0}{burst_p99:>12.0}{paced_p50:>12.1}{paced_p99:>12.1}{a_task:>12.2}",
     );
-    json!({
+    let object = json!({
         "database": flight.kind.name(), "replicas": flight.replicas, "tasks": flight.tasks,
         "seconds_until_in_flight": round(until_then), "events_per_second": round(events),
         "burst": { "events_per_second": round(burst_rate), "p50_ms": burst_p50, "p99_ms": burst_p99 },
         "paced": { "p50_ms": paced_p50, "p99_ms": paced_p99 },
         "idle_mb": round(megabytes(flight.idle)), "mb_per_task": round(a_task),
-    })
+    });
+    (line, object)
 }
 
-fn cost(cost: &Cost) -> Value {
+fn cost(cost: &Cost) -> (String, Value) {
     let what = format!("{}, {} {}", cost.kind.name(), cost.rows, cost.beside.name());
     let steps: Vec<String> = cost
         .steps
@@ -123,12 +143,13 @@ fn cost(cost: &Cost) -> Value {
         .map(|step| format!("{:>12.0}", micros(*step)))
         .collect();
     let (whole, whole_p99) = (micros(cost.whole), micros(cost.whole_p99));
-    println!("{what:<28}{}{whole:>12.0}{whole_p99:>12.0}", steps.concat());
+    let line = format!("{what:<28}{}{whole:>12.0}{whole_p99:>12.0}", steps.concat());
     let by_step: BTreeMap<&str, f64> = STEPS.into_iter().zip(cost.steps.map(micros)).collect();
-    json!({
+    let object = json!({
         "database": cost.kind.name(), "rows": cost.rows, "beside": cost.beside.name(),
         "steps_us": by_step, "event_us": whole, "event_p99_us": whole_p99,
-    })
+    });
+    (line, object)
 }
 
 fn micros(time: Duration) -> f64 {
