@@ -192,7 +192,7 @@ pub struct Task {
     /// The name of the state in which the bot was started again last; people are told while the task is in it.
     #[serde(default)]
     pub taken_up_in: Option<String>,
-    /// When the state last changed.
+    /// When the state last changed, or when another wait followed one of the same name.
     pub changed_at: Timestamp,
     /// How it stands.
     pub state: State,
@@ -318,12 +318,12 @@ impl Task {
 
     /// Takes an event and says what to do about it.
     pub fn handle(&mut self, happened: &Happened, surroundings: &Surroundings) -> Vec<Effect> {
-        let before = self.state.name();
+        let before = (self.state.name(), self.state.wait());
         self.count(&happened.event);
         self.count_time(happened.at);
         let effects = self.react(happened, surroundings);
         self.count_time(happened.at);
-        if self.state.name() != before {
+        if (self.state.name(), self.state.wait()) != before {
             self.changed_at = happened.at;
         }
         effects

@@ -309,6 +309,28 @@ impl State {
         }
     }
 
+    /// Which of the task's waits for people this is: the revision of the plan, or the number of the question. A plan that
+    /// somebody edits is followed by another wait under the same name.
+    pub(super) const fn wait(&self) -> Option<u32> {
+        match self {
+            Self::AwaitingApproval { revision } => Some(*revision),
+            Self::AwaitingInput { question } => Some(question.number),
+            Self::Queued { .. }
+            | Self::Specifying
+            | Self::Planning { .. }
+            | Self::Preparing { .. }
+            | Self::Running { .. }
+            | Self::Verifying { .. }
+            | Self::Publishing { .. }
+            | Self::InReview { .. }
+            | Self::Completed { .. }
+            | Self::Answered
+            | Self::Failed { .. }
+            | Self::Canceled { .. }
+            | Self::Expired => None,
+        }
+    }
+
     /// Whether nothing more happens by itself and nobody is waited for.
     #[must_use]
     pub const fn is_over(&self) -> bool {

@@ -8,6 +8,7 @@ use crate::domain::{
     event::{Change, Ending, Event, Happened, RunFailure},
     kept::Kept,
     message::{Message, QuestionText},
+    plan_edit::PlanEdit,
     proof::CheckOutcome,
     task::{FINISH, Next, Patience, State, Task},
     waiting::{Asked, Made},
@@ -326,6 +327,70 @@ fn somebody_who_is_waited_for_is_reminded_once_and_each_wait_has_its_own() {
         ..PATIENCE
     };
     assert_eq!(task.due(Timestamp(next + 25 * HOUR_MS), &never), None);
+}
+
+/// What is due for a task so many hours after a wait of it began.
+fn due_after(task: &Task, since: i64, hours: i64) -> Option<&'static str> {
+    let due = task.due(Timestamp(since + hours * HOUR_MS), &PATIENCE)?;
+    match due {
+        Event::Unanswered { since: of, .. } => {
+            assert_eq!(of, Timestamp(since));
+            Some("reminder")
+        }
+        Event::WaitedTooLong { since: of, .. } => {
+            assert_eq!(of, Some(Timestamp(since)));
+            Some("end")
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_plan_that_somebody_edits_on_its_last_day_waits_as_long_as_any_other() {
+    let mut task = waiting();
+    let since = task.changed_at;
+    let reminded = Event::Unanswered {
+        since,
+        left_ms: 13 * 24 * HOUR_MS,
+    };
+    at(&mut task, since.0 + 24 * HOUR_MS, reminded);
+    let edited = Event::PlanEdited {
+        by: ana(),
+        revision: 1,
+        edit: Box::new(PlanEdit {
+            steps: vec!["mend".into(), "say so".into()],
+            ..PlanEdit::default()
+        }),
+    };
+    let next = since.0 + 13 * 24 * HOUR_MS;
+    at(&mut task, next, edited);
+    assert_eq!(task.state, State::AwaitingApproval { revision: 2 });
+    assert_eq!(due_after(&task, next, 23), None);
+    assert_eq!(due_after(&task, next, 24), Some("reminder"));
+    assert_eq!(due_after(&task, next, 14 * 24 + 1), Some("end"));
+    // What was due for the first revision ends nothing of the second.
+    let old = Event::WaitedTooLong {
+        since: Some(since),
+        kept: Kept::Nothing,
+    };
+    assert!(at(&mut task, next + 1, old).is_empty());
+}
+
+#[test]
+fn the_question_about_a_held_change_behind_another_one_waits_anew() {
+    let (mut task, since) = at_work();
+    let up = since + CEILING_MS;
+    let held = Change::Held {
+        held: held_change(),
+    };
+    at(&mut task, up, ended(2, out_of_time(held)));
+    let finish = answer(&task, FINISH);
+    let next = up + 13 * 24 * HOUR_MS;
+    at(&mut task, next, finish);
+    assert_eq!((task.state.name(), task.questions), ("awaiting_input", 2));
+    assert_eq!(due_after(&task, next, 23), None);
+    assert_eq!(due_after(&task, next, 24), Some("reminder"));
+    assert_eq!(due_after(&task, next, 14 * 24 + 1), Some("end"));
 }
 
 #[test]
