@@ -35,7 +35,8 @@ impl Store {
         // A lane is called by its kind and its task.
         let rows = query(
             "SELECT CASE WHEN lane LIKE 'talk:%' THEN 'talk' WHEN lane LIKE 'marks:%' THEN 'marks'
-                         WHEN lane LIKE 'work:%' THEN 'work' ELSE 'control' END AS kind,
+                         WHEN lane LIKE 'work:%' THEN 'work' WHEN lane LIKE 'errands:%' THEN 'errands'
+                         ELSE 'control' END AS kind,
                     count(*) AS depth, min(created_ms) AS oldest
              FROM outbox WHERE state IN ('ready', 'leased') GROUP BY 1",
         )

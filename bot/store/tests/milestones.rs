@@ -15,6 +15,14 @@ use crate::{
     words::tests::samples,
 };
 
+fn person() -> Person {
+    Person {
+        id: PersonId("p:ana".into()),
+        name: "ana".into(),
+        standing: Standing::Member,
+    }
+}
+
 fn say(slot: Slot) -> Effect {
     let message = Box::new(Message::Help);
     Effect::Say { slot, message }
@@ -153,6 +161,11 @@ async fn what_waits_is_counted_by_source_and_by_lane() {
             say(Slot::Note(2)),
             Effect::Release,
             Effect::StopAll,
+            Effect::FileIssue {
+                by: person(),
+                team: None,
+                trigger: None,
+            },
             Effect::Mark { mark: Mark::Proved },
         ];
         let done = transition(&first, effects);
@@ -166,7 +179,7 @@ async fn what_waits_is_counted_by_source_and_by_lane() {
             .iter()
             .map(|queue| (queue.kind.as_str(), queue.depth, queue.oldest.0))
             .collect();
-        let each = ["control", "marks", "talk", "work"].map(|kind| (kind, 1, NOW.0));
+        let each = ["control", "errands", "marks", "talk", "work"].map(|kind| (kind, 1, NOW.0));
         assert_eq!(told, each);
         store.close().await;
     }
