@@ -159,7 +159,7 @@ async fn remove_folders(context: &Context) -> Result<(), Fault> {
 }
 
 /// What is known of a task.
-enum Known {
+pub(super) enum Known {
     /// All of it.
     Task(Box<Task>),
     /// There is none, or none any more.
@@ -168,7 +168,8 @@ enum Known {
     Unreadable,
 }
 
-async fn known(context: &Context, id: &TaskId) -> Result<Known, Fault> {
+/// Looks a task up whose name stands on something that it left.
+pub(super) async fn known(context: &Context, id: &TaskId) -> Result<Known, Fault> {
     match context.store.task(id).await {
         Ok(Some(stored)) => Ok(Known::Task(Box::new(stored.task))),
         Ok(None) => Ok(Known::Gone),

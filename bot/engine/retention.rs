@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use super::{Context, Fault};
+use super::{
+    Context, Fault,
+    reaper::{Known, known},
+};
 use crate::domain::{TaskId, Timestamp};
 
 /// How often the sweep is made, in milliseconds.
@@ -60,9 +63,12 @@ async fn remove_artifacts(context: &Context, before: Timestamp) -> Result<(), Fa
     };
     while let Some(entry) = entries.next_entry().await.map_err(Fault::transient)? {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let stored = context.store.task(&TaskId(name.clone())).await?;
-        let is_needed = stored
-            .is_some_and(|stored| !stored.task.state.is_over() || stored.task.changed_at >= before);
+        let is_needed = match known(context, &TaskId(name.clone())).await? {
+            Known::Task(task) => !task.state.is_over() || task.changed_at >= before,
+            Known::Gone => false,
+            // Somebody may put it right; until then nothing of it goes.
+            Known::Unreadable => true,
+        };
         if is_needed {
             continue;
         }

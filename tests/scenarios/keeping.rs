@@ -280,3 +280,39 @@ async fn what_was_kept_for_its_time_goes() {
     assert_eq!(stage.rows("tasks").await, 1, "the task itself stays");
     stage.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_cannot_be_read_keeps_its_pictures_and_nobody_elses() {
+    // Without an image tasks fail before they have a sandbox.
+    let stage = Stage::open_with(Props {
+        image: Image::Missing,
+        settings: vec![
+            (
+                "DECKHAND_IMAGE_PREFIX",
+                "deckhand-no-such-image:".to_owned(),
+            ),
+            ("DECKHAND_KEEP_ARTIFACTS_DAYS", "30".to_owned()),
+        ],
+        ..Props::default()
+    })
+    .await;
+    let context = &stage.context;
+    let failed = async || {
+        let thread = stage.mention(REQUEST).await;
+        let id = stage.wait_for_state(&thread, "failed").await.id;
+        let stored = artifacts::store(context, &id, "page.png", b"png");
+        stored.await.unwrap();
+        let picture = artifacts::path_of(context, &id, "page.png").unwrap();
+        (id, picture)
+    };
+    let (broken, kept) = failed().await;
+    let (_, gone) = failed().await;
+    stage.settle().await;
+    let half = format!("UPDATE tasks SET document = '{{half' WHERE id = '{broken}'");
+    stage.damage(&half).await;
+    stage.clock.advance(DAY * 31);
+    assert!(Sweeps::default().step(context).await.unwrap());
+    assert!(!gone.exists(), "its time is over");
+    assert!(kept.exists(), "nobody knows whether its time is over");
+    stage.close().await;
+}
