@@ -23,7 +23,7 @@ use crate::{
         jumps::Jumps,
         leases, pause_before_try,
         policy_book::PolicyBook,
-        reaper,
+        reaper, reviews,
         roster::Agents,
         runs::Runs,
         surfaces::Surfaces,
@@ -264,6 +264,7 @@ fn workers(context: &Context, health: &Health, stop: &CancellationToken) -> Join
     workers.spawn(Deliver::new(context.clone()).run(stop.clone()));
     workers.spawn(hear_bells(context.clone(), stop.clone()));
     workers.spawn(reaper::run(context.clone(), stop.clone()));
+    workers.spawn(reviews::run(context.clone(), stop.clone()));
     workers.spawn(watch_engine(context.clone(), health.clone(), stop.clone()));
     workers.spawn(watch_clock(context.clone(), health.clone(), stop.clone()));
     workers.spawn(watch_database(context.clone(), stop.clone()));
@@ -368,9 +369,12 @@ async fn watch_database(context: Context, stop: CancellationToken) {
         let found = found.map(|error| error.in_words());
         match &found {
             Some(words) if found != trouble => error!(
-                "nothing can be stored: {words}. Requests are refused with 503, so that platforms send them again; what is stored waits, and goes on by itself"
+                "nothing can be stored: {words}. Requests are refused with 503: Slack and Linear send them again, and GitHub is asked for what it does not; what is stored waits, and goes on by itself"
             ),
-            None if trouble.is_some() => info!("the database takes what is stored again"),
+            None if trouble.is_some() => {
+                info!("the database takes what is stored again");
+                context.wake.missed();
+            }
             Some(_) | None => {}
         }
         let pause = if found.is_some() {

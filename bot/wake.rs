@@ -7,12 +7,14 @@ use tokio::sync::Notify;
 /// How long a worker sleeps when nobody wakes it.
 pub const POLL: Duration = Duration::from_millis(500);
 
-/// Three bells: for the inbox, for the outbox, and for what is left behind in the container engine.
+/// Four bells: for the inbox, for the outbox, for what is left behind in the container engine, and for news of the forge that
+/// may be lost.
 #[derive(Debug, Clone, Default)]
 pub struct Wake {
     inbox: Arc<Notify>,
     outbox: Arc<Notify>,
     left_over: Arc<Notify>,
+    missed: Arc<Notify>,
 }
 
 impl Wake {
@@ -29,6 +31,16 @@ impl Wake {
     /// Something was left behind in the container engine, or the engine answers again.
     pub fn left_over(&self) {
         self.left_over.notify_one();
+    }
+
+    /// News of the forge may be lost: they could not be stored, and do not come again.
+    pub fn missed(&self) {
+        self.missed.notify_one();
+    }
+
+    /// Waits until there is something to look up at the forge. Whoever waits has a clock of its own.
+    pub async fn wait_missed(&self) {
+        self.missed.notified().await;
     }
 
     /// Waits until there is something to look for in the container engine. Whoever waits has a clock of its own.

@@ -308,7 +308,7 @@ pub enum Event {
     PullRequestEnded {
         /// Whether it was merged.
         merged: bool,
-        /// Who did it, as the forge names them.
+        /// Who did it, as the forge names them; empty where it does not.
         by: String,
     },
     /// Everything of the task that ran is gone.

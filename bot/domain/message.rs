@@ -77,7 +77,7 @@ pub enum Message {
     PullRequestEnded {
         /// Whether it was merged.
         merged: bool,
-        /// Who did it.
+        /// Who did it; empty where nobody says so.
         by: String,
     },
     /// The time that a task may work comes to its end.

@@ -8,6 +8,7 @@
 //! - [`jumps`]: a clock that somebody sets
 //! - [`keep`]: what was done of a task that is cancelled
 //! - [`deletion`], [`retention`]: what goes for good, when somebody says so or after its time
+//! - [`reviews`]: pull requests whose end nobody heard of
 //! - [`surfaces`], [`roster`]: which platform, which agent
 //! - [`tokens`]: where tokens of platforms are kept
 //! - [`workspaces`]: whose token is taken for what in Slack
@@ -26,6 +27,7 @@ pub mod prove;
 pub mod publish;
 pub mod reaper;
 pub mod retention;
+pub mod reviews;
 pub mod roster;
 pub mod runs;
 pub mod surfaces;
@@ -46,7 +48,12 @@ use crate::{
     github::{ForgeError, Github},
     heartbeat::Heartbeats,
     redact::{Redactor, Sought},
-    store::{Store, StoreError, inbox::NewDelivery, leases::Ticket, runs::LogKind},
+    store::{
+        Store, StoreError,
+        inbox::{Accepted, NewDelivery},
+        leases::Ticket,
+        runs::LogKind,
+    },
     surface::SurfaceError,
     wake::Wake,
 };
@@ -84,12 +91,17 @@ pub struct Context {
 
 impl Context {
     /// Stores a delivery of the bot's own work, without any secret that is held, and wakes the dispatcher.
-    pub async fn accept(&self, mut delivery: NewDelivery) -> Result<(), StoreError> {
+    pub async fn accept(&self, delivery: NewDelivery) -> Result<(), StoreError> {
+        self.accepted(delivery).await.map(drop)
+    }
+
+    /// The same, for whoever has to know whether it was stored before.
+    pub async fn accepted(&self, mut delivery: NewDelivery) -> Result<Accepted, StoreError> {
         // Only what is held: the delivery has commands in it that will be run, and a check may well sign in somewhere.
         self.redactor.redact_value(&mut delivery.body, Sought::Held);
-        self.store.accept(&delivery, self.clock.now()).await?;
+        let accepted = self.store.accept(&delivery, self.clock.now()).await?;
         self.wake.inbox();
-        Ok(())
+        Ok(accepted)
     }
 
     /// Writes a line into a run's log, without any secret.

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use deckhand_executors::mirror::Credential;
 use futures::future::BoxFuture;
 use secrecy::SecretString;
+use serde_json::Value;
 
 pub use error::ForgeError;
 pub use pull_requests::NewPullRequest;
@@ -165,6 +166,19 @@ impl Github {
     ) -> Result<PullRequest, ForgeError> {
         self.ask(repository, |client| {
             Box::pin(async move { pull_requests::open(&client, repository, new).await })
+        })
+        .await
+    }
+
+    /// Whether the pull request of a branch was merged or closed, as a delivery to be stored: its key and its body, which are
+    /// those of its webhook. None while it is open.
+    pub async fn end_of(
+        &self,
+        repository: &RepositoryName,
+        (number, branch): (u64, &str),
+    ) -> Result<Option<(String, Value)>, ForgeError> {
+        self.ask(repository, |client| {
+            Box::pin(async move { pull_requests::end(&client, repository, (number, branch)).await })
         })
         .await
     }

@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{
-    ForgeError,
+    ForgeError, PullRequestEnded,
     client::{CallError, Client},
-    parts,
+    parts, webhook,
 };
 use crate::domain::{clip, event::PullRequest, specification::RepositoryName};
 
@@ -159,6 +160,29 @@ pub(super) async fn update(
             &Change { title, body },
         )
         .await
+}
+
+/// Whether a pull request is over. Who closed one that was not merged is not said here.
+pub(super) async fn end(
+    client: &Client,
+    repository: &RepositoryName,
+    (number, branch): (u64, &str),
+) -> Result<Option<(String, Value)>, CallError> {
+    let (owner, name) = parts(repository)?;
+    let what = format!("looking up pull request {number} in {repository}");
+    let found: webhook::PullRequest = client
+        .get(&what, &format!("/repos/{owner}/{name}/pulls/{number}"))
+        .await?;
+    let Some(key) = found.end_key(repository) else {
+        return Ok(None);
+    };
+    let ended = PullRequestEnded {
+        repository: repository.clone(),
+        branch: branch.to_owned(),
+        merged: found.merged,
+        by: found.merged_by().unwrap_or_default(),
+    };
+    Ok(serde_json::to_value(ended).ok().map(|body| (key, body)))
 }
 
 /// A text as one value of a query string.

@@ -113,6 +113,48 @@ async fn an_app_takes_out_one_token_however_many_ask() {
     assert_eq!(world.violations(), Vec::<String>::new());
 }
 
+/// The end of the pull request as its webhook tells it, which nobody takes.
+async fn told_end(world: &World) -> (String, Value) {
+    world.settle().await;
+    let told = world.deliveries();
+    let newest = told.iter().rev().find(|one| one.event == "pull_request");
+    let payload = serde_json::from_str(&newest.expect("told").body).expect("JSON");
+    accept("pull_request", "guid-1", &payload).expect("it matters")
+}
+
+#[tokio::test]
+async fn the_end_of_a_pull_request_that_is_looked_up_is_the_one_that_its_webhook_told() {
+    let nobody = "http://127.0.0.1:9/github/webhooks";
+    let (world, github) = with_app().await;
+    world.set_webhook_url(nobody);
+    let opened = github.open_pull_request(&name(), &new()).await;
+    let number = opened.expect("opened").number;
+    let found = github.end_of(&name(), (number, BRANCH)).await;
+    assert_eq!(found, Ok(None));
+    world.merge("acme/web", number).await.expect("merged");
+    let found = github.end_of(&name(), (number, BRANCH)).await;
+    assert_eq!(found, Ok(Some(told_end(&world).await)));
+    assert_eq!(world.violations(), Vec::<String>::new());
+
+    // Who closed one without a merge is no part of it.
+    let (world, github) = with_token().await;
+    world.set_webhook_url(nobody);
+    let opened = github.open_pull_request(&name(), &new()).await;
+    let number = opened.expect("opened").number;
+    world.close("acme/web", number).await.expect("closed");
+    let found = github.end_of(&name(), (number, BRANCH)).await;
+    let (key, body) = found.expect("answered").expect("it is over");
+    assert_eq!(key, told_end(&world).await.0);
+    let ended = read(&body).expect("it can be read");
+    assert_eq!((ended.merged, ended.by.as_str()), (false, ""));
+    let found = github.end_of(&name(), (number + 1, BRANCH)).await;
+    assert!(
+        matches!(found, Err(ForgeError::NotFound { .. })),
+        "{found:?}"
+    );
+    assert_eq!(world.violations(), Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn a_token_is_for_its_own_repository_only() {
     let (world, github) = with_app().await;
@@ -464,7 +506,7 @@ async fn the_doctor_says_who_the_bot_is_and_what_it_lacks() {
 /// The App that the manifest makes has what tokens ask for, and hears of what is acted on.
 #[test]
 fn the_manifest_asks_for_what_the_code_uses() {
-    let manifest: serde_json::Value =
+    let manifest: Value =
         serde_json::from_str(include_str!("../../manifest/github.json")).expect("JSON");
     assert_eq!(
         tokens::GRANTED.map(|(name, _)| manifest["default_permissions"][name].as_str()),

@@ -17,7 +17,7 @@ pub struct PullRequestEnded {
     pub branch: String,
     /// Whether it was merged.
     pub merged: bool,
-    /// Who did it, as GitHub names them.
+    /// Who did it, as GitHub names them; empty where it does not.
     pub by: String,
 }
 
@@ -29,12 +29,31 @@ struct Payload {
     sender: User,
 }
 
+/// A pull request, as webhooks and the interface tell of it.
 #[derive(Deserialize)]
-struct PullRequest {
+pub(super) struct PullRequest {
+    number: Option<u64>,
     #[serde(default)]
-    merged: bool,
+    pub(super) merged: bool,
     merged_by: Option<User>,
+    /// When it was merged or closed, as GitHub writes it; none while it is open.
+    closed_at: Option<String>,
     head: Head,
+}
+
+impl PullRequest {
+    /// What makes its end the same one by whichever road it is heard of. One that is opened again has another end later.
+    pub(super) fn end_key(&self, repository: &RepositoryName) -> Option<String> {
+        let (number, closed_at) = (self.number?, self.closed_at.as_ref()?);
+        let repository = repository.0.to_ascii_lowercase();
+        Some(format!("ended:{repository}#{number}:{closed_at}"))
+    }
+
+    /// Who merged it.
+    pub(super) fn merged_by(self) -> Option<String> {
+        let by = self.merged_by.filter(|_| self.merged)?;
+        Some(by.login)
+    }
 }
 
 #[derive(Deserialize)]
@@ -70,7 +89,8 @@ pub fn verify(secret: &SecretString, signature_header: &str, body: &[u8]) -> boo
 }
 
 /// The key and the body to store of a delivery that matters: the end of a pull request whose branch is in the
-/// repository itself. `event` is `X-GitHub-Event`; `delivery_id` is `X-GitHub-Delivery`, the same when it is sent again.
+/// repository itself. `event` is `X-GitHub-Event`; `delivery_id` is `X-GitHub-Delivery`, the same when it is sent again. It is
+/// the key where the payload does not say which end it is.
 #[must_use]
 pub fn accept(event: &str, delivery_id: &str, payload: &Value) -> Option<(String, Value)> {
     if event != "pull_request"
@@ -88,18 +108,18 @@ pub fn accept(event: &str, delivery_id: &str, payload: &Value) -> Option<(String
     if payload.action != "closed" || !is_own {
         return None;
     }
-    let by = payload
-        .pull_request
-        .merged_by
-        .filter(|_| payload.pull_request.merged)
-        .unwrap_or(payload.sender);
+    let repository = RepositoryName(payload.repository.full_name);
+    let pull_request = payload.pull_request;
+    let key = pull_request
+        .end_key(&repository)
+        .unwrap_or_else(|| delivery_id.to_owned());
     let ended = PullRequestEnded {
-        repository: RepositoryName(payload.repository.full_name),
-        branch: payload.pull_request.head.branch,
-        merged: payload.pull_request.merged,
-        by: by.login,
+        repository,
+        branch: pull_request.head.branch.clone(),
+        merged: pull_request.merged,
+        by: pull_request.merged_by().unwrap_or(payload.sender.login),
     };
-    Some((delivery_id.to_owned(), serde_json::to_value(ended).ok()?))
+    Some((key, serde_json::to_value(ended).ok()?))
 }
 
 impl Payload {
@@ -171,6 +191,24 @@ mod tests {
             (ended.branch.as_str(), ended.merged, ended.by.as_str()),
             ("deckhand/fix-abc123", true, "ben")
         );
+    }
+
+    #[test]
+    fn an_end_has_one_key_however_often_it_is_told_and_the_next_end_another() {
+        let mut payload =
+            closed(&json!({ "ref": "deckhand/fix-abc123", "repo": { "full_name": "Acme/Web" } }));
+        payload["pull_request"]["number"] = json!(7);
+        payload["pull_request"]["closed_at"] = json!("2026-07-01T10:00:00Z");
+        payload["repository"]["full_name"] = json!("Acme/Web");
+        let key = |payload: &Value, id: &str| {
+            let accepted = accept("pull_request", id, payload);
+            accepted.expect("it matters").0
+        };
+        let first = key(&payload, "guid-1");
+        assert_eq!(first, "ended:acme/web#7:2026-07-01T10:00:00Z");
+        assert_eq!(key(&payload, "guid-2"), first);
+        payload["pull_request"]["closed_at"] = json!("2026-07-02T10:00:00Z");
+        assert_ne!(key(&payload, "guid-3"), first);
     }
 
     #[test]

@@ -176,6 +176,17 @@ impl Store {
         rows.iter().filter_map(readable).collect()
     }
 
+    /// The names of every task in a state, also of those that cannot be read.
+    pub async fn task_ids_in(&self, state: &str) -> Result<Vec<TaskId>, StoreError> {
+        let rows = query("SELECT id FROM tasks WHERE state = $1 ORDER BY id")
+            .bind(state)
+            .fetch_all(self.database.reading())
+            .await?;
+        rows.iter()
+            .map(|row| Ok(TaskId(row.try_get("id")?)))
+            .collect()
+    }
+
     /// The task whose work stands on this branch of this repository.
     pub async fn task_of_branch(&self, branch: &str) -> Result<Option<Stored>, StoreError> {
         let Some((_, id)) = branch

@@ -254,6 +254,15 @@ async fn linear_lane(
 
 /// GitHub's webhooks.
 pub async fn github_webhook(State(doors): State<Doors>, request: Request) -> Response {
+    let answer = heard_of_github(&doors, request).await;
+    if answer.status() == StatusCode::SERVICE_UNAVAILABLE {
+        // GitHub does not send again by itself, so what it told is looked up.
+        doors.wake.missed();
+    }
+    answer
+}
+
+async fn heard_of_github(doors: &Doors, request: Request) -> Response {
     let Some(secret) = &doors.config.github.webhook_secret else {
         return StatusCode::NOT_FOUND.into_response();
     };
@@ -292,7 +301,7 @@ pub async fn github_webhook(State(doors): State<Doors>, request: Request) -> Res
         conversation,
         body: slim,
     };
-    store(&doors, delivery).await
+    store(doors, delivery).await
 }
 
 /// Stores a delivery. The answer is a success where it is on the disk.

@@ -17,8 +17,9 @@ use crate::{
 const AGAIN_EVERY: Duration = Duration::from_millis(400);
 /// How long the confirmation of a cancel is waited for. Here nobody is asked to be quick: the bot may be dead meanwhile.
 const CONFIRMED_WITHIN: Duration = Duration::from_secs(90);
-/// How long a merge is waited for until GitHub is asked to send its news again.
-const MERGE_HEARD_WITHIN: Duration = Duration::from_secs(2);
+/// How long a merge is waited for until GitHub is asked to send its news again. The bot looks it up itself long before, where
+/// it could not store the news or was killed over them; what doors of their own lose when they are killed waits for its hour.
+const MERGE_HEARD_WITHIN: Duration = Duration::from_secs(20);
 
 impl Stage {
     /// Tells the story of a run to its end, and says which end that is.
@@ -72,11 +73,13 @@ impl Stage {
         self.github.merge("acme/web", pulls[0].number).await?;
         loop {
             let merged = self.reach(thread, is("completed"));
-            match tokio::time::timeout(MERGE_HEARD_WITHIN, merged).await {
-                Ok(done) => return done.map(drop),
-                // GitHub tries nothing again by itself; an operator has a button for it.
-                Err(_) => self.github.redeliver("pull_request").await?,
+            if let Ok(done) = tokio::time::timeout(MERGE_HEARD_WITHIN, merged).await {
+                return done.map(drop);
             }
+            // GitHub tries nothing again by itself; an operator has a button for it.
+            self.timeline
+                .note("GitHub is asked to tell of the merge again");
+            self.github.redeliver("pull_request").await?;
         }
     }
 

@@ -59,6 +59,26 @@ fn the_first_words_say_what_happens_now_and_next() {
 }
 
 #[test]
+fn the_end_of_a_pull_request_names_who_ended_it_where_that_is_known() {
+    let ended = |merged, by: &str| {
+        let by = by.to_owned();
+        words(&Message::PullRequestEnded { merged, by })
+    };
+    let merged = ended(true, "ben");
+    assert_eq!(merged.fallback, "The pull request was merged by ben.");
+    assert_eq!(merged.markdown, "**Merged** by ben. This task is complete.");
+    let closed = ended(false, "");
+    assert_eq!(
+        closed.fallback,
+        "The pull request was closed without a merge."
+    );
+    assert_eq!(
+        closed.markdown,
+        "**Closed without a merge**. This task is over; the branch stays on the remote."
+    );
+}
+
+#[test]
 fn a_working_task_says_where_it_is() {
     let working = Message::Progress(Progress {
         live: Some(live()),
