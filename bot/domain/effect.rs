@@ -39,6 +39,9 @@ pub enum Slot {
 }
 
 impl Slot {
+    /// Where a thread is told that its task cannot be read: such a task numbers nothing any more, and its own notes begin at 1.
+    pub const UNREADABLE: Self = Self::Note(0);
+
     /// Whether what stands there waits for somebody, until it is decided.
     #[must_use]
     pub const fn is_a_card(&self) -> bool {

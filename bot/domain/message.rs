@@ -14,7 +14,7 @@ use super::{
     attachment::{Refused, UnreadLink},
     budget::{MicroDollars, Usage},
     command::UnknownOption,
-    conversation::{Person, Road},
+    conversation::{Person, PersonId, Road},
     edit::ProposalCard,
     event::{FilingProblem, WorkplaceProblem},
     feedback::Opinion,
@@ -240,6 +240,13 @@ pub enum Message {
     },
     /// What somebody said or pressed was given up.
     NotHandled {
+        /// What an operator finds it by.
+        reference: String,
+    },
+    /// What is stored of a task cannot be read, so nothing more happens to it.
+    Unreadable {
+        /// Who asked for it.
+        asks: PersonId,
         /// What an operator finds it by.
         reference: String,
     },

@@ -102,7 +102,10 @@ impl Store {
         if buried == 1 {
             turns::of_conversation(&mut unit, &given_up.id.id).await?;
             if let Some((conversation, effect)) = &given_up.news {
-                append(&mut unit, None, conversation, effect, now).await?;
+                // What everybody is told stands in a slot of the task; an answer to one person needs none.
+                let said = matches!(effect, Effect::Say { .. });
+                let task = given_up.unreadable.filter(|_| said);
+                append(&mut unit, task, conversation, effect, now).await?;
             }
             if let Some(task) = given_up.unreadable {
                 query("UPDATE tasks SET state = 'unreadable', slot = 'none' WHERE id = $1")

@@ -176,6 +176,16 @@ impl Store {
         rows.iter().filter_map(readable).collect()
     }
 
+    /// Who asked for a task, also where the task itself cannot be read.
+    pub async fn requester_of(&self, id: &TaskId) -> Result<Option<PersonId>, StoreError> {
+        let row = query("SELECT requester FROM tasks WHERE id = $1")
+            .bind(&id.0)
+            .fetch_optional(self.database.reading())
+            .await?;
+        row.map(|row| Ok(PersonId(row.try_get("requester")?)))
+            .transpose()
+    }
+
     /// The names of every task in a state, also of those that cannot be read.
     pub async fn task_ids_in(&self, state: &str) -> Result<Vec<TaskId>, StoreError> {
         let rows = query("SELECT id FROM tasks WHERE state = $1 ORDER BY id")

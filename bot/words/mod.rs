@@ -192,6 +192,7 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
         Message::AlreadyAsked { task } => notes::AlreadyAskedView { task }.render(),
         Message::TaskList { tasks } => notes::TaskListView { tasks, room }.render(),
         Message::NotHandled { reference } => notes::NotHandledView { reference }.render(),
+        Message::Unreadable { reference, .. } => notes::UnreadableView { reference }.render(),
         Message::GivenUp { effect, reason } => {
             notes::GivenUpView::new(effect, reason, url).render()
         }
@@ -303,6 +304,7 @@ fn beside(message: &Message, links: &Links) -> (Option<PersonId>, Vec<Control>, 
         Message::Settings(card) => ((None, WordsKind::Note), preferred::controls(card)),
         Message::Canceled { .. } | Message::Expired { .. } => ((None, ended(false)), Vec::new()),
         Message::PullRequestEnded { merged, .. } => ((None, ended(*merged)), Vec::new()),
+        Message::Unreadable { asks, .. } => ((Some(asks.clone()), ended(false)), Vec::new()),
         Message::TimeLow(_)
         | Message::NetworkSettled { .. }
         | Message::NetworkUnknown { .. }

@@ -275,6 +275,13 @@ pub(super) struct NotHandledView<'a> {
     pub(super) reference: &'a str,
 }
 
+/// `unreadable.md`.
+#[derive(Template)]
+#[template(path = "messages/unreadable.md")]
+pub(super) struct UnreadableView<'a> {
+    pub(super) reference: &'a str,
+}
+
 /// `given_up.md`.
 #[derive(Template)]
 #[template(path = "messages/given_up.md")]

@@ -2,8 +2,15 @@
 
 use std::time::Duration;
 
-use deckhand::{domain::Timestamp, store::dead_letters::Queue};
-use deckhand_world::{github::Fault as ForgeFault, slack::Fault};
+use deckhand::{
+    domain::{Timestamp, event::Event},
+    engine::dispatch::work_delivery,
+    store::dead_letters::Queue,
+};
+use deckhand_world::{
+    github::Fault as ForgeFault,
+    slack::{Audience, Fault},
+};
 use serde_json::Value;
 
 use crate::harness::{
@@ -106,6 +113,37 @@ async fn a_task_that_cannot_be_read_costs_its_own_thread_alone_and_the_writer_he
     // The doors refuse what Slack signed long before the moved clock.
     stage.restart().await;
     stage.stop(&other).await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_whose_own_news_cannot_be_read_says_so_once_in_its_thread() {
+    const SAID: &str = "This task cannot go on";
+    let stage = Stage::open().await;
+    let thread = stage.planned(REQUEST).await;
+    let task = stage.task(&thread).await;
+    stage.settle().await;
+    let half = format!(
+        "UPDATE tasks SET document = '{{half' WHERE id = '{}'",
+        task.id
+    );
+    stage.damage(&half).await;
+    for number in 1..=2 {
+        let news = work_delivery(&task, number.to_string(), Event::TakenUp);
+        stage.context.accept(news).await.unwrap();
+        stage
+            .eventually("given up after the last try", async || {
+                stage.clock.advance(Duration::from_mins(3));
+                stage.context.store.given_up().await.unwrap().0 == number
+            })
+            .await;
+        let told = says(&thread, SAID).await;
+        assert_eq!(told.audience, Audience::Everyone);
+        stage.settle().await;
+    }
+    let said = thread.bot_messages();
+    let said = said.iter().filter(|message| message.says(SAID)).count();
+    assert_eq!(said, 1, "{}", thread.render());
     stage.close().await;
 }
 

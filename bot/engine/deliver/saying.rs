@@ -37,7 +37,12 @@ impl Deliver {
         attempt: Attempt,
     ) -> Result<(), Fault> {
         let (conversation, task) = (&claimed.conversation, self.owner(claimed)?);
-        let stored = self.context.store.task(task).await?;
+        let stored = match self.context.store.task(task).await {
+            Ok(stored) => stored,
+            // What was to be said of it is known, and so is where.
+            Err(StoreError::Task(..)) => None,
+            Err(error) => return Err(error.into()),
+        };
         let is = |wanted: fn(&ConversationId, &Task) -> bool| {
             let stored = stored.as_ref();
             stored.is_some_and(|stored| wanted(conversation, &stored.task))

@@ -8,9 +8,9 @@ use tracing::warn;
 use super::Dispatch;
 use crate::{
     domain::{
-        Timestamp,
+        TaskId, Timestamp,
         conversation::{ConversationId, Person, Standing},
-        effect::Effect,
+        effect::{Effect, Slot},
         incoming::{Author, Incoming},
         message::Message,
     },
@@ -21,6 +21,7 @@ use crate::{
         dead_letters::GivenUp,
         inbox::{Delivery, Source},
         leases::Ticket,
+        posts::Post,
     },
     surface::SurfaceError,
 };
@@ -91,10 +92,13 @@ impl Dispatch {
         warn!(delivery = %delivery.id, error, "a delivery is given up");
         self.count_dead(delivery.source.name());
         let remains = self.remains(delivery);
-        let news = self.news(delivery).await;
         let unreadable = match &trouble {
             Trouble::Task(StoreError::Task(task, _)) => Some(task),
             _ => None,
+        };
+        let news = match (delivery.source, unreadable) {
+            (Source::Work, Some(task)) => self.news_of_damage(delivery, task).await,
+            _ => self.news(delivery).await,
         };
         let given_up = GivenUp {
             id: &delivery.id,
@@ -136,8 +140,33 @@ impl Dispatch {
             .increment(1);
     }
 
+    /// What the thread hears of a task whose own news cannot reach it, once: nobody has said anything that could be answered,
+    /// and somebody waits for what will not come.
+    async fn news_of_damage(
+        &self,
+        delivery: &Delivery,
+        task: &TaskId,
+    ) -> Option<(ConversationId, Effect)> {
+        let conversation = ConversationId(delivery.conversation.clone());
+        let slot = Slot::UNREADABLE;
+        let post = Post {
+            conversation: conversation.clone(),
+            slot: slot.to_string(),
+            task: task.clone(),
+        };
+        if self.store.find_post(&post).await.ok()?.is_some() {
+            return None;
+        }
+        let asks = self.store.requester_of(task).await.ok()??;
+        let message = Box::new(Message::Unreadable {
+            asks,
+            reference: delivery.id.to_string(),
+        });
+        Some((conversation, Effect::Say { slot, message }))
+    }
+
     /// What the person hears who said or pressed something that was given up. A reaction is no sentence that waits for an
-    /// answer, and news of the bot's own work are the operator's to see.
+    /// answer.
     async fn news(&self, delivery: &Delivery) -> Option<(ConversationId, Effect)> {
         let (conversation, by) = match self.heard(delivery).await? {
             Incoming::Said {

@@ -4,6 +4,7 @@ use super::{Reactions, labels, samples::*, words, words_where};
 use crate::{
     domain::{
         budget::Usage,
+        conversation::PersonId,
         event::BaseStanding,
         inquiry::Purpose,
         message::{Decision, Live, LiveStanding, LiveStep, Message, Phase, PlanCard, Progress},
@@ -76,6 +77,16 @@ fn the_end_of_a_pull_request_names_who_ended_it_where_that_is_known() {
         closed.markdown,
         "**Closed without a merge**. This task is over; the branch stays on the remote."
     );
+}
+
+#[test]
+fn a_task_that_cannot_be_read_calls_whoever_asked_for_it() {
+    let words = words(&Message::Unreadable {
+        asks: PersonId("slack:T1:U1".into()),
+        reference: "4711".into(),
+    });
+    assert_eq!(words.mentions, Some(PersonId("slack:T1:U1".into())));
+    assert!(words.markdown.contains("`4711`"), "{}", words.markdown);
 }
 
 #[test]

@@ -150,6 +150,10 @@ pub(super) fn notes() -> Vec<Message> {
         Message::NotHandled {
             reference: NASTY.into(),
         },
+        Message::Unreadable {
+            asks: person(NASTY).id,
+            reference: NASTY.into(),
+        },
         Message::GivenUp {
             effect: NASTY.into(),
             reason: NASTY.into(),

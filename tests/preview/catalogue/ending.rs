@@ -325,6 +325,13 @@ fn ends() -> Vec<Sample> {
         ),
         said(
             END,
+            "It cannot be read any more",
+            vec![
+                json!({ "message": "unreadable", "asks": person("Ana")["id"], "reference": "4711" }),
+            ],
+        ),
+        said(
+            END,
             "Something could not be posted",
             vec![
                 json!({ "message": "given_up", "effect": "The result", "reason": "the channel is archived" }),
