@@ -4,7 +4,12 @@ use std::time::Duration;
 
 use deckhand_world::models::{KeySeen, Phase, RequestKind, RequestRecord, Turn};
 
-use crate::harness::{PATIENCE, Props, REQUEST, Stage, asking::says, engine::Tag, scripts};
+use crate::harness::{
+    PATIENCE, Props, REQUEST, Stage,
+    asking::says,
+    engine::{Tag, docker},
+    scripts,
+};
 
 /// An agent that writes a zero over every count of tokens that it reports.
 const CLAIMS_NOTHING: &str = r#"#!/bin/sh
@@ -250,6 +255,37 @@ async fn an_agent_that_is_silent_too_long_ends_in_a_sentence_and_a_retry_goes_on
     stage.restart().await;
     thread.press("ana", "Retry").await.unwrap();
     stage.wait_for_state(&thread, "in_review").await;
+    stage.close().await;
+}
+
+/// How often somebody has attached to a sandbox, as the engine remembers it.
+fn attached(sandbox: &str) -> usize {
+    let of_it = format!("container={sandbox}");
+    let filters = ["--filter", "event=attach", "--filter", &of_it];
+    let all = ["events", "--since", "60m", "--until", "0s"];
+    docker(&[&all[..], &filters].concat()).lines().count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_is_silent_for_half_of_its_limit_is_attached_again_once_and_goes_on() {
+    let stage = Stage::open().await;
+    stage.models.otherwise(scripts::long_work());
+    let thread = stage.planned(REQUEST).await;
+    thread.say("ana", "approve").await.unwrap();
+    stage.wait_for_file(&thread, "/tmp/halfway").await;
+    // Its command is the last that was heard of it.
+    says(&thread, "/tmp/halfway").await;
+    let sandbox = stage.sandboxes().await.remove(0);
+    let before = attached(&sandbox);
+    stage.clock.advance(Duration::from_mins(6));
+    says(&thread, "The sandbox lives, but its agent says nothing").await;
+    let is_attached = async || attached(&sandbox) == before + 1;
+    stage.eventually("attached again", is_attached).await;
+
+    stage.inside(&sandbox, "touch /tmp/go").await;
+    let task = stage.wait_for_state(&thread, "in_review").await;
+    assert!(task.last_result().unwrap().whole, "{}", thread.render());
+    assert_eq!(attached(&sandbox), before + 1, "it was attached once more");
     stage.close().await;
 }
 
