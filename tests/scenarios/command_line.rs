@@ -1,6 +1,6 @@
 //! What operators type: the verbs of the real program, their answers, and their exit status.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use axum::{Json, Router, body::Bytes, http::HeaderMap};
 use deckhand::{
@@ -12,10 +12,15 @@ use deckhand::{
     },
     store::Store,
 };
+use deckhand_world::slack::Fault;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    PATIENCE, Props, Stage, asking::until, canaries::Search, planted::planting, program::Deckhand,
+    PATIENCE, Props, Stage,
+    asking::{until, whispered},
+    canaries::Search,
+    planted::planting,
+    program::Deckhand,
 };
 
 const POLICY: &str = r#"{
@@ -237,6 +242,59 @@ async fn a_policy_that_is_not_the_newest_is_named_until_it_is_mended() {
     once_noted(false).await;
     let doctor = Deckhand::of(&stage).run(&["doctor"]).await;
     assert!(doctor.line("network").starts_with("ok"), "{doctor:?}");
+    stage.close().await;
+}
+
+/// The seconds between two pieces of a sentence.
+fn seconds(told: &str, before: &str, after: &str) -> u64 {
+    let found = told.split_once(before);
+    let found = found.and_then(|(_, rest)| rest.split_once(after));
+    let seconds = found.and_then(|(seconds, _)| seconds.parse().ok());
+    seconds.unwrap_or_else(|| panic!("no seconds between `{before}` and `{after}` in {told}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_effect_that_waits_too_long_is_told_of_by_the_server_and_by_the_doctor() {
+    let stage = Stage::open().await;
+    stage.is_ready().await;
+    let asked = Duration::from_mins(20);
+    let limited = Fault::RateLimited { retry_after: asked };
+    stage.slack.fail_next("chat.postEphemeral", limited);
+    let thread = stage.mention("list").await;
+    let later = stage.context.clock.later(asked / 2);
+    stage
+        .eventually("the answer waits as Slack asks", async || {
+            let due = stage.context.store.next_effect_due().await.unwrap();
+            due.is_some_and(|due| due > later)
+        })
+        .await;
+    let (_, told) = stage.get("/readyz").await;
+    assert!(seconds(&told, "oldest effect: ", " s\n") < 120, "{told}");
+
+    // Three minutes have passed, by the clock of the doctor's process as well.
+    stage
+        .damage("UPDATE outbox SET created_ms = created_ms - 180000 WHERE state = 'ready'")
+        .await;
+    let (status, told) = stage.get("/readyz").await;
+    assert_eq!(
+        status, 200,
+        "a Slack that limits is no reason to end: {told}"
+    );
+    assert!(
+        seconds(&told, "oldest effect: ", " s, late\n") >= 180,
+        "{told}"
+    );
+    let doctor = Deckhand::of(&stage).run(&["doctor"]).await;
+    let line = doctor.line("database");
+    assert!(line.starts_with("ok"), "{line}");
+    assert!(line.contains("0 deliveries and 1 effects wait"), "{line}");
+    let age = seconds(&format!("{line}\n"), "the oldest effect for ", " s\n");
+    assert!(age >= 180, "{line}");
+
+    // Up to a tenth more is chance.
+    stage.clock.advance(asked + asked / 9);
+    stage.context.wake.outbox();
+    whispered(&thread, "no tasks of yours").await;
     stage.close().await;
 }
 
