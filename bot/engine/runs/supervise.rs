@@ -39,6 +39,7 @@ mod spend;
 mod stance;
 mod start;
 mod take_out;
+mod unlogged;
 
 pub use keep::{Hold, keep};
 pub use stance::{Detached, Prepared};
@@ -48,6 +49,7 @@ use ending::{died, end, failure_of};
 use progress::Reporter;
 use pulse::{Beat, Pulse};
 use stance::{Resume, SessionHandle, mark, resume, resume_of};
+use unlogged::Unlogged;
 
 /// The most text that an agent may write in one run, in bytes.
 const OUTPUT_MAX_BYTES: usize = 64 << 20;
@@ -82,6 +84,7 @@ async fn watch(
     stop: &CancellationToken,
 ) -> Watched {
     watcher.left = prepared.egress.left();
+    watcher.unlogged = Unlogged::behind(prepared.session.resume_point());
     let mut tick = tokio::time::interval(TICK);
     let mut spending = prepared.egress.spending();
     let mut probing: BoxFuture<'_, Option<Condition>> = std::future::pending().boxed();
@@ -100,7 +103,11 @@ async fn watch(
                 watcher.called(&mut prepared, call).await;
                 Heard::Going
             }
-            event = prepared.session.next_event() => watcher.heard(&mut prepared, event).await,
+            event = prepared.session.next_event() => {
+                let heard = watcher.heard(&mut prepared, event).await;
+                watcher.unlogged.heard_to(prepared.session.resume_point());
+                heard
+            }
             Ok(()) = spending.changed() => watcher.spent(&mut prepared).await,
             condition = &mut probing => {
                 probing = std::future::pending().boxed();
@@ -121,13 +128,7 @@ async fn watch(
             Heard::Over(failure) => break failure,
             Heard::CutOff => {
                 watcher.flush_text().await;
-                mark(
-                    watcher.context,
-                    watcher.task,
-                    watcher.run,
-                    resume_of(&prepared),
-                )
-                .await;
+                watcher.mark(&mut prepared).await;
                 return Watched::CutOff(prepared);
             }
         }
@@ -163,7 +164,7 @@ struct Watcher<'a> {
     run: RunNumber,
     reporter: Reporter<'a>,
     /// Words that were not written into the log yet.
-    text: String,
+    unlogged: Unlogged,
     /// The agent's words since its last use of a tool.
     closing: String,
     bytes: usize,
@@ -189,7 +190,7 @@ impl<'a> Watcher<'a> {
             task,
             run,
             reporter,
-            text: String::new(),
+            unlogged: Unlogged::default(),
             closing: String::new(),
             bytes: 0,
             pulse: Pulse::new(&context.config.limits, context.clock.steady()),
@@ -207,7 +208,14 @@ impl<'a> Watcher<'a> {
     async fn let_go(&self, prepared: &mut Prepared) {
         prepared.egress.revoke();
         prepared.egress.settled().await;
-        mark(self.context, self.task, self.run, resume_of(prepared)).await;
+        self.mark(prepared).await;
+    }
+
+    /// Stores how far the run was heard: up to the words that are in no log yet, which whoever goes on hears again.
+    async fn mark(&self, prepared: &mut Prepared) {
+        let point = self.unlogged.point(prepared.session.resume_point());
+        let resume = resume(&point, &prepared.ending, &prepared.egress);
+        mark(self.context, self.task, self.run, resume).await;
     }
 
     /// The agent's last words, without any secret, cut.
@@ -249,7 +257,7 @@ impl<'a> Watcher<'a> {
             tools::NETWORK_ACCESS => "The agent looks at what it may reach.",
             _ => "The agent has reported on the requirements.",
         });
-        mark(self.context, self.task, self.run, resume_of(prepared)).await;
+        self.mark(prepared).await;
         // An agent that is gone needs no answer.
         let _ = call.answer.send(answer);
     }
@@ -273,14 +281,15 @@ impl<'a> Watcher<'a> {
         match event {
             AgentEvent::Text(text) => {
                 self.bytes += text.len();
-                self.text.push_str(&text);
+                self.unlogged.push(&text);
                 self.closing.push_str(&text);
                 if self.closing.len() > 4 * CLOSING_WORDS_MAX_CHARS {
                     self.closing =
                         crate::domain::clip(&self.closing, 4 * CLOSING_WORDS_MAX_CHARS - 1);
                 }
-                if self.text.len() > LOG_TEXT_MAX_CHARS {
-                    self.flush_whole_words().await;
+                if self.unlogged.len() > LOG_TEXT_MAX_CHARS {
+                    let text = self.unlogged.take_whole_words();
+                    self.log_text(&text).await;
                 }
             }
             AgentEvent::Thought(text) => {
@@ -305,7 +314,7 @@ impl<'a> Watcher<'a> {
                 if let Some(command) = ended.command {
                     self.log(LogKind::Command, json!({"command": command, "status": ended.exit_status, "outcome": format!("{:?}", ended.outcome), "tail": ended.output_tail})).await;
                 }
-                mark(self.context, self.task, self.run, resume_of(prepared)).await;
+                self.mark(prepared).await;
             }
             AgentEvent::PlanUpdated(steps) => self.reporter.plan(&steps),
             // What it costs is read where it leaves the sandbox.
@@ -336,9 +345,11 @@ impl<'a> Watcher<'a> {
             let Ok(prompt) = prompt else {
                 return Heard::Over(None);
             };
+            // What it said before is in front of what it says to this.
+            self.flush_text().await;
             return match prepared.session.prompt(&prompt).await {
                 Ok(()) => {
-                    mark(self.context, self.task, self.run, resume_of(prepared)).await;
+                    self.mark(prepared).await;
                     Heard::Going
                 }
                 Err(error) => Heard::Over(Some(RunFailure::Other {
@@ -386,7 +397,7 @@ impl<'a> Watcher<'a> {
         let spend = prepared.egress.spend();
         let usage = spend::usage_of(&spend);
         self.reporter.spent(self.task.usage.plus(usage));
-        mark(self.context, self.task, self.run, resume_of(prepared)).await;
+        self.mark(prepared).await;
         if spend::is_over(&self.task.usage, &self.task.ceilings, &spend) {
             return Heard::Over(Some(RunFailure::OutOfBudget));
         }
@@ -398,7 +409,7 @@ impl<'a> Watcher<'a> {
         let left = prepared.egress.left();
         if left != self.left {
             self.left = left;
-            mark(self.context, self.task, self.run, resume_of(prepared)).await;
+            self.mark(prepared).await;
         }
     }
 
@@ -409,26 +420,17 @@ impl<'a> Watcher<'a> {
             .is_some_and(|(_, since)| since.elapsed() > INTERRUPT_WITHIN)
     }
 
-    /// Keeps the last word back: it may go on, and half a secret looks like none.
-    async fn flush_whole_words(&mut self) {
-        let last = self
-            .text
-            .rsplit_once(char::is_whitespace)
-            .map(|(_, last)| last.to_owned());
-        let last = last.unwrap_or_default();
-        self.text.truncate(self.text.len() - last.len());
-        self.flush_text().await;
-        self.text = last;
+    async fn flush_text(&mut self) {
+        let text = self.unlogged.take();
+        self.log_text(&text).await;
     }
 
-    async fn flush_text(&mut self) {
-        if self.text.trim().is_empty() {
-            self.text.clear();
+    async fn log_text(&mut self, text: &str) {
+        if text.trim().is_empty() {
             return;
         }
-        let text = self.context.redactor.redact(self.text.trim());
+        let text = self.context.redactor.redact(text.trim());
         let text = crate::domain::clip(&text, LOG_TEXT_MAX_CHARS);
-        self.text.clear();
         self.reporter.says(&text);
         self.log(LogKind::Text, json!({"text": text})).await;
     }
