@@ -220,10 +220,14 @@ pub enum Effect {
         /// What it is asked to do.
         assignment: Assignment,
     },
-    /// Interrupts the agent's turn and says something to it at once.
+    /// Interrupts the agent's turn and says something to it at once. Done when the agent was told and that is stored, or when
+    /// the run is over: the task keeps the words until then.
     Steer {
         /// The run.
         run: RunNumber,
+        /// Its number among what was said to this run, from 1. None in what an earlier version stored.
+        #[serde(default)]
+        number: Option<u32>,
         /// The words.
         text: String,
         /// Files that came with them, by the surface's own names.

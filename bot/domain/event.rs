@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 pub use outcomes::{
     BaseStanding, DiskWall, FilingProblem, Publication, PublishProblem, PullRequest, RunFailure,
+    RunSpend,
 };
 
 use super::{
@@ -358,15 +359,6 @@ pub enum Event {
     },
 }
 
-/// What one run had spent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunSpend {
-    /// Which.
-    pub run: RunNumber,
-    /// How much.
-    pub usage: Usage,
-}
-
 /// Why there is no workplace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "problem", rename_all = "snake_case")]
@@ -439,7 +431,11 @@ pub struct Ending {
     pub model: Option<String>,
     /// What was changed.
     pub change: Change,
-    /// Words that were to interrupt the agent and that it never took.
+    /// What has interrupted the agent and was told to it, by its numbers.
+    #[serde(default)]
+    pub heard: Vec<u32>,
+    /// Words that were to interrupt the agent and that it never took. The task has them too, but for what an earlier version
+    /// had said to the run.
     #[serde(default)]
     pub unheard: Option<String>,
     /// What people have to know of how it ran, in sentences; a plan shows them among its risks.

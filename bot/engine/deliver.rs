@@ -223,9 +223,14 @@ impl Deliver {
                 self.open_settings_form(conversation, trigger, of).await
             }
             Effect::PostRequest { by, text } => self.post_request(claimed, by, text, attempt).await,
-            Effect::Steer { run, text, files } => {
-                let words = (text.as_str(), files.as_slice());
-                self.steer(self.owner(claimed)?, *run, words).await
+            Effect::Steer {
+                run,
+                number,
+                text,
+                files,
+            } => {
+                let words = (*number, text.as_str(), files.as_slice());
+                self.steer(claimed, *run, words).await
             }
             Effect::Widen { grant } => self.widen(self.owner(claimed)?, grant).await,
             Effect::StopAll => self.stop_all(claimed).await,
@@ -351,31 +356,30 @@ impl Deliver {
         Ok(())
     }
 
-    /// A run that lives and is in nobody's hand, because its process has ended, hears the words once it is taken up again.
+    /// Done when the agent was told, and that is stored. Until then it comes again and again: the run may be in nobody's hand,
+    /// its agent may not listen yet, and whoever had the words in hand may be killed. Where the run is over, its task has them.
     async fn steer(
         &self,
-        task: &TaskId,
+        claimed: &Claimed,
         run: RunNumber,
-        (text, files): (&str, &[String]),
+        (number, text, files): (Option<u32>, &str, &[String]),
     ) -> Result<(), Fault> {
-        let stored = self.context.store.task(task).await?;
+        let stored = self.context.store.task(self.owner(claimed)?).await?;
+        let at_work = State::Running { run };
+        let Some(Stored { task, .. }) = stored.filter(|stored| stored.task.state == at_work) else {
+            return Ok(());
+        };
         let mut text = text.to_owned();
-        if let Some(stored) = &stored
-            && !files.is_empty()
-            && stored.task.state.live_run() == Some(run)
-        {
-            let beside = runs::files::beside(&self.context, &stored.task, run, files).await?;
+        if !files.is_empty() {
+            // Where its sandbox is gone, the run is about to be over.
+            let beside = runs::files::beside(&self.context, &task, run, files);
+            let beside = beside.await.map_err(Fault::for_now)?;
             if !beside.is_empty() {
                 text = format!("{text}\n\n{beside}");
             }
         }
-        if self.context.runs.steer(task, run, &text) {
-            return Ok(());
-        }
-        if stored.is_some_and(|stored| stored.task.state.live_run() == Some(run)) {
-            return Err(Fault::transient("nobody has the run in hand yet"));
-        }
-        Ok(())
+        let words = (number, text);
+        self.context.runs.steer(&task.id, run, words).await
     }
 
     /// Fails where another process may have the effect by now: what is said or pushed cannot be taken back.

@@ -173,6 +173,14 @@ impl Fault {
         }
     }
 
+    /// The same where trying again does no harm and something else will end it.
+    fn for_now(self) -> Self {
+        match self {
+            Self::Permanent { what } => Self::transient(what),
+            Self::Transient { .. } | Self::Resting { .. } => self,
+        }
+    }
+
     #[expect(clippy::needless_pass_by_value, reason = "it is passed as a function")]
     fn transient(what: impl ToString) -> Self {
         Self::Transient {

@@ -98,21 +98,23 @@ impl Store {
         Ok(())
     }
 
-    /// Remembers how far a run's protocol was read, as long as it is in the hands of this process.
+    /// Remembers how far a run's protocol was read, as long as it is in the hands of this process. Says whether it was.
     pub async fn mark_run(
         &self,
         task: &TaskId,
         number: RunNumber,
         resume: &Value,
-    ) -> Result<(), StoreError> {
-        query("UPDATE runs SET resume = $3 WHERE task = $1 AND number = $2 AND owner IN ('', $4)")
-            .bind(&task.0)
-            .bind(i64::from(number.0))
-            .bind(resume.to_string())
-            .bind(&*self.hands.owner)
-            .execute(self.database.writing())
-            .await?;
-        Ok(())
+    ) -> Result<bool, StoreError> {
+        let marked = query(
+            "UPDATE runs SET resume = $3 WHERE task = $1 AND number = $2 AND owner IN ('', $4)",
+        )
+        .bind(&task.0)
+        .bind(i64::from(number.0))
+        .bind(resume.to_string())
+        .bind(&*self.hands.owner)
+        .execute(self.database.writing())
+        .await?;
+        Ok(marked == 1)
     }
 
     /// Remembers that a run is over, unless another process has it in hand.

@@ -1,12 +1,19 @@
 //! Words to an agent that works: queued for its next turn, or at once.
 
+use std::time::Duration;
+
 use deckhand::domain::task::Task;
 use deckhand_world::{
     models::{Phase, RequestKind, RequestRecord, Script},
-    slack::Thread,
+    slack::{Fault, Message, Thread},
 };
 
-use crate::harness::{PATIENCE, REQUEST, Stage, asking::no_message_twice};
+use crate::harness::{
+    Bot, PATIENCE, Props, REQUEST, Stage, asking::no_message_twice, engine::docker, scripts,
+};
+
+/// What the honest model says when its work is done.
+const LAST_WORDS: &str = "The report says what was changed";
 
 /// Until the agent of an approved task has so many answers behind it.
 async fn working(stage: &Stage, script: &str, step: usize) -> Thread {
@@ -61,12 +68,86 @@ async fn now_reaches_an_agent_that_does_not_listen_with_its_next_run() {
     stage.close().await;
 }
 
+/// The agent stands still from before the words until the bot that had them in hand is dead.
+#[tokio::test(flavor = "multi_thread")]
+async fn now_reaches_the_agent_when_the_bot_is_killed_right_behind_it() {
+    let mut stage = Stage::open_with(Props {
+        bot: Bot::Program,
+        ..Props::default()
+    })
+    .await;
+    stage.models.otherwise(scripts::long_work());
+    let thread = stage.planned(REQUEST).await;
+    thread.say("ana", "approve").await.unwrap();
+    stage.wait_for_file(&thread, "/tmp/halfway").await;
+    let sandbox = stage.sandboxes().await.remove(0);
+    docker(&["pause", &sandbox]);
+    let now = "now: say in the README what the offset does";
+    let said = thread.say("ana", now).await.unwrap();
+    let is_heard = |message: &Message| message.ts == said.ts && !message.reactions.is_empty();
+    thread
+        .wait_for("the sign that it was heard", is_heard)
+        .await
+        .unwrap();
+    stage
+        .crash(async |_| {
+            docker(&["unpause", &sandbox]);
+        })
+        .await;
+    let task = stage.wait_for_state(&thread, "in_review").await;
+    stage.settle().await;
+    run_that_heard(&stage, &task).await;
+    assert_eq!(stage.pull_requests().len(), 1);
+    no_message_twice(&thread);
+    stage.close().await;
+}
+
+/// Nobody listens to the agent any more, and the task still stands as at work.
+#[tokio::test(flavor = "multi_thread")]
+async fn now_said_while_the_work_of_a_run_is_taken_out_begins_the_next_one() {
+    let stage = Stage::open().await;
+    stage.models.otherwise(scripts::long_work());
+    let thread = stage.planned(REQUEST).await;
+    thread.say("ana", "approve").await.unwrap();
+    stage.wait_for_file(&thread, "/tmp/halfway").await;
+    let before = stage.task(&thread).await;
+    // The commit names the thread, and Slack takes its time to say where that is.
+    let slow = Fault::Slow {
+        by: Duration::from_secs(5),
+    };
+    stage.slack.fail_next("chat.getPermalink", slow);
+    let sandbox = stage.sandboxes().await.remove(0);
+    stage.inside(&sandbox, "touch /tmp/go").await;
+    stage
+        .eventually("at its last words", async || {
+            stage.log(&before.id).await.contains(LAST_WORDS)
+        })
+        .await;
+    thread
+        .say("ana", "now: say in the README what the offset does")
+        .await
+        .unwrap();
+    let task = stage
+        .wait_until(&thread, "in review with more", |task| {
+            task.state.name() == "in_review" && task.last_run > before.last_run
+        })
+        .await;
+    stage.settle().await;
+    assert_eq!(
+        run_that_heard(&stage, &task).await,
+        before.last_run.0 + 1,
+        "{}",
+        thread.render()
+    );
+    assert_eq!(stage.pull_requests().len(), 1, "one result, with both");
+    no_message_twice(&thread);
+    stage.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn replies_while_it_works_are_taken_in_the_next_turn() {
     let stage = Stage::open().await;
-    stage
-        .models
-        .otherwise(crate::harness::scripts::without_pages());
+    stage.models.otherwise(scripts::without_pages());
     let thread = stage.planned(REQUEST).await;
     stage.models.pause();
     thread.say("ana", "approve").await.unwrap();
@@ -78,9 +159,7 @@ async fn replies_while_it_works_are_taken_in_the_next_turn() {
     thread.say("ben", "And mind the tests.").await.unwrap();
     stage.settle().await;
     assert_eq!(stage.task(&thread).await.waiting.len(), 2);
-    let heard = |message: &deckhand_world::slack::Message| {
-        message.ts == reply.ts && !message.reactions.is_empty()
-    };
+    let heard = |message: &Message| message.ts == reply.ts && !message.reactions.is_empty();
     thread
         .wait_for("the sign that the reply was heard", heard)
         .await

@@ -2,7 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::CommitId;
+use crate::domain::{CommitId, RunNumber, budget::Usage};
+
+/// What one run had spent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunSpend {
+    /// Which.
+    pub run: RunNumber,
+    /// How much.
+    pub usage: Usage,
+}
 
 /// Why a run failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -41,6 +41,15 @@ impl Task {
         }
     }
 
+    /// What came with sentences that no run has heard is for the next one.
+    pub(super) fn take_files_back(&mut self, unheard: &[Line]) {
+        for one in &mut self.reply_files {
+            if unheard.iter().any(|line| line.reference == one.line) {
+                one.run = None;
+            }
+        }
+    }
+
     /// Takes the files of a reply for the agent's next turn, where it is one that the agent hears. Files without a word are
     /// said to be there: then the line and what it asks for are others.
     pub(super) fn take_files(

@@ -182,6 +182,7 @@ impl Task {
 
     fn end(&mut self, by: &Person, road: Road) -> Vec<Effect> {
         self.waiting.clear();
+        self.steering.clear();
         self.state = State::Canceled {
             by: by.clone(),
             road,

@@ -18,6 +18,7 @@ mod places;
 mod rewriting;
 mod show;
 mod state;
+mod steering;
 mod time;
 mod waits;
 mod work;
@@ -37,7 +38,7 @@ use super::{
     attachment::ReplyFile,
     budget::{Ceilings, Usage},
     command::{Options, UnknownOption},
-    conversation::{ConversationId, Line, Person, Place, Road, SubjectId},
+    conversation::{ConversationId, Line, Place, Road, SubjectId},
     edit::Proposal,
     effect::{Assignment, Effect, Slot},
     event::{Event, Happened, Publication},
@@ -139,6 +140,9 @@ pub struct Task {
     pub rework_rounds: u8,
     /// Sentences that wait for the next turn.
     pub waiting: Vec<Line>,
+    /// What was said to interrupt the run at work, in order: all of it, until it is known what its agent has heard.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steering: Vec<Line>,
     /// Sentences that steer nothing, by people whom policy does not allow to steer.
     pub bystanders: Vec<Line>,
     /// What was used, of all runs.
@@ -266,6 +270,7 @@ impl Task {
             held_decisions: Vec::new(),
             rework_rounds: 0,
             waiting: Vec::new(),
+            steering: Vec::new(),
             bystanders: Vec::new(),
             usage: Usage::default(),
             uncounted: Vec::new(),
@@ -322,6 +327,7 @@ impl Task {
         self.count(&happened.event);
         self.count_time(happened.at);
         let effects = self.react(happened, surroundings);
+        self.keep_unheard();
         self.count_time(happened.at);
         if (self.state.name(), self.state.wait()) != before {
             self.changed_at = happened.at;
@@ -482,13 +488,6 @@ impl Task {
         self.notes += 1;
         Effect::Say {
             slot: Slot::Note(self.notes),
-            message: Box::new(message),
-        }
-    }
-
-    fn whisper(to: &Person, message: Message) -> Effect {
-        Effect::Whisper {
-            to: to.clone(),
             message: Box::new(message),
         }
     }

@@ -128,35 +128,7 @@ impl Task {
         }
     }
 
-    fn steered(
-        &mut self,
-        line: &Line,
-        text: &str,
-        at: Timestamp,
-        around: &Surroundings,
-    ) -> Vec<Effect> {
-        match self.state {
-            State::Running { run } => {
-                // The run that hears the words gets what came with them.
-                self.hand_files_to(run);
-                let came = self.reply_files.iter();
-                let came = came.filter(|one| one.line == line.reference);
-                vec![
-                    Effect::Steer {
-                        run,
-                        text: text.to_owned(),
-                        files: came.map(|one| one.file.handle.clone()).collect(),
-                    },
-                    Effect::Hear {
-                        line: line.reference.clone(),
-                    },
-                ]
-            }
-            _ => self.words(line, text, &Options::default(), true, at, around),
-        }
-    }
-
-    fn words(
+    pub(super) fn words(
         &mut self,
         line: &Line,
         text: &str,

@@ -279,6 +279,13 @@ impl Task {
         self.result_card(&publication, self.proof.as_ref()?)
     }
 
+    pub(super) fn whisper(to: &Person, message: Message) -> Effect {
+        Effect::Whisper {
+            to: to.clone(),
+            message: Box::new(message),
+        }
+    }
+
     /// Ends the task as failed, says why, and remembers what Retry would do.
     pub(super) fn fail(&mut self, text: FailureText) -> Vec<Effect> {
         let retry = self.retry_of_state();

@@ -335,13 +335,8 @@ impl Task {
     }
 
     fn work_ended(&mut self, run: RunNumber, ending: &Ending) -> Vec<Effect> {
-        if let Some(words) = &ending.unheard {
-            let words = vec![words.clone()];
-            if ending.failure.is_none() {
-                let start = self.start_run(Assignment::FollowUp { words });
-                return vec![start, self.say_progress(Phase::Preparing)];
-            }
-            self.assignment = Some(Assignment::FollowUp { words });
+        if let Some(effects) = self.go_on_with_unheard(ending) {
+            return effects;
         }
         if ending.failure == Some(RunFailure::OutOfBudget) {
             let assignment = self.work_again();
@@ -398,10 +393,7 @@ impl Task {
     }
 
     pub(super) fn take_waiting(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.waiting)
-            .into_iter()
-            .map(|line| format!("{}: {}", line.author.name, line.text))
-            .collect()
+        as_told(std::mem::take(&mut self.waiting))
     }
 
     /// What to start when work that broke off is to go on: in the same session where there is one, with the same words.
@@ -474,6 +466,13 @@ impl Task {
             closing_words: ending.closing_words.clone(),
         })
     }
+}
+
+/// Sentences as an agent is told them, each with its writer.
+pub(super) fn as_told(lines: Vec<Line>) -> Vec<String> {
+    let each = lines.into_iter();
+    each.map(|line| format!("{}: {}", line.author.name, line.text))
+        .collect()
 }
 
 fn add_once(lines: &mut Vec<Line>, line: Line) {

@@ -19,7 +19,7 @@ use std::{
 
 use deckhand_executors::{SandboxName, egress};
 use futures::future::try_join_all;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -34,13 +34,16 @@ use crate::{
     },
     store::{StoreError, runs::StoredRun},
 };
-use supervise::Hold;
+use supervise::{Hold, Words};
 
 pub use sandbox::{image_of, labels, limits, runtime};
 pub use ways::{checks_reach_something, proof_network};
 
 /// The most words that may wait to steer a run.
 const STEERING_MAX: usize = 16;
+/// How long it is waited until words are told. What takes longer is tried again later, and keeps no place meanwhile that
+/// something else could be done in.
+const TOLD_WITHIN: Duration = Duration::from_secs(1);
 /// How long the watchers of runs may take to let go.
 const LET_GO_WITHIN: Duration = Duration::from_secs(3);
 /// How long the engine may take to end everything of a task before the cancel is confirmed without it.
@@ -78,7 +81,7 @@ struct Live {
     stop: CancellationToken,
     /// Cancelled when its watcher says and stores nothing more.
     silent: CancellationToken,
-    steer: mpsc::Sender<String>,
+    steer: mpsc::Sender<Words>,
 }
 
 impl Runs {
@@ -276,17 +279,27 @@ impl Runs {
         }
     }
 
-    /// Interrupts the agent with words. Says whether the run is in hand; one that is over has no use for them.
-    #[must_use]
-    pub fn steer(&self, task: &TaskId, run: RunNumber, text: &str) -> bool {
-        let Ok(live) = self.live.lock() else {
-            return false;
-        };
-        let Some(live) = live.get(task).filter(|live| live.run == run) else {
-            return false;
-        };
-        let _ = live.steer.try_send(text.to_owned());
-        true
+    /// Interrupts the agent with words. Fails, to be tried again, where nobody here has the run in hand and where the agent was
+    /// not told in a moment: what is brought again under its number is told once.
+    pub async fn steer(
+        &self,
+        task: &TaskId,
+        run: RunNumber,
+        (number, text): (Option<u32>, String),
+    ) -> Result<(), Fault> {
+        let (told, is_told) = oneshot::channel();
+        let words = Words { number, text, told };
+        let is_brought = self.live.lock().is_ok_and(|live| {
+            let live = live.get(task).filter(|live| live.run == run);
+            live.is_some_and(|live| live.steer.try_send(words).is_ok())
+        });
+        if !is_brought {
+            return Err(Fault::transient("nobody has the run in hand yet"));
+        }
+        match tokio::time::timeout(TOLD_WITHIN, is_told).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(Fault::transient("the agent was not told yet")),
+        }
     }
 
     /// Takes from a task's runs what they could still do by themselves: they reach no model and no host any more, and their

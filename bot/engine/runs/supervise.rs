@@ -1,13 +1,10 @@
 //! Watches one run: starts its agent, hears everything that it does, keeps the ceilings, and takes out what it made.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use deckhand_executors::{
     SandboxName,
-    agent::{AgentEvent, AgentFailure, HandoverCall, Turn, TurnEnded},
+    agent::{AgentEvent, AgentFailure, HandoverCall, TurnEnded},
     sandbox::Condition,
 };
 use futures::{FutureExt as _, future::BoxFuture};
@@ -20,13 +17,12 @@ use super::{Context, sandbox, tools};
 use crate::{
     domain::{
         RunNumber,
-        effect::Assignment,
         event::{Ending, RunFailure},
         task::Task,
     },
     redact::Sought,
     store::runs::LogKind,
-    words::{self, PromptExtra},
+    words,
 };
 
 mod attach;
@@ -38,23 +34,24 @@ mod pulse;
 mod spend;
 mod stance;
 mod start;
+mod steering;
 mod take_out;
 mod unlogged;
 
 pub use keep::{Hold, keep};
 pub use stance::{Detached, Prepared};
 pub use start::{Started, open_again, start, usage_before};
+pub use steering::Words;
 
 use ending::{died, end, failure_of};
 use progress::Reporter;
 use pulse::{Beat, Pulse};
-use stance::{Resume, SessionHandle, mark, resume, resume_of};
+use stance::{Marked, Resume, SessionHandle, mark, resume, resume_of};
+use steering::Pending;
 use unlogged::Unlogged;
 
 /// The most text that an agent may write in one run, in bytes.
 const OUTPUT_MAX_BYTES: usize = 64 << 20;
-/// How long an agent may take to let itself be interrupted; then its run ends, and the words begin the next one.
-const INTERRUPT_WITHIN: Duration = Duration::from_secs(5);
 /// How often the ceilings are looked at.
 const TICK: Duration = Duration::from_secs(1);
 /// The longest piece of an agent's words in one line of the log, in characters.
@@ -80,7 +77,7 @@ enum Watched {
 async fn watch(
     watcher: &mut Watcher<'_>,
     mut prepared: Box<Prepared>,
-    steering: &mut mpsc::Receiver<String>,
+    steering: &mut mpsc::Receiver<Words>,
     stop: &CancellationToken,
 ) -> Watched {
     watcher.left = prepared.egress.left();
@@ -96,7 +93,7 @@ async fn watch(
                 return Watched::LetGo;
             }
             Some(words) = steering.recv() => {
-                watcher.steer(&mut prepared, words);
+                watcher.steer(&mut prepared, words).await;
                 Heard::Going
             }
             Some(call) = prepared.calls.recv() => {
@@ -169,8 +166,8 @@ struct Watcher<'a> {
     closing: String,
     bytes: usize,
     pulse: Pulse,
-    /// Words that interrupt the turn, and since when; said as soon as it has ended.
-    steer: Option<(String, Instant)>,
+    /// Words that interrupt the turn; told as soon as it has ended.
+    pending: Pending,
     /// What had left by each rule of the network policy when that was stored last, in bytes.
     left: BTreeMap<String, u64>,
 }
@@ -194,7 +191,7 @@ impl<'a> Watcher<'a> {
             closing: String::new(),
             bytes: 0,
             pulse: Pulse::new(&context.config.limits, context.clock.steady()),
-            steer: None,
+            pending: Pending::default(),
             left: BTreeMap::new(),
         }
     }
@@ -212,10 +209,10 @@ impl<'a> Watcher<'a> {
     }
 
     /// Stores how far the run was heard: up to the words that are in no log yet, which whoever goes on hears again.
-    async fn mark(&self, prepared: &mut Prepared) {
+    async fn mark(&self, prepared: &mut Prepared) -> Marked {
         let point = self.unlogged.point(prepared.session.resume_point());
         let resume = resume(&point, &prepared.ending, &prepared.egress);
-        mark(self.context, self.task, self.run, resume).await;
+        mark(self.context, self.task, self.run, resume).await
     }
 
     /// The agent's last words, without any secret, cut.
@@ -223,16 +220,6 @@ impl<'a> Watcher<'a> {
         let closing = std::mem::take(&mut self.closing);
         let closing = self.context.redactor.redact(closing.trim());
         crate::domain::clip(&closing, CLOSING_WORDS_MAX_CHARS)
-    }
-
-    fn steer(&mut self, prepared: &mut Prepared, words: String) {
-        self.steer = Some(match self.steer.take() {
-            Some((earlier, since)) => (format!("{earlier}\n{words}"), since),
-            None => (words, Instant::now()),
-        });
-        if prepared.session.turn() == Turn::Open {
-            prepared.session.cancel();
-        }
     }
 
     async fn called(&mut self, prepared: &mut Prepared, mut call: HandoverCall) {
@@ -333,29 +320,8 @@ impl<'a> Watcher<'a> {
     }
 
     async fn turn_ended(&mut self, prepared: &mut Prepared, turn: TurnEnded) -> Heard {
-        if let Some((words, _)) = self.steer.take() {
-            let prompt = words::prompt(
-                self.task,
-                &Assignment::FollowUp { words: vec![words] },
-                &PromptExtra {
-                    network: prepared.egress.allowed().to_vec(),
-                    ..PromptExtra::default()
-                },
-            );
-            let Ok(prompt) = prompt else {
-                return Heard::Over(None);
-            };
-            // What it said before is in front of what it says to this.
-            self.flush_text().await;
-            return match prepared.session.prompt(&prompt).await {
-                Ok(()) => {
-                    self.mark(prepared).await;
-                    Heard::Going
-                }
-                Err(error) => Heard::Over(Some(RunFailure::Other {
-                    detail: error.to_string(),
-                })),
-            };
+        if let Some(heard) = self.tell_pending(prepared).await {
+            return heard;
         }
         Heard::Over(turn.failure.map(failure_of))
     }
@@ -386,7 +352,7 @@ impl<'a> Watcher<'a> {
         if self.task.work_left_ms(now) <= 0 {
             return Heard::Over(Some(RunFailure::OutOfWorkTime));
         }
-        if self.is_deaf() {
+        if self.pending.is_deaf() {
             return Heard::Over(None);
         }
         self.pulse.at(steady).into()
@@ -411,13 +377,6 @@ impl<'a> Watcher<'a> {
             self.left = left;
             self.mark(prepared).await;
         }
-    }
-
-    /// Whether the agent does not let itself be interrupted: some listen only between two answers of their model.
-    fn is_deaf(&self) -> bool {
-        self.steer
-            .as_ref()
-            .is_some_and(|(_, since)| since.elapsed() > INTERRUPT_WITHIN)
     }
 
     async fn flush_text(&mut self) {

@@ -309,9 +309,8 @@ async fn a_run_whose_process_is_gone_is_taken_over_and_does_not_listen_to_it_any
     assert_eq!(told.len(), 1);
     assert!(!one.run_is_elsewhere(&run.task, run.number).await.unwrap());
     let position = json!({ "at": 1 });
-    one.mark_run(&run.task, run.number, &position)
-        .await
-        .unwrap();
+    let marked = one.mark_run(&run.task, run.number, &position).await;
+    assert!(marked.unwrap());
     assert_eq!(one.keep_runs(&mine, leases_later(1)).await.unwrap(), []);
     assert_eq!(two.claim_runs(leases_later(1)).await.unwrap(), []);
     // Its own process is told of it in any case: its watcher may be lost.
@@ -321,7 +320,7 @@ async fn a_run_whose_process_is_gone_is_taken_over_and_does_not_listen_to_it_any
     assert_eq!(one.claim_runs(leases_later(2)).await.unwrap(), []);
     assert_eq!(one.keep_runs(&mine, leases_later(2)).await.unwrap(), mine);
     let late = json!({ "at": 2 });
-    one.mark_run(&run.task, run.number, &late).await.unwrap();
+    assert!(!one.mark_run(&run.task, run.number, &late).await.unwrap());
     let stored = two.runs_of(&run.task).await.unwrap();
     assert_eq!(stored[0].resume, Some(position));
     // Neither may it end the run, or write into its log.

@@ -169,6 +169,7 @@ fn words_that_steer_at_once_bring_theirs_to_the_run_that_hears_them() {
     let effects = tell(&mut task, reply(ana(), "now: look", vec![file("f1")]));
     let steer = Effect::Steer {
         run,
+        number: Some(1),
         text: "look".into(),
         files: vec!["f1".into()],
     };

@@ -294,6 +294,11 @@ pub(super) fn possible(task: &Task) -> Vec<Event> {
                     failure: Some(RunFailure::OutOfWorkTime),
                     ..Ending::default()
                 }),
+                ended(Ending {
+                    change: commit_of_run.clone(),
+                    heard: vec![1],
+                    ..Ending::default()
+                }),
             ]);
         }
         events.extend([

@@ -8,6 +8,7 @@ mod inquiries;
 mod issues;
 mod places;
 mod rewriting;
+mod steering;
 mod stories;
 mod times;
 mod walk;

@@ -138,6 +138,29 @@ fn refusals_change_nothing_but_the_network(stored: &str) {
     assert_eq!(task, before);
 }
 
+/// The way to an agent at work is long, so this walk begins there.
+#[test]
+fn nothing_that_is_said_to_an_agent_at_work_is_lost() {
+    let (mut task, mut world) = (opened().0, World::default());
+    let planned = Ending {
+        specification: Some(specification()),
+        plan: Some(plan()),
+        ..Ending::default()
+    };
+    let run = RunNumber(2);
+    for event in to_the_first_end(planned).into_iter().chain([
+        said(ana(), "looks good"),
+        Event::SlotGranted,
+        Event::RunStarted { run },
+        said(ana(), "now: use the other file"),
+    ]) {
+        (task, world) = step(&task, &world, &event);
+    }
+    assert_eq!(task.state, State::Running { run });
+    let seen = walk((task, world), 3);
+    assert!(seen.len() > 100, "the walk went nowhere: {}", seen.len());
+}
+
 /// The way to a held change is long, so this walk begins there.
 #[test]
 fn nothing_that_was_held_back_leaves_without_a_stored_decision() {

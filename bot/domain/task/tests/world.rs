@@ -3,7 +3,7 @@
 use crate::domain::{
     RunNumber,
     conversation::{LineRef, Standing},
-    effect::{Effect, Lane},
+    effect::{Assignment, Effect, Lane},
     event::Event,
     held::HeldVerdict,
     task::{Next, State, Task},
@@ -60,8 +60,10 @@ impl World {
                         "something leaves before an approval is stored"
                     );
                 }
-                Effect::Steer { run, .. } => {
+                Effect::Steer { run, number, .. } => {
                     assert_eq!(self.live, Some(*run), "a run that is not live is steered");
+                    let kept = u32::try_from(after.steering.len()).ok();
+                    assert_eq!(*number, kept, "an effect is no proof that words were heard");
                 }
                 Effect::Say { .. }
                 | Effect::Introduce
@@ -142,6 +144,24 @@ impl World {
                 before.state.name()
             );
         }
+        for (line, number) in before.steering.iter().zip(1..) {
+            let is_heard =
+                matches!(event, Event::RunEnded { ending, .. } if ending.heard.contains(&number));
+            let is_kept = after.steering.contains(line) || after.waiting.contains(line);
+            let is_told = matches!(
+                &after.assignment,
+                Some(Assignment::FollowUp { words }) if words.iter().any(|said| said.contains(&line.text))
+            );
+            assert!(
+                is_heard || is_kept || is_told || self.is_canceled,
+                "what was said to be heard at once was lost at {event:?}"
+            );
+        }
+        assert!(
+            after.steering.is_empty() || matches!(after.state, State::Running { .. }),
+            "words wait for a run that is over: {:?}",
+            after.state
+        );
         if before.approval.is_none()
             && let Some(approval) = &after.approval
         {

@@ -35,7 +35,7 @@ pub(super) async fn end(
     } else {
         failure
     };
-    ending.unheard = watcher.steer.take().map(|(words, _)| words);
+    ending.unheard = watcher.pending.give_up();
     if ending.unheard.is_some() {
         // It must not go on beside the run that follows, in the same work tree.
         if let Err(error) = context

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use super::{
-    Detached, Prepared, Watched, Watcher,
+    Detached, Prepared, Watched, Watcher, Words,
     attach::{Attached, attach},
     start::open_again,
     watch,
@@ -40,7 +40,7 @@ pub async fn keep(
     task: &Task,
     run: RunNumber,
     mut hold: Hold,
-    mut steering: mpsc::Receiver<String>,
+    mut steering: mpsc::Receiver<Words>,
     stop: CancellationToken,
 ) -> Option<Ending> {
     let mut watcher = Watcher::new(context, task, run, &hold);
@@ -68,7 +68,7 @@ pub async fn keep(
 async fn go_on(
     watcher: &mut Watcher<'_>,
     hold: Hold,
-    steering: &mut mpsc::Receiver<String>,
+    steering: &mut mpsc::Receiver<Words>,
     stop: &CancellationToken,
 ) -> Watched {
     let prepared = match hold {

@@ -83,11 +83,32 @@ pub(super) struct SessionHandle {
     pub(super) cost: MicroDollars,
 }
 
+/// Whether a position is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Marked {
+    /// It is.
+    Stored,
+    /// It is not: the database fails, or another process has the run.
+    Not,
+}
+
 /// Remembers how far the run was heard, with what it handed over so far.
-pub(super) async fn mark(context: &Context, task: &Task, run: RunNumber, resume: Option<Value>) {
-    let Some(resume) = resume else { return };
-    if let Err(error) = context.store.mark_run(&task.id, run, &resume).await {
-        warn!(task = %task.id, error = &error as &dyn std::error::Error, "a run's position could not be stored");
+pub(super) async fn mark(
+    context: &Context,
+    task: &Task,
+    run: RunNumber,
+    resume: Option<Value>,
+) -> Marked {
+    let Some(resume) = resume else {
+        return Marked::Not;
+    };
+    match context.store.mark_run(&task.id, run, &resume).await {
+        Ok(true) => Marked::Stored,
+        Ok(false) => Marked::Not,
+        Err(error) => {
+            warn!(task = %task.id, error = &error as &dyn std::error::Error, "a run's position could not be stored");
+            Marked::Not
+        }
     }
 }
 
