@@ -50,9 +50,9 @@ impl Containers {
         })
     }
 
-    /// Cuts what is connected, and lets nobody through.
-    pub fn cut(&self) {
-        self.is_cut.send_replace(true);
+    /// Cuts what is connected, and lets nobody through. Says whether it was open.
+    pub fn cut(&self) -> bool {
+        !self.is_cut.send_replace(true)
     }
 
     /// Lets everybody through again.
@@ -81,13 +81,14 @@ impl Containers {
         found.split_whitespace().map(str::to_owned).collect()
     }
 
-    /// Kills what runs an agent.
-    pub fn kill_agents(&self) {
-        for name in self.sandboxes() {
-            if name.contains("-run-") {
-                docker(&["kill", &name]);
-            }
-        }
+    /// Kills what runs an agent, and says how many there were.
+    pub fn kill_agents(&self) -> usize {
+        let agents = self.sandboxes().into_iter();
+        let agents = agents.filter(|name| name.contains("-run-"));
+        // Of what it killed the program says the name, and of anything else a sentence.
+        agents
+            .filter(|name| docker(&["kill", name]).trim() == *name)
+            .count()
     }
 
     /// Takes every container away. Volumes stay.

@@ -57,16 +57,17 @@ pub fn volumes(folder: &Path) -> Vec<String> {
     names_in(&folder.join("v"))
 }
 
-/// Kills every process of a sandbox. Nothing happens where it is not made yet, or has ended.
-pub fn kill(folder: &Path, name: &str) {
+/// Kills every process of a sandbox, and says whether there was one. There is none where it is not made yet, or has ended.
+pub fn kill(folder: &Path, name: &str) -> bool {
     let home = folder.join("c").join(name);
-    if let Some(pid) = first_process(&home) {
-        // It may be gone already.
-        let _ = std::process::Command::new("kill")
+    first_process(&home).is_some_and(|pid| {
+        let killed = std::process::Command::new("kill")
             .args(["-9", &pid])
             .stderr(Stdio::null())
             .status();
-    }
+        // It may be gone already.
+        killed.is_ok_and(|status| status.success())
+    })
 }
 
 /// Ends a sandbox, however far it has come, and forgets it.

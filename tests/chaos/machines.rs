@@ -19,6 +19,7 @@ use crate::{
     containers::Containers,
     engine,
     fate::{Counted, Fate, Kill, Memory, Victim, Wait},
+    toll::Toll,
 };
 
 /// How often the counters are looked at.
@@ -67,54 +68,48 @@ pub struct Machines {
     /// Where the sandboxes are containers of a real engine.
     pub containers: Option<Containers>,
     pub timeline: Timeline,
+    /// Takes down whom a kill met.
+    pub toll: Toll,
     /// The address of a database on a server.
     pub database: Option<String>,
     /// How far the clock of the bot is ahead by now.
     pub away: Duration,
 }
 
+/// What runs, and what sleeps.
+struct Running {
+    bots: Vec<Child>,
+    doors: Vec<Child>,
+    /// Where the engine is the scripted one.
+    engine: Option<Child>,
+    /// Bots that sleep, and until when.
+    asleep: Vec<(Instant, u32)>,
+}
+
 impl Machines {
     /// Keeps everything running until `stop`, then ends it.
     pub async fn keep(mut self, stop: CancellationToken) {
-        let mut bots: Vec<Child> = self.listen.iter().map(|listen| self.bot(listen)).collect();
-        let mut doors: Vec<Child> = self
-            .doors
-            .iter()
-            .map(|listen| self.doors_at(listen))
-            .collect();
-        let mut engine = self.engine();
+        let bots = self.listen.iter().map(|listen| self.bot(listen));
+        let doors = self.doors.iter().map(|listen| self.doors_at(listen));
+        let mut running = Running {
+            bots: bots.collect(),
+            doors: doors.collect(),
+            engine: self.engine(),
+            asleep: Vec::new(),
+        };
         let mut engine_from = None;
-        let mut asleep: Vec<(Instant, u32)> = Vec::new();
         while !stop.is_cancelled() {
             if let Some(kill) = self.next_kill() {
                 self.timeline.note(&format!("{kill:?}"));
-                let which = usize::try_from(kill.after).unwrap() % bots.len();
-                match kill.victim {
-                    Victim::Bot => end(&mut bots[which]),
-                    Victim::Doors => doors.iter_mut().for_each(end),
-                    Victim::BotAsleep(time) => {
-                        signal(bots[which].id(), "-STOP");
-                        asleep.push((Instant::now() + time, bots[which].id()));
-                    }
-                    Victim::Engine => match (&mut engine, &self.containers) {
-                        (Some(engine), _) => end(engine),
-                        (None, Some(containers)) => containers.cut(),
-                        (None, None) => {}
-                    },
-                    Victim::Agent => self.kill_agents(),
-                    Victim::DatabaseConnections => self.cut().await,
+                if self.strike(kill, &mut running).await {
+                    self.toll.add(kill.victim);
+                } else {
+                    self.timeline.note("nothing of that was there");
                 }
             }
-            asleep.retain(|(until, bot)| {
-                let goes_on = Instant::now() < *until;
-                if !goes_on && bots.iter().any(|other| other.id() == *bot) {
-                    self.timeline.note("the bot wakes");
-                    signal(*bot, "-CONT");
-                }
-                goes_on
-            });
-            self.start_again(&mut bots, &mut doors);
-            if self.is_engine_away(engine.as_mut()) {
+            self.wake(&mut running);
+            self.start_again(&mut running.bots, &mut running.doors);
+            if self.is_engine_away(running.engine.as_mut()) {
                 let from = *engine_from.get_or_insert_with(|| Instant::now() + ENGINE_AWAY);
                 if Instant::now() >= from {
                     engine_from = None;
@@ -122,19 +117,62 @@ impl Machines {
                         self.lose();
                     }
                     self.timeline.note("the engine is there again");
-                    engine = self.engine();
+                    running.engine = self.engine();
                 }
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        bots.iter_mut().chain(&mut doors).for_each(end);
-        if let Some(engine) = &mut engine {
+        for child in running.bots.iter_mut().chain(&mut running.doors) {
+            end(child);
+        }
+        if let Some(engine) = &mut running.engine {
             end(engine);
         }
         self.lose();
         if let Some(containers) = &self.containers {
             containers.clear();
         }
+    }
+
+    /// Does a kill, and says whether it met anything.
+    async fn strike(&self, kill: Kill, running: &mut Running) -> bool {
+        let which = usize::try_from(kill.after).unwrap() % running.bots.len();
+        let bot = &mut running.bots[which];
+        match kill.victim {
+            Victim::Bot => end(bot),
+            Victim::Doors => {
+                // All of them, so the first one that was there does not do.
+                let ended = running.doors.iter_mut().map(end);
+                ended.filter(|was_there| *was_there).count() > 0
+            }
+            Victim::BotAsleep(time) => {
+                let is_there = matches!(bot.try_wait(), Ok(None)) && signal(bot.id(), "-STOP");
+                if is_there {
+                    running.asleep.push((Instant::now() + time, bot.id()));
+                }
+                is_there
+            }
+            Victim::Engine => match (&mut running.engine, &self.containers) {
+                (Some(engine), _) => end(engine),
+                (None, Some(containers)) => containers.cut(),
+                (None, None) => false,
+            },
+            Victim::Agent => self.kill_agents() > 0,
+            Victim::DatabaseConnections => self.cut().await > 0,
+        }
+    }
+
+    /// Wakes the bots whose time it is.
+    fn wake(&self, running: &mut Running) {
+        let bots = &running.bots;
+        running.asleep.retain(|(until, bot)| {
+            let goes_on = Instant::now() < *until;
+            if !goes_on && bots.iter().any(|other| other.id() == *bot) {
+                self.timeline.note("the bot wakes");
+                signal(*bot, "-CONT");
+            }
+            goes_on
+        });
     }
 
     /// Starts what has ended.
@@ -161,17 +199,15 @@ impl Machines {
         }
     }
 
-    fn kill_agents(&self) {
+    /// Kills what runs an agent, and says how many there were.
+    fn kill_agents(&self) -> usize {
         if let Some(containers) = &self.containers {
-            containers.kill_agents();
-            return;
+            return containers.kill_agents();
         }
         let folder = engine_folder(&self.folder);
-        for name in engine::sandboxes(&folder) {
-            if name.contains("-run-") {
-                engine::kill(&folder, &name);
-            }
-        }
+        let sandboxes = engine::sandboxes(&folder).into_iter();
+        let agents = sandboxes.filter(|name| name.contains("-run-"));
+        agents.filter(|name| engine::kill(&folder, name)).count()
     }
 
     fn is_engine_away(&self, engine: Option<&mut Child>) -> bool {
@@ -219,22 +255,25 @@ impl Machines {
         }
     }
 
-    async fn cut(&self) {
+    /// Cuts the connections of the database, and says how many there were.
+    async fn cut(&self) -> u64 {
         use sqlx::{Connection as _, Executor as _};
         let Some(address) = &self.database else {
-            return;
+            return 0;
         };
         let cut = async {
             let mut connection = sqlx::PgConnection::connect(address).await?;
-            connection
+            let done = connection
                 .execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
                 .await?;
-            connection.close().await
+            connection.close().await?;
+            Ok::<u64, sqlx::Error>(done.rows_affected())
         };
-        if let Err(error) = cut.await {
+        cut.await.unwrap_or_else(|error| {
             self.timeline
                 .note(&format!("the connections could not be cut: {error}"));
-        }
+            0
+        })
     }
 
     /// A bot: the program that operators run, or the same on the scripted executor.
@@ -307,19 +346,21 @@ fn own(role: &str) -> Command {
     command
 }
 
-fn end(child: &mut Child) {
-    // It may have ended by itself.
+/// Kills a process, and says whether it was still there: it may have ended by itself.
+fn end(child: &mut Child) -> bool {
+    let was_there = matches!(child.try_wait(), Ok(None));
     let _ = child.kill();
     let _ = child.wait();
+    was_there
 }
 
 /// Tells a process to stop where it is, or to go on. One that has ended does not hear it.
-fn signal(process: u32, signal: &str) {
+fn signal(process: u32, signal: &str) -> bool {
     let told = Command::new("kill")
         .args([signal, &process.to_string()])
         .stderr(Stdio::null())
         .status();
-    told.expect("signals can be sent");
+    told.expect("signals can be sent").success()
 }
 
 /// An address for the bot that it can take again after each kill: below the ports that the kernel gives to connections,

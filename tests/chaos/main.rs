@@ -26,6 +26,7 @@ mod road;
 mod safety;
 mod story;
 mod tests;
+mod toll;
 
 use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 

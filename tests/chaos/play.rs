@@ -24,6 +24,7 @@ use crate::{
     look::Begun,
     machines::{self, Machines, Timeline},
     road,
+    toll::{BotTakes, Toll},
 };
 
 /// How often the task is looked at.
@@ -49,6 +50,26 @@ pub struct Ground {
     pub has_own_doors: bool,
 }
 
+impl Ground {
+    /// What a bot that is killed takes along. Its proxy is the way to the model, and where it is started again on a server's
+    /// database it waits for its leases first; a scripted agent asks no model.
+    fn bot_takes(&self) -> BotTakes {
+        if self.has_containers && self.database != Database::Sqlite {
+            BotTakes::TheWayOut
+        } else {
+            BotTakes::Nothing
+        }
+    }
+
+    /// The address of the database, for a run in this folder.
+    fn address(&self, folder: &Path) -> String {
+        match &self.database {
+            Database::Sqlite => format!("sqlite:{}", folder.join("d/deckhand.db").display()),
+            Database::Postgres(address) => address.clone(),
+        }
+    }
+}
+
 /// The database that a run works on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Database {
@@ -63,7 +84,7 @@ pub struct Outcome {
     pub fate: Fate,
     pub violations: Vec<String>,
     pub elapsed: Duration,
-    /// How many kills were done of those that were drawn; the others waited for more than happened.
+    /// How many kills met somebody; others waited for more than happened, or came when nobody was there.
     pub killed: usize,
     /// For whoever looks for the fault: the thread and the timeline, and the folder where everything is left.
     pub told: String,
@@ -86,7 +107,7 @@ pub async fn play(seed: u64, ground: Ground) -> anyhow::Result<Outcome> {
         Err(_) => vec![format!("the story did not end in {PATIENCE:?}")],
     };
     let mut text = stage.timeline.render();
-    let killed = text.matches("Kill {").count();
+    let killed = stage.toll.count();
     for thread in stage.slack.threads("eng") {
         text.push_str("\n\n");
         text.push_str(&thread.render());
@@ -121,6 +142,7 @@ pub struct Stage {
     pub database: String,
     pub folder: PathBuf,
     pub timeline: Timeline,
+    pub toll: Toll,
     pub begun: Begun,
     /// Secrets that were seen while there were sandboxes, by where.
     pub seen_secrets: Mutex<Vec<(String, Vec<u8>)>>,
@@ -151,15 +173,13 @@ impl Stage {
             &format!("{road}/slack/commands"),
         );
         github.set_webhook_url(&format!("{road}/github/webhooks"));
-        let database = match &ground.database {
-            Database::Sqlite => format!("sqlite:{}", folder.join("d/deckhand.db").display()),
-            Database::Postgres(address) => address.clone(),
-        };
+        let database = ground.address(folder);
         fs::create_dir_all(folder.join("d"))?;
         fs::write(folder.join("deckhand.toml"), "")?;
         let mut variables = variables(&slack, &github, folder, containers.as_ref());
         variables.insert("DECKHAND_DATABASE_URL".to_owned(), database.clone());
         let timeline = Timeline::new();
+        let toll = Toll::new(ground.bot_takes());
         let stop = CancellationToken::new();
         let machines = Machines {
             folder: folder.to_owned(),
@@ -171,6 +191,7 @@ impl Stage {
             github: github.clone(),
             containers: containers.clone(),
             timeline: timeline.clone(),
+            toll: toll.clone(),
             database: (ground.database != Database::Sqlite).then(|| database.clone()),
             away: Duration::ZERO,
         };
@@ -193,6 +214,7 @@ impl Stage {
             database,
             folder: folder.to_owned(),
             timeline,
+            toll,
             begun,
             seen_secrets: Mutex::default(),
             is_smooth,

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure};
-use deckhand::domain::task::Task;
+use deckhand::domain::task::{State, Task};
 use deckhand_world::slack::Thread;
 
 use crate::{
@@ -125,7 +125,8 @@ impl Stage {
         task.is_some_and(|task| task.state.name() == "canceled")
     }
 
-    /// Waits until the task stands so. What failed because something was killed is tried again, as the thread offers it.
+    /// Waits until the task stands so. What failed because its agent or its sandbox was killed is tried again, as the thread
+    /// offers it; nothing else may fail.
     async fn reach(&self, thread: &Thread, wanted: impl Fn(&Task) -> bool) -> anyhow::Result<Task> {
         let mut again = Instant::now() + AGAIN_EVERY;
         let mut retried = None;
@@ -139,9 +140,14 @@ impl Stage {
                 if matches!(state, "canceled" | "completed" | "expired") {
                     bail!("the task is {state} before its time");
                 }
-                if state == "failed" && retried != Some(task.changed_at) {
-                    self.timeline
-                        .note(&format!("the task failed: {:?}", task.state));
+                if let State::Failed { failure, .. } = &task.state
+                    && retried != Some(task.changed_at)
+                {
+                    self.timeline.note(&format!("the task failed: {failure:?}"));
+                    ensure!(
+                        self.toll.explains(failure),
+                        "the task failed, and no kill explains it: {failure:?}"
+                    );
                     retried = Some(task.changed_at);
                     thread.say("ana", "retry").await?;
                 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use deckhand_world::runner::{self, Running, Test};
 
-use crate::{Kind, Options, judge, played, safety};
+use crate::{Kind, Options, judge, played, safety, toll};
 
 /// What has to hold before anything runs in a sandbox.
 const WALLS: [Test; 5] = [
@@ -26,7 +26,7 @@ const WALLS: [Test; 5] = [
 ];
 
 /// The questions, and a few runs on each database. They take about a minute of one processor.
-const OTHERS: [Test; 12] = [
+const OTHERS: [Test; 14] = [
     ("what_is_right_is_left_alone", || {
         at_once(judge::tests::what_is_right_is_left_alone)
     }),
@@ -47,6 +47,12 @@ const OTHERS: [Test; 12] = [
     }),
     ("every_secret_is_found_as_text_and_as_bytes", || {
         at_once(judge::tests::every_secret_is_found_as_text_and_as_bytes)
+    }),
+    ("only_a_killed_agent_or_sandbox_explains_a_failure", || {
+        at_once(toll::tests::only_a_killed_agent_or_sandbox_explains_a_failure)
+    }),
+    ("a_bad_day_of_a_platform_explains_no_failure", || {
+        at_once(toll::tests::a_bad_day_of_a_platform_explains_no_failure)
     }),
     ("a_few_runs_on_sqlite_hold", || {
         Box::pin(short(12, Kind::Sqlite, 1, false))
