@@ -62,7 +62,7 @@ pub struct Record {
     pub ending: Ending,
     /// Whether Slack made a change of a message wait.
     pub change_waited: bool,
-    /// How the task stands.
+    /// How the task stands; `gone` where there is none.
     pub state: String,
     pub pull_requests: usize,
     /// What stands in the thread at the end.
@@ -274,6 +274,8 @@ pub mod tests {
         let mut record = stopped();
         record.state = "running".into();
         finds(&record, "the task is running, not canceled");
+        record.state = "gone".into();
+        finds(&record, "the task is gone, not canceled");
     }
 
     pub fn missing_and_second_pull_requests_are_found() {

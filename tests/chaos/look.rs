@@ -5,7 +5,6 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use anyhow::Context as _;
 use deckhand_world::slack::{Audience, Message, Presence, Thread};
 use sqlx::{AssertSqlSafe, Connection as _, query_scalar};
 
@@ -14,7 +13,7 @@ use crate::{
     fate::Fate,
     judge::{self, Act, Deed, Ending, Record, Shown},
     machines,
-    play::Stage,
+    play::{Stage, again},
 };
 
 /// How long it is watched whether anything comes after the end.
@@ -55,7 +54,7 @@ impl Stage {
         fate: &Fate,
     ) -> anyhow::Result<Record> {
         let left = self.cleared().await;
-        let task = self.task(thread).await.context("the task is gone")?;
+        let task = again(|| self.find(thread)).await?;
         let shown = self.slack.threads("eng");
         let shown = shown.iter().flat_map(Thread::bot_messages);
         let shown = shown.filter(|message| {
@@ -71,7 +70,7 @@ impl Stage {
         Ok(Record {
             ending,
             change_waited: fate.makes_a_change_wait(),
-            state: task.state.name().to_owned(),
+            state: task.map_or("gone", |task| task.state.name()).to_owned(),
             pull_requests: self.github.repository("acme/web")?.pull_requests().len(),
             shown: shown.map(|message| self::shown(&message)).collect(),
             acts: self.acts(),
@@ -159,14 +158,19 @@ impl Stage {
 
     /// What was given up in a table, with the column that tells what it was.
     async fn given_up(&self, table: &str, what: &str) -> anyhow::Result<Vec<String>> {
-        self.ask(format!(
+        self.ask(&format!(
             "SELECT substr({what}, 1, 200) || ' ' || coalesce(error, '') FROM {table} WHERE state = 'dead'"
         ))
         .await
     }
 
     /// One column of text. The names in the question are this program's own words.
-    async fn ask(&self, question: String) -> anyhow::Result<Vec<String>> {
+    async fn ask(&self, question: &str) -> anyhow::Result<Vec<String>> {
+        again(|| self.ask_once(question)).await
+    }
+
+    async fn ask_once(&self, question: &str) -> anyhow::Result<Vec<String>> {
+        let question = question.to_owned();
         let rows = if self.database.starts_with("sqlite") {
             let mut database = sqlx::SqliteConnection::connect(&self.database).await?;
             query_scalar(AssertSqlSafe(question))
@@ -198,10 +202,9 @@ impl Stage {
         }
         if !self.database.starts_with("sqlite") {
             let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'";
-            for table in self.ask(tables.to_owned()).await? {
-                let rows = self
-                    .ask(format!("SELECT CAST(t AS text) FROM {table} AS t"))
-                    .await?;
+            for table in self.ask(tables).await? {
+                let rows = format!("SELECT CAST(t AS text) FROM {table} AS t");
+                let rows = self.ask(&rows).await?;
                 kept.push((format!("the table {table}"), rows.join("\n").into_bytes()));
             }
         }

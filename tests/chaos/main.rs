@@ -33,6 +33,7 @@ use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, sync::Arc, ti
 use clap::{Parser, ValueEnum};
 use deckhand::{app::App, clock::Clock, config::Config, redact::Redactor};
 use deckhand_world::postgres;
+use fate::Fate;
 use play::{Database, Ground, Outcome};
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -170,13 +171,16 @@ async fn played(options: &Options) -> ExitCode {
                 replicas: options.replicas,
                 has_own_doors: options.own_doors,
             };
-            playing.spawn(async move { (seed, play::play(seed, ground).await) });
+            let fate = Fate::of(seed, &ground);
+            playing.spawn(async move {
+                let run = tokio::spawn(play::play(seed, fate.clone(), ground)).await;
+                (seed, run.unwrap_or_else(|error| broken_off(fate, &error)))
+            });
         }
         let Some(done) = playing.join_next().await else {
             break;
         };
-        let (seed, outcome) = done.expect("a run ends");
-        let outcome = outcome.expect("the ground of a run holds");
+        let (seed, outcome) = done.expect("a run ends, also where it breaks off");
         tally.add(&outcome);
         tell(seed, &outcome);
     }
@@ -197,6 +201,15 @@ async fn played(options: &Options) -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// A run that panicked is violated, and the others go on.
+fn broken_off(fate: Fate, error: &tokio::task::JoinError) -> Outcome {
+    let mut outcome = Outcome::new(fate);
+    outcome
+        .violations
+        .push(format!("the run broke off: {error}"));
+    outcome
 }
 
 /// What came of all runs.

@@ -15,7 +15,7 @@ use deckhand_world::{
     slack::{Slack, SlackOptions, Thread},
 };
 use secrecy::SecretString;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
     containers::Containers,
@@ -35,8 +35,8 @@ const LOOK_AT_CONTAINERS_EVERY: Duration = Duration::from_millis(250);
 /// on a server's database that is gone and not waited for.
 const PATIENCE: Duration = Duration::from_mins(4);
 
-/// How often the database is opened anew for looking at it; a run kills connections three times at the most.
-const OPENING_TRIES: u32 = 3;
+/// How often the database is asked anew for looking at it; a run kills connections three times at the most.
+const TRIES: u32 = 3;
 
 /// What a run is played on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,46 +91,50 @@ pub struct Outcome {
     pub folder: Option<PathBuf>,
 }
 
-/// Plays the run of a seed.
-pub async fn play(seed: u64, ground: Ground) -> anyhow::Result<Outcome> {
-    let fate = Fate::of(seed, &ground);
-    let begun = Instant::now();
-    // Short, because sockets below it have short paths.
-    let folder = tempfile::Builder::new().prefix("dc-").tempdir()?;
-    let stage = Stage::open(folder.path(), &fate, &ground).await?;
-    let violations = match tokio::time::timeout(PATIENCE, stage.tell(fate.story)).await {
-        Ok(Ok((thread, ending))) => {
-            stage.is_smooth.store(true, Ordering::Relaxed);
-            stage.record(&thread, ending, &fate).await?.violations()
+impl Outcome {
+    /// Nothing has come of this fate yet.
+    pub fn new(fate: Fate) -> Self {
+        Self {
+            fate,
+            violations: Vec::new(),
+            elapsed: Duration::ZERO,
+            killed: 0,
+            told: String::new(),
+            folder: None,
         }
-        Ok(Err(error)) => vec![format!("{error:#}")],
-        Err(_) => vec![format!("the story did not end in {PATIENCE:?}")],
-    };
-    let mut text = stage.timeline.render();
-    let killed = stage.toll.count();
-    for thread in stage.slack.threads("eng") {
-        text.push_str("\n\n");
-        text.push_str(&thread.render());
     }
-    stage.stop.cancel();
-    stage.keeping.await?;
-    let folder = if violations.is_empty() {
-        None
-    } else {
-        fs::write(
-            folder.path().join("story"),
-            format!("seed {seed}: {fate}\n{text}"),
-        )?;
-        Some(folder.keep())
-    };
-    Ok(Outcome {
-        fate,
-        violations,
-        elapsed: begun.elapsed(),
-        killed,
-        told: text,
-        folder,
-    })
+
+    /// Leaves everything of the run where it is.
+    fn keep(&mut self, seed: u64, folder: tempfile::TempDir) {
+        let story = format!("seed {seed}: {}\n{}", self.fate, self.told);
+        if let Err(error) = fs::write(folder.path().join("story"), story) {
+            let unwritten = format!("the story could not be written down: {error}");
+            self.violations.push(unwritten);
+        }
+        self.folder = Some(folder.keep());
+    }
+}
+
+/// Plays the run of a seed. What goes wrong with its stage or its record is a violation too, so that a run tells of it like of
+/// anything else.
+pub async fn play(seed: u64, fate: Fate, ground: Ground) -> Outcome {
+    let begun = Instant::now();
+    let mut outcome = Outcome::new(fate.clone());
+    // Short, because sockets below it have short paths.
+    match tempfile::Builder::new().prefix("dc-").tempdir() {
+        Ok(folder) => {
+            match Stage::open(folder.path(), &fate, &ground).await {
+                Ok(stage) => stage.give(&fate, &mut outcome).await,
+                Err(error) => outcome.violations.push(format!("no stage: {error:#}")),
+            }
+            if !outcome.violations.is_empty() {
+                outcome.keep(seed, folder);
+            }
+        }
+        Err(error) => outcome.violations.push(format!("no folder: {error}")),
+    }
+    outcome.elapsed = begun.elapsed();
+    outcome
 }
 
 /// The world of a run, and the eyes that look at it.
@@ -147,7 +151,8 @@ pub struct Stage {
     /// Secrets that were seen while there were sandboxes, by where.
     pub seen_secrets: Mutex<Vec<(String, Vec<u8>)>>,
     is_smooth: Arc<AtomicBool>,
-    stop: CancellationToken,
+    /// Stops the processes, also where a run breaks off.
+    stop: DropGuard,
     keeping: tokio::task::JoinHandle<()>,
 }
 
@@ -196,18 +201,16 @@ impl Stage {
             away: Duration::ZERO,
         };
         let keeping = tokio::spawn(machines.keep(stop.clone()));
-        let open = async {
-            for listen in listen.iter().chain(&doors) {
-                while !machines::is_open(listen).await {
-                    tokio::time::sleep(LOOK_EVERY).await;
-                }
+        let store = match opened(listen.iter().chain(&doors), &database).await {
+            Ok(store) => store,
+            Err(error) => {
+                stop.cancel();
+                keeping.await?;
+                return Err(error);
             }
         };
-        tokio::time::timeout(PATIENCE, open)
-            .await
-            .context("the bot did not open its doors")?;
         Ok(Self {
-            store: opened(&database).await?,
+            store,
             slack,
             github,
             containers,
@@ -218,20 +221,55 @@ impl Stage {
             begun,
             seen_secrets: Mutex::default(),
             is_smooth,
-            stop,
+            stop: stop.drop_guard(),
             keeping,
         })
     }
 
+    /// Gives the whole run, and stops every process of it, whatever came of it.
+    async fn give(self, fate: &Fate, outcome: &mut Outcome) {
+        outcome.violations = self.judged(fate).await;
+        outcome.killed = self.toll.count();
+        outcome.told = self.timeline.render();
+        for thread in self.slack.threads("eng") {
+            outcome.told.push_str("\n\n");
+            outcome.told.push_str(&thread.render());
+        }
+        drop(self.stop);
+        if let Err(error) = self.keeping.await {
+            let unkept = format!("the processes were not kept running: {error}");
+            outcome.violations.push(unkept);
+        }
+    }
+
+    /// Tells the story, records what was seen and judges it.
+    async fn judged(&self, fate: &Fate) -> Vec<String> {
+        let (thread, ending) = match tokio::time::timeout(PATIENCE, self.tell(fate.story)).await {
+            Ok(Ok(told)) => told,
+            Ok(Err(error)) => return vec![format!("{error:#}")],
+            Err(_) => return vec![format!("the story did not end in {PATIENCE:?}")],
+        };
+        self.is_smooth.store(true, Ordering::Relaxed);
+        match self.record(&thread, ending, fate).await {
+            Ok(record) => record.violations(),
+            Err(error) => vec![format!("what was seen could not be recorded: {error:#}")],
+        }
+    }
+
     /// The task of a thread. A database that does not answer is asked again later.
     pub async fn task(&self, thread: &Thread) -> Option<Task> {
+        self.find(thread).await.ok().flatten()
+    }
+
+    /// The task of a thread, or nothing where the database has none.
+    pub async fn find(&self, thread: &Thread) -> anyhow::Result<Option<Task>> {
         let conversation = deckhand::slack::ids::conversation(
             "T0ACME",
             thread.channel().as_str(),
             Some(thread.root().as_str()),
         );
-        let stored = self.store.task_of(&conversation).await.ok()??;
-        Some(stored.task)
+        let stored = self.store.task_of(&conversation).await?;
+        Ok(stored.map(|stored| stored.task))
     }
 
     /// The pause between two looks at what is left.
@@ -243,16 +281,60 @@ impl Stage {
     }
 }
 
-/// The database, for looking at it. The run may kill the connection meanwhile: then it is opened again.
-async fn opened(database: &str) -> anyhow::Result<Store> {
-    let mut tries = 0;
-    loop {
-        match Store::open_beside(database).await {
-            Ok(store) => return Ok(store),
-            Err(error) if tries == OPENING_TRIES => return Err(error.into()),
-            Err(_) => tries += 1,
+/// The database, for looking at it, as soon as everybody listens.
+async fn opened(listeners: impl Iterator<Item = &String>, database: &str) -> anyhow::Result<Store> {
+    let open = async {
+        for listen in listeners {
+            while !machines::is_open(listen).await {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, open)
+        .await
+        .context("the bot did not open its doors")?;
+    again(move || async move { Ok(Store::open_beside(database).await?) }).await
+}
+
+/// Asks something of the database. The run may kill the connection meanwhile: then it is asked again.
+pub async fn again<T, F>(ask: impl Fn() -> F) -> anyhow::Result<T>
+where
+    F: Future<Output = anyhow::Result<T>>,
+{
+    for _ in 0..TRIES {
+        if let Ok(answer) = ask().await {
+            return Ok(answer);
         }
         tokio::time::sleep(LOOK_EVERY).await;
+    }
+    ask().await
+}
+
+/// The tests of what is asked again.
+pub mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use anyhow::ensure;
+
+    use super::{TRIES, again};
+
+    /// What comes of a question that is answered this time, and how often it was asked.
+    async fn answered_at(time: u32) -> (anyhow::Result<u32>, u32) {
+        let asked = &AtomicU32::new(0);
+        let answer = again(move || async move {
+            let now = asked.fetch_add(1, Ordering::Relaxed) + 1;
+            ensure!(now >= time, "the connection was cut");
+            Ok(now)
+        });
+        (answer.await, asked.load(Ordering::Relaxed))
+    }
+
+    pub async fn what_a_cut_connection_did_not_answer_is_asked_again() {
+        let (answer, _) = answered_at(TRIES + 1).await;
+        assert_eq!(answer.unwrap(), TRIES + 1);
+        let (answer, asked) = answered_at(TRIES + 2).await;
+        assert!(answer.is_err(), "it is not asked for ever");
+        assert_eq!(asked, TRIES + 1);
     }
 }
 

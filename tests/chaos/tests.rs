@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use deckhand_world::runner::{self, Running, Test};
 
-use crate::{Kind, Options, judge, played, safety, toll};
+use crate::{Kind, Options, judge, play, played, safety, toll};
 
 /// What has to hold before anything runs in a sandbox.
 const WALLS: [Test; 5] = [
@@ -26,7 +26,7 @@ const WALLS: [Test; 5] = [
 ];
 
 /// The questions, and a few runs on each database. They take about a minute of one processor.
-const OTHERS: [Test; 14] = [
+const OTHERS: [Test; 15] = [
     ("what_is_right_is_left_alone", || {
         at_once(judge::tests::what_is_right_is_left_alone)
     }),
@@ -54,6 +54,10 @@ const OTHERS: [Test; 14] = [
     ("a_bad_day_of_a_platform_explains_no_failure", || {
         at_once(toll::tests::a_bad_day_of_a_platform_explains_no_failure)
     }),
+    (
+        "what_a_cut_connection_did_not_answer_is_asked_again",
+        || Box::pin(play::tests::what_a_cut_connection_did_not_answer_is_asked_again()),
+    ),
     ("a_few_runs_on_sqlite_hold", || {
         Box::pin(short(12, Kind::Sqlite, 1, false))
     }),
