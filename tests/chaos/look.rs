@@ -16,7 +16,7 @@ use crate::{
     play::{Stage, again},
 };
 
-/// How long it is watched whether anything comes after the end.
+/// How long it is watched whether anything comes after the end, and after the last delivery that was still on its way.
 const QUIET: Duration = Duration::from_millis(700);
 /// How long what is left may take to be cleared up: a sandbox that did not go is looked for again after a while.
 const CLEARED_WITHIN: Duration = Duration::from_secs(90);
@@ -117,6 +117,13 @@ impl Stage {
     /// Waits until nothing has been left for a while; else says what is.
     async fn cleared(&self) -> Vec<String> {
         let begun = Instant::now();
+        let sent = async {
+            self.slack.settled().await;
+            self.github.settle().await;
+        };
+        if tokio::time::timeout(CLEARED_WITHIN, sent).await.is_err() {
+            return vec!["a platform that still tries to deliver something".to_owned()];
+        }
         let mut quiet = Instant::now();
         loop {
             let left = self.left().await;
@@ -141,7 +148,12 @@ impl Stage {
             return vec!["a database that does not answer".to_owned()];
         };
         let mut left = Vec::new();
-        for (count, what) in [(inbox, "deliveries"), (outbox, "effects")] {
+        let on_the_road = i64::try_from(self.traffic.outstanding()).unwrap_or(i64::MAX);
+        for (count, what) in [
+            (inbox, "deliveries"),
+            (outbox, "effects"),
+            (on_the_road, "deliveries on the road"),
+        ] {
             if count != 0 {
                 left.push(format!("{count} {what}"));
             }

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, atomic::AtomicBool, atomic::Ordering},
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -23,7 +23,7 @@ use crate::{
     judge::CANARIES,
     look::Begun,
     machines::{self, Machines, Timeline},
-    road,
+    road::{self, Traffic},
     toll::{BotTakes, Toll},
 };
 
@@ -150,7 +150,7 @@ pub struct Stage {
     pub begun: Begun,
     /// Secrets that were seen while there were sandboxes, by where.
     pub seen_secrets: Mutex<Vec<(String, Vec<u8>)>>,
-    is_smooth: Arc<AtomicBool>,
+    pub traffic: Traffic,
     /// Stops the processes, also where a run breaks off.
     stop: DropGuard,
     keeping: tokio::task::JoinHandle<()>,
@@ -171,7 +171,7 @@ impl Stage {
         let doors = ground.has_own_doors.then(machines::address).transpose()?;
         let doors = Vec::from_iter(doors);
         let knocked_at = if doors.is_empty() { &listen } else { &doors };
-        let (road, is_smooth) = road::open(knocked_at, fate.road).await?;
+        let (road, traffic) = road::open(knocked_at, fate.road).await?;
         slack.set_app_urls(
             &format!("{road}/slack/events"),
             &format!("{road}/slack/interactions"),
@@ -220,7 +220,7 @@ impl Stage {
             toll,
             begun,
             seen_secrets: Mutex::default(),
-            is_smooth,
+            traffic,
             stop: stop.drop_guard(),
             keeping,
         })
@@ -249,7 +249,7 @@ impl Stage {
             Ok(Err(error)) => return vec![format!("{error:#}")],
             Err(_) => return vec![format!("the story did not end in {PATIENCE:?}")],
         };
-        self.is_smooth.store(true, Ordering::Relaxed);
+        self.traffic.make_smooth();
         match self.record(&thread, ending, fate).await {
             Ok(record) => record.violations(),
             Err(error) => vec![format!("what was seen could not be recorded: {error:#}")],
