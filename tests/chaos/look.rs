@@ -102,10 +102,11 @@ impl Stage {
             });
         }
         if let Some(containers) = &self.containers {
+            // They count from their own start, which is after the run's.
+            let started = containers.models.started();
             for request in containers.models.requests() {
                 acts.push(Act {
-                    // The models began a little after the run, so this is early by that little.
-                    at: request.at,
+                    at: begun.until(started + request.at),
                     deed: Deed::AskedAModel,
                     words: request.path,
                 });

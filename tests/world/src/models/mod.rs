@@ -31,7 +31,7 @@ use std::{
     collections::{BTreeSet, VecDeque},
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
@@ -223,6 +223,12 @@ impl Models {
     #[must_use]
     pub fn requests(&self) -> Vec<RequestRecord> {
         self.shared.log.all()
+    }
+
+    /// The moment that the times of the requests are counted from.
+    #[must_use]
+    pub fn started(&self) -> Instant {
+        self.shared.log.started()
     }
 
     /// How many requests have come in all; a scenario that expects silence compares two of these.

@@ -187,6 +187,10 @@ impl RequestLog {
         self.pages().records.iter().cloned().collect()
     }
 
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
     pub fn total(&self) -> u64 {
         self.pages().total
     }
@@ -255,6 +259,16 @@ mod tests {
         assert_eq!(log.all().len(), MAX_RECORDS);
         assert_eq!(log.total(), MAX_RECORDS as u64 + 1);
         assert_eq!(log.all()[0].number, 2);
+    }
+
+    #[test]
+    fn the_moment_of_a_request_is_told_by_everybodys_clock() {
+        let log = RequestLog::new();
+        std::thread::sleep(Duration::from_millis(2));
+        let before = Instant::now();
+        log.arrived(arrival(RequestKind::Side));
+        let moment = log.started() + log.all()[0].at;
+        assert!(before <= moment && moment <= Instant::now());
     }
 
     #[tokio::test]
