@@ -45,6 +45,29 @@ impl Begun {
     }
 }
 
+/// How the task stood and which sandboxes there were when somebody looked into them last.
+#[derive(Default)]
+pub struct Glance {
+    state: &'static str,
+    sandboxes: Vec<String>,
+    at: Option<Instant>,
+}
+
+impl Glance {
+    /// Whether the sandboxes are to be listed again: at once where the task stands otherwise, else after a pause.
+    fn is_due(&self, state: &'static str, pause: Duration) -> bool {
+        state != self.state || self.at.is_none_or(|at| at.elapsed() >= pause)
+    }
+
+    /// Takes note of what there is, and says whether that is something else.
+    fn is_news(&mut self, state: &'static str, sandboxes: Vec<String>) -> bool {
+        self.at = Some(Instant::now());
+        let is_news = state != self.state || sandboxes != self.sandboxes;
+        (self.state, self.sandboxes) = (state, sandboxes);
+        is_news
+    }
+}
+
 impl Stage {
     /// Waits until nothing is left to do, then writes down what was seen.
     pub async fn record(
@@ -159,11 +182,11 @@ impl Stage {
                 left.push(format!("{count} {what}"));
             }
         }
-        let folder = machines::engine_folder(&self.folder);
-        let (sandboxes, volumes) = match &self.containers {
-            Some(containers) => (containers.sandboxes(), containers.volumes()),
-            None => (engine::sandboxes(&folder), engine::volumes(&folder)),
+        let volumes = match &self.containers {
+            Some(containers) => containers.volumes(),
+            None => engine::volumes(&machines::engine_folder(&self.folder)),
         };
+        let sandboxes = self.sandboxes();
         left.extend(sandboxes.iter().map(|name| format!("the sandbox {name}")));
         left.extend(volumes.iter().map(|name| format!("the volume {name}")));
         left
@@ -224,8 +247,27 @@ impl Stage {
         Ok(kept)
     }
 
-    /// Looks into the sandboxes while there are some, because they are gone at the end.
-    pub fn look_for_secrets(&self) {
+    /// Looks into the sandboxes whenever the task stands otherwise, or one has come or gone: at the end there are none.
+    pub fn look_around(&self, state: &'static str) {
+        let pause = self.look_every();
+        let is_news = {
+            let mut last = self.last_glance.lock().unwrap();
+            last.is_due(state, pause) && last.is_news(state, self.sandboxes())
+        };
+        if is_news {
+            self.look_for_secrets();
+        }
+    }
+
+    /// The sandboxes that there are, by name.
+    fn sandboxes(&self) -> Vec<String> {
+        match &self.containers {
+            Some(containers) => containers.sandboxes(),
+            None => engine::sandboxes(&machines::engine_folder(&self.folder)),
+        }
+    }
+
+    fn look_for_secrets(&self) {
         let known = if let Some(containers) = &self.containers {
             containers.known()
         } else {
@@ -283,4 +325,24 @@ fn said(begun: Begun, message: &Message) -> Vec<Act> {
 fn words(text: &str, blocks: &[serde_json::Value]) -> String {
     let blocks = serde_json::Value::from(blocks.to_vec());
     format!("{text} {blocks}")
+}
+
+/// The tests of when somebody looks.
+pub mod tests {
+    use std::time::Duration;
+
+    use super::Glance;
+
+    pub fn sandboxes_are_looked_into_at_each_change() {
+        let (long, none) = (Duration::from_mins(1), Duration::ZERO);
+        let run = || vec!["deckhand-1-run-1".to_owned()];
+        let mut last = Glance::default();
+        assert!(last.is_due("planning", long) && last.is_news("planning", Vec::new()));
+        assert!(!last.is_due("planning", long), "nothing has changed");
+        assert!(last.is_due("planning", none) && !last.is_news("planning", Vec::new()));
+        assert!(last.is_news("planning", run()), "a sandbox has come");
+        assert!(!last.is_news("planning", run()));
+        assert!(last.is_due("running", long) && last.is_news("running", run()));
+        assert!(last.is_news("running", Vec::new()), "it has gone");
+    }
 }

@@ -21,7 +21,7 @@ use crate::{
     containers::Containers,
     fate::Fate,
     judge::CANARIES,
-    look::Begun,
+    look::{Begun, Glance},
     machines::{self, Machines, Timeline},
     road::{self, Traffic},
     toll::{BotTakes, Toll},
@@ -150,6 +150,7 @@ pub struct Stage {
     pub begun: Begun,
     /// Secrets that were seen while there were sandboxes, by where.
     pub seen_secrets: Mutex<Vec<(String, Vec<u8>)>>,
+    pub last_glance: Mutex<Glance>,
     pub traffic: Traffic,
     /// Stops the processes, also where a run breaks off.
     stop: DropGuard,
@@ -220,6 +221,7 @@ impl Stage {
             toll,
             begun,
             seen_secrets: Mutex::default(),
+            last_glance: Mutex::default(),
             traffic,
             stop: stop.drop_guard(),
             keeping,

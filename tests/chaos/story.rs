@@ -121,8 +121,11 @@ impl Stage {
     }
 
     async fn is_stopped(&self, thread: &Thread) -> bool {
-        let task = self.task(thread).await;
-        task.is_some_and(|task| task.state.name() == "canceled")
+        let Some(task) = self.task(thread).await else {
+            return false;
+        };
+        self.look_around(task.state.name());
+        task.state.name() == "canceled"
     }
 
     /// Waits until the task stands so. What failed because its agent or its sandbox was killed is tried again, as the thread
@@ -132,8 +135,8 @@ impl Stage {
         let mut retried = None;
         loop {
             if let Some(task) = self.task(thread).await {
+                self.look_around(task.state.name());
                 if wanted(&task) {
-                    self.look_for_secrets();
                     return Ok(task);
                 }
                 let state = task.state.name();
