@@ -9,9 +9,26 @@ use crate::play::{Database, Ground};
 /// Numbers that depend on the seed alone (`SplitMix64`).
 pub struct Chance(u64);
 
+/// What is drawn apart, so that more of the one moves nothing of another.
+#[derive(Clone, Copy)]
+enum Stream {
+    Story,
+    Kills,
+    KillsOfDoors,
+    Machines,
+    BadDays,
+    Road,
+}
+
 impl Chance {
     pub fn new(seed: u64) -> Self {
         Self(seed)
+    }
+
+    /// The numbers of a seed for one kind of thing.
+    fn of(seed: u64, stream: Stream) -> Self {
+        let both = seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ (stream as u64);
+        Self(Self(both).below(u64::MAX))
     }
 
     /// A number below `limit`.
@@ -115,9 +132,10 @@ impl Fate {
         self.slack.iter().any(is_one)
     }
 
-    /// The fate of this seed. Database connections are killed only where there are some.
+    /// The fate of this seed. The ground says who can be killed and what is counted, and moves no draw: what a seed has on one
+    /// ground it has on every other, as far as it is there.
     pub fn of(seed: u64, ground: &Ground) -> Self {
-        let chance = &mut Chance::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d));
+        let chance = &mut Chance::of(seed, Stream::Story);
         let story = chance.one_of(&[
             Story::Result,
             Story::Result,
@@ -128,14 +146,17 @@ impl Fate {
             Story::Cancel("running"),
             Story::Cancel("verifying"),
         ]);
+        let chance = &mut Chance::of(seed, Stream::Kills);
         let kills = (0..=chance.below(3)).map(|_| kill(chance, ground));
         let mut kills: Vec<Kill> = kills.collect();
         if ground.has_own_doors {
+            let chance = &mut Chance::of(seed, Stream::KillsOfDoors);
             kills.extend((0..=chance.below(2)).map(|_| Kill {
                 victim: Victim::Doors,
                 ..kill(chance, ground)
             }));
         }
+        let chance = &mut Chance::of(seed, Stream::Machines);
         let engine = chance.one_of(&[Memory::Keeps, Memory::Keeps, Memory::Loses]);
         let wait = match chance.below(16) {
             0 => Wait::Really,
@@ -143,6 +164,7 @@ impl Fate {
             _ if ground.replicas > 1 => Wait::Really,
             _ => Wait::ByTheClock,
         };
+        let chance = &mut Chance::of(seed, Stream::BadDays);
         let slack = (0..chance.below(4))
             .map(|_| (chance.one_of(&SLACK_METHODS), slack_fault(chance)))
             .collect();
@@ -159,7 +181,7 @@ impl Fate {
             wait,
             slack,
             github,
-            road: chance.below(u64::MAX),
+            road: Chance::of(seed, Stream::Road).below(u64::MAX),
         }
     }
 }
@@ -177,14 +199,14 @@ const GITHUB_ROUTES: [&str; 4] = [
     "POST /acme/web.git/git-upload-pack",
 ];
 
+/// Draws a kill: always the same numbers, whatever the ground makes of them.
 fn kill(chance: &mut Chance, ground: &Ground) -> Kill {
     let has_connections = ground.database != Database::Sqlite;
-    let victim = match chance.below(8) {
+    let (whom, asleep) = (chance.below(8), 1 + chance.below(ASLEEP_MAX_SECONDS));
+    let victim = match whom {
         0 => Victim::Agent,
         1 | 2 => Victim::Engine,
-        3 if ground.replicas > 1 => {
-            Victim::BotAsleep(Duration::from_secs(1 + chance.below(ASLEEP_MAX_SECONDS)))
-        }
+        3 if ground.replicas > 1 => Victim::BotAsleep(Duration::from_secs(asleep)),
         3 | 4 if has_connections => Victim::DatabaseConnections,
         _ => Victim::Bot,
     };
@@ -248,5 +270,69 @@ impl fmt::Display for Fate {
             write!(out, "; {route}: {fault:?}")?;
         }
         Ok(())
+    }
+}
+
+/// The tests of what a seed means.
+pub mod tests {
+    use super::{Counted, Fate, Kill, Victim};
+    use crate::play::{Database, Ground};
+
+    const SEEDS: u64 = 500;
+
+    fn plain() -> Ground {
+        Ground {
+            database: Database::Sqlite,
+            has_containers: false,
+            replicas: 1,
+            has_own_doors: false,
+        }
+    }
+
+    /// What was drawn, without who is killed and what is counted until then: that is the ground's.
+    fn drawn(fate: &Fate) -> String {
+        format!(
+            "{:?} {:?} {:?} {:?} {}",
+            fate.story, fate.engine, fate.slack, fate.github, fate.road
+        )
+    }
+
+    pub fn a_seed_is_the_same_story_with_every_flag() {
+        let server = Ground {
+            database: Database::Postgres("postgres://somewhere".to_owned()),
+            ..plain()
+        };
+        let doors = Ground {
+            has_own_doors: true,
+            ..plain()
+        };
+        let several = Ground {
+            replicas: 2,
+            ..server.clone()
+        };
+        let containers = Ground {
+            has_containers: true,
+            ..plain()
+        };
+        for seed in 1..=SEEDS {
+            let fate = Fate::of(seed, &plain());
+            for ground in [&server, &doors, &several, &containers] {
+                let other = Fate::of(seed, ground);
+                assert_eq!(drawn(&fate), drawn(&other), "{seed} on {ground:?}");
+                let kills = other.kills.iter();
+                let kills = kills.filter(|kill| kill.victim != Victim::Doors);
+                let kills: Vec<&Kill> = kills.collect();
+                assert_eq!(fate.kills.len(), kills.len(), "{seed} on {ground:?}");
+                for (kill, other) in fate.kills.iter().zip(kills) {
+                    let goes_by_the_model = other.counted == Counted::ModelRequests;
+                    assert!(
+                        goes_by_the_model
+                            || (kill.counted, kill.after) == (other.counted, other.after)
+                    );
+                    let is_there = kill.victim == other.victim;
+                    assert!(is_there || kill.victim == Victim::Bot, "{seed}: {other:?}");
+                }
+            }
+        }
     }
 }

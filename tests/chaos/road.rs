@@ -26,6 +26,8 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 struct Road {
     to: Arc<[String]>,
     chance: Arc<Mutex<Chance>>,
+    /// For which of several bots gets the next one: that moves no delay.
+    whom: Arc<Mutex<Chance>>,
     client: reqwest::Client,
     traffic: Traffic,
 }
@@ -71,6 +73,7 @@ pub async fn open(to: &[String], seed: u64) -> anyhow::Result<(String, Traffic)>
     let road = Road {
         to: to.into(),
         chance: Arc::new(Mutex::new(Chance::new(seed))),
+        whom: Arc::new(Mutex::new(Chance::new(!seed))),
         client: reqwest::Client::builder().no_proxy().build()?,
         traffic: traffic.clone(),
     };
@@ -148,7 +151,7 @@ impl Road {
         if several == 1 {
             return 0;
         }
-        let drawn = self.chance.lock().unwrap().below(several);
+        let drawn = self.whom.lock().unwrap().below(several);
         usize::try_from(drawn).unwrap()
     }
 }

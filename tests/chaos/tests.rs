@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use deckhand_world::runner::{self, Running, Test};
 
-use crate::{Kind, Options, judge, look, play, played, road, safety, toll};
+use crate::{Kind, Options, fate, judge, look, play, played, road, safety, toll};
 
 /// What has to hold before anything runs in a sandbox.
 const WALLS: [Test; 5] = [
@@ -26,7 +26,7 @@ const WALLS: [Test; 5] = [
 ];
 
 /// The questions, and a few runs on each database. They take about a minute of one processor.
-const OTHERS: [Test; 17] = [
+const OTHERS: [Test; 18] = [
     ("what_is_right_is_left_alone", || {
         at_once(judge::tests::what_is_right_is_left_alone)
     }),
@@ -63,6 +63,9 @@ const OTHERS: [Test; 17] = [
     }),
     ("sandboxes_are_looked_into_at_each_change", || {
         at_once(look::tests::sandboxes_are_looked_into_at_each_change)
+    }),
+    ("a_seed_is_the_same_story_with_every_flag", || {
+        at_once(fate::tests::a_seed_is_the_same_story_with_every_flag)
     }),
     ("a_few_runs_on_sqlite_hold", || {
         Box::pin(short(12, Kind::Sqlite, 1, false))
