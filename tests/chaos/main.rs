@@ -34,7 +34,7 @@ use clap::{Parser, ValueEnum};
 use deckhand::{app::App, clock::Clock, config::Config, redact::Redactor};
 use deckhand_world::postgres;
 use fate::Fate;
-use play::{Database, Ground, Outcome};
+use play::{Database, Ground, Met, Outcome};
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -47,8 +47,9 @@ use tokio_util::sync::CancellationToken;
 /// between is the machine's, so a seed that fails once may need a few tries: `--seed S --runs 1 --parallel 1 --times 20`.
 ///
 /// One line for each run, then a table, then one JSON object as the last line:
-/// `{"runs":n,"violations":0,"seed":s,"database":"sqlite","containers":false,"replicas":1,"own_doors":false,"kills":k,"seconds":t}`. The exit status is 1
-/// where anything was violated; then the seed, what happened when, the thread and the folder with database and log are told.
+/// `{"runs":n,"violations":0,"seed":s,"database":"sqlite","containers":false,"replicas":1,"own_doors":false,"kills":k,"late":l,"twice":d,"faults":f,"seconds":t}`.
+/// The exit status is 1 where anything was violated; then the seed, what happened when, the thread and the folder with database
+/// and log are told.
 #[derive(Parser)]
 #[command(name = "script/chaos")]
 struct Options {
@@ -76,6 +77,22 @@ struct Options {
     /// How often each seed is played.
     #[arg(long, default_value_t = 1)]
     times: u64,
+}
+
+impl Options {
+    /// So many runs from the first seed on, on the scripted executor.
+    fn few(runs: u64, database: Kind) -> Self {
+        Self {
+            runs,
+            seed: 1,
+            database,
+            containers: false,
+            replicas: 1,
+            own_doors: false,
+            parallel: 3,
+            times: 1,
+        }
+    }
 }
 
 /// The kinds of database.
@@ -111,7 +128,7 @@ async fn main() -> ExitCode {
                 return ExitCode::FAILURE;
             }
             return match tests::walls().await {
-                ExitCode::SUCCESS => played(&options).await,
+                ExitCode::SUCCESS => told(&options, &played(&options).await),
                 // Nothing is run in a sandbox whose walls do not hold.
                 broken => broken,
             };
@@ -148,7 +165,8 @@ async fn bot(socket: PathBuf, ahead: &str) -> anyhow::Result<()> {
     app.run(CancellationToken::new()).await
 }
 
-async fn played(options: &Options) -> ExitCode {
+/// Plays all runs, and tells of each when it is over.
+async fn played(options: &Options) -> Tally {
     let begun = std::time::Instant::now();
     let seeds = (options.seed..options.seed + options.runs)
         .flat_map(|seed| (0..options.times).map(move |_| seed));
@@ -184,6 +202,12 @@ async fn played(options: &Options) -> ExitCode {
         tally.add(&outcome);
         tell(seed, &outcome);
     }
+    tally.elapsed = begun.elapsed();
+    tally
+}
+
+/// Tells of all runs together, and whether everything held.
+fn told(options: &Options, tally: &Tally) -> ExitCode {
     println!("\n{:<32}{:>6}{:>12}", "story", "runs", "violated");
     for (story, (count, violated)) in &tally.stories {
         println!("{story:<32}{count:>6}{violated:>12}");
@@ -193,7 +217,8 @@ async fn played(options: &Options) -> ExitCode {
         "{}",
         json!({
             "runs": tally.runs, "violations": tally.violations, "seed": options.seed, "database": database,
-            "containers": options.containers, "replicas": options.replicas, "own_doors": options.own_doors, "kills": tally.kills, "seconds": begun.elapsed().as_secs(),
+            "containers": options.containers, "replicas": options.replicas, "own_doors": options.own_doors, "kills": tally.met.kills,
+            "late": tally.met.late, "twice": tally.met.twice, "faults": tally.met.faults, "seconds": tally.elapsed.as_secs(),
         })
     );
     if tally.violations == 0 {
@@ -217,7 +242,8 @@ fn broken_off(fate: Fate, error: &tokio::task::JoinError) -> Outcome {
 struct Tally {
     runs: u64,
     violations: usize,
-    kills: usize,
+    met: Met,
+    elapsed: Duration,
     /// Runs, and those that were violated, by story.
     stories: BTreeMap<String, (u64, u64)>,
 }
@@ -225,7 +251,7 @@ struct Tally {
 impl Tally {
     fn add(&mut self, outcome: &Outcome) {
         self.runs += 1;
-        self.kills += outcome.killed;
+        self.met += outcome.met;
         self.violations += outcome.violations.len();
         let story = format!("{:?}", outcome.fate.story);
         let row = self.stories.entry(story).or_default();
@@ -243,7 +269,7 @@ fn tell(seed: u64, outcome: &Outcome) {
     println!(
         "seed {seed:>6}  {verdict:<8}  {:>5.1} s  {} kills  {:?}",
         outcome.elapsed.as_secs_f64(),
-        outcome.killed,
+        outcome.met.kills,
         outcome.fate.story
     );
     if outcome.violations.is_empty() {

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    ops::AddAssign,
     path::{Path, PathBuf},
     sync::Mutex,
     time::{Duration, Instant},
@@ -79,13 +80,34 @@ pub enum Database {
     Postgres(String),
 }
 
+/// What a run really met of what was drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Met {
+    /// Kills that met somebody; others waited for more than happened, or came when nobody was there.
+    pub kills: usize,
+    /// Deliveries that were held back.
+    pub late: usize,
+    /// Deliveries that came twice.
+    pub twice: usize,
+    /// Calls and requests that a platform had a bad day for.
+    pub faults: usize,
+}
+
+impl AddAssign for Met {
+    fn add_assign(&mut self, other: Self) {
+        self.kills += other.kills;
+        self.late += other.late;
+        self.twice += other.twice;
+        self.faults += other.faults;
+    }
+}
+
 /// What came of a run.
 pub struct Outcome {
     pub fate: Fate,
     pub violations: Vec<String>,
     pub elapsed: Duration,
-    /// How many kills met somebody; others waited for more than happened, or came when nobody was there.
-    pub killed: usize,
+    pub met: Met,
     /// For whoever looks for the fault: the thread and the timeline, and the folder where everything is left.
     pub told: String,
     pub folder: Option<PathBuf>,
@@ -98,7 +120,7 @@ impl Outcome {
             fate,
             violations: Vec::new(),
             elapsed: Duration::ZERO,
-            killed: 0,
+            met: Met::default(),
             told: String::new(),
             folder: None,
         }
@@ -231,7 +253,7 @@ impl Stage {
     /// Gives the whole run, and stops every process of it, whatever came of it.
     async fn give(self, fate: &Fate, outcome: &mut Outcome) {
         outcome.violations = self.judged(fate).await;
-        outcome.killed = self.toll.count();
+        outcome.met = self.met(fate);
         outcome.told = self.timeline.render();
         for thread in self.slack.threads("eng") {
             outcome.told.push_str("\n\n");
@@ -241,6 +263,17 @@ impl Stage {
         if let Err(error) = self.keeping.await {
             let unkept = format!("the processes were not kept running: {error}");
             outcome.violations.push(unkept);
+        }
+    }
+
+    fn met(&self, fate: &Fate) -> Met {
+        let drawn = fate.slack.len() + fate.github.len();
+        let waiting = self.slack.faults_waiting() + self.github.faults_waiting();
+        Met {
+            kills: self.toll.count(),
+            late: self.traffic.late(),
+            twice: self.traffic.twice(),
+            faults: drawn.saturating_sub(waiting),
         }
     }
 

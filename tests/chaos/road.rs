@@ -37,6 +37,8 @@ struct Road {
 pub struct Traffic {
     is_smooth: Arc<AtomicBool>,
     outstanding: Arc<AtomicUsize>,
+    late: Arc<AtomicUsize>,
+    twice: Arc<AtomicUsize>,
 }
 
 impl Traffic {
@@ -48,6 +50,16 @@ impl Traffic {
     /// How many deliveries are on the road: held back, to come again, or not answered yet.
     pub fn outstanding(&self) -> usize {
         self.outstanding.load(Ordering::SeqCst)
+    }
+
+    /// How many deliveries were held back so far.
+    pub fn late(&self) -> usize {
+        self.late.load(Ordering::Relaxed)
+    }
+
+    /// How many came twice so far.
+    pub fn twice(&self) -> usize {
+        self.twice.load(Ordering::Relaxed)
     }
 
     fn enter(&self) -> OnTheRoad {
@@ -94,13 +106,17 @@ async fn pass(
     } else {
         drawn(&mut road.chance.lock().unwrap())
     };
-    tokio::time::sleep(Duration::from_millis(late)).await;
+    if late > 0 {
+        road.traffic.late.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_millis(late)).await;
+    }
     if let Some(later) = again {
         let (road, uri, headers, body) = (road.clone(), uri.clone(), headers.clone(), body.clone());
         let under_way = road.traffic.enter();
         tokio::spawn(async move {
             let _under_way = under_way;
             tokio::time::sleep(Duration::from_millis(later)).await;
+            road.traffic.twice.fetch_add(1, Ordering::Relaxed);
             road.send(&uri, headers, body).await
         });
     }
@@ -207,6 +223,8 @@ pub mod tests {
         let again = draws.flatten().count();
         assert!(again > 0, "nothing was to come again");
         assert_eq!(arrived, DELIVERIES + again);
+        assert_eq!(traffic.twice(), again);
+        assert!(traffic.late() > 0);
         traffic.make_smooth();
         client.post(&address).send().await.unwrap();
         coming.recv().await.unwrap();

@@ -372,6 +372,12 @@ impl Github {
             .push(fault::PlannedFault { route, fault });
     }
 
+    /// How many of those faults still wait for their request.
+    #[must_use]
+    pub fn faults_waiting(&self) -> usize {
+        self.shared.lock().faults.len()
+    }
+
     /// Where webhooks go. Events before the first call are not sent.
     pub fn set_webhook_url(&self, url: &str) {
         self.shared.webhooks.set_url(Some(url.to_owned()));

@@ -83,6 +83,11 @@ impl Weather {
         self.waiting.get_mut(method)?.pop_front()
     }
 
+    /// How many faults still wait for their call.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.values().map(VecDeque::len).sum()
+    }
+
     /// The fault that a call of `method` meets where there were too many in the last minute.
     pub(crate) fn meet_tier(&mut self, method: &str) -> Option<Fault> {
         const MINUTE: Duration = Duration::from_mins(1);
@@ -119,5 +124,22 @@ impl Weather {
                 None
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Fault, Weather};
+
+    #[test]
+    fn a_fault_waits_until_its_call_comes() {
+        let mut weather = Weather::default();
+        weather.order("chat.update", Fault::ServerError);
+        weather.order("chat.update", Fault::DropAnswer);
+        weather.order("reactions.add", Fault::DropRequest);
+        assert_eq!(weather.waiting(), 3);
+        assert_eq!(weather.meet("chat.postMessage"), None);
+        assert_eq!(weather.meet("chat.update"), Some(Fault::ServerError));
+        assert_eq!(weather.waiting(), 2);
     }
 }

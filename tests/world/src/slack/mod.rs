@@ -229,6 +229,12 @@ impl Slack {
         self.core.settings().weather.order(method, fault);
     }
 
+    /// How many of those faults still wait for their call.
+    #[must_use]
+    pub fn faults_waiting(&self) -> usize {
+        self.core.settings().weather.waiting()
+    }
+
     /// Takes the bot's token back, or gives it back.
     pub fn set_token(&self, token: TokenStanding) {
         self.core.settings().weather.token = token;
