@@ -146,8 +146,8 @@ fn script(story: Story) -> Script {
         ],
     );
     match story {
-        Story::Cancel("planning") => script.first(Phase::Plan, [Turn::shell("sleep 3")]),
-        Story::Cancel("running") => script.first(Phase::Work, [Turn::shell("sleep 3")]),
+        Story::Cancel("planning", _) => script.first(Phase::Plan, [Turn::shell("sleep 3")]),
+        Story::Cancel("running", _) => script.first(Phase::Work, [Turn::shell("sleep 3")]),
         _ => script,
     }
 }

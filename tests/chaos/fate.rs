@@ -55,8 +55,18 @@ pub enum Story {
     FollowUp,
     /// The same with a correction of the plan.
     Correction,
-    /// Stopped when the task stands so.
-    Cancel(&'static str),
+    /// Stopped when the task stands so, and what is done right after.
+    Cancel(&'static str, Then),
+}
+
+/// What somebody does right after they have said stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    Nothing,
+    /// They say it again.
+    StopAgain,
+    /// They press Approve on the plan that they still see, where they have seen one.
+    Approve,
 }
 
 /// What is counted until a kill comes.
@@ -135,17 +145,7 @@ impl Fate {
     /// The fate of this seed. The ground says who can be killed and what is counted, and moves no draw: what a seed has on one
     /// ground it has on every other, as far as it is there.
     pub fn of(seed: u64, ground: &Ground) -> Self {
-        let chance = &mut Chance::of(seed, Stream::Story);
-        let story = chance.one_of(&[
-            Story::Result,
-            Story::Result,
-            Story::FollowUp,
-            Story::Correction,
-            Story::Cancel("planning"),
-            Story::Cancel("awaiting_approval"),
-            Story::Cancel("running"),
-            Story::Cancel("verifying"),
-        ]);
+        let story = story(&mut Chance::of(seed, Stream::Story));
         let chance = &mut Chance::of(seed, Stream::Kills);
         let kills = (0..=chance.below(3)).map(|_| kill(chance, ground));
         let mut kills: Vec<Kill> = kills.collect();
@@ -198,6 +198,26 @@ const GITHUB_ROUTES: [&str; 4] = [
     "POST /acme/web.git/git-receive-pack",
     "POST /acme/web.git/git-upload-pack",
 ];
+
+fn story(chance: &mut Chance) -> Story {
+    let story = chance.one_of(&[
+        Story::Result,
+        Story::Result,
+        Story::FollowUp,
+        Story::Correction,
+        Story::Cancel("planning", Then::Nothing),
+        Story::Cancel("awaiting_approval", Then::Nothing),
+        Story::Cancel("running", Then::Nothing),
+        Story::Cancel("verifying", Then::Nothing),
+    ]);
+    match story {
+        Story::Cancel(state, _) => {
+            let then = [Then::Nothing, Then::Nothing, Then::StopAgain, Then::Approve];
+            Story::Cancel(state, chance.one_of(&then))
+        }
+        Story::Result | Story::FollowUp | Story::Correction => story,
+    }
+}
 
 /// Draws a kill: always the same numbers, whatever the ground makes of them.
 fn kill(chance: &mut Chance, ground: &Ground) -> Kill {
@@ -252,9 +272,19 @@ fn github_fault(chance: &mut Chance, route: &str) -> github::Fault {
     }
 }
 
+impl fmt::Display for Story {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cancel(state, Then::Nothing) => write!(out, "Cancel {state}"),
+            Self::Cancel(state, then) => write!(out, "Cancel {state}, {then:?}"),
+            Self::Result | Self::FollowUp | Self::Correction => write!(out, "{self:?}"),
+        }
+    }
+}
+
 impl fmt::Display for Fate {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{:?}", self.story)?;
+        write!(out, "{}", self.story)?;
         for kill in &self.kills {
             write!(
                 out,

@@ -32,6 +32,8 @@ pub enum Ending {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deed {
     Said,
+    /// To one person alone.
+    Whispered,
     /// What was said was changed.
     Changed,
     Pushed,
@@ -62,6 +64,8 @@ pub struct Record {
     pub ending: Ending,
     /// Whether Slack made a change of a message wait.
     pub change_waited: bool,
+    /// Whether somebody still did something after they had said stop, which they may be answered in private.
+    pub went_on: bool,
     /// How the task stands; `gone` where there is none.
     pub state: String,
     pub pull_requests: usize,
@@ -87,6 +91,7 @@ impl Record {
         violations.extend(self.wrong_pull_requests());
         violations.extend(self.said_twice());
         violations.extend(self.after_the_cancel());
+        violations.extend(self.confirmed_again());
         violations.extend(self.given_up.iter().map(|row| format!("given up: {row}")));
         violations.extend(self.left.iter().map(|what| format!("left: {what}")));
         violations.extend(self.rules_broken.iter().cloned());
@@ -128,7 +133,7 @@ impl Record {
     }
 
     /// After the confirmation nothing is said, changed, pushed, opened or asked of a model. Only the card of the task, which
-    /// stands there, says that it is over as soon as Slack lets it.
+    /// stands there, says that it is over as soon as Slack lets it; and who went on after their stop is told that it has ended.
     fn after_the_cancel(&self) -> Vec<String> {
         if self.ending == Ending::Merged {
             return Vec::new();
@@ -139,13 +144,14 @@ impl Record {
         let is_card = |act: &&Act| {
             self.change_waited && act.deed == Deed::Changed && act.words.starts_with(OVER)
         };
+        let is_answer = |act: &&Act| self.went_on && act.deed == Deed::Whispered;
         let confirmations = self.acts.iter().filter(confirms);
         let Some(confirmed) = confirmations.map(|act| act.at).min() else {
             return vec!["the cancel was not confirmed".to_owned()];
         };
         let late = self.acts.iter().filter(|act| {
             // The same words may be put into their place again.
-            act.at > confirmed && !confirms(act) && !is_card(act)
+            act.at > confirmed && !confirms(act) && !is_card(act) && !is_answer(act)
         });
         late.map(|act| {
             let after = act.at.saturating_sub(confirmed);
@@ -155,6 +161,14 @@ impl Record {
             )
         })
         .collect()
+    }
+
+    /// A cancel is confirmed once, also where it was asked for twice.
+    fn confirmed_again(&self) -> Option<String> {
+        let shown = self.shown.iter();
+        let confirmations = shown.filter(|message| message.words.contains(CONFIRMED));
+        let count = confirmations.count();
+        (count > 1).then(|| format!("the cancel was confirmed {count} times"))
     }
 
     fn secrets(&self) -> Vec<String> {
@@ -213,6 +227,7 @@ pub mod tests {
         Record {
             ending: Ending::Merged,
             change_waited: false,
+            went_on: false,
             state: "completed".to_owned(),
             pull_requests: 1,
             shown: vec![shown("plan", "The plan"), shown("result", "The result")],
@@ -304,6 +319,7 @@ pub mod tests {
     pub fn everything_after_a_cancel_is_found() {
         for deed in [
             Deed::Said,
+            Deed::Whispered,
             Deed::Changed,
             Deed::Pushed,
             Deed::Opened,
@@ -325,6 +341,19 @@ pub mod tests {
         let mut record = stopped();
         record.acts.truncate(1);
         finds(&record, "the cancel was not confirmed");
+    }
+
+    pub fn a_second_stop_is_answered_in_private_and_confirms_nothing_again() {
+        let mut record = stopped();
+        record.went_on = true;
+        record.acts.push(act(21, Deed::Whispered, "It has ended."));
+        assert_eq!(record.violations(), Vec::<String>::new());
+        record.acts.push(said(22, "It has ended."));
+        finds(&record, "Said 2ms after the confirmation");
+        let mut record = stopped();
+        record.went_on = true;
+        record.shown.push(shown("another end", "Cancelled by Ana"));
+        finds(&record, "the cancel was confirmed 2 times");
     }
 
     pub fn what_is_given_up_or_left_is_found() {

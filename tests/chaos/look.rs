@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Connection as _, query_scalar};
 
 use crate::{
     engine,
-    fate::Fate,
+    fate::{Fate, Story, Then},
     judge::{self, Act, Deed, Ending, Record, Shown},
     machines,
     play::{Stage, again},
@@ -93,6 +93,10 @@ impl Stage {
         Ok(Record {
             ending,
             change_waited: fate.makes_a_change_wait(),
+            went_on: matches!(
+                fate.story,
+                Story::Cancel(_, Then::StopAgain | Then::Approve)
+            ),
             state: task.map_or("gone", |task| task.state.name()).to_owned(),
             pull_requests: self.github.repository("acme/web")?.pull_requests().len(),
             shown: shown.map(|message| self::shown(&message)).collect(),
@@ -310,7 +314,11 @@ fn said(begun: Begun, message: &Message) -> Vec<Act> {
         .map(|version| words(&version.text, &version.blocks))
         .chain([words(&message.text, &message.blocks)]);
     let moments = std::iter::once(message.posted_at).chain(versions.map(|version| version.until));
-    let deeds = std::iter::once(Deed::Said).chain(std::iter::repeat(Deed::Changed));
+    let first = match message.audience {
+        Audience::Everyone => Deed::Said,
+        Audience::Only(_) => Deed::Whispered,
+    };
+    let deeds = std::iter::once(first).chain(std::iter::repeat(Deed::Changed));
     moments
         .zip(deeds)
         .zip(words)

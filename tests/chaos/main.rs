@@ -208,9 +208,9 @@ async fn played(options: &Options) -> Tally {
 
 /// Tells of all runs together, and whether everything held.
 fn told(options: &Options, tally: &Tally) -> ExitCode {
-    println!("\n{:<32}{:>6}{:>12}", "story", "runs", "violated");
+    println!("\n{:<36}{:>6}{:>12}", "story", "runs", "violated");
     for (story, (count, violated)) in &tally.stories {
-        println!("{story:<32}{count:>6}{violated:>12}");
+        println!("{story:<36}{count:>6}{violated:>12}");
     }
     let database = format!("{:?}", options.database).to_lowercase();
     println!(
@@ -253,7 +253,7 @@ impl Tally {
         self.runs += 1;
         self.met += outcome.met;
         self.violations += outcome.violations.len();
-        let story = format!("{:?}", outcome.fate.story);
+        let story = outcome.fate.story.to_string();
         let row = self.stories.entry(story).or_default();
         row.0 += 1;
         row.1 += u64::from(!outcome.violations.is_empty());
@@ -267,7 +267,7 @@ fn tell(seed: u64, outcome: &Outcome) {
         "VIOLATED"
     };
     println!(
-        "seed {seed:>6}  {verdict:<8}  {:>5.1} s  {} kills  {:?}",
+        "seed {seed:>6}  {verdict:<8}  {:>5.1} s  {} kills  {}",
         outcome.elapsed.as_secs_f64(),
         outcome.met.kills,
         outcome.fate.story

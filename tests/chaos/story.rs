@@ -8,7 +8,7 @@ use deckhand_world::slack::Thread;
 
 use crate::{
     agent,
-    fate::Story,
+    fate::{Story, Then},
     judge::{CONFIRMED, Ending},
     play::{LOOK_EVERY, Stage},
 };
@@ -25,7 +25,7 @@ impl Stage {
     /// Tells the story of a run to its end, and says which end that is.
     pub async fn tell(&self, story: Story) -> anyhow::Result<(Thread, Ending)> {
         let pace = match story {
-            Story::Cancel("planning" | "running") => agent::SLOWLY,
+            Story::Cancel("planning" | "running", _) => agent::SLOWLY,
             _ => "",
         };
         let request = match &self.containers {
@@ -35,7 +35,7 @@ impl Stage {
         let request = format!("{request} {pace} repo=acme/web");
         let thread = self.slack.mention("ana", "eng", &request).await?;
         let ending = match story {
-            Story::Cancel(state) => self.cancel(&thread, state).await?,
+            Story::Cancel(state, then) => self.cancel(&thread, state, then).await?,
             Story::Result | Story::FollowUp | Story::Correction => {
                 self.deliver(&thread, story).await?;
                 Ending::Merged
@@ -83,7 +83,12 @@ impl Stage {
         }
     }
 
-    async fn cancel(&self, thread: &Thread, state: &'static str) -> anyhow::Result<Ending> {
+    async fn cancel(
+        &self,
+        thread: &Thread,
+        state: &'static str,
+        then: Then,
+    ) -> anyhow::Result<Ending> {
         // The task may pass the state unseen; then it is stopped a little later.
         let mut task = self
             .reach(thread, |task| {
@@ -92,6 +97,12 @@ impl Stage {
             })
             .await?;
         let mut ending = Ending::Stopped;
+        let mut approve = None;
+        if then == Then::Approve && task.state.name() == "awaiting_approval" {
+            let thread = thread.with_patience(CONFIRMED_WITHIN);
+            let shown = thread.wait("the plan", || thread.control("Approve").ok());
+            approve = Some(shown.await?);
+        }
         if task.state.name() == "awaiting_approval"
             && !matches!(state, "planning" | "awaiting_approval")
         {
@@ -109,6 +120,19 @@ impl Stage {
             task.state.name()
         ));
         thread.say("ana", "stop").await?;
+        if then == Then::StopAgain {
+            self.timeline.note("stop is said again");
+            thread.say("ana", "stop").await?;
+        }
+        if let Some(approve) = approve {
+            // Where the stop was lost, the approval would rightly come before it.
+            while !self.slack.redeliver_lost().await.is_empty() {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            self.timeline.note("the plan is approved too late");
+            // Slack does not repeat a press that nobody took.
+            thread.press_control("ana", &approve).await?;
+        }
         while !self.is_stopped(thread).await {
             self.slack.redeliver_lost().await;
             tokio::time::sleep(LOOK_EVERY).await;

@@ -34,7 +34,7 @@ const WALLS: [Test; 5] = [
 ];
 
 /// The questions, and a few runs on each ground. They take some minutes of one processor.
-const OTHERS: [Test; 19] = [
+const OTHERS: [Test; 20] = [
     ("what_is_right_is_left_alone", || {
         at_once(judge::tests::what_is_right_is_left_alone)
     }),
@@ -50,6 +50,10 @@ const OTHERS: [Test; 19] = [
     ("everything_after_a_cancel_is_found", || {
         at_once(judge::tests::everything_after_a_cancel_is_found)
     }),
+    (
+        "a_second_stop_is_answered_in_private_and_confirms_nothing_again",
+        || at_once(judge::tests::a_second_stop_is_answered_in_private_and_confirms_nothing_again),
+    ),
     ("what_is_given_up_or_left_is_found", || {
         at_once(judge::tests::what_is_given_up_or_left_is_found)
     }),
