@@ -4,6 +4,7 @@
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     os::unix::net::UnixStream,
+    path::PathBuf,
     process::Command,
     thread::sleep,
     time::Duration,
@@ -12,12 +13,14 @@ use std::{
 use serde_json::{Value, json};
 
 const TOOLS: &str = "/run/deckhand/mcp.sock";
-/// How long the work takes in a story that somebody wants to stop in the middle of it.
+/// How long the work takes in a story that somebody wants to stop or to interrupt in the middle of it.
 const SLOW: Duration = Duration::from_millis(1_500);
 /// In a request, makes the agent slow.
 pub const SLOWLY: &str = "Take your time.";
 /// In a follow-up, asks for a second line.
 pub const MORE: &str = "hello again in a second line";
+/// Where the work shows that it has that line, and by which words.
+pub const SECOND_LINE: (&str, &str) = ("greeting.txt", "hello again");
 /// How often it tries to reach the tools of a bot that may be down.
 const TRIES_MAX: usize = 2_000;
 
@@ -40,7 +43,10 @@ pub fn run() -> anyhow::Result<()> {
             Some("initialize") => {
                 json!({"protocolVersion": 1, "agentCapabilities": {"loadSession": true}})
             }
-            Some("session/new") => json!({"sessionId": "s-1"}),
+            Some("session/new") => {
+                forget();
+                json!({"sessionId": "s-1"})
+            }
             Some("session/prompt") => {
                 let prompt = message["params"]["prompt"][0]["text"].as_str();
                 turn(prompt.unwrap_or_default())?;
@@ -90,17 +96,38 @@ fn turn(prompt: &str) -> anyhow::Result<()> {
             plan["reason"] = json!("A correction asked for it.");
             call("submit_plan", &plan)?;
         }
-        "follow_up" if prompt.contains(MORE) => {
+        "follow_up" if is_asked_for_more(prompt) => {
             shell("grep -q again greeting.txt || echo 'hello again' >> greeting.txt");
             call("report_requirements", &report())?;
         }
         _ => {
-            shell("echo hello > greeting.txt");
+            shell("grep -q hello greeting.txt || echo hello > greeting.txt");
             call("report_requirements", &report())?;
         }
     }
     words(" It is done.")?;
     Ok(())
+}
+
+/// What a session remembers that goes on in another process: that more was asked for in it.
+fn memory() -> PathBuf {
+    let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
+    home.join("asked-for-more")
+}
+
+fn forget() {
+    // There is none where nobody has asked for more.
+    let _ = std::fs::remove_file(memory());
+}
+
+/// Whether more was asked for in this session, now or before it was broken off.
+fn is_asked_for_more(prompt: &str) -> bool {
+    if prompt.contains(MORE) {
+        // An agent without a home forgets, which the work shows.
+        let _ = std::fs::write(memory(), MORE);
+        return true;
+    }
+    memory().exists()
 }
 
 fn shell(command: &str) {

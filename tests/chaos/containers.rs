@@ -14,6 +14,9 @@ use tokio::{
 
 use crate::{fate::Story, judge::CANARIES};
 
+/// Where the work shows that more was asked for, and by which words: the model of these runs writes them.
+pub const MORE: (&str, &str) = ("README.md", "The offset counts the users");
+
 /// The containers of one bot, and the road to their engine.
 #[derive(Clone)]
 pub struct Containers {
@@ -132,7 +135,7 @@ async fn pass(mut client: UnixStream, mut cut: watch::Receiver<bool>) {
     }
 }
 
-/// The honest model without pictures; slow where somebody wants to stop it in the middle.
+/// The honest model without pictures; slow where somebody wants to stop or to interrupt it in the middle.
 fn script(story: Story) -> Script {
     let mut specification = acme_web::specification();
     specification["pages"] = json!([]);
@@ -147,7 +150,9 @@ fn script(story: Story) -> Script {
     );
     match story {
         Story::Cancel("planning", _) => script.first(Phase::Plan, [Turn::shell("sleep 3")]),
-        Story::Cancel("running", _) => script.first(Phase::Work, [Turn::shell("sleep 3")]),
+        Story::Cancel("running", _) | Story::Now => {
+            script.first(Phase::Work, [Turn::shell("sleep 3")])
+        }
         _ => script,
     }
 }

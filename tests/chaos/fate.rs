@@ -53,6 +53,8 @@ pub enum Story {
     Result,
     /// The same with something more asked for after the result.
     FollowUp,
+    /// The same with something more said with `now:` while the agent works.
+    Now,
     /// The same with a correction of the plan.
     Correction,
     /// Stopped when the task stands so, and what is done right after.
@@ -133,6 +135,16 @@ pub struct Fate {
     pub road: u64,
 }
 
+impl Story {
+    /// Whether something more is asked for than the request says.
+    pub fn asks_for_more(self) -> bool {
+        match self {
+            Self::FollowUp | Self::Now => true,
+            Self::Result | Self::Correction | Self::Cancel(..) => false,
+        }
+    }
+}
+
 impl Fate {
     /// Whether Slack lets a change of a message wait.
     pub fn makes_a_change_wait(&self) -> bool {
@@ -204,6 +216,7 @@ fn story(chance: &mut Chance) -> Story {
         Story::Result,
         Story::Result,
         Story::FollowUp,
+        Story::Now,
         Story::Correction,
         Story::Cancel("planning", Then::Nothing),
         Story::Cancel("awaiting_approval", Then::Nothing),
@@ -215,7 +228,7 @@ fn story(chance: &mut Chance) -> Story {
             let then = [Then::Nothing, Then::Nothing, Then::StopAgain, Then::Approve];
             Story::Cancel(state, chance.one_of(&then))
         }
-        Story::Result | Story::FollowUp | Story::Correction => story,
+        Story::Result | Story::FollowUp | Story::Now | Story::Correction => story,
     }
 }
 
@@ -277,7 +290,9 @@ impl fmt::Display for Story {
         match self {
             Self::Cancel(state, Then::Nothing) => write!(out, "Cancel {state}"),
             Self::Cancel(state, then) => write!(out, "Cancel {state}, {then:?}"),
-            Self::Result | Self::FollowUp | Self::Correction => write!(out, "{self:?}"),
+            Self::Result | Self::FollowUp | Self::Now | Self::Correction => {
+                write!(out, "{self:?}")
+            }
         }
     }
 }

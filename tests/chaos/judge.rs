@@ -73,6 +73,8 @@ pub struct Record {
     pub shown: Vec<Shown>,
     /// What was done, in no order.
     pub acts: Vec<Act>,
+    /// What people asked for that the work does not have.
+    pub unheard: Vec<String>,
     /// Deliveries and effects that were given up.
     pub given_up: Vec<String>,
     /// Deliveries, effects, sandboxes and volumes that are still there.
@@ -92,6 +94,7 @@ impl Record {
         violations.extend(self.said_twice());
         violations.extend(self.after_the_cancel());
         violations.extend(self.confirmed_again());
+        violations.extend(self.unheard.iter().map(|what| format!("not heard: {what}")));
         violations.extend(self.given_up.iter().map(|row| format!("given up: {row}")));
         violations.extend(self.left.iter().map(|what| format!("left: {what}")));
         violations.extend(self.rules_broken.iter().cloned());
@@ -238,6 +241,7 @@ pub mod tests {
                 act(40, Deed::Opened, "acme/web#1"),
                 said(50, "The result"),
             ],
+            unheard: Vec::new(),
             given_up: Vec::new(),
             left: Vec::new(),
             rules_broken: Vec::new(),
@@ -354,6 +358,12 @@ pub mod tests {
         record.went_on = true;
         record.shown.push(shown("another end", "Cancelled by Ana"));
         finds(&record, "the cancel was confirmed 2 times");
+    }
+
+    pub fn what_is_not_heard_is_found() {
+        let mut record = merged();
+        record.unheard.push("a second line".to_owned());
+        finds(&record, "not heard: a second line");
     }
 
     pub fn what_is_given_up_or_left_is_found() {

@@ -9,7 +9,7 @@ use deckhand_world::slack::{Audience, Message, Presence, Thread};
 use sqlx::{AssertSqlSafe, Connection as _, query_scalar};
 
 use crate::{
-    engine,
+    agent, containers, engine,
     fate::{Fate, Story, Then},
     judge::{self, Act, Deed, Ending, Record, Shown},
     machines,
@@ -101,6 +101,7 @@ impl Stage {
             pull_requests: self.github.repository("acme/web")?.pull_requests().len(),
             shown: shown.map(|message| self::shown(&message)).collect(),
             acts: self.acts(),
+            unheard: self.unheard(ending, fate.story).await?,
             given_up,
             left,
             rules_broken,
@@ -165,6 +166,33 @@ impl Stage {
             }
             tokio::time::sleep(self.look_every()).await;
         }
+    }
+
+    /// What people asked for that the work does not have, where it was merged.
+    async fn unheard(&self, ending: Ending, story: Story) -> anyhow::Result<Vec<String>> {
+        if ending != Ending::Merged || !story.asks_for_more() {
+            return Ok(Vec::new());
+        }
+        let (path, words) = match self.containers {
+            Some(_) => containers::MORE,
+            None => agent::SECOND_LINE,
+        };
+        let repository = self.github.repository("acme/web")?;
+        let file = repository.file_at("main", path).await?;
+        let is_heard = file.is_some_and(|file| file.contains(words));
+        Ok((!is_heard)
+            .then(|| format!("{words:?} in {path}"))
+            .into_iter()
+            .collect())
+    }
+
+    /// Whether no delivery and no effect waits. A database that does not answer says nothing of that.
+    pub async fn has_nothing_to_do(&self) -> bool {
+        let (inbox, outbox) = (
+            self.store.inbox_depth().await,
+            self.store.outbox_depth().await,
+        );
+        matches!((inbox, outbox), (Ok((0, _)), Ok((0, _))))
     }
 
     /// What is not done or not cleared up.

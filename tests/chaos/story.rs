@@ -25,7 +25,7 @@ impl Stage {
     /// Tells the story of a run to its end, and says which end that is.
     pub async fn tell(&self, story: Story) -> anyhow::Result<(Thread, Ending)> {
         let pace = match story {
-            Story::Cancel("planning" | "running", _) => agent::SLOWLY,
+            Story::Cancel("planning" | "running", _) | Story::Now => agent::SLOWLY,
             _ => "",
         };
         let request = match &self.containers {
@@ -36,7 +36,7 @@ impl Stage {
         let thread = self.slack.mention("ana", "eng", &request).await?;
         let ending = match story {
             Story::Cancel(state, then) => self.cancel(&thread, state, then).await?,
-            Story::Result | Story::FollowUp | Story::Correction => {
+            Story::Result | Story::FollowUp | Story::Now | Story::Correction => {
                 self.deliver(&thread, story).await?;
                 Ending::Merged
             }
@@ -56,11 +56,19 @@ impl Stage {
         }
         self.timeline.note("the plan is approved");
         thread.say("ana", "approve").await?;
+        let more = format!("Please say {}.", agent::MORE);
+        if story == Story::Now {
+            // The task may pass the state unseen; then these words come a little later, and are heard all the same.
+            let works = |task: &Task| matches!(task.state.name(), "running" | "in_review");
+            self.reach(thread, works).await?;
+            self.timeline.note("something more is said with now:");
+            thread.say("ana", &format!("now: {more}")).await?;
+            self.rest_in_review(thread).await?;
+        }
         let task = self.reach(thread, is("in_review")).await?;
         if story == Story::FollowUp {
             self.timeline.note("something more is asked for");
             let before = commit(&task);
-            let more = format!("Please say {}.", agent::MORE);
             thread.say("ana", &more).await?;
             self.reach(thread, |task| {
                 task.state.name() == "in_review" && commit(task) != before
@@ -80,6 +88,20 @@ impl Stage {
             self.timeline
                 .note("GitHub is asked to tell of the merge again");
             self.github.redeliver("pull_request").await?;
+        }
+    }
+
+    /// Waits until the task is in review, and nothing is on its way any more that would take it out again.
+    async fn rest_in_review(&self, thread: &Thread) -> anyhow::Result<()> {
+        loop {
+            self.reach(thread, is("in_review")).await?;
+            if self.slack.redeliver_lost().await.is_empty() && self.has_nothing_to_do().await {
+                let task = self.task(thread).await;
+                if task.is_some_and(|task| is("in_review")(&task)) {
+                    return Ok(());
+                }
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 

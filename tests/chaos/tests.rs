@@ -34,7 +34,7 @@ const WALLS: [Test; 5] = [
 ];
 
 /// The questions, and a few runs on each ground. They take some minutes of one processor.
-const OTHERS: [Test; 20] = [
+const OTHERS: [Test; 21] = [
     ("what_is_right_is_left_alone", || {
         at_once(judge::tests::what_is_right_is_left_alone)
     }),
@@ -54,6 +54,9 @@ const OTHERS: [Test; 20] = [
         "a_second_stop_is_answered_in_private_and_confirms_nothing_again",
         || at_once(judge::tests::a_second_stop_is_answered_in_private_and_confirms_nothing_again),
     ),
+    ("what_is_not_heard_is_found", || {
+        at_once(judge::tests::what_is_not_heard_is_found)
+    }),
     ("what_is_given_up_or_left_is_found", || {
         at_once(judge::tests::what_is_given_up_or_left_is_found)
     }),
