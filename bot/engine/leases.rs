@@ -9,11 +9,11 @@ use tracing::{debug, warn};
 
 use super::Context;
 use crate::{
-    domain::{RunNumber, TaskId},
     heartbeat::{Heartbeat, Worker},
     store::{
         StoreError,
         leases::{LOOKED_EVERY, RENEWED_EVERY},
+        runs::RunTicket,
     },
 };
 
@@ -82,12 +82,13 @@ async fn see_lost(context: &Context) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn let_go(context: &Context, lost: &[(TaskId, RunNumber)]) {
-    for (task, run) in lost {
+fn let_go(context: &Context, lost: &[RunTicket]) {
+    for held in lost {
+        let (task, run) = (&held.task, held.run);
         warn!(%task, %run, "a run is in the hands of another process now; it is let go here");
         // At once: what its sandbox had asked for while this process slept must not pass.
         context.way_out.revoke(task);
-        context.runs.lose(task, *run);
+        context.runs.lose(held);
     }
 }
 

@@ -52,7 +52,7 @@ use crate::{
         Store, StoreError,
         inbox::{Accepted, NewDelivery},
         leases::Ticket,
-        runs::LogKind,
+        runs::{LogKind, RunTicket},
     },
     surface::SurfaceError,
     wake::Wake,
@@ -96,12 +96,26 @@ impl Context {
     }
 
     /// The same, for whoever has to know whether it was stored before.
-    pub async fn accepted(&self, mut delivery: NewDelivery) -> Result<Accepted, StoreError> {
-        // Only what is held: the delivery has commands in it that will be run, and a check may well sign in somewhere.
-        self.redactor.redact_value(&mut delivery.body, Sought::Held);
+    pub async fn accepted(&self, delivery: NewDelivery) -> Result<Accepted, StoreError> {
+        let delivery = self.without_secrets(delivery);
         let accepted = self.store.accept(&delivery, self.clock.now()).await?;
         self.wake.inbox();
         Ok(accepted)
+    }
+
+    /// The same of the end of a run, which is stored with it. Says whether the run is in this hand; where it is not, nothing
+    /// is stored.
+    pub async fn end_run(&self, run: &RunTicket, news: NewDelivery) -> Result<bool, StoreError> {
+        let news = self.without_secrets(news);
+        let is_ours = self.store.end_run(run, &news, self.clock.now()).await?;
+        self.wake.inbox();
+        Ok(is_ours)
+    }
+
+    fn without_secrets(&self, mut delivery: NewDelivery) -> NewDelivery {
+        // Only what is held: the delivery has commands in it that will be run, and a check may well sign in somewhere.
+        self.redactor.redact_value(&mut delivery.body, Sought::Held);
+        delivery
     }
 
     /// Writes a line into a run's log, without any secret.

@@ -7,17 +7,18 @@ use super::{
     Store, StoreError,
     database::{Query, query},
     leases::{Lease, Table},
+    runs::RunTicket,
     turns,
 };
-use crate::domain::{RunNumber, TaskId, Timestamp};
+use crate::domain::{TaskId, Timestamp};
 
 impl Store {
-    /// Says that this process lives, and so do its runs; answers which of those that it watches are somebody else's by now.
+    /// Says that this process lives, and so do its runs; answers which of those that it watches are in another hand by now.
     pub async fn keep_runs(
         &self,
-        watched: &[(TaskId, RunNumber)],
+        watched: &[RunTicket],
         now: Timestamp,
-    ) -> Result<Vec<(TaskId, RunNumber)>, StoreError> {
+    ) -> Result<Vec<RunTicket>, StoreError> {
         query("UPDATE runs SET lease_until_ms = $2 WHERE owner = $1 AND state = 'live'")
             .bind(&*self.hands.owner)
             .bind(Lease::Whole.until(now))
@@ -26,54 +27,58 @@ impl Store {
         self.runs_elsewhere(watched).await
     }
 
-    /// Which of these runs are in the hands of another process, or were when they ended.
+    /// Which of these runs are in another hand, or were when they ended.
     pub(super) async fn runs_elsewhere(
         &self,
-        watched: &[(TaskId, RunNumber)],
-    ) -> Result<Vec<(TaskId, RunNumber)>, StoreError> {
+        watched: &[RunTicket],
+    ) -> Result<Vec<RunTicket>, StoreError> {
         // All at once: a process that watches a thousand runs asks this twice a second.
-        let rows = query("SELECT task, number FROM runs WHERE owner = $1 AND state = 'live'")
-            .bind(&*self.hands.owner)
-            .fetch_all(self.database.reading())
-            .await?;
-        let ours: HashSet<(String, i64)> = rows
+        let rows =
+            query("SELECT task, number, token FROM runs WHERE owner = $1 AND state = 'live'")
+                .bind(&*self.hands.owner)
+                .fetch_all(self.database.reading())
+                .await?;
+        let ours: HashSet<(String, i64, i64)> = rows
             .iter()
-            .map(|row| Ok((row.try_get("task")?, row.try_get("number")?)))
+            .map(|row| {
+                Ok((
+                    row.try_get("task")?,
+                    row.try_get("number")?,
+                    row.try_get("token")?,
+                ))
+            })
             .collect::<Result<_, StoreError>>()?;
         let mut lost = Vec::new();
-        for (task, run) in watched {
-            let is_ours = ours.contains(&(task.0.clone(), i64::from(run.0)));
+        for run in watched {
+            let is_ours = ours.contains(&(run.task.0.clone(), i64::from(run.run.0), run.token));
             // It may be over and nobody else's.
-            if !is_ours && self.run_is_elsewhere(task, *run).await? {
-                lost.push((task.clone(), *run));
+            if !is_ours && self.run_is_elsewhere(run).await? {
+                lost.push(run.clone());
             }
         }
         Ok(lost)
     }
 
-    /// Whether a run is in the hands of another process, or was when it ended.
-    pub async fn run_is_elsewhere(
-        &self,
-        task: &TaskId,
-        run: RunNumber,
-    ) -> Result<bool, StoreError> {
-        let row = query("SELECT owner FROM runs WHERE task = $1 AND number = $2")
-            .bind(&task.0)
-            .bind(i64::from(run.0))
+    /// Whether a run is in another hand, or was when it ended. Nobody's hand is another one, and so is a later one of this
+    /// process.
+    pub(super) async fn run_is_elsewhere(&self, run: &RunTicket) -> Result<bool, StoreError> {
+        let row = query("SELECT token FROM runs WHERE task = $1 AND number = $2")
+            .bind(&run.task.0)
+            .bind(i64::from(run.run.0))
             .fetch_optional(self.database.reading())
             .await?;
-        let owner = row.map(|row| row.try_get::<String>("owner")).transpose()?;
-        Ok(owner.is_some_and(|owner| !owner.is_empty() && *owner != *self.hands.owner))
+        let token = row.map(|row| row.try_get::<i64>("token")).transpose()?;
+        Ok(token.is_some_and(|token| token != run.token))
     }
 
-    /// Whether a run lives and is in the hands of this process.
-    pub async fn run_is_ours(&self, task: &TaskId, run: RunNumber) -> Result<bool, StoreError> {
+    /// Whether a run lives and is in this hand.
+    pub async fn run_is_ours(&self, run: &RunTicket) -> Result<bool, StoreError> {
         let row = query(
-            "SELECT 1 FROM runs WHERE task = $1 AND number = $2 AND state = 'live' AND owner = $3",
+            "SELECT 1 FROM runs WHERE task = $1 AND number = $2 AND state = 'live' AND token = $3",
         )
-        .bind(&task.0)
-        .bind(i64::from(run.0))
-        .bind(&*self.hands.owner)
+        .bind(&run.task.0)
+        .bind(i64::from(run.run.0))
+        .bind(run.token)
         .fetch_optional(self.database.reading())
         .await?;
         Ok(row.is_some())
@@ -83,12 +88,16 @@ impl Store {
     /// another process has something of the task in hand.
     pub async fn take_task(&self, task: &TaskId, now: Timestamp) -> Result<bool, StoreError> {
         let elsewhere = self.is_elsewhere(task).await?;
-        query("UPDATE runs SET owner = $2, lease_until_ms = $3 WHERE task = $1 AND state = 'live'")
-            .bind(&task.0)
-            .bind(&*self.hands.owner)
-            .bind(Lease::Whole.until(now))
-            .execute(self.database.writing())
-            .await?;
+        // What a watcher of this process has spent is stored as it lets go, so its own number stays.
+        query(
+            "UPDATE runs SET owner = $2, lease_until_ms = $3, token = CASE WHEN owner = $2 THEN token ELSE token + 1 END
+             WHERE task = $1 AND state = 'live'",
+        )
+        .bind(&task.0)
+        .bind(&*self.hands.owner)
+        .bind(Lease::Whole.until(now))
+        .execute(self.database.writing())
+        .await?;
         Ok(elsewhere)
     }
 

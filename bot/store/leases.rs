@@ -16,8 +16,8 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Store, StoreError, database::query};
-use crate::domain::{RunNumber, TaskId, Timestamp};
+use super::{Store, StoreError, database::query, runs::RunTicket};
+use crate::domain::Timestamp;
 
 /// How long a lease is.
 pub const LEASE: Duration = Duration::from_secs(30);
@@ -284,10 +284,7 @@ impl Store {
 
     /// Sees which effects were taken out of the hands of this process, and which of the runs that it watches. To be called
     /// every [`LOOKED_EVERY`]: nobody waits until a lease is over before they take a task over that is cancelled.
-    pub async fn see_lost(
-        &self,
-        watched: &[(TaskId, RunNumber)],
-    ) -> Result<Vec<(TaskId, RunNumber)>, StoreError> {
+    pub async fn see_lost(&self, watched: &[RunTicket]) -> Result<Vec<RunTicket>, StoreError> {
         if self.database.is_file() {
             return Ok(Vec::new());
         }
@@ -330,7 +327,7 @@ impl Store {
         for statement in [
             "UPDATE inbox SET owner = '', lease_until_ms = 0, token = token + 1 WHERE owner = $1 AND state = 'waiting'",
             "UPDATE outbox SET state = 'ready', lease_until_ms = 0, token = token + 1, taken_over = 1 WHERE owner = $1 AND state = 'leased'",
-            "UPDATE runs SET owner = '', lease_until_ms = 0 WHERE owner = $1 AND state = 'live'",
+            "UPDATE runs SET owner = '', lease_until_ms = 0, token = token + 1 WHERE owner = $1 AND state = 'live'",
         ] {
             query(statement)
                 .bind(&*self.hands.owner)
@@ -371,7 +368,7 @@ impl Store {
         for statement in [
             "UPDATE inbox SET owner = '', lease_until_ms = 0, token = token + 1 WHERE owner <> '' AND state = 'waiting'",
             "UPDATE outbox SET state = 'ready', lease_until_ms = 0, token = token + 1, taken_over = 1 WHERE state = 'leased'",
-            "UPDATE runs SET owner = '', lease_until_ms = 0 WHERE owner <> '' AND state = 'live'",
+            "UPDATE runs SET owner = '', lease_until_ms = 0, token = token + 1 WHERE owner <> '' AND state = 'live'",
         ] {
             query(statement).execute(self.database.writing()).await?;
         }

@@ -6,6 +6,7 @@ use super::{
     Store, StoreError,
     database::{Row, document, query},
     fresh_id,
+    inbox::{NewDelivery, insert_delivery},
     leases::Lease,
     moment,
 };
@@ -30,6 +31,16 @@ pub struct StoredRun {
     pub started: Timestamp,
     /// When it ended; none while it lives.
     pub ended: Option<Timestamp>,
+}
+
+/// The right to a run, for as long as it is in the hand that this was given to: in the next one it has a higher number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunTicket {
+    /// The task.
+    pub task: TaskId,
+    /// The run.
+    pub run: RunNumber,
+    pub(super) token: i64,
 }
 
 /// What kind of thing a line of a run's log is.
@@ -77,13 +88,15 @@ pub struct LogLine {
 }
 
 impl Store {
-    /// Remembers a run before its sandbox is started, in the hands of this process. A repeat changes nothing else.
-    pub async fn open_run(&self, run: &StoredRun) -> Result<(), StoreError> {
-        query(
-            "INSERT INTO runs (task, number, kind, agent, sandbox, state, started_ms, owner, lease_until_ms)
-             VALUES ($1, $2, $3, $4, $5, 'live', $6, $7, $8)
-             ON CONFLICT (task, number) DO UPDATE SET owner = excluded.owner, lease_until_ms = excluded.lease_until_ms
-             WHERE runs.state = 'live'",
+    /// Remembers a run before its sandbox is started, in the hands of this process. A repeat takes it into hand anew, and
+    /// changes nothing else. None where it is over.
+    pub async fn open_run(&self, run: &StoredRun) -> Result<Option<RunTicket>, StoreError> {
+        let row = query(
+            "INSERT INTO runs (task, number, kind, agent, sandbox, state, started_ms, owner, lease_until_ms, token)
+             VALUES ($1, $2, $3, $4, $5, 'live', $6, $7, $8, 1)
+             ON CONFLICT (task, number) DO UPDATE SET owner = excluded.owner, lease_until_ms = excluded.lease_until_ms,
+                 token = runs.token + 1
+             WHERE runs.state = 'live' RETURNING task, number, token",
         )
         .bind(&run.task.0)
         .bind(i64::from(run.number.0))
@@ -93,28 +106,50 @@ impl Store {
         .bind(run.started.0)
         .bind(&*self.hands.owner)
         .bind(Lease::Whole.until(run.started))
-        .execute(self.database.writing())
+        .fetch_optional(self.database.writing())
         .await?;
-        Ok(())
+        row.as_ref().map(run_ticket).transpose()
     }
 
-    /// Remembers how far a run's protocol was read, as long as it is in the hands of this process. Says whether it was.
-    pub async fn mark_run(
-        &self,
-        task: &TaskId,
-        number: RunNumber,
-        resume: &Value,
-    ) -> Result<bool, StoreError> {
-        let marked = query(
-            "UPDATE runs SET resume = $3 WHERE task = $1 AND number = $2 AND owner IN ('', $4)",
-        )
-        .bind(&task.0)
-        .bind(i64::from(number.0))
-        .bind(resume.to_string())
-        .bind(&*self.hands.owner)
-        .execute(self.database.writing())
-        .await?;
+    /// Remembers how far a run's protocol was read, as long as it is in this hand. Says whether it was.
+    pub async fn mark_run(&self, run: &RunTicket, resume: &Value) -> Result<bool, StoreError> {
+        let marked =
+            query("UPDATE runs SET resume = $3 WHERE task = $1 AND number = $2 AND token = $4")
+                .bind(&run.task.0)
+                .bind(i64::from(run.run.0))
+                .bind(resume.to_string())
+                .bind(run.token)
+                .execute(self.database.writing())
+                .await?;
         Ok(marked == 1)
+    }
+
+    /// Stores that a run is over together with the news of it. Says whether it is in this hand; where it is not, nothing is
+    /// stored: what this one believes of it is worth nothing.
+    pub async fn end_run(
+        &self,
+        run: &RunTicket,
+        news: &NewDelivery,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut unit = self.begin().await?;
+        let ended = query(
+            "UPDATE runs SET state = 'ended', ended_ms = coalesce(ended_ms, $3)
+             WHERE task = $1 AND number = $2 AND token = $4",
+        )
+        .bind(&run.task.0)
+        .bind(i64::from(run.run.0))
+        .bind(now.0)
+        .bind(run.token)
+        .execute(&mut unit)
+        .await?;
+        if ended == 1 {
+            insert_delivery(&fresh_id(), news, now)?
+                .execute(&mut unit)
+                .await?;
+        }
+        unit.commit().await?;
+        Ok(ended == 1)
     }
 
     /// Remembers that a run is over, unless another process has it in hand.
@@ -147,19 +182,25 @@ impl Store {
 
     /// Takes every run that lives and whose process is gone; those of this process are told too, because its watcher may be.
     /// One without a stored position is told, and not taken: it is started again by its own effect.
-    pub async fn claim_runs(&self, now: Timestamp) -> Result<Vec<StoredRun>, StoreError> {
+    pub async fn claim_runs(
+        &self,
+        now: Timestamp,
+    ) -> Result<Vec<(StoredRun, RunTicket)>, StoreError> {
         let rows = query(
             "UPDATE runs SET owner = CASE WHEN resume IS NULL THEN owner ELSE $1 END,
-                    lease_until_ms = CASE WHEN resume IS NULL THEN lease_until_ms ELSE $3 END
+                    lease_until_ms = CASE WHEN resume IS NULL THEN lease_until_ms ELSE $3 END,
+                    token = CASE WHEN resume IS NULL OR owner = $1 THEN token ELSE token + 1 END
              WHERE state = 'live' AND (owner = $1 OR lease_until_ms <= $2)
-             RETURNING task, number, kind, agent, sandbox, resume, started_ms, ended_ms",
+             RETURNING task, number, kind, agent, sandbox, resume, started_ms, ended_ms, token",
         )
         .bind(&*self.hands.owner)
         .bind(now.0)
         .bind(Lease::Whole.until(now))
         .fetch_all(self.database.writing())
         .await?;
-        rows.iter().map(stored_run).collect()
+        rows.iter()
+            .map(|row| Ok((stored_run(row)?, run_ticket(row)?)))
+            .collect()
     }
 
     /// The runs of one task.
@@ -241,6 +282,14 @@ fn stored_run(row: &Row) -> Result<StoredRun, StoreError> {
             .map(|text| serde_json::from_str(&text).unwrap_or(Value::Null)),
         started: moment(row.try_get("started_ms")?),
         ended: row.try_get::<Option<i64>>("ended_ms")?.map(moment),
+    })
+}
+
+fn run_ticket(row: &Row) -> Result<RunTicket, StoreError> {
+    Ok(RunTicket {
+        task: TaskId(row.try_get("task")?),
+        run: run_number(row.try_get("number")?),
+        token: row.try_get("token")?,
     })
 }
 

@@ -20,6 +20,8 @@ use crate::{
 
 /// The sentence that people read where another process has gone on.
 const TAKEN_UP: &str = "has picked this up where it was";
+/// What a process notes that takes a run which is nobody's.
+const TAKES_ANEW: &str = "a run is taken up again";
 /// What a process notes that finds its run in other hands.
 const LET_GO: &str = "a run is in the hands of another process now";
 
@@ -195,6 +197,22 @@ async fn one_that_sleeps_past_its_leases_has_lost_its_run_when_it_wakes() {
     stage.logs(LET_GO).await;
     goes_on_to_its_result(&stage, &thread, &sandbox).await;
     second.end().await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_sleeps_takes_its_run_anew_where_another_one_had_it_and_has_ended() {
+    let (stage, thread, sandbox) = at_work().await;
+    let second = stage.beside().await;
+    stage.put_to_sleep();
+    second.takes_over(&stage, &thread).await;
+    thread.wait_for_words(TAKEN_UP).await.unwrap();
+    // What it had is nobody's now, and its way out is not that of the one that sleeps.
+    second.end().await;
+    stage.wake();
+    stage.logs(LET_GO).await;
+    stage.logs(TAKES_ANEW).await;
+    goes_on_to_its_result(&stage, &thread, &sandbox).await;
     stage.close().await;
 }
 

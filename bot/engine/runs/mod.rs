@@ -32,7 +32,10 @@ use crate::{
         event::{DiskWall, Ending, Event, RunFailure, RunSpend},
         task::Task,
     },
-    store::{StoreError, runs::StoredRun},
+    store::{
+        StoreError,
+        runs::{RunTicket, StoredRun},
+    },
 };
 use supervise::{Hold, Words};
 
@@ -77,7 +80,8 @@ impl Drop for Starting {
 
 /// A run in hand.
 struct Live {
-    run: RunNumber,
+    /// With the number that it had when it came into hand: once it has another one, this watcher has lost it.
+    ticket: RunTicket,
     stop: CancellationToken,
     /// Cancelled when its watcher says and stores nothing more.
     silent: CancellationToken,
@@ -117,7 +121,9 @@ impl Runs {
             started: now,
             ended: None,
         };
-        context.store.open_run(&stored).await?;
+        let Some(ticket) = context.store.open_run(&stored).await? else {
+            return Err(Fault::transient("the run is over"));
+        };
         // The process that had started it may have ended before it could say so.
         let known = context.store.runs_of(&task.id).await?;
         let has_begun = |known: &&StoredRun| {
@@ -125,12 +131,12 @@ impl Runs {
         };
         if let Some(known) = known.iter().find(has_begun) {
             self.tell_started(context, task, run).await?;
-            return Ok(self.go_on(context, task, known).await?);
+            return Ok(self.go_on(context, task, (known, ticket)).await?);
         }
-        let (failure, usage) = match supervise::start(context, task, run, assignment).await {
+        let (failure, usage) = match supervise::start(context, task, &ticket, assignment).await {
             Ok(supervise::Started::Working(prepared)) => {
                 self.tell_started(context, task, run).await?;
-                self.hold(context, task, run, Hold::Prepared(prepared));
+                self.hold(context, task, ticket, Hold::Prepared(prepared));
                 return Ok(());
             }
             Ok(supervise::Started::Failed(failure, usage)) => (failure, usage),
@@ -144,7 +150,7 @@ impl Runs {
             usage,
             ..Ending::default()
         };
-        self.end(context, task, run, ending).await
+        self.end(context, task, &ticket, ending).await
     }
 
     /// Tells the task that its run works. It is told once, by whoever comes first.
@@ -159,7 +165,7 @@ impl Runs {
         Ok(context.accept(started).await?)
     }
 
-    fn hold(&self, context: &Context, task: &Task, run: RunNumber, hold: Hold) {
+    fn hold(&self, context: &Context, task: &Task, ticket: RunTicket, hold: Hold) {
         let stop = CancellationToken::new();
         let silent = CancellationToken::new();
         let (steer, steering) = mpsc::channel(STEERING_MAX);
@@ -167,7 +173,7 @@ impl Runs {
             live.insert(
                 task.id.clone(),
                 Live {
-                    run,
+                    ticket: ticket.clone(),
                     stop: stop.clone(),
                     silent: silent.clone(),
                     steer,
@@ -181,11 +187,12 @@ impl Runs {
             let _forget = Forget {
                 runs: runs.clone(),
                 task: task.id.clone(),
-                run,
+                run: ticket.run,
             };
-            let ending = supervise::keep(&context, &task, run, hold, steering, stop.clone()).await;
-            if let Some(ending) = ending {
-                runs.end_for_sure(&context, &task, run, ending, &stop).await;
+            let keeping = supervise::keep(&context, &task, &ticket, hold, steering, stop.clone());
+            if let Some(ending) = keeping.await {
+                runs.end_for_sure(&context, &task, &ticket, ending, &stop)
+                    .await;
             }
         });
     }
@@ -195,12 +202,12 @@ impl Runs {
         &self,
         context: &Context,
         task: &Task,
-        run: RunNumber,
+        ticket: &RunTicket,
         ending: Ending,
         stop: &CancellationToken,
     ) {
         let mut tries = 0;
-        while let Err(fault) = self.end(context, task, run, ending.clone()).await {
+        while let Err(fault) = self.end(context, task, ticket, ending.clone()).await {
             tries += 1;
             warn!(task = %task.id, ?fault, tries, "the end of a run could not be stored");
             tokio::select! {
@@ -215,13 +222,10 @@ impl Runs {
         &self,
         context: &Context,
         task: &Task,
-        run: RunNumber,
+        ticket: &RunTicket,
         ending: Ending,
     ) -> Result<(), Fault> {
-        if context.store.run_is_elsewhere(&task.id, run).await? {
-            // Another process goes on with it; what this one believes of it is worth nothing.
-            return Ok(());
-        }
+        let run = ticket.run;
         let is_overfull = matches!(
             ending.failure,
             Some(RunFailure::OutOfDisk {
@@ -229,20 +233,15 @@ impl Runs {
             })
         );
         let key = format!("run:{}:{run}:ended", task.id);
-        context
-            .accept(work_delivery(
-                task,
-                key,
-                Event::RunEnded {
-                    run,
-                    ending: Box::new(ending),
-                },
-            ))
-            .await?;
-        context
-            .store
-            .close_run(&task.id, run, context.clock.now())
-            .await?;
+        let event = Event::RunEnded {
+            run,
+            ending: Box::new(ending),
+        };
+        let news = work_delivery(task, key, event);
+        if !context.end_run(ticket, news).await? {
+            // Somebody else goes on with it.
+            return Ok(());
+        }
         let stopped = context
             .executor
             .stop(&sandbox::run_name(&task.id, run))
@@ -290,7 +289,7 @@ impl Runs {
         let (told, is_told) = oneshot::channel();
         let words = Words { number, text, told };
         let is_brought = self.live.lock().is_ok_and(|live| {
-            let live = live.get(task).filter(|live| live.run == run);
+            let live = live.get(task).filter(|live| live.ticket.run == run);
             live.is_some_and(|live| live.steer.try_send(words).is_ok())
         });
         if !is_brought {
@@ -374,21 +373,17 @@ impl Runs {
 
     /// The runs that this process watches.
     #[must_use]
-    pub fn watched(&self) -> Vec<(TaskId, RunNumber)> {
+    pub fn watched(&self) -> Vec<RunTicket> {
         self.live.lock().map_or_else(
             |_| Vec::new(),
-            |live| {
-                live.iter()
-                    .map(|(task, live)| (task.clone(), live.run))
-                    .collect()
-            },
+            |live| live.values().map(|live| live.ticket.clone()).collect(),
         )
     }
 
-    /// Lets go of a run that another process watches by now. Its container goes on.
-    pub fn lose(&self, task: &TaskId, run: RunNumber) {
+    /// Lets go of a run that is in another hand by now. Its container goes on.
+    pub fn lose(&self, ticket: &RunTicket) {
         let Ok(live) = self.live.lock() else { return };
-        if let Some(live) = live.get(task).filter(|live| live.run == run) {
+        if let Some(live) = live.get(&ticket.task).filter(|live| live.ticket == *ticket) {
             live.stop.cancel();
         }
     }
@@ -396,12 +391,12 @@ impl Runs {
     fn is_live(&self, task: &TaskId, run: RunNumber) -> bool {
         self.live
             .lock()
-            .is_ok_and(|live| live.get(task).is_some_and(|live| live.run == run))
+            .is_ok_and(|live| live.get(task).is_some_and(|live| live.ticket.run == run))
     }
 
     fn forget(&self, task: &TaskId, run: RunNumber) {
         if let Ok(mut live) = self.live.lock()
-            && live.get(task).is_some_and(|live| live.run == run)
+            && live.get(task).is_some_and(|live| live.ticket.run == run)
         {
             live.remove(task);
         }

@@ -21,7 +21,7 @@ use crate::{
         task::Task,
     },
     redact::Sought,
-    store::runs::LogKind,
+    store::runs::{LogKind, RunTicket},
     words,
 };
 
@@ -159,6 +159,8 @@ struct Watcher<'a> {
     context: &'a Context,
     task: &'a Task,
     run: RunNumber,
+    /// What the run is watched by: what is stored of it is stored under this alone.
+    ticket: &'a RunTicket,
     reporter: Reporter<'a>,
     /// Words that were not written into the log yet.
     unlogged: Unlogged,
@@ -173,19 +175,20 @@ struct Watcher<'a> {
 }
 
 impl<'a> Watcher<'a> {
-    fn new(context: &'a Context, task: &'a Task, run: RunNumber, hold: &Hold) -> Self {
+    fn new(context: &'a Context, task: &'a Task, ticket: &'a RunTicket, hold: &Hold) -> Self {
         let (assignment, started, is_taken_up) = match hold {
             Hold::Prepared(prepared) => (&prepared.assignment, prepared.started, false),
             Hold::Detached(detached) => (&detached.assignment, detached.started, true),
         };
-        let mut reporter = Reporter::new(context, (task, run), assignment, started);
+        let mut reporter = Reporter::new(context, (task, ticket), assignment, started);
         if is_taken_up {
             reporter.taken_up();
         }
         Self {
             context,
             task,
-            run,
+            run: ticket.run,
+            ticket,
             reporter,
             unlogged: Unlogged::default(),
             closing: String::new(),
@@ -212,7 +215,7 @@ impl<'a> Watcher<'a> {
     async fn mark(&self, prepared: &mut Prepared) -> Marked {
         let point = self.unlogged.point(prepared.session.resume_point());
         let resume = resume(&point, &prepared.ending, &prepared.egress);
-        mark(self.context, self.task, self.run, resume).await
+        mark(self.context, self.ticket, resume).await
     }
 
     /// The agent's last words, without any secret, cut.

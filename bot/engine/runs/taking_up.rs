@@ -10,7 +10,10 @@ use crate::{
         task::Task,
     },
     engine::dispatch::work_delivery,
-    store::{StoreError, fresh_id, runs::StoredRun},
+    store::{
+        StoreError, fresh_id,
+        runs::{RunTicket, StoredRun},
+    },
 };
 
 impl Runs {
@@ -19,12 +22,17 @@ impl Runs {
     pub async fn take_up(&self, context: &Context) -> Result<(), StoreError> {
         let claimed = context.store.claim_runs(context.clock.now()).await?;
         let runs = claimed
-            .iter()
-            .map(|stored| self.take_up_one(context, stored));
+            .into_iter()
+            .map(|(stored, ticket)| self.take_up_one(context, stored, ticket));
         join_all(runs).await.into_iter().collect()
     }
 
-    async fn take_up_one(&self, context: &Context, stored: &StoredRun) -> Result<(), StoreError> {
+    async fn take_up_one(
+        &self,
+        context: &Context,
+        stored: StoredRun,
+        ticket: RunTicket,
+    ) -> Result<(), StoreError> {
         let Some(_starting) = self.begin(&stored.task, stored.number) else {
             return Ok(());
         };
@@ -47,7 +55,7 @@ impl Runs {
                 .close_run(&stored.task, stored.number, context.clock.now())
                 .await;
         }
-        self.go_on(context, &task, stored).await
+        self.go_on(context, &task, (&stored, ticket)).await
     }
 
     /// Goes on with a run of an earlier process. One without a stored position is started again by its own effect, which is
@@ -56,7 +64,7 @@ impl Runs {
         &self,
         context: &Context,
         task: &Task,
-        stored: &StoredRun,
+        (stored, ticket): (&StoredRun, RunTicket),
     ) -> Result<(), StoreError> {
         let Some(resume) = stored.resume.clone() else {
             return Ok(());
@@ -65,12 +73,12 @@ impl Runs {
         let usage = supervise::usage_before(&resume);
         match supervise::open_again(context, task, stored, resume).await {
             Ok(detached) => {
-                if !context.store.run_is_ours(&task.id, stored.number).await? {
+                if !context.store.run_is_ours(&ticket).await? {
                     // It was stopped meanwhile; what was opened is closed again.
                     return Ok(());
                 }
                 let hold = Hold::Detached(Box::new(detached));
-                self.hold(context, task, stored.number, hold);
+                self.hold(context, task, ticket, hold);
                 let key = format!("taken-up:{}:{}:{}", task.id, stored.number, fresh_id());
                 context
                     .accept(work_delivery(task, key, Event::TakenUp))
@@ -86,7 +94,7 @@ impl Runs {
                     usage,
                     ..Ending::default()
                 };
-                if let Err(fault) = self.end(context, task, stored.number, ending).await {
+                if let Err(fault) = self.end(context, task, &ticket, ending).await {
                     warn!(task = %stored.task, ?fault, "the end of a run is stored later");
                 }
             }

@@ -302,25 +302,23 @@ async fn what_concerns_a_task_goes_to_whoever_has_it_in_hand() {
 async fn a_run_whose_process_is_gone_is_taken_over_and_does_not_listen_to_it_any_more() {
     let (one, two) = two().await;
     let run = run("t");
-    let mine = [(run.task.clone(), run.number)];
-    one.open_run(&run).await.unwrap();
+    let mine = [one.open_run(&run).await.unwrap().unwrap()];
     // Before it has a position, its own effect starts it again.
     let told = two.claim_runs(leases_later(1)).await.unwrap();
     assert_eq!(told.len(), 1);
-    assert!(!one.run_is_elsewhere(&run.task, run.number).await.unwrap());
+    assert!(!one.run_is_elsewhere(&mine[0]).await.unwrap());
     let position = json!({ "at": 1 });
-    let marked = one.mark_run(&run.task, run.number, &position).await;
-    assert!(marked.unwrap());
+    assert!(one.mark_run(&mine[0], &position).await.unwrap());
     assert_eq!(one.keep_runs(&mine, leases_later(1)).await.unwrap(), []);
     assert_eq!(two.claim_runs(leases_later(1)).await.unwrap(), []);
     // Its own process is told of it in any case: its watcher may be lost.
     assert_eq!(one.claim_runs(leases_later(1)).await.unwrap().len(), 1);
     let taken = two.claim_runs(leases_later(2)).await.unwrap();
-    assert_eq!(taken[0].resume, Some(position.clone()));
+    assert_eq!(taken[0].0.resume, Some(position.clone()));
     assert_eq!(one.claim_runs(leases_later(2)).await.unwrap(), []);
     assert_eq!(one.keep_runs(&mine, leases_later(2)).await.unwrap(), mine);
     let late = json!({ "at": 2 });
-    assert!(!one.mark_run(&run.task, run.number, &late).await.unwrap());
+    assert!(!one.mark_run(&mine[0], &late).await.unwrap());
     let stored = two.runs_of(&run.task).await.unwrap();
     assert_eq!(stored[0].resume, Some(position));
     // Neither may it end the run, or write into its log.
@@ -345,6 +343,61 @@ async fn a_run_whose_process_is_gone_is_taken_over_and_does_not_listen_to_it_any
     let proof = taken_effect(&one, later).await;
     assert_eq!(log(&one, "proved").await, Some(json!("proved")));
     drop(proof);
+}
+
+#[tokio::test]
+async fn a_run_that_is_nobodys_again_is_not_its_old_watchers() {
+    for Opened {
+        store: one,
+        address,
+        _folder,
+    } in each_database().await
+    {
+        let two = Store::open_beside(&address).await.unwrap();
+        let run = run("t");
+        let old = one.open_run(&run).await.unwrap().unwrap();
+        let watched = [old.clone()];
+        let position = |at| json!({ "at": at });
+        one.mark_run(&old, &position(1)).await.unwrap();
+        // While the one sleeps, the other takes it, goes on, and ends.
+        let (_, theirs) = two.claim_runs(leases_later(1)).await.unwrap().remove(0);
+        two.mark_run(&theirs, &position(2)).await.unwrap();
+        two.release_leases().await.unwrap();
+        let stored = async || one.runs_of(&run.task).await.unwrap().remove(0);
+        one.mark_run(&old, &position(1)).await.unwrap();
+        assert_eq!(stored().await.resume, Some(position(2)));
+        let kept = one.keep_runs(&watched, leases_later(1)).await;
+        assert_eq!(kept.unwrap(), watched);
+        // Neither is it where the one takes it anew, before its old watcher is gone.
+        let (found, anew) = one.claim_runs(leases_later(1)).await.unwrap().remove(0);
+        assert_eq!(found.resume, Some(position(2)));
+        one.mark_run(&old, &position(1)).await.unwrap();
+        let kept = one.keep_runs(&watched, leases_later(1)).await;
+        assert_eq!(kept.unwrap(), watched);
+        assert!(!one.run_is_ours(&old).await.unwrap());
+        assert!(one.run_is_ours(&anew).await.unwrap());
+        // It is told to be over by whoever has it, and by nobody else.
+        let news = delivery("ended", "a");
+        let ended =
+            async |held: &RunTicket| one.end_run(held, &news, leases_later(1)).await.unwrap();
+        assert!(!ended(&old).await);
+        assert_eq!(
+            (stored().await.ended, one.inbox_depth().await.unwrap().0),
+            (None, 0)
+        );
+        // A cancel of this process's own leaves its watcher time to store what was spent.
+        assert!(!one.take_task(&run.task, leases_later(1)).await.unwrap());
+        one.mark_run(&anew, &position(3)).await.unwrap();
+        assert!(ended(&anew).await);
+        let over = stored().await;
+        assert_eq!(
+            (over.resume, over.ended),
+            (Some(position(3)), Some(leases_later(1)))
+        );
+        assert_eq!(one.inbox_depth().await.unwrap().0, 1);
+        two.close().await;
+        one.close().await;
+    }
 }
 
 async fn taken_effect(store: &Store, at: Timestamp) -> Claimed {
@@ -377,9 +430,8 @@ async fn a_cancel_waits_a_moment_for_whoever_has_the_task_and_then_goes_to_anybo
 async fn a_task_that_is_stopped_from_elsewhere_is_out_of_the_hands_of_its_process() {
     let (one, two) = two().await;
     let run = run("t");
-    let mine = [(run.task.clone(), run.number)];
     assert!(!two.take_task(&run.task, NOW).await.unwrap());
-    one.open_run(&run).await.unwrap();
+    let mine = [one.open_run(&run).await.unwrap().unwrap()];
     let publish = Effect::Publish {
         run: run.number,
         commit: CommitId("c".into()),

@@ -27,7 +27,7 @@ use super::{
     leases::Ticket,
     outbox::{Claimed, From, Taken},
     posts::Post,
-    runs::{LogKind, StoredRun},
+    runs::{LogKind, RunTicket, StoredRun},
     tasks::{AuditEntry, Transition},
     vault::Vault,
 };
@@ -265,12 +265,11 @@ async fn posts_runs_and_logs_are_read_as_they_were_written() {
             assert_eq!(store.post_at(&reference).await.unwrap(), Some(post.clone()));
         }
         let run = run(&task.0);
-        for _ in 0..2 {
-            store.open_run(&run).await.unwrap();
-        }
+        store.open_run(&run).await.unwrap();
+        let held = store.open_run(&run).await.unwrap().unwrap();
         assert_eq!(store.live_runs().await.unwrap(), std::slice::from_ref(&run));
         let resume = json!({ "at": 7 });
-        store.mark_run(&task, run.number, &resume).await.unwrap();
+        store.mark_run(&held, &resume).await.unwrap();
         store.close_run(&task, run.number, NOW).await.unwrap();
         let ended = StoredRun {
             resume: Some(resume),
@@ -278,6 +277,7 @@ async fn posts_runs_and_logs_are_read_as_they_were_written() {
             ..run.clone()
         };
         assert_eq!(store.runs_of(&task).await.unwrap(), [ended]);
+        assert_eq!(store.open_run(&run).await.unwrap(), None);
         assert_eq!(store.live_runs().await.unwrap(), []);
         for line in ["one", "two", "three"] {
             let (run, line) = (run.number, json!(line));

@@ -129,7 +129,7 @@ async fn let_go(watcher: &Watcher<'_>, detached: &Detached) -> Attached {
     detached.egress.revoke();
     detached.egress.settled().await;
     let resume = resume(&detached.session, &detached.ending, &detached.egress);
-    mark(watcher.context, watcher.task, watcher.run, resume).await;
+    mark(watcher.context, watcher.ticket, resume).await;
     Attached::LetGo
 }
 

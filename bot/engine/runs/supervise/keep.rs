@@ -21,6 +21,7 @@ use crate::{
         task::Task,
     },
     engine::Context,
+    store::runs::RunTicket,
 };
 
 /// How often a watch may fail in itself before its run is given up.
@@ -38,12 +39,13 @@ pub enum Hold {
 pub async fn keep(
     context: &Context,
     task: &Task,
-    run: RunNumber,
+    ticket: &RunTicket,
     mut hold: Hold,
     mut steering: mpsc::Receiver<Words>,
     stop: CancellationToken,
 ) -> Option<Ending> {
-    let mut watcher = Watcher::new(context, task, run, &hold);
+    let run = ticket.run;
+    let mut watcher = Watcher::new(context, task, ticket, &hold);
     let mut failed = 0;
     let ending = loop {
         let watching = go_on(&mut watcher, hold, &mut steering, &stop);

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::{
     domain::{
-        RunNumber, Timestamp,
+        Timestamp,
         budget::Usage,
         effect::{Assignment, Slot},
         message::{Live, LiveStanding, LiveStep, Message, Phase, Progress, Trouble},
@@ -15,7 +15,7 @@ use crate::{
     },
     engine::{Context, surfaces::Surfaces},
     links,
-    store::posts::Post,
+    store::{posts::Post, runs::RunTicket},
     surface::{Attempt, SurfaceError},
     words,
 };
@@ -57,7 +57,7 @@ struct News {
 impl<'a> Reporter<'a> {
     pub(super) fn new(
         context: &'a Context,
-        (task, run): (&Task, RunNumber),
+        (task, ticket): (&Task, &RunTicket),
         assignment: &Assignment,
         started: Timestamp,
     ) -> Self {
@@ -83,7 +83,11 @@ impl<'a> Reporter<'a> {
             trouble: None,
         };
         let (newest, receiver) = watch::channel(None);
-        let saying = tokio::spawn(say(context.clone(), (task.clone(), run), receiver));
+        let saying = tokio::spawn(say(
+            context.clone(),
+            (task.clone(), ticket.clone()),
+            receiver,
+        ));
         Self {
             context,
             started,
@@ -220,7 +224,7 @@ impl<'a> Reporter<'a> {
 /// may come, it is the newest of then that is said.
 async fn say(
     context: Context,
-    (task, run): (Task, RunNumber),
+    (task, ticket): (Task, RunTicket),
     mut newest: watch::Receiver<Option<Progress>>,
 ) {
     let slot = Slot::Progress(task.progress).to_string();
@@ -251,7 +255,7 @@ async fn say(
             continue;
         };
         // It may be over, or another process's by now, which says what there is to say.
-        if !matches!(context.store.run_is_ours(&task.id, run).await, Ok(true)) {
+        if !matches!(context.store.run_is_ours(&ticket).await, Ok(true)) {
             continue;
         }
         // The task may have been brought into another conversation meanwhile.

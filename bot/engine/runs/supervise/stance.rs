@@ -12,8 +12,9 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use crate::{
-    domain::{RunNumber, Timestamp, effect::Assignment, event::Ending, task::Task},
+    domain::{Timestamp, effect::Assignment, event::Ending},
     engine::{Context, runs::ways::Way},
+    store::runs::RunTicket,
 };
 
 /// A run in hand. Its way out and its tools are there, so that the agent can work whether or not it is heard.
@@ -93,20 +94,15 @@ pub(super) enum Marked {
 }
 
 /// Remembers how far the run was heard, with what it handed over so far.
-pub(super) async fn mark(
-    context: &Context,
-    task: &Task,
-    run: RunNumber,
-    resume: Option<Value>,
-) -> Marked {
+pub(super) async fn mark(context: &Context, ticket: &RunTicket, resume: Option<Value>) -> Marked {
     let Some(resume) = resume else {
         return Marked::Not;
     };
-    match context.store.mark_run(&task.id, run, &resume).await {
+    match context.store.mark_run(ticket, &resume).await {
         Ok(true) => Marked::Stored,
         Ok(false) => Marked::Not,
         Err(error) => {
-            warn!(task = %task.id, error = &error as &dyn std::error::Error, "a run's position could not be stored");
+            warn!(task = %ticket.task, error = &error as &dyn std::error::Error, "a run's position could not be stored");
             Marked::Not
         }
     }

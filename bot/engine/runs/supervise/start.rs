@@ -19,7 +19,7 @@ use crate::{
         task::Task,
     },
     engine::gather,
-    store::runs::{LogKind, StoredRun},
+    store::runs::{LogKind, RunTicket, StoredRun},
     words::{self, FenceMark, PromptExtra},
 };
 use deckhand_executors::{
@@ -49,9 +49,10 @@ pub enum Started {
 pub async fn start(
     context: &Context,
     task: &Task,
-    run: RunNumber,
+    ticket: &RunTicket,
     assignment: &Assignment,
 ) -> Result<Started, Fault> {
+    let run = ticket.run;
     let Some(workplace) = &task.workplace else {
         return Err(Fault::permanent("the task has no repository"));
     };
@@ -63,7 +64,7 @@ pub async fn start(
     let (egress, handover, calls) = open_sockets(context, task, run, Before::default()).await?;
     let launch = agent.launch(&egress)?;
     let name = sandbox::run_name(&task.id, run);
-    still_ours(context, task, run).await?;
+    still_ours(context, ticket).await?;
     // A container of this number that is there already is from a start that was broken off; its agent heard nothing yet.
     context.executor.stop(&name).await?;
     let begin = Begin {
@@ -99,7 +100,7 @@ pub async fn start(
         remarks.push(words::file_unread(name).map_err(Fault::of_words)?);
     }
     let prompt = prompt_of(task, assignment, &extra, is_resumed).map_err(Fault::of_words)?;
-    still_ours(context, task, run).await?;
+    still_ours(context, ticket).await?;
     session.prompt(&prompt).await.map_err(Fault::permanent)?;
     let ending = Ending {
         model: Some(launch.model.as_str().to_owned()),
@@ -116,13 +117,13 @@ pub async fn start(
         agent: task.terms.agent.clone(),
         started,
     };
-    mark(context, task, run, resume_of(&prepared)).await;
+    mark(context, ticket, resume_of(&prepared)).await;
     Ok(Started::Working(Box::new(prepared)))
 }
 
 /// Another process may have taken the run, where this one was paused: it must not begin it a second time.
-async fn still_ours(context: &Context, task: &Task, run: RunNumber) -> Result<(), Fault> {
-    if context.store.run_is_ours(&task.id, run).await? {
+async fn still_ours(context: &Context, ticket: &RunTicket) -> Result<(), Fault> {
+    if context.store.run_is_ours(ticket).await? {
         return Ok(());
     }
     Err(Fault::transient("another process has the run now"))
