@@ -291,15 +291,14 @@ impl Deliver {
         let task = stored.task;
         if claimed.from == From::AnotherHand {
             let key = format!("taken-up:{}:{}", claimed.id, claimed.attempts);
-            self.tell(&task, key, Event::TakenUp).await?;
+            self.tell(claimed, &task, key, Event::TakenUp).await?;
         }
         match &claimed.effect {
             Effect::Gather => {
-                let task = self.join(task, &claimed.id.to_string()).await?;
-                self.read_issue_again(&task, &claimed.id.to_string())
-                    .await?;
+                let task = self.join(claimed, task).await?;
+                self.read_issue_again(claimed, &task).await?;
                 let event = super::gather::gather(&self.context, &task).await?;
-                self.tell(&task, format!("gathered:{}", claimed.id), event)
+                self.tell(claimed, &task, format!("gathered:{}", claimed.id), event)
                     .await
             }
             Effect::StartRun { run, assignment } if task.state.live_run() == Some(*run) => {
@@ -310,14 +309,14 @@ impl Deliver {
             }
             Effect::Prove { run, commit } if task.state.live_run() == Some(*run) => {
                 let event = super::prove::prove(&self.context, &task, *run, commit).await?;
-                self.tell(&task, format!("proved:{}", claimed.id), event)
+                self.tell(claimed, &task, format!("proved:{}", claimed.id), event)
                     .await
             }
             Effect::Publish { run, commit } if task.state.live_run() == Some(*run) => {
                 let event =
                     super::publish::publish(&self.context, &task, (*run, commit), &claimed.id)
                         .await?;
-                self.tell(&task, format!("published:{}", claimed.id), event)
+                self.tell(claimed, &task, format!("published:{}", claimed.id), event)
                     .await
             }
             // The task has gone on without it, or it is no work.
@@ -344,8 +343,16 @@ impl Deliver {
         }
     }
 
-    async fn tell(&self, task: &Task, key: String, event: Event) -> Result<(), Fault> {
-        Ok(self.context.accept(work_delivery(task, key, event)).await?)
+    /// Tells a task what came of an effect, as long as that is in this hand.
+    async fn tell(
+        &self,
+        claimed: &Claimed,
+        task: &Task,
+        key: String,
+        event: Event,
+    ) -> Result<(), Fault> {
+        let found = work_delivery(task, key, event);
+        self.context.accept_found(&claimed.id, found).await
     }
 
     /// Stored first: a sandbox that starts in between reads it, and one that lives is told.

@@ -112,6 +112,16 @@ impl Context {
         Ok(is_ours)
     }
 
+    /// The same of what an effect found. Fails where another process has the effect by now, and then nothing is stored.
+    pub async fn accept_found(&self, effect: &Ticket, found: NewDelivery) -> Result<(), Fault> {
+        let (found, now) = (self.without_secrets(found), self.clock.now());
+        if !self.store.accept_found(effect, &found, now).await? {
+            return Err(Fault::elsewhere());
+        }
+        self.wake.inbox();
+        Ok(())
+    }
+
     fn without_secrets(&self, mut delivery: NewDelivery) -> NewDelivery {
         // Only what is held: the delivery has commands in it that will be run, and a check may well sign in somewhere.
         self.redactor.redact_value(&mut delivery.body, Sought::Held);
@@ -138,7 +148,7 @@ impl Context {
         if self.store.holds(effect).await? {
             return Ok(());
         }
-        Err(Fault::transient("another process has it now"))
+        Err(Fault::elsewhere())
     }
 
     /// The folder of a task's quarantined commits.
@@ -201,6 +211,10 @@ impl Fault {
             what: what.to_string(),
             retry_after: None,
         }
+    }
+
+    fn elsewhere() -> Self {
+        Self::transient("another process has it now")
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "it is passed as a function")]

@@ -23,6 +23,14 @@ pub(super) const fn task_to_itself() -> Query {
     )
 }
 
+/// An effect in a hand, out of which nobody takes it until the transaction ends: identifier, number.
+pub(super) const fn effect_in_hand() -> Query {
+    either(
+        "SELECT 1 FROM outbox WHERE id = $1 AND token = $2 AND state = 'leased'",
+        "SELECT 1 FROM outbox WHERE id = $1 AND token = $2 AND state = 'leased' FOR SHARE",
+    )
+}
+
 /// Lets one transaction at a time promise the machine: two that count at once would both find the last place free. Answers
 /// nothing where another one is at it. Who would wait for it could do nothing else meanwhile, and there is one such for each
 /// delivery.

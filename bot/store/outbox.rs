@@ -4,6 +4,7 @@ use super::{
     Store, StoreError,
     database::{Query, Row, Unit, document, query},
     dialect, fresh_id,
+    inbox::{NewDelivery, insert_delivery},
     leases::{Lease, Table, Ticket},
     moment,
     tasks::{Stored, Transition},
@@ -146,6 +147,29 @@ impl Store {
         // By itself: where this is not reached, the lane waits for the next round of leases.
         turns::of_lane(self.database.writing(), &id.id).await?;
         Ok(())
+    }
+
+    /// Stores what an effect found. Says whether the effect is in this hand; where it is not, nothing is stored: it may have
+    /// been found in what another process was just ending, and would keep out what that one finds under the same key.
+    pub async fn accept_found(
+        &self,
+        id: &Ticket,
+        found: &NewDelivery,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut unit = self.begin().await?;
+        let held = dialect::effect_in_hand()
+            .bind(&id.id)
+            .bind(id.token)
+            .fetch_optional(&mut unit)
+            .await?;
+        if held.is_some() {
+            insert_delivery(&fresh_id(), found, now)?
+                .execute(&mut unit)
+                .await?;
+        }
+        unit.commit().await?;
+        Ok(held.is_some())
     }
 
     /// Tries an effect again later.

@@ -49,7 +49,7 @@ impl Deliver {
             }
             Err(Filing::Fault(fault)) => return Err(fault),
         };
-        self.tell(&task, format!("filed:{}", claimed.id), event)
+        self.tell(claimed, &task, format!("filed:{}", claimed.id), event)
             .await
     }
 

@@ -110,7 +110,7 @@ impl Deliver {
 
     /// Brings a task to the issue that its request names, where it is not there yet: a session is opened on it, and the
     /// task hears of it. Gives the task as it is then.
-    pub(super) async fn join(&self, mut task: Task, key: &str) -> Result<Task, Fault> {
+    pub(super) async fn join(&self, claimed: &Claimed, mut task: Task) -> Result<Task, Fault> {
         let Some((place, about)) = self.place_named(&task).await? else {
             return Ok(task);
         };
@@ -119,7 +119,8 @@ impl Deliver {
             place: place.clone(),
             about: Some(about),
         };
-        self.tell(&task, format!("joined:{key}"), event).await?;
+        let key = format!("joined:{}", claimed.id);
+        self.tell(claimed, &task, key, event).await?;
         // What is read for the task is read there, too.
         task.also.push(place);
         Ok(task)
@@ -127,7 +128,11 @@ impl Deliver {
 
     /// Tells a task whose request is an issue when that reads otherwise now. What was edited while the task was being opened
     /// came to nobody: Linear tells of it, and no task was about the issue yet.
-    pub(super) async fn read_issue_again(&self, task: &Task, key: &str) -> Result<(), Fault> {
+    pub(super) async fn read_issue_again(
+        &self,
+        claimed: &Claimed,
+        task: &Task,
+    ) -> Result<(), Fault> {
         if task.about.is_none() || task.conversation.surface() != linear::SURFACE {
             return Ok(());
         }
@@ -148,7 +153,8 @@ impl Deliver {
             reference: linear::ids::edited(&line.reference),
             ..line
         };
-        self.tell(task, format!("read:{key}"), Event::IssueRead { line })
+        let key = format!("read:{}", claimed.id);
+        self.tell(claimed, task, key, Event::IssueRead { line })
             .await
     }
 

@@ -65,6 +65,7 @@ impl Deliver {
         let (kept, silent) = tokio::join!(keeping, silence);
         silent?;
         self.tell(
+            claimed,
             &stored.task,
             format!("stopped:{}", claimed.id),
             Event::Stopped {

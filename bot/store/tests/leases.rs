@@ -400,6 +400,39 @@ async fn a_run_that_is_nobodys_again_is_not_its_old_watchers() {
     }
 }
 
+#[tokio::test]
+async fn what_an_effect_found_is_stored_by_whoever_has_it_and_by_nobody_else() {
+    for Opened {
+        store: one,
+        address,
+        _folder,
+    } in each_database().await
+    {
+        let two = Store::open_beside(&address).await.unwrap();
+        insert_effect(&one, "1", "t", "work:t").await;
+        let slept = taken_effect(&one, NOW).await;
+        let later = leases_later(1);
+        let theirs = taken_effect(&two, later).await;
+        // Both would say it under the same key, and the first one counts.
+        let found = async |store: &Store, id: &Ticket, what: &str| {
+            let found = NewDelivery {
+                body: json!({ "found": what }),
+                ..delivery("proved:1", "c:1")
+            };
+            store.accept_found(id, &found, later).await.unwrap()
+        };
+        assert!(!found(&one, &slept.id, "a sandbox that was stopped").await);
+        assert!(found(&two, &theirs.id, "every check passes").await);
+        two.effect_done(&theirs.id, later).await.unwrap();
+        assert!(!found(&two, &theirs.id, "the same again").await);
+        let told = next(&two, later).await.unwrap();
+        assert_eq!(told.body, json!({ "found": "every check passes" }));
+        assert_eq!(two.inbox_depth().await.unwrap().0, 1);
+        two.close().await;
+        one.close().await;
+    }
+}
+
 async fn taken_effect(store: &Store, at: Timestamp) -> Claimed {
     taken(store, at).await.expect("it is there")
 }
