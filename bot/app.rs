@@ -26,6 +26,7 @@ use crate::{
         reaper, reviews,
         roster::Agents,
         runs::Runs,
+        sockets,
         surfaces::Surfaces,
         tokens::VaultTokens,
         way_out::WayOut,
@@ -187,7 +188,7 @@ impl App {
             metrics,
             health,
         } = self;
-        let sockets = SocketMode::of(context.config.slack.as_ref())
+        let socket_mode = SocketMode::of(context.config.slack.as_ref())
             .context("Socket Mode cannot be set up")?;
         let _awake = leases::stay_awake(context.clone());
         let mut workers = workers(&context, &health, &stop);
@@ -199,16 +200,18 @@ impl App {
             metrics,
             health: health.clone(),
             heartbeats: context.heartbeats.clone(),
-            sockets: sockets.as_ref().map(SocketMode::state),
+            sockets: socket_mode.as_ref().map(SocketMode::state),
             redactor: context.redactor.clone(),
             github: Some(context.github.clone()),
             people: Arc::new(context.surfaces.clone()),
             installing,
         };
-        if let Some(sockets) = sockets {
+        if let Some(socket_mode) = socket_mode {
             let web = web.clone();
             let door = move |envelope| web::socket::take(web.clone(), envelope);
-            workers.spawn(sockets.run(door, stop.clone()));
+            let keeper = socket_mode.keeper();
+            workers.spawn(sockets::share(context.clone(), keeper, stop.clone()));
+            workers.spawn(socket_mode.run(door, stop.clone()));
         }
         info!(address = %listener.local_addr()?, "the doors are open");
         let close = CancellationToken::new();

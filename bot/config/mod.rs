@@ -103,7 +103,7 @@ pub struct SlackConfig {
     pub signing_secret: Option<SecretString>,
     /// The app-level token, where Socket Mode is on. There is this or the signing secret, or both.
     pub app_token: Option<SecretString>,
-    /// How many connections Socket Mode keeps open.
+    /// The most connections that Socket Mode keeps open in this process, 1 to 10.
     pub connections: u32,
     /// How many times the calls a minute that Slack publishes for a method are made in a workspace, at least 1.
     pub rate_factor: u16,

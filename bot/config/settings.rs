@@ -150,7 +150,7 @@ pub const SETTINGS: &[Setting] = &[
         "SLACK_CONNECTIONS",
         "slack.connections",
         "2",
-        "Connections that Socket Mode keeps open, 1 to 10. Slack allows an app ten, those of all replicas together; with two, one is there while the other is renewed.",
+        "The most connections that Socket Mode keeps open, 1 to 10. Slack allows an app ten, which replicas share: each has an equal part, and no more than this. With two, one is there while the other is renewed.",
     ),
     open(
         "SLACK_RATE_FACTOR",

@@ -9,6 +9,7 @@
 //! - [`keep`]: what was done of a task that is cancelled
 //! - [`deletion`], [`retention`]: what goes for good, when somebody says so or after its time
 //! - [`reviews`]: pull requests whose end nobody heard of
+//! - [`sockets`]: this process's share of Slack's connections
 //! - [`surfaces`], [`roster`]: which platform, which agent
 //! - [`tokens`]: where tokens of platforms are kept
 //! - [`workspaces`]: whose token is taken for what in Slack
@@ -30,6 +31,7 @@ pub mod retention;
 pub mod reviews;
 pub mod roster;
 pub mod runs;
+pub mod sockets;
 pub mod surfaces;
 pub mod timers;
 pub mod tokens;

@@ -127,6 +127,22 @@ pub(super) const fn claim_effects() -> Query {
     claim_effects!("8")
 }
 
+/// Takes free places for sockets, the lowest first: owner, moment, end of the lease, how many. Two that take at once never take the
+/// same.
+pub(super) const fn claim_places() -> Query {
+    macro_rules! claim {
+        ($lock:literal) => {
+            concat!(
+                "WITH free AS MATERIALIZED (
+                     SELECT place FROM socket_places WHERE owner = '' OR lease_until_ms <= $2 ORDER BY place LIMIT $4",
+                $lock,
+                ") UPDATE socket_places SET owner = $1, lease_until_ms = $3 WHERE place IN (SELECT place FROM free) RETURNING place"
+            )
+        };
+    }
+    either(claim!(""), claim!(" FOR UPDATE SKIP LOCKED"))
+}
+
 /// Tells every other process that has a run or an effect of a task in hand: task, this process, name of the bells. What is told
 /// to each is its own name. PostgreSQL alone; with a file there is no other process.
 pub(super) const fn ring_elsewhere() -> Query {

@@ -328,6 +328,8 @@ impl Store {
             "UPDATE inbox SET owner = '', lease_until_ms = 0, token = token + 1 WHERE owner = $1 AND state = 'waiting'",
             "UPDATE outbox SET state = 'ready', lease_until_ms = 0, token = token + 1, taken_over = 1 WHERE owner = $1 AND state = 'leased'",
             "UPDATE runs SET owner = '', lease_until_ms = 0, token = token + 1 WHERE owner = $1 AND state = 'live'",
+            "UPDATE socket_places SET owner = '', lease_until_ms = 0 WHERE owner = $1",
+            "DELETE FROM socket_sharers WHERE owner = $1",
         ] {
             query(statement)
                 .bind(&*self.hands.owner)
@@ -354,6 +356,8 @@ impl Store {
             "UPDATE inbox SET lease_until_ms = $1 WHERE state = 'waiting' AND lease_until_ms > $1",
             "UPDATE outbox SET lease_until_ms = $1 WHERE state = 'leased' AND lease_until_ms > $1",
             "UPDATE runs SET lease_until_ms = $1 WHERE state = 'live' AND lease_until_ms > $1",
+            "UPDATE socket_places SET lease_until_ms = $1 WHERE lease_until_ms > $1",
+            "UPDATE socket_sharers SET lease_until_ms = $1 WHERE lease_until_ms > $1",
         ] {
             query(statement)
                 .bind(Lease::Whole.until(now))
@@ -369,6 +373,8 @@ impl Store {
             "UPDATE inbox SET owner = '', lease_until_ms = 0, token = token + 1 WHERE owner <> '' AND state = 'waiting'",
             "UPDATE outbox SET state = 'ready', lease_until_ms = 0, token = token + 1, taken_over = 1 WHERE state = 'leased'",
             "UPDATE runs SET owner = '', lease_until_ms = 0, token = token + 1 WHERE owner <> '' AND state = 'live'",
+            "UPDATE socket_places SET owner = '', lease_until_ms = 0 WHERE owner <> ''",
+            "DELETE FROM socket_sharers",
         ] {
             query(statement).execute(self.database.writing()).await?;
         }

@@ -14,6 +14,7 @@
 //! - [`posts`]: where on a surface each thing stands
 //! - [`queues`]: what waits, by kind
 //! - [`runs`]: runs and what they did
+//! - [`sockets`]: the places for Slack's connections
 //! - [`trouble`]: what is wrong with the database, in words
 //! - [`vault`]: secrets that have to be kept, sealed
 //! - [`workspaces`]: where the app is in Slack
@@ -42,6 +43,7 @@ pub mod queues;
 pub mod runs;
 mod slots;
 mod sole;
+pub mod sockets;
 pub mod tasks;
 pub mod trouble;
 mod turns;

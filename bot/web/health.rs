@@ -108,16 +108,10 @@ pub async fn ready(State(web): State<Web>) -> Response {
     problems.extend(of_database(&web.store).await);
     problems.extend(web.heartbeats.troubles(Instant::now()));
     let mut notes = Vec::from_iter(web.health.clock_note());
-    if let Some(sockets) = web.sockets.as_ref().filter(|sockets| sockets.open() == 0) {
-        let trouble = sockets.trouble();
-        let sentence = trouble.unwrap_or_else(|| "no connection to Slack is open".to_owned());
-        let slack = web.config.slack.as_ref();
-        // Where Slack reaches the HTTP doors as well, requests still come in.
-        if slack.is_some_and(|slack| slack.signing_secret.is_some()) {
-            notes.push(format!("Socket Mode: {sentence}\n"));
-        } else {
-            problems.push(sentence);
-        }
+    match unheard(&web) {
+        Some(Unheard::Here(sentence)) => notes.push(format!("Socket Mode: {sentence}\n")),
+        Some(Unheard::Anywhere(sentence)) => problems.push(sentence),
+        None => {}
     }
     let oldest = web
         .store
@@ -166,6 +160,30 @@ pub async fn ready(State(web): State<Web>) -> Response {
     (status, told).into_response()
 }
 
+/// Why nothing of Slack comes through a socket of this process.
+enum Unheard {
+    /// Requests come in by another road, or to another process.
+    Here(String),
+    /// As far as is known here, requests come in nowhere.
+    Anywhere(String),
+}
+
+/// Whether nothing comes through a socket, and why.
+fn unheard(web: &Web) -> Option<Unheard> {
+    let sockets = web.sockets.as_ref().filter(|one| one.open() == 0)?;
+    if let Some(sentence) = sockets.elsewhere() {
+        return Some(Unheard::Here(sentence));
+    }
+    let trouble = sockets.trouble();
+    let sentence = trouble.unwrap_or_else(|| "no connection to Slack is open".to_owned());
+    let slack = web.config.slack.as_ref();
+    // Where Slack reaches the HTTP doors as well, requests still come in.
+    if slack.is_some_and(|slack| slack.signing_secret.is_some()) {
+        return Some(Unheard::Here(sentence));
+    }
+    Some(Unheard::Anywhere(sentence))
+}
+
 /// What the app was taken out of, and what it soon will be. Nobody else could do anything there, so this process stays ready.
 async fn workspaces_in_trouble(web: &Web) -> Vec<String> {
     let known = web.store.slack_workspaces().await.unwrap_or_default();
@@ -184,7 +202,9 @@ async fn workspaces_in_trouble(web: &Web) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{heartbeat::Worker, web::socket::tests::doors};
+    use crate::{
+        config::Config, heartbeat::Worker, slack::socket::SocketState, web::socket::tests::doors,
+    };
 
     async fn told(web: &Web) -> (StatusCode, String) {
         let answer = ready(State(web.clone())).await;
@@ -217,6 +237,37 @@ mod tests {
         assert_eq!(words.lines().next(), Some(first));
         deliver.round();
         assert_eq!(told(&web).await.0, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn one_for_which_no_connection_to_slack_is_left_is_ready_where_others_have_some() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut web = doors(&folder).await;
+        web.health.engine(true);
+        // Sockets are the only road.
+        let settings = [("SLACK_BOT_TOKEN", "xoxb-1"), ("SLACK_APP_TOKEN", "xapp-1")];
+        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let config = Config::from_parts(&settings.into(), "", "deckhand.toml");
+        web.config = Arc::new(config.unwrap());
+        let sockets = SocketState::default();
+        web.sockets = Some(sockets.clone());
+        for (ours, others) in [(0, 0), (1, 9)] {
+            sockets.shared(ours, others);
+            let (status, words) = told(&web).await;
+            assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{words}");
+            assert!(
+                words.starts_with("no connection to Slack is open\n"),
+                "{words}"
+            );
+        }
+        sockets.shared(0, 10);
+        let (status, words) = told(&web).await;
+        assert_eq!(status, StatusCode::OK, "{words}");
+        let note = "Socket Mode: Slack is heard by other servers, which have 10 connections";
+        assert!(
+            words.starts_with("ready\n") && words.contains(note),
+            "{words}"
+        );
     }
 
     #[tokio::test]

@@ -6,10 +6,11 @@ use deckhand_world::{
     models::{Phase, RequestKind, RequestRecord, Turn},
     slack::Thread,
 };
+use serde_json::json;
 
 use crate::{
     harness::{
-        Bot, Database, PATIENCE, Props, REQUEST, SOCKETS, SlackDoors, Stage,
+        Bot, Database, Image, PATIENCE, Props, REQUEST, SOCKETS, SlackDoors, Stage,
         asking::{CANCEL_WITHIN, no_message_twice},
         engine::docker,
         gateway::{Gateway, ask_until},
@@ -84,6 +85,58 @@ async fn two_that_listen_do_each_thing_once() {
     assert!(thread.bot_messages().len() <= 6, "{}", thread.render());
     assert!(!thread.render().contains(TAKEN_UP), "{}", thread.render());
     second.end().await;
+    stage.close().await;
+}
+
+/// How many connections to Slack a server has, by its figures.
+fn connections(figures: &str) -> usize {
+    let mut lines = figures.lines();
+    let number = lines.find_map(|line| line.strip_prefix("deckhand_slack_connections "));
+    number.expect("it is counted").parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_share_the_ten_connections_of_slack_and_take_over_those_of_one_that_dies() {
+    let mut stage = Stage::open_with(Props {
+        bot: Bot::Program,
+        database: Database::Server,
+        doors: SlackDoors::Socket,
+        image: Image::Missing,
+        settings: vec![("SLACK_CONNECTIONS", "5".to_owned())],
+        ..Props::default()
+    })
+    .await;
+    stage.slack.wait_for_sockets(5).await;
+    let second = stage.beside().await;
+    stage.slack.wait_for_sockets(10).await;
+    let third = stage.beside().await;
+    stage
+        .eventually("shared among three", async || {
+            let first = connections(&stage.get("/metrics").await.1);
+            let others = [second.page("/metrics").await, third.page("/metrics").await];
+            let others = others.map(|figures| connections(&figures));
+            (first, others) == (4, [3, 3])
+        })
+        .await;
+    assert_eq!(stage.slack.sockets(), 10);
+    assert_eq!(
+        stage.slack.sockets_asked(),
+        13,
+        "nobody asks for more than there are"
+    );
+    stage.kill().await;
+    stage
+        .eventually("shared among two", async || {
+            let both = [second.page("/metrics").await, third.page("/metrics").await];
+            both.map(|figures| connections(&figures)) == [5, 5]
+        })
+        .await;
+    assert_eq!(stage.slack.sockets(), 10);
+    let unknown = json!({ "type": "workflow_step", "payload": { "step": 7 } });
+    assert!(stage.slack.post_envelope(unknown).await);
+    stage.settle().await;
+    second.end().await;
+    third.end().await;
     stage.close().await;
 }
 

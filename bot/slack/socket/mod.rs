@@ -1,21 +1,31 @@
 //! Socket Mode: what Slack has to say comes through connections that this side opens, so no port has to be open to the
 //! internet.
 //!
-//! In reading order: `envelope` (what comes), `connection` (one of them), `pace` (how long what is waited for),
-//! `state` (what can be seen of it). The loop is our own and not the client library's: that one reads into types of its
+//! In reading order: `envelope` (what comes), `connection` (one of them), `places` (how many there are), `pace` (how long
+//! what is waited for), `state` (what can be seen of it). The loop is our own and not the client library's: that one reads into types of its
 //! own before anybody else sees the text, acknowledges nothing that they refuse, gives the old connection up before the new
 //! one stands, and comes back without a pause whatever Slack's reason was.
 
 mod connection;
 mod envelope;
 mod pace;
+mod places;
 mod state;
 
-use std::{future::Future, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    future::Future,
+    time::Duration,
+};
 
+use futures::{StreamExt as _, stream::FuturesUnordered};
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use tokio::{sync::oneshot, task::JoinSet, time::Instant};
+use tokio::{
+    sync::{oneshot, watch},
+    task::JoinSet,
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -25,6 +35,7 @@ use connection::Connection;
 use pace::{BackOff, Pace, chance};
 
 pub use envelope::{Content, Envelope};
+pub use places::PlaceKeeper;
 pub use state::SocketState;
 
 /// What a door did with an envelope.
@@ -65,7 +76,10 @@ enum Parting {
 /// The app's connections to Slack.
 pub struct SocketMode {
     api: Api,
-    connections: u32,
+    /// The places that are to be filled with connections.
+    wanted: watch::Sender<BTreeSet<u32>>,
+    /// Those whose connection is not closed.
+    filled: watch::Sender<BTreeSet<u32>>,
     /// Tickets lead to encrypted connections wherever the API itself is encrypted.
     scheme: &'static str,
     pace: Pace,
@@ -73,24 +87,21 @@ pub struct SocketMode {
 }
 
 impl SocketMode {
-    /// Prepares those that the settings ask for; none where Socket Mode is off.
+    /// Prepares them with the settings' token; none where Socket Mode is off.
     pub fn of(config: Option<&SlackConfig>) -> Result<Option<Self>, SurfaceError> {
         let Some(config) = config else {
             return Ok(None);
         };
-        let open = |token| Self::new(&config.api_url, token, config.connections);
+        let open = |token| Self::new(&config.api_url, token);
         config.app_token.clone().map(open).transpose()
     }
 
-    /// Prepares `connections` of them, which an app-level token opens. The process needs a default provider of rustls.
-    pub fn new(
-        api_url: &str,
-        app_token: SecretString,
-        connections: u32,
-    ) -> Result<Self, SurfaceError> {
+    /// Prepares them with an app-level token, which opens them. The process needs a default provider of rustls.
+    pub fn new(api_url: &str, app_token: SecretString) -> Result<Self, SurfaceError> {
         Ok(Self {
             api: Api::new(api_url, app_token)?,
-            connections,
+            wanted: watch::Sender::default(),
+            filled: watch::Sender::default(),
             scheme: if api_url.starts_with("http://") {
                 "ws"
             } else {
@@ -107,6 +118,16 @@ impl SocketMode {
         self.state.clone()
     }
 
+    /// Says how many of them there are. Without it there are none.
+    #[must_use]
+    pub fn keeper(&self) -> PlaceKeeper {
+        PlaceKeeper {
+            wanted: self.wanted.clone(),
+            filled: self.filled.subscribe(),
+            state: self.state(),
+        }
+    }
+
     /// Opens one connection, waits for Slack's greeting and ends it again. The error says what to do.
     pub async fn check(&self) -> Result<(), String> {
         match self.open().await {
@@ -118,21 +139,59 @@ impl SocketMode {
         }
     }
 
-    /// Keeps the connections open until `stop`, or until Slack says that Socket Mode is switched off. What comes goes to
-    /// `door`; what it stored is acknowledged before this returns.
+    /// Keeps a connection open in each place that is to be filled, until `stop`, or until Slack says that Socket Mode is
+    /// switched off. What comes goes to `door`; what it stored is acknowledged before this returns.
     pub async fn run<D, F>(self, door: D, stop: CancellationToken)
     where
         D: Fn(Envelope) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Taken> + Send + 'static,
     {
         let stop = stop.child_token();
-        let places = (0..self.connections)
-            .map(|place| self.keep(usize::try_from(place).unwrap_or_default(), &door, &stop));
-        futures::future::join_all(places).await;
+        let mut wanted = self.wanted.subscribe();
+        let mut filled = BTreeMap::<u32, CancellationToken>::new();
+        let mut kept = FuturesUnordered::new();
+        while !stop.is_cancelled() {
+            let places = wanted.borrow_and_update().clone();
+            for (place, end) in &filled {
+                if !places.contains(place) {
+                    end.cancel();
+                }
+            }
+            for place in places {
+                if let Entry::Vacant(free) = filled.entry(place) {
+                    let end = free.insert(stop.child_token()).clone();
+                    kept.push(self.keep(place, &door, (end, &stop)));
+                }
+            }
+            self.tell_filled(filled.keys());
+            tokio::select! {
+                _ = wanted.changed() => {}
+                Some(place) = kept.next() => {
+                    filled.remove(&place);
+                }
+                () = stop.cancelled() => {}
+            }
+        }
+        while kept.next().await.is_some() {}
     }
 
-    /// Keeps one place filled: when its connection ends or is about to, another one is opened.
-    async fn keep<D, F>(&self, place: usize, door: &D, stop: &CancellationToken)
+    fn tell_filled<'a>(&self, places: impl Iterator<Item = &'a u32>) {
+        let now: BTreeSet<u32> = places.copied().collect();
+        self.filled.send_if_modified(|told| {
+            let is_new = *told != now;
+            *told = now;
+            is_new
+        });
+    }
+
+    /// Keeps one place filled until `end`: when its connection ends or is about to, another one is opened. `all` is ended
+    /// where there can be no connection any more.
+    async fn keep<D, F>(
+        &self,
+        place: u32,
+        door: &D,
+        (end, all): (CancellationToken, &CancellationToken),
+    ) -> u32
     where
         D: Fn(Envelope) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Taken> + Send + 'static,
@@ -143,7 +202,7 @@ impl SocketMode {
         loop {
             let opened = tokio::select! {
                 opened = self.open() => opened,
-                () = stop.cancelled() => Err(Parting::Stopped),
+                () = end.cancelled() => Err(Parting::Stopped),
             };
             while live.try_join_next().is_some() {}
             let parting = match opened {
@@ -155,7 +214,7 @@ impl SocketMode {
                     let begun = Instant::now();
                     let retire = CancellationToken::new();
                     let (tell, told) = oneshot::channel();
-                    let ends = (retire.clone(), stop.clone());
+                    let ends = (retire.clone(), end.clone());
                     let counted = self.state.count();
                     live.spawn(connection.serve(door.clone(), tell, ends, counted));
                     let parting = told
@@ -173,19 +232,26 @@ impl SocketMode {
                 Err(parting) => parting,
             };
             let Some(wait) = self.wait(place, &parting, &mut back_off) else {
-                stop.cancel();
+                if parting == Parting::LinkDisabled {
+                    all.cancel();
+                }
                 break;
             };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                () = stop.cancelled() => break,
+                () = end.cancelled() => break,
             }
         }
         while live.join_next().await.is_some() {}
+        if !all.is_cancelled() {
+            // Whoever has the place next says what is wrong in it.
+            self.state.note(place, None);
+        }
+        place
     }
 
     /// Says what happened, and gives the pause before the next try; none where there is none.
-    fn wait(&self, place: usize, parting: &Parting, back_off: &mut BackOff) -> Option<Duration> {
+    fn wait(&self, place: u32, parting: &Parting, back_off: &mut BackOff) -> Option<Duration> {
         let times = &self.pace;
         let mut next = |first, most| back_off.next(first, most, chance());
         let wait = match parting {

@@ -1,6 +1,9 @@
 //! What can be seen of the sockets from outside: how many are open, and what is wrong.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 /// How the connections of Socket Mode stand; clones share it.
 #[derive(Debug, Clone, Default)]
@@ -10,7 +13,9 @@ pub struct SocketState(Arc<Mutex<Seen>>);
 struct Seen {
     open: u32,
     /// What is wrong in each place, where something is.
-    troubles: Vec<Option<String>>,
+    troubles: BTreeMap<u32, String>,
+    /// How many connections belong to this process, and how many to others.
+    shared: (usize, usize),
 }
 
 impl SocketState {
@@ -23,15 +28,32 @@ impl SocketState {
     /// What is wrong, where something is: a sentence for operators, without an address or a token.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
-        self.seen().troubles.iter().flatten().next().cloned()
+        self.seen().troubles.values().next().cloned()
     }
 
-    pub(super) fn note(&self, place: usize, trouble: Option<String>) {
-        let mut seen = self.seen();
-        if seen.troubles.len() <= place {
-            seen.troubles.resize(place + 1, None);
+    /// That others have all connections which Slack allows the app, and none is left for this process: a sentence for
+    /// operators. It hears of everything all the same, because they share what they store.
+    #[must_use]
+    pub fn elsewhere(&self) -> Option<String> {
+        match self.seen().shared {
+            (0, others @ 1..) => Some(format!(
+                "Slack is heard by other servers, which have {others} connections; it allows the app ten, and none is free for this one"
+            )),
+            (_, _) => None,
         }
-        seen.troubles[place] = trouble;
+    }
+
+    /// Notes how many connections belong to this process, and how many to others.
+    pub fn shared(&self, ours: usize, others: usize) {
+        self.seen().shared = (ours, others);
+    }
+
+    pub(super) fn note(&self, place: u32, trouble: Option<String>) {
+        let mut seen = self.seen();
+        match trouble {
+            Some(trouble) => seen.troubles.insert(place, trouble),
+            None => seen.troubles.remove(&place),
+        };
     }
 
     /// Counts a connection as long as what this gives is kept.

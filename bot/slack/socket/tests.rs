@@ -19,6 +19,7 @@ use crate::slack::limits::GARBAGE_MAX;
 struct Stage {
     world: World,
     state: SocketState,
+    keeper: PlaceKeeper,
     stop: CancellationToken,
     running: JoinHandle<()>,
     heard: Arc<Mutex<Vec<Envelope>>>,
@@ -53,11 +54,11 @@ async fn world() -> World {
     World::start(options).await.unwrap()
 }
 
-fn sockets(world: &World, token: &str, connections: u32) -> SocketMode {
+fn sockets(world: &World, token: &str) -> SocketMode {
     let token = SecretString::from(token.to_owned());
     SocketMode {
         pace: quick(),
-        ..SocketMode::new(&world.api_url(), token, connections).unwrap()
+        ..SocketMode::new(&world.api_url(), token).unwrap()
     }
 }
 
@@ -70,8 +71,10 @@ fn verdict(envelope: &Envelope) -> Taken {
 }
 
 fn stage(world: World, connections: u32) -> Stage {
-    let sockets = sockets(&world, APP_TOKEN, connections);
+    let sockets = sockets(&world, APP_TOKEN);
     let (state, stop) = (sockets.state(), CancellationToken::new());
+    let keeper = sockets.keeper();
+    keeper.fill(1..=connections, 0);
     let heard = Arc::new(Mutex::new(Vec::new()));
     let open_door = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS));
     let (seen, gate) = (Arc::clone(&heard), Arc::clone(&open_door));
@@ -88,6 +91,7 @@ fn stage(world: World, connections: u32) -> Stage {
     Stage {
         world,
         state,
+        keeper,
         stop,
         running,
         heard,
@@ -158,7 +162,7 @@ async fn socket_mode_that_is_switched_off_is_left_alone() {
     let trouble = stage.state.trouble().unwrap();
     assert!(trouble.contains("switched off"), "{trouble}");
     // Also where it is off from the beginning.
-    let again = sockets(&stage.world, APP_TOKEN, 1);
+    let again = sockets(&stage.world, APP_TOKEN);
     let trouble = again.check().await.unwrap_err();
     assert!(trouble.contains("switched off"), "{trouble}");
 }
@@ -266,11 +270,43 @@ async fn what_is_in_hand_at_the_end_is_still_acknowledged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_place_that_is_given_up_is_free_when_what_is_in_hand_there_is_acknowledged() {
+    let mut stage = stage(world().await, 2);
+    stage.world.wait_for_sockets(2).await;
+    stage.open_door.forget_permits(Semaphore::MAX_PERMITS);
+    let world = stage.world.clone();
+    let last = json!({ "type": "events_api", "payload": {"n": 1} });
+    let posted = tokio::spawn(async move { world.post_envelope(last).await });
+    while stage.heard.lock().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    // One of them has the envelope in hand, and stays until that is stored.
+    stage.keeper.fill([3], 0);
+    let is_in_use = |stage: &Stage| [1, 2].map(|place| stage.keeper.is_in_use(place));
+    while is_in_use(&stage) == [true, true] {
+        assert!(stage.keeper.changed().await);
+    }
+    assert_ne!(is_in_use(&stage), [false, false]);
+    stage.open_door.add_permits(1_000);
+    assert!(posted.await.unwrap());
+    while is_in_use(&stage) != [false, false] {
+        assert!(stage.keeper.changed().await);
+    }
+    stage.world.wait_for_sockets(1).await;
+    assert!(stage.post(json!({"n": 2})).await);
+    assert_eq!((stage.state.open(), stage.state.trouble()), (1, None));
+    // It may be filled again.
+    stage.keeper.fill([1, 3], 0);
+    stage.world.wait_for_sockets(2).await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_check_says_what_is_wrong_and_leaves_nothing_open() {
     let world = world().await;
-    sockets(&world, APP_TOKEN, 1).check().await.unwrap();
+    sockets(&world, APP_TOKEN).check().await.unwrap();
     world.wait_for_sockets(0).await;
-    let refused = sockets(&world, "xapp-of-another-app", 1).check().await;
+    let refused = sockets(&world, "xapp-of-another-app").check().await;
     let sentence = refused.unwrap_err();
     assert!(
         sentence.contains("invalid_auth") && sentence.contains("SLACK_APP_TOKEN"),
@@ -308,7 +344,7 @@ async fn somebody_else_with_a_certificate_of_their_own_is_not_slack() {
 
 #[tokio::test]
 async fn a_ticket_never_leads_from_an_encrypted_api_to_an_open_line() {
-    let sockets = |url| SocketMode::new(url, SecretString::from("xapp-1"), 1).unwrap();
+    let sockets = |url| SocketMode::new(url, SecretString::from("xapp-1")).unwrap();
     let _ = rustls::crypto::ring::default_provider().install_default();
     assert_eq!(sockets("https://slack.com/api").scheme, "wss");
     assert_eq!(sockets("http://127.0.0.1:4100/api").scheme, "ws");

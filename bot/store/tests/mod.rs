@@ -12,6 +12,7 @@ mod plans;
 mod preferences;
 mod slots;
 mod sole;
+mod sockets;
 mod trouble;
 mod turns;
 mod workspaces;

@@ -517,10 +517,11 @@ async fn start(
             })
         }
     };
-    if variables
+    let is_through_sockets = variables
         .get("SLACK_APP_TOKEN")
-        .is_some_and(|token| token == APP_TOKEN)
-    {
+        .is_some_and(|token| token == APP_TOKEN);
+    // Where a story sets another number, it waits for that itself.
+    if is_through_sockets && !variables.contains_key("SLACK_CONNECTIONS") {
         slack.wait_for_sockets(SOCKETS).await;
     }
     Begun {

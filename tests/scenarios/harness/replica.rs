@@ -30,6 +30,12 @@ impl Replica {
         .await;
     }
 
+    /// What one of its pages says.
+    pub async fn page(&self, path: &str) -> String {
+        let address = format!("{}{path}", self.context.config.public_url);
+        reqwest::get(address).await.unwrap().text().await.unwrap()
+    }
+
     /// Ends it as a signal does.
     pub async fn end(self) {
         self.stop.cancel();
