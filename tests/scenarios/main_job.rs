@@ -9,7 +9,7 @@ use crate::harness::{CHANNEL, Database, MODEL_KEY, PATIENCE, Props, REQUEST, Sta
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mention_becomes_a_proved_pull_request() {
-    the_whole_job(Stage::open().await).await;
+    Box::pin(the_whole_job(Stage::open().await)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -18,7 +18,7 @@ async fn a_mention_becomes_a_proved_pull_request_on_a_database_server() {
         database: Database::Server,
         ..Props::default()
     };
-    the_whole_job(Stage::open_with(props).await).await;
+    Box::pin(the_whole_job(Stage::open_with(props).await)).await;
 }
 
 async fn the_whole_job(stage: Stage) {
