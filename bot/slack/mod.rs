@@ -37,7 +37,7 @@ pub(crate) mod tests;
 pub use forms::wrong;
 pub use inbound::{
     Accepted, Identity, Leaving, Left, Meant, PostedRequest, Relevance, accept, challenge,
-    form_to_value, home, left, meant, placed, posted, read,
+    form_to_value, home, left, meant, placed, posted, read, said_key,
 };
 pub use outbound::Slack;
 pub use socket::SocketMode;

@@ -195,6 +195,43 @@ pub(super) const fn insert_effect() -> Query {
     either(insert!(""), insert!(" FOR SHARE"))
 }
 
+/// Answers one row where a conversation has a task or a delivery that waits: conversation, the end of a request's slot. SQLite
+/// is told the way, as in `turn!`.
+pub(super) const fn is_followed() -> Query {
+    macro_rules! followed {
+        ($by:literal) => {
+            concat!(
+                "SELECT 1 WHERE coalesce(
+                     (SELECT 1 FROM tasks WHERE conversation = $1 LIMIT 1),
+                     (SELECT 1 FROM posts WHERE conversation = $1 AND slot = task || $2 LIMIT 1),
+                     (SELECT 1 FROM inbox AS e",
+                $by,
+                " WHERE e.state = 'waiting' AND e.conversation = $1 ORDER BY e.id || '' LIMIT 1), 0) > 0"
+            )
+        };
+    }
+    either(followed!(" INDEXED BY inbox_line"), followed!(""))
+}
+
+/// The conversation of a line that stands somewhere or waits in a delivery, in one row: the line, source and key of its
+/// delivery. Whether that one waits is no condition: where it is, PostgreSQL reads all that waits as long as it has not
+/// counted it.
+pub(super) const fn conversation_of() -> Query {
+    macro_rules! conversation {
+        ($by:literal) => {
+            concat!(
+                "SELECT coalesce(
+                     (SELECT conversation FROM posts WHERE reference = $1 LIMIT 1),
+                     (SELECT CASE WHEN state = 'waiting' THEN conversation END FROM inbox WHERE source = $2 AND delivery_key = $3),
+                     (SELECT e.conversation FROM inbox AS e",
+                $by,
+                " WHERE e.state = 'waiting' AND e.conversation = $1 ORDER BY e.id || '' LIMIT 1)) AS conversation"
+            )
+        };
+    }
+    either(conversation!(" INDEXED BY inbox_line"), conversation!(""))
+}
+
 /// The lanes in which something is open in a slot: a lane, the slot, another lane. PostgreSQL holds what is open until the
 /// transaction ends. What is being put into another lane at this moment is found where it is then.
 pub(super) const fn open_in_slot() -> Query {

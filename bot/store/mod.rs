@@ -27,6 +27,7 @@ pub mod deletion;
 mod dialect;
 mod disk;
 mod elsewhere;
+mod following;
 pub mod grants;
 pub mod inbox;
 mod inquiries;

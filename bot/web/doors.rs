@@ -167,12 +167,13 @@ async fn slack_lane(
         (slack::Relevance::Certain, Some(conversation), _) => Some(conversation.0.clone()),
         (slack::Relevance::Certain, None, _) => Some(accepted.key.clone()),
         (slack::Relevance::IfConversationKnown, Some(conversation), _) => {
-            let is_known = doors.store.knows_conversation(conversation).await?;
-            is_known.then(|| conversation.0.clone())
+            let is_followed = doors.store.is_followed(conversation).await?;
+            is_followed.then(|| conversation.0.clone())
         }
         (slack::Relevance::IfLineKnown, _, Some(line)) => {
-            let post = doors.store.post_at(line).await?;
-            post.map(|post| post.conversation.0)
+            let key = slack::said_key(line);
+            let found = doors.store.conversation_of(line, (Source::Slack, &key));
+            found.await?.map(|conversation| conversation.0)
         }
         (slack::Relevance::IfConversationKnown, None, _)
         | (slack::Relevance::IfLineKnown, _, None) => None,

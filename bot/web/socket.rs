@@ -196,7 +196,9 @@ pub(super) mod tests {
     async fn one_inbox_stands_behind_both_doors() {
         let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
         let (first, second) = (doors(&folders[0]).await, doors(&folders[1]).await);
-        let payloads = payloads();
+        // As they were said: what stands behind a request that waits is heard, and what stood before it was not.
+        let mut payloads = payloads();
+        payloads.sort_by_key(|payload| payload["event"]["ts"].as_str().map(str::to_owned));
         for (number, payload) in payloads.iter().enumerate() {
             let content = Content::Payload(payload.clone());
             let by_socket = envelope(&number.to_string(), content);

@@ -314,3 +314,51 @@ async fn commands_in_every_dress_are_one_delivery_each() {
         }
     }
 }
+
+/// What people do about a message of the moment 1.2 that stands in this thread, in each way that does not mention the bot.
+fn about_it(root: &str) -> [Value; 5] {
+    let was = json!({ "user": "U1", "ts": "1.2", "thread_ts": root, "text": "<@U0BOT> fix it" });
+    let is = merged(
+        was.clone(),
+        &json!({ "text": "<@U0BOT> fix both", "edited": { "user": "U1", "ts": "1.6" } }),
+    );
+    let reacted = json!({ "type": "message", "channel": "C1", "ts": "1.2" });
+    [
+        message(&json!({ "ts": "1.5", "thread_ts": root, "text": "stop" })),
+        message(
+            &json!({ "subtype": "message_changed", "hidden": true, "ts": "1.6", "message": is, "previous_message": was }),
+        ),
+        message(
+            &json!({ "subtype": "message_deleted", "hidden": true, "ts": "1.7", "deleted_ts": "1.2", "previous_message": was }),
+        ),
+        event(
+            &json!({ "type": "agent_session_stopped", "channel": "C1", "thread_ts": root, "user": "U1", "event_ts": "1.8" }),
+        ),
+        event(
+            &json!({ "type": "reaction_added", "user": "U1", "reaction": "x", "item": reacted, "event_ts": "1.9" }),
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn what_people_do_about_a_request_that_waits_is_kept_behind_it() {
+    // The request opens a thread, or stands in one of other people.
+    for root in ["1.2", "1.0"] {
+        let folder = tempfile::tempdir().unwrap();
+        let web = doors(&folder).await;
+        for payload in &about_it(root) {
+            assert_eq!(by_http(&web, payload).await, 200, "{payload}");
+        }
+        assert_eq!(stored(&web).await, 0, "what is nobody's here is kept");
+        let request = json!({ "ts": "1.2", "thread_ts": root, "text": "<@U0BOT> fix it" });
+        assert_eq!(by_http(&web, &message(&request)).await, 200);
+        for (number, payload) in (2..).zip(&about_it(root)) {
+            assert_eq!(by_http(&web, payload).await, 200, "{payload}");
+            assert_eq!(stored(&web).await, number, "{payload}");
+        }
+        let now = web.clock.now();
+        assert!(web.store.next_delivery(now).await.unwrap().is_some());
+        let next = web.store.next_delivery(now).await.unwrap();
+        assert!(next.is_none(), "it does not wait for the request: {next:?}");
+    }
+}

@@ -1,11 +1,12 @@
 //! Doors as a process of their own: what people say while the bot is away is stored and answered, and the bot goes on with it.
 
+use deckhand_world::slack::{On, Thread};
 use secrecy::ExposeSecret as _;
 use sqlx::Connection as _;
 
 use crate::harness::{
-    Beside, Bot, CHANNEL, Database, Props, REQUEST, SLACK_TOKEN, Stage, asking::no_message_twice,
-    own_doors::OwnDoors, program::Deckhand,
+    Beside, Bot, CHANNEL, Database, PATIENCE, Props, REQUEST, SLACK_TOKEN, Stage,
+    asking::no_message_twice, own_doors::OwnDoors, program::Deckhand,
 };
 
 /// Ana asks and approves at the doors alone. When she approves the bot is away, and the doors are killed before it is back.
@@ -59,6 +60,50 @@ async fn what_is_approved_while_the_bot_is_away_is_done_when_it_is_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_approved_while_the_bot_is_away_is_done_when_it_is_back_on_a_server() {
     Box::pin(an_approval_while_the_bot_is_away(Database::Server)).await;
+}
+
+/// Ana asks while the bot is away, and thinks better of it before it is back.
+async fn a_request_is_taken_back(database: Database, back: impl AsyncFnOnce(&Thread)) {
+    let mut stage = Stage::open_with(Props {
+        database,
+        ..Props::default()
+    })
+    .await;
+    let doors = stage.own_doors().await;
+    stage
+        .while_down(async |slack| {
+            let thread = slack.mention("ana", CHANNEL, REQUEST).await.unwrap();
+            back(&thread).await;
+        })
+        .await;
+    // Slack has nothing to send again.
+    assert!(stage.slack.redeliver_lost().await.is_empty());
+    let thread = stage.slack.threads(CHANNEL).remove(0);
+    let thread = thread.with_patience(PATIENCE);
+    stage.wait_for_state(&thread, "canceled").await;
+    thread.wait_for_words("ancelled").await.unwrap();
+    stage.settle().await;
+    assert_eq!(stage.pull_requests().len(), 0, "{}", thread.render());
+    no_message_twice(&thread);
+    doors.end().await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_behind_a_request_that_waits_for_the_bot_ends_it() {
+    let stop = async |thread: &Thread| {
+        thread.say("ana", "stop").await.unwrap();
+    };
+    Box::pin(a_request_is_taken_back(Database::File, stop)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_emoji_on_a_request_that_waits_for_the_bot_ends_it() {
+    let emoji = async |thread: &Thread| {
+        let stop = thread.react("ana", "octagonal_sign", On::Root);
+        stop.await.unwrap();
+    };
+    Box::pin(a_request_is_taken_back(Database::Server, emoji)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

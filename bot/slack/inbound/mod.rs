@@ -19,6 +19,7 @@ use serde_json::Value;
 pub use form::form_to_value;
 pub use left::{Leaving, Left, left, placed};
 pub use requested::{PostedRequest, posted};
+pub use said::said_key;
 
 use super::{blocks::Action, forms, ids, marks, settings};
 use crate::domain::{
@@ -67,9 +68,9 @@ pub struct Accepted {
 pub enum Relevance {
     /// It does.
     Certain,
-    /// It does where its conversation is one of ours.
+    /// It does where its conversation is one of ours, or may be one when what waits of it is understood.
     IfConversationKnown,
-    /// It does where the line that it hangs on is one of ours.
+    /// It does where the line that it hangs on is one of ours, or waits to be understood.
     IfLineKnown,
 }
 

@@ -14,6 +14,14 @@ use crate::{
 /// The most files of one message that are taken.
 const FILES_MAX: usize = 20;
 
+/// The key of the delivery by which a message comes. A mention arrives twice, with two identifiers and sometimes in either
+/// order; what was said is the same.
+#[must_use]
+pub fn said_key(line: &LineRef) -> String {
+    let (_, place) = line.0.split_once(':').unwrap_or_default();
+    format!("said:{place}")
+}
+
 /// A message that a person wrote.
 pub(super) struct Said<'a> {
     event: &'a Value,
@@ -55,10 +63,8 @@ impl<'a> Said<'a> {
             (false, true) => Relevance::IfConversationKnown,
             (false, false) => return None,
         };
-        // A mention arrives twice, with two identifiers and sometimes in either order; what was said is the same.
-        let key = format!("said:{}:{}:{}", self.team, self.channel, self.ts);
         Some(Accepted {
-            key,
+            key: said_key(&self.reference()),
             conversation_hint: Some(self.conversation()),
             reaction_on: None,
             relevance,

@@ -271,3 +271,49 @@ async fn a_question_is_passed_over_where_a_task_stands_in_the_conversation() {
         store.close().await;
     }
 }
+
+#[tokio::test]
+async fn what_belongs_to_a_request_is_ours_from_the_moment_in_which_the_request_waits() {
+    for Opened { store, _folder, .. } in each_database().await {
+        let follows = async |conversation: &str| {
+            let conversation = ConversationId(conversation.to_owned());
+            store.is_followed(&conversation).await.unwrap()
+        };
+        let place = async |line: &str, key: &str| {
+            let (line, delivery) = (LineRef(line.to_owned()), (Source::Slack, key));
+            let found = store.conversation_of(&line, delivery).await.unwrap();
+            found.map(|conversation| conversation.0)
+        };
+        let thread = "slack:T1:C1:1.0";
+        assert!(!follows(thread).await);
+        assert_eq!(place(thread, "said:T1:C1:1.0").await, None);
+        // Somebody mentions the bot in the third message of a thread.
+        let mention = delivery("said:T1:C1:1.2", thread);
+        store.accept(&mention, NOW).await.unwrap();
+        let by_key = place("slack:T1:C1:1.2", "said:T1:C1:1.2").await;
+        assert_eq!(by_key.as_deref(), Some(thread));
+        let by_thread = place(thread, "said:T1:C1:1.0").await;
+        assert_eq!(by_thread.as_deref(), Some(thread));
+        assert!(follows(thread).await);
+        // What others say is not ours by that.
+        assert!(!follows("slack:T1:C1:1.2").await);
+        assert_eq!(place("slack:T1:C1:1.1", "said:T1:C1:1.1").await, None);
+        let line = LineRef("slack:T1:C1:1.2".to_owned());
+        let other = store.conversation_of(&line, (Source::Linear, "said:T1:C1:1.2"));
+        assert_eq!(other.await.unwrap(), None);
+        // It waits while it is in a hand, and not any more when nothing came of it.
+        let taken = next(&store, NOW).await.unwrap();
+        assert!(follows(thread).await);
+        let done = transition(&taken, Vec::new());
+        store.commit(&done, &Value::Null, NOW).await.unwrap();
+        assert!(!follows(thread).await);
+        assert_eq!(place(thread, "said:T1:C1:1.2").await, None);
+        // What stands somewhere is found with or without a delivery.
+        let task = stored_task(&store).await;
+        assert!(follows(&task.conversation.0).await);
+        let request = &task.request.reference.0;
+        let found = place(request, "nothing").await;
+        assert_eq!(found.as_ref(), Some(&task.conversation.0));
+        store.close().await;
+    }
+}

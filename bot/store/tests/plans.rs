@@ -80,6 +80,18 @@ const fn looks_into_a_slot() -> Statement {
     (dialect::open_in_slot(), "text, text, text", values)
 }
 
+/// What a door asks before it stores something.
+fn asks_whose_it_is() -> [Statement; 2] {
+    [
+        (dialect::is_followed(), "text, text", "'flood', ':request'"),
+        (
+            dialect::conversation_of(),
+            "text, text, text",
+            "'flood', 'slack', '77'",
+        ),
+    ]
+}
+
 #[tokio::test]
 async fn nothing_sorts_or_reads_through_what_waits() {
     for Opened {
@@ -135,6 +147,13 @@ async fn look_at_sqlite(read: &SqlitePool) {
             |step: &String| step.starts_with("SEARCH e USING INDEX") && step.contains("_line (");
         assert!(plan.iter().any(is_by_line), "{plan:#?}");
     }
+    for (statement, ..) in asks_whose_it_is() {
+        let plan = plan_of_sqlite(read, statement.sqlite).await;
+        let is_by_line = |step: &String| {
+            step.starts_with("SEARCH e USING") && step.contains("inbox_line (conversation=?")
+        };
+        assert!(plan.iter().any(is_by_line), "{plan:#?}");
+    }
     let (statement, ..) = looks_into_a_slot();
     plan_of_sqlite(read, statement.sqlite).await;
 }
@@ -146,9 +165,15 @@ async fn plan_of_sqlite(read: &SqlitePool, statement: &str) -> Vec<String> {
     let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
     for step in &plan {
         // What a statement brings along, or has just found, is no table.
-        let is_table = !["VALUES CLAUSE", "SCAN next", "SCAN lost", "SCAN due"]
-            .iter()
-            .any(|found| step.contains(found));
+        let is_table = ![
+            "VALUES CLAUSE",
+            "CONSTANT ROW",
+            "SCAN next",
+            "SCAN lost",
+            "SCAN due",
+        ]
+        .iter()
+        .any(|found| step.contains(found));
         let reads_all = step.starts_with("SCAN") && is_table;
         assert!(!reads_all && !step.contains("TEMP B-TREE"), "{plan:#?}");
     }
@@ -175,6 +200,16 @@ async fn look_at_postgres(pool: &PgPool) {
             let is_by_line =
                 |step: &String| step.contains("Index Scan using") && step.contains("_line on");
             assert!(plan.iter().any(is_by_line), "{mode}: {plan:#?}");
+        }
+        for statement in asks_whose_it_is() {
+            let plan = plan_of_postgres(pool, mode, statement).await;
+            let of_inbox = |step: &&[String]| step[0].contains(" on inbox");
+            let mut looked = 0;
+            for step in plan.windows(2).filter(of_inbox) {
+                assert!(step[1].contains("Index Cond:"), "{mode}: {plan:#?}");
+                looked += 1;
+            }
+            assert!(looked > 0, "{mode}: {plan:#?}");
         }
         plan_of_postgres(pool, mode, looks_into_a_slot()).await;
     }
