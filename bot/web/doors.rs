@@ -35,7 +35,8 @@ use crate::{
     wake::Wake,
 };
 
-/// How long storing may take until the platform is asked to come again; below the three seconds that Slack waits.
+/// How long it may take to look where something belongs and to store it, together, until the platform is asked to come again;
+/// below the three seconds that Slack waits.
 pub(super) const STORED_WITHIN: Duration = Duration::from_millis(2_500);
 
 /// What the doors need.
@@ -142,19 +143,20 @@ pub(super) async fn store_slack(doors: &Doors, payload: Value) -> Response {
     let Some(accepted) = slack::accept(&payload) else {
         return Outcome::Unknown.answer(Source::Slack);
     };
-    // Most of what is said in a channel is none of our business; it is not even stored.
-    let conversation = match slack_lane(doors, &accepted).await {
-        Ok(Some(conversation)) => conversation,
-        Ok(None) => return Outcome::Unknown.answer(Source::Slack),
-        Err(error) => return Outcome::Unstored(error.into()).answer(Source::Slack),
+    let keeping = async {
+        // Most of what is said in a channel is none of our business; it is not even stored.
+        let Some(conversation) = slack_lane(doors, &accepted).await? else {
+            return Ok(Outcome::Unknown);
+        };
+        let delivery = NewDelivery {
+            source: Source::Slack,
+            key: accepted.key,
+            conversation,
+            body: payload,
+        };
+        keep(doors, delivery).await
     };
-    let delivery = NewDelivery {
-        source: Source::Slack,
-        key: accepted.key,
-        conversation,
-        body: payload,
-    };
-    store(doors, delivery).await
+    in_time(Source::Slack, keeping).await
 }
 
 /// The conversation in whose order a payload of Slack stands; none where it is nothing for us.
@@ -212,18 +214,19 @@ pub async fn linear_webhook(State(doors): State<Doors>, request: Request) -> Res
     let Some(accepted) = linear::accept(&payload, header(&headers, "linear-delivery")) else {
         return Outcome::Unknown.answer(Source::Linear);
     };
-    let conversation = match linear_lane(&doors, &accepted).await {
-        Ok(Some(conversation)) => conversation,
-        Ok(None) => return Outcome::Unknown.answer(Source::Linear),
-        Err(error) => return Outcome::Unstored(error.into()).answer(Source::Linear),
+    let keeping = async {
+        let Some(conversation) = linear_lane(&doors, &accepted).await? else {
+            return Ok(Outcome::Unknown);
+        };
+        let delivery = NewDelivery {
+            source: Source::Linear,
+            key: accepted.key,
+            conversation: conversation.0,
+            body: payload,
+        };
+        keep(&doors, delivery).await
     };
-    let delivery = NewDelivery {
-        source: Source::Linear,
-        key: accepted.key,
-        conversation: conversation.0,
-        body: payload,
-    };
-    store(&doors, delivery).await
+    in_time(Source::Linear, keeping).await
 }
 
 /// The conversation in whose order a payload of Linear stands; none where it is nothing for us. A change of an issue stands
@@ -286,51 +289,74 @@ async fn heard_of_github(doors: &Doors, request: Request) -> Response {
         return Outcome::Unknown.answer(Source::Github);
     };
     drop(payload);
-    let conversation = match github::read(&slim) {
-        Some(ended) => match doors.store.task_of_branch(&ended.branch).await {
-            Ok(Some(stored)) => stored.task.conversation.0,
-            Ok(None) => return Outcome::Unknown.answer(Source::Github),
-            // GitHub does not send again by itself, so it is kept until somebody has put the task right.
-            Err(StoreError::Task(..)) => key.clone(),
-            Err(error) => return Outcome::Unstored(error.into()).answer(Source::Github),
-        },
-        None => key.clone(),
+    let keeping = async {
+        let Some(conversation) = github_lane(doors, &key, &slim).await? else {
+            return Ok(Outcome::Unknown);
+        };
+        let delivery = NewDelivery {
+            source: Source::Github,
+            key,
+            conversation,
+            body: slim,
+        };
+        keep(doors, delivery).await
     };
-    let delivery = NewDelivery {
-        source: Source::Github,
-        key,
-        conversation,
-        body: slim,
-    };
-    store(doors, delivery).await
+    in_time(Source::Github, keeping).await
 }
 
-/// Stores a delivery. The answer is a success where it is on the disk.
+/// The conversation in whose order something of GitHub stands; none where it is nothing for us.
+async fn github_lane(doors: &Doors, key: &str, slim: &Value) -> Result<Option<String>, StoreError> {
+    let Some(ended) = github::read(slim) else {
+        return Ok(Some(key.to_owned()));
+    };
+    match doors.store.task_of_branch(&ended.branch).await {
+        Ok(stored) => Ok(stored.map(|stored| stored.task.conversation.0)),
+        // GitHub does not send again by itself, so it is kept until somebody has put the task right.
+        Err(StoreError::Task(..)) => Ok(Some(key.to_owned())),
+        Err(error) => Err(error),
+    }
+}
+
+/// Stores a delivery whose conversation is known. The answer is a success where it is on the disk.
 pub(super) async fn store(doors: &Doors, delivery: NewDelivery) -> Response {
-    let source = delivery.source;
-    stored(doors, delivery).await.answer(source)
+    in_time(delivery.source, keep(doors, delivery)).await
 }
 
 /// What becomes of a delivery that is to be stored.
-pub(super) async fn stored(doors: &Doors, mut delivery: NewDelivery) -> Outcome {
+pub(super) async fn stored(doors: &Doors, delivery: NewDelivery) -> Outcome {
+    outcome_in_time(keep(doors, delivery)).await
+}
+
+/// Answers with what comes of looking and storing, or that the database does not do it in time.
+async fn in_time(
+    source: Source,
+    keeping: impl Future<Output = Result<Outcome, StoreError>>,
+) -> Response {
+    outcome_in_time(keeping).await.answer(source)
+}
+
+async fn outcome_in_time(keeping: impl Future<Output = Result<Outcome, StoreError>>) -> Outcome {
+    match tokio::time::timeout(STORED_WITHIN, keeping).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(error)) => Outcome::Unstored(error.into()),
+        // It may be stored all the same; then the platform's next try is a repeat.
+        Err(elapsed) => Outcome::Unstored(elapsed.into()),
+    }
+}
+
+/// Stores a delivery, and wakes whoever works.
+async fn keep(doors: &Doors, mut delivery: NewDelivery) -> Result<Outcome, StoreError> {
     // The signature was checked on the body as it came; what is kept has no secret that this process holds, so that one
     // that somebody pastes is in no row, no prompt and no sandbox.
     doors
         .redactor
         .redact_value(&mut delivery.body, Sought::Held);
-    let storing = doors.store.accept(delivery, doors.clock.now());
-    match tokio::time::timeout(STORED_WITHIN, storing).await {
-        Ok(Ok(accepted)) => {
-            doors.wake.inbox();
-            match accepted {
-                Accepted::Stored => Outcome::Stored,
-                Accepted::Repeated => Outcome::Repeated,
-            }
-        }
-        Ok(Err(error)) => Outcome::Unstored(error.into()),
-        // It may be stored all the same; then the platform's next try is a repeat.
-        Err(elapsed) => Outcome::Unstored(elapsed.into()),
-    }
+    let accepted = doors.store.accept(delivery, doors.clock.now()).await?;
+    doors.wake.inbox();
+    Ok(match accepted {
+        Accepted::Stored => Outcome::Stored,
+        Accepted::Repeated => Outcome::Repeated,
+    })
 }
 
 /// The payload of a body. What it was read from goes: many may wait at once until they are stored.

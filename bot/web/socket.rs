@@ -1,8 +1,6 @@
 //! Slack's other door: envelopes that come through connections that this side opened. One inbox stands behind both, with
 //! the same keys, so what comes by both is one.
 
-use std::time::Duration;
-
 use axum::extract::FromRef as _;
 use serde_json::Value;
 
@@ -19,9 +17,6 @@ use crate::{
     store::inbox::{NewDelivery, Source},
 };
 
-/// How long storing may take. Slack sends again what is not acknowledged within 3 seconds; a repeat is a no-op.
-const STORE_WITHIN: Duration = Duration::from_secs(5);
-
 /// Stores an envelope. What the connection acknowledges is on the disk, or certainly nothing for us.
 pub async fn take(web: Web, envelope: Envelope) -> Taken {
     if let Content::Payload(payload) = &envelope.content
@@ -35,23 +30,19 @@ pub async fn take(web: Web, envelope: Envelope) -> Taken {
         return Taken::Answered(told);
     }
     let doors = Doors::from_ref(&web);
-    let storing = async {
-        match envelope.content {
-            Content::Payload(payload) => store_slack(&doors, payload).await,
-            // A new wrapping may hold what is known; and what is not known at all is kept, for whoever learns to read it.
-            Content::Unknown(mut whole) => match slack::accept(&whole["payload"]) {
-                Some(_) => store_slack(&doors, whole["payload"].take()).await,
-                None => store(&doors, unknown(&envelope.id, whole)).await,
-            },
-        }
+    // In time, as at the other door: Slack sends again what is not acknowledged within 3 seconds.
+    let answer = match envelope.content {
+        Content::Payload(payload) => store_slack(&doors, payload).await,
+        // A new wrapping may hold what is known; and what is not known at all is kept, for whoever learns to read it.
+        Content::Unknown(mut whole) => match slack::accept(&whole["payload"]) {
+            Some(_) => store_slack(&doors, whole["payload"].take()).await,
+            None => store(&doors, unknown(&envelope.id, whole)).await,
+        },
     };
-    match tokio::time::timeout(STORE_WITHIN, storing).await {
-        Ok(answer) if answer.status().is_success() => Taken::Stored,
-        Ok(_) => Taken::Refused,
-        Err(_) => {
-            tracing::error!("a delivery through a socket could not be stored in time");
-            Taken::Refused
-        }
+    if answer.status().is_success() {
+        Taken::Stored
+    } else {
+        Taken::Refused
     }
 }
 

@@ -4,16 +4,25 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use deckhand_world::slack::{Door, Outcome, signature};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::SecretString;
+use serde_json::json;
+use sha2::Sha256;
+use sqlx::Connection as _;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
 
-use crate::harness::{Beside, PATIENCE, Props, SIGNING_SECRET, Stage};
+use crate::harness::{
+    Beside, Database, GITHUB_WEBHOOK_SECRET, LINEAR_WEBHOOK_SECRET, PATIENCE, Props,
+    SIGNING_SECRET, Stage,
+};
 
 /// One byte more than a door reads.
 const TOO_LARGE: usize = (5 << 20) + 1;
+/// How long Linear waits for an answer, longer than Slack and less than GitHub. Source: its documentation of webhooks.
+const LINEAR_WAITS: Duration = Duration::from_secs(5);
 /// Every door, and the platform that it counts for.
 const DOORS: [(&str, &str); 5] = [
     ("/slack/events", "slack"),
@@ -78,6 +87,53 @@ async fn send(stage: &Stage, body: impl Into<String>) -> Vec<u16> {
             other => panic!("{other:?}"),
         })
         .collect()
+}
+
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap()
+}
+
+/// The hexadecimal HMAC with which Linear and GitHub sign.
+fn hmac_of(secret: &str, body: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(body.as_bytes());
+    hex::encode(mac.finalize().into_bytes())
+}
+
+/// The headers with which a body comes to a door. Slack signs the moment in them; Linear's stands in the body, and GitHub has none.
+fn signed(door: &str, body: &str, at: Duration) -> Vec<(&'static str, String)> {
+    match door {
+        "/linear/webhooks" => vec![("linear-signature", hmac_of(LINEAR_WEBHOOK_SECRET, body))],
+        "/github/webhooks" => {
+            let signature = hmac_of(GITHUB_WEBHOOK_SECRET, body);
+            vec![
+                ("x-hub-signature-256", format!("sha256={signature}")),
+                ("x-github-event", "pull_request".to_owned()),
+                ("x-github-delivery", "guid-1".to_owned()),
+            ]
+        }
+        _ => {
+            let secret = SecretString::from(SIGNING_SECRET);
+            let signature = signature(&secret, at.as_secs(), body.as_bytes());
+            vec![
+                ("x-slack-request-timestamp", at.as_secs().to_string()),
+                ("x-slack-signature", signature),
+            ]
+        }
+    }
+}
+
+/// The status with which a door answers while its platform waits.
+async fn knock(stage: &Stage, door: &str, headers: &[(&str, String)], body: &str) -> u16 {
+    let address = format!("{}{door}", stage.context.config.public_url);
+    let mut request = reqwest::Client::new()
+        .post(address)
+        .timeout(LINEAR_WAITS)
+        .body(body.to_owned());
+    for (name, value) in headers {
+        request = request.header(*name, value);
+    }
+    request.send().await.unwrap().status().as_u16()
 }
 
 async fn with_linear() -> Stage {
@@ -253,5 +309,54 @@ async fn what_the_database_does_not_take_is_not_acknowledged_and_counts_when_it_
     assert_eq!(send(&stage, mention("1.000001")).await, [200]);
     assert_eq!(stage.rows("inbox").await, 1);
     database.close().await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_platform_waits_for_a_database_that_does_not_say_whose_something_is() {
+    let stage = Stage::open_with(Props {
+        database: Database::Server,
+        linear: Beside::Present,
+        ..Props::default()
+    })
+    .await;
+    let before = counted(&stage, "slack", "unstored").await;
+    let address = &stage.context.config.database_url;
+    let mut holder = sqlx::PgConnection::connect(address).await.unwrap();
+    // Whoever looks for a task waits until this is over.
+    for statement in ["BEGIN", "LOCK TABLE tasks"] {
+        sqlx::query(statement).execute(&mut holder).await.unwrap();
+    }
+    let reply = json!({
+        "type": "event_callback", "team_id": "T0ACME",
+        "event": { "type": "message", "user": "UANA", "channel": "CENG", "ts": "2.000001", "thread_ts": "1.000001", "text": "and the tests?" },
+    })
+    .to_string();
+    let refused = send(&stage, reply.as_str()).await;
+    assert!(refused.iter().all(|status| *status == 503), "{refused:?}");
+    let edit = json!({
+        "type": "Issue", "action": "update", "updatedFrom": { "title": "Before" }, "webhookTimestamp": now().as_secs() * 1_000,
+        "data": { "id": "i1", "updatedAt": "2026-01-01T00:00:00.000Z", "identifier": "ENG-1" },
+    });
+    let repository = json!({ "full_name": "acme/web" });
+    let merged = json!({
+        "action": "closed", "repository": repository, "sender": { "login": "ben" },
+        "pull_request": { "merged": true, "head": { "ref": "deckhand/fix-abc123", "repo": repository } },
+    });
+    let others = [("/linear/webhooks", edit), ("/github/webhooks", merged)];
+    let others = others.map(|(door, payload)| (door, payload.to_string()));
+    for (door, body) in &others {
+        let headers = signed(door, body, now());
+        assert_eq!(knock(&stage, door, &headers, body).await, 503, "{door}");
+    }
+    holder.close().await.unwrap();
+    assert!(counted(&stage, "slack", "unstored").await > before);
+    // Nobody here is concerned.
+    assert_eq!(send(&stage, reply.as_str()).await.last(), Some(&200));
+    for (door, body) in &others {
+        let headers = signed(door, body, now());
+        assert_eq!(knock(&stage, door, &headers, body).await, 200, "{door}");
+    }
+    assert_eq!(stage.rows("inbox").await, 0);
     stage.close().await;
 }
