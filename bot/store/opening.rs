@@ -29,18 +29,26 @@ pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long work waits for a free connection before it is told that the database does not answer.
 const CONNECTION_WITHIN: Duration = Duration::from_secs(5);
 /// Where the newest step of the schema stands, of those that were made.
-pub(super) const NEWEST_STEP: &str = "SELECT max(version) FROM _sqlx_migrations WHERE success";
+pub(super) const NEWEST_STEP: &str =
+    "SELECT max(version) AS newest FROM _sqlx_migrations WHERE success";
 
-/// Whether the schema is the one that this program knows.
+/// Whether the schema is the one that this program knows, where a process opens it that others may come before.
 pub(super) fn made(newest: Result<Option<i64>, sqlx::Error>) -> Result<(), StoreError> {
-    let known = MIGRATIONS.iter().map(|step| step.version).max();
     match newest {
-        Ok(newest) if newest < known => Err(StoreError::Older),
-        Ok(newest) if newest > known => Err(StoreError::Newer(newest.unwrap_or_default())),
-        Ok(_) => Ok(()),
+        Ok(newest) => is_known(newest),
         // There is no such table before the first step.
         Err(sqlx::Error::Database(_)) => Err(StoreError::Older),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether the schema is the one that this program knows, by its newest step.
+pub(super) fn is_known(newest: Option<i64>) -> Result<(), StoreError> {
+    let known = MIGRATIONS.iter().map(|step| step.version).max();
+    match newest {
+        newest if newest < known => Err(StoreError::Older),
+        newest if newest > known => Err(StoreError::Newer(newest.unwrap_or_default())),
+        _ => Ok(()),
     }
 }
 

@@ -2,7 +2,11 @@
 
 use std::io::ErrorKind;
 
-use super::{Store, StoreError, database::On, dialect};
+use super::{
+    Store, StoreError,
+    database::{On, query},
+    dialect, opening,
+};
 
 /// What SQLite's result codes mean, without their finer kinds: the codes are the last eight bits of a number.
 /// Source: SQLite's list of result codes.
@@ -34,14 +38,20 @@ const READ_ONLY: &str = "the database can only be read";
 const GONE: &str = "the database does not answer";
 
 impl Store {
-    /// Writes something that means nothing, to see whether that works.
+    /// Writes something that means nothing, to see whether that works, in a schema that this program knows: a newer one may
+    /// have changed it since it was opened, or a backup of an older one may have taken its place.
     ///
     /// # Errors
-    /// What the database said; [`StoreError::in_words`] makes a sentence of it.
+    /// What the database said, or [`StoreError::Newer`] or [`StoreError::Older`]; [`StoreError::as_trouble`] makes a sentence
+    /// of it.
     pub async fn check_write(&self) -> Result<(), StoreError> {
         if self.intake.as_ref().is_some_and(|intake| !intake.is_open()) {
             return Err(sqlx::Error::WorkerCrashed.into());
         }
+        let newest = query(opening::NEWEST_STEP)
+            .fetch_one(self.database.reading())
+            .await?;
+        opening::is_known(newest.try_get("newest")?)?;
         let on: On<'_> = self.database.writing();
         dialect::write_nothing().execute(on).await?;
         Ok(())
@@ -49,6 +59,16 @@ impl Store {
 }
 
 impl StoreError {
+    /// The sentence for whoever looks whether this process can work. By itself a schema that is not this program's keeps
+    /// nothing from being stored.
+    #[must_use]
+    pub fn as_trouble(&self) -> String {
+        match self {
+            Self::Newer(_) | Self::Older => self.in_words(),
+            _ => format!("nothing can be stored: {}", self.in_words()),
+        }
+    }
+
     /// What is wrong, in a sentence without any content of the database.
     #[must_use]
     pub fn in_words(&self) -> String {
@@ -117,9 +137,9 @@ mod tests {
         assert_eq!(StoreError::Database(busy.into()).in_words(), DISK);
         let gone = StoreError::Database(sqlx::Error::PoolTimedOut);
         assert_eq!(gone.in_words(), GONE);
-        assert_eq!(
-            StoreError::Newer(7).in_words(),
-            StoreError::Newer(7).to_string()
-        );
+        assert_eq!(gone.as_trouble(), format!("nothing can be stored: {GONE}"));
+        let newer = StoreError::Newer(7);
+        assert_eq!(newer.in_words(), newer.to_string());
+        assert_eq!(newer.as_trouble(), newer.to_string());
     }
 }

@@ -65,7 +65,7 @@ pub fn router(alone: Alone) -> Router {
         .with_state(alone)
 }
 
-/// `/readyz`: what comes can be stored, and nothing is being shut down.
+/// `/readyz`: what comes can be stored, in the schema that these doors know, and nothing is being shut down.
 async fn ready(State(alone): State<Alone>) -> Response {
     let trouble = if alone.draining.0.load(Ordering::Relaxed) {
         Some("shutting down".to_owned())

@@ -86,16 +86,16 @@ pub async fn alive() -> &'static str {
     "alive\n"
 }
 
-/// Why nothing can be stored, where that is so.
-pub(super) async fn of_database(store: &Store) -> Option<String> {
+/// What is wrong with the database, where something is: nothing can be stored, or a newer program has changed the schema.
+pub async fn of_database(store: &Store) -> Option<String> {
     match tokio::time::timeout(WRITTEN_WITHIN, store.check_write()).await {
         Ok(Ok(())) => None,
-        Ok(Err(error)) => Some(format!("nothing can be stored: {}", error.in_words())),
+        Ok(Err(error)) => Some(error.as_trouble()),
         Err(_) => Some("nothing can be stored: the database does not answer".to_owned()),
     }
 }
 
-/// `/readyz`: the database takes a write, the engine answers, every worker makes its rounds, Slack can be heard, and nothing
+/// `/readyz`: the database takes a write and has the schema that this program knows, the engine answers, every worker makes its rounds, Slack can be heard, and nothing
 /// is being shut down.
 pub async fn ready(State(web): State<Web>) -> Response {
     let mut problems = Vec::new();

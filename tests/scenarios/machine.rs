@@ -12,7 +12,7 @@ use deckhand_world::{
 use secrecy::SecretString;
 
 use crate::harness::{
-    Image, Props, REQUEST, SIGNING_SECRET, Stage,
+    Database, Image, Props, REQUEST, SIGNING_SECRET, Stage,
     asking::{no_message_twice, says},
     disk::SmallDisk,
     program::Deckhand,
@@ -21,6 +21,12 @@ use crate::harness::{
 
 /// The size of the small disk, in megabytes: a bot and one task fit.
 const DISK_MEGABYTES: u32 = 24;
+
+/// What a newer Deckhand does first: it makes a step of the schema that this one does not know.
+const NEWER: &str = "INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time)
+     SELECT 9999, description, installed_on, success, checksum, execution_time FROM _sqlx_migrations WHERE version = 1";
+/// A backup from before it.
+const NEWER_NO_MORE: &str = "DELETE FROM _sqlx_migrations WHERE version = 9999";
 
 /// The body of a question for help, as Slack sends it, as long as a long thread's.
 fn question(number: usize) -> String {
@@ -138,9 +144,7 @@ async fn a_database_of_a_newer_deckhand_is_refused_at_the_start() {
         ..Props::default()
     })
     .await;
-    let newer = "INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time)
-         SELECT 9999, description, installed_on, success, checksum, execution_time FROM _sqlx_migrations WHERE version = 1";
-    stage.damage(newer).await;
+    stage.damage(NEWER).await;
     let program = Deckhand::of(&stage);
     let refused = async |verb: &[&str]| {
         let refused = program.run(verb).await;
@@ -154,13 +158,43 @@ async fn a_database_of_a_newer_deckhand_is_refused_at_the_start() {
             async |_| {},
             async |stage| {
                 refused(&["serve"]).await;
-                stage
-                    .damage("DELETE FROM _sqlx_migrations WHERE version = 9999")
-                    .await;
+                stage.damage(NEWER_NO_MORE).await;
             },
         )
         .await;
     stage.close().await;
+}
+
+/// A newer Deckhand is started on the database while this one and its doors run, and taken back.
+async fn a_newer_one_comes_meanwhile(database: Database) {
+    let stage = Stage::open_with(Props {
+        database,
+        image: Image::Missing,
+        ..Props::default()
+    })
+    .await;
+    let doors = stage.own_doors().await;
+    stage.is_ready().await;
+    stage.damage(NEWER).await;
+    let words = "the database was last used by a newer Deckhand (its schema has step 9999";
+    stage.not_ready(words).await;
+    let (status, told) = doors.get("/readyz").await.unwrap();
+    assert!(status == 503 && told.starts_with(words), "{status} {told}");
+    stage.damage(NEWER_NO_MORE).await;
+    stage.is_ready().await;
+    doors.open().await;
+    doors.end().await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_deckhand_that_comes_meanwhile_is_named_by_everybody_who_runs() {
+    Box::pin(a_newer_one_comes_meanwhile(Database::File)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_deckhand_that_comes_meanwhile_is_named_by_everybody_who_runs_on_a_server() {
+    Box::pin(a_newer_one_comes_meanwhile(Database::Server)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

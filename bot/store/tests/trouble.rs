@@ -68,6 +68,9 @@ async fn a_schema_of_a_newer_program_is_refused_with_a_sentence() {
         .execute(store.database.writing())
         .await
         .unwrap();
+        // Whoever has it open hears of it too.
+        let error = store.check_write().await.unwrap_err();
+        assert!(matches!(error, StoreError::Newer(9999)), "{error}");
         store.close().await;
         let error = Store::open(&address).await.unwrap_err();
         assert!(matches!(error, StoreError::Newer(9999)), "{error}");
