@@ -1,5 +1,6 @@
 //! Puts everything together, runs it, and shuts it down.
 
+mod database;
 pub mod doors;
 mod ending;
 
@@ -55,10 +56,8 @@ const ENGINE_ASKED_EVERY: Duration = Duration::from_secs(10);
 /// How long the engine may take to answer that.
 const ENGINE_ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
-/// How often it is looked whether the clock was set, and whether a database that took no write takes one again.
+/// How often it is looked whether the clock was set.
 const LOOKED_EVERY: Duration = Duration::from_secs(1);
-/// How often a database that is well is asked whether it takes a write.
-const DATABASE_ASKED_EVERY: Duration = Duration::from_secs(10);
 /// How often Slack is asked what it lets the bot do: scopes change where somebody installs the app again.
 const SLACK_ASKED_EVERY: Duration = Duration::from_hours(1);
 /// The longest pause between two tries to ask that.
@@ -270,7 +269,10 @@ fn workers(context: &Context, health: &Health, stop: &CancellationToken) -> Join
     workers.spawn(reviews::run(context.clone(), stop.clone()));
     workers.spawn(watch_engine(context.clone(), health.clone(), stop.clone()));
     workers.spawn(watch_clock(context.clone(), health.clone(), stop.clone()));
-    workers.spawn(watch_database(context.clone(), stop.clone()));
+    workers.spawn(database::watch(
+        (context.store.clone(), context.wake.clone()),
+        stop.clone(),
+    ));
     workers.spawn(watch_slack(context.clone(), health.clone(), stop.clone()));
     workers
 }
@@ -358,36 +360,6 @@ async fn watch_clock(context: Context, health: Health, stop: CancellationToken) 
         health.clock(jumps.told(&context));
         tokio::select! {
             () = tokio::time::sleep(LOOKED_EVERY) => {}
-            () = stop.cancelled() => {}
-        }
-    }
-}
-
-/// Says once when nothing can be stored any more, and once when it can again. Everything that fails meanwhile says so by
-/// itself, and none of it says what is wrong with the whole.
-async fn watch_database(context: Context, stop: CancellationToken) {
-    let mut trouble = None;
-    while !stop.is_cancelled() {
-        let found = context.store.check_write().await.err();
-        let found = found.map(|error| error.in_words());
-        match &found {
-            Some(words) if found != trouble => error!(
-                "nothing can be stored: {words}. Requests are refused with 503: Slack and Linear send them again, and GitHub is asked for what it does not; what is stored waits, and goes on by itself"
-            ),
-            None if trouble.is_some() => {
-                info!("the database takes what is stored again");
-                context.wake.missed();
-            }
-            Some(_) | None => {}
-        }
-        let pause = if found.is_some() {
-            LOOKED_EVERY
-        } else {
-            DATABASE_ASKED_EVERY
-        };
-        trouble = found;
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
             () = stop.cancelled() => {}
         }
     }

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{keys, not_opened};
+use super::{database, keys, not_opened};
 use crate::{
     clock::Clock,
     config::Config,
@@ -75,6 +75,7 @@ pub async fn run(
     tokio::select! {
         () = ring(&store, &wake) => {}
         () = sealed.learn_again(LEARNED_EVERY) => {}
+        () = database::watch((store.clone(), wake.clone()), stop.clone()) => {}
         () = stop.cancelled() => {}
     }
     draining.begin();

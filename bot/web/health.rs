@@ -19,8 +19,9 @@ use crate::store::Store;
 
 /// From when on an effect that waits is called late, in seconds.
 const LATE_SECONDS: i64 = 120;
-/// How long the database may take for a write before it is said not to take one.
-const WRITTEN_WITHIN: Duration = Duration::from_secs(5);
+/// How long the database may take for a write before it is said not to answer. Longer than SQLite waits for a lock and work for
+/// a connection, which have sentences of their own.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(6);
 
 /// What is known of this process beside its workers' signs of life.
 #[derive(Debug, Clone, Default)]

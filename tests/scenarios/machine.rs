@@ -15,6 +15,7 @@ use crate::harness::{
     Database, Image, Props, REQUEST, SIGNING_SECRET, Stage,
     asking::{no_message_twice, says},
     disk::SmallDisk,
+    own_doors::OwnDoors,
     program::Deckhand,
     scripts,
 };
@@ -80,6 +81,8 @@ async fn a_full_disk_acknowledges_nothing_that_it_did_not_store_and_heals() {
         ..Props::default()
     })
     .await;
+    let doors = OwnDoors::start(Deckhand::of(&stage));
+    doors.open().await;
     let thread = at_work(&stage).await;
     stage.settle().await;
     let before = stage.rows("inbox").await;
@@ -96,11 +99,16 @@ async fn a_full_disk_acknowledges_nothing_that_it_did_not_store_and_heals() {
         .not_ready("nothing can be stored: the disk of the database")
         .await;
     assert!(!ready.contains("error returned"), "{ready}");
+    doors
+        .say("nothing can be stored: the disk of the database")
+        .await;
 
     disk.clear();
     stage
         .eventually("ready again", async || stage.get("/readyz").await.0 == 200)
         .await;
+    doors.say("the database is well again").await;
+    doors.end().await;
     assert_eq!(send(&stage, &refused).await, 200);
     // What was acknowledged is there, and what was not is there once.
     let said = stage.rows("inbox").await - before;
@@ -180,6 +188,7 @@ async fn a_newer_one_comes_meanwhile(database: Database) {
     stage.not_ready(words).await;
     let (status, told) = doors.get("/readyz").await.unwrap();
     assert!(status == 503 && told.starts_with(words), "{status} {told}");
+    doors.say(words).await;
     stage.damage(NEWER_NO_MORE).await;
     stage.is_ready().await;
     doors.open().await;

@@ -173,11 +173,13 @@ async fn doors_open_when_the_bot_has_made_the_database_and_have_no_pages() {
 #[tokio::test(flavor = "multi_thread")]
 async fn doors_say_that_nothing_can_be_stored() {
     let stage = Stage::open_with(Props {
+        bot: Bot::Program,
         database: Database::File,
         ..Props::default()
     })
     .await;
     let doors = stage.own_doors().await;
+    stage.is_ready().await;
     let address = &stage.context.config.database_url;
     let mut other = sqlx::SqliteConnection::connect(address).await.unwrap();
     sqlx::query("BEGIN IMMEDIATE")
@@ -187,8 +189,17 @@ async fn doors_say_that_nothing_can_be_stored() {
     let (status, words) = doors.get("/readyz").await.unwrap();
     assert_eq!(status, 503);
     assert!(words.starts_with("nothing can be stored: "), "{words}");
+    // Both programs tell whoever reads their logs.
+    let trouble = "nothing can be stored: ";
+    doors.say(trouble).await;
+    let is_told = async || stage.process_log().contains(trouble);
+    stage.eventually("told by the bot", is_told).await;
     other.close().await.unwrap();
     doors.open().await;
+    let well = "the database is well again";
+    doors.say(well).await;
+    let is_told = async || stage.process_log().contains(well);
+    stage.eventually("told by the bot", is_told).await;
     doors.end().await;
     stage.close().await;
 }
