@@ -1,7 +1,10 @@
 //! Requests that are too large, too slow, broken, out of time, or that the database does not take: each is refused with the
 //! status that makes the platform do the right thing, counted, and never acknowledged without being stored.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use deckhand_world::slack::{Door, Outcome, signature};
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -356,6 +359,75 @@ async fn no_platform_waits_for_a_database_that_does_not_say_whose_something_is()
     for (door, body) in &others {
         let headers = signed(door, body, now());
         assert_eq!(knock(&stage, door, &headers, body).await, 200, "{door}");
+    }
+    assert_eq!(stage.rows("inbox").await, 0);
+    stage.close().await;
+}
+
+/// Requests that came to a door, what has to become of each, and its status.
+type Knocks = Vec<(
+    &'static str,
+    Vec<(&'static str, String)>,
+    String,
+    (&'static str, u16),
+)>;
+
+/// What is not the platform's own: without a signature, and with one of something else.
+fn unsigned() -> Knocks {
+    let doors = DOORS.into_iter().flat_map(|(door, _)| {
+        let stolen = signed(door, "another body", now());
+        [Vec::new(), stolen].map(|headers| (door, headers, "{}".to_owned(), ("unsigned", 401)))
+    });
+    doors.collect()
+}
+
+/// What is signed at this moment or an hour ago, and is none of what its platform sends.
+fn odd() -> Knocks {
+    let now = now();
+    let then = now.saturating_sub(Duration::from_hours(1));
+    let at = |moment: Duration| {
+        let payload = json!({ "type": "OfNextYear", "webhookTimestamp": moment.as_secs() * 1_000 });
+        payload.to_string()
+    };
+    let (of_now, of_then, mention) = (at(now), at(then), mention("1.000001"));
+    let form = "payload=%7B%22type%22%3A%22of_next_year%22%7D";
+    let (stale, malformed, unknown) = (("stale", 401), ("malformed", 400), ("unknown", 200));
+    let all = [
+        ("/slack/events", then, mention.as_str(), stale),
+        ("/slack/events", now, "{", malformed),
+        ("/slack/events", now, "[]", unknown),
+        ("/slack/interactions", then, form, stale),
+        ("/slack/interactions", now, "payload=%7B", malformed),
+        ("/slack/interactions", now, form, unknown),
+        ("/slack/commands", then, "command=%2Fdeckhand", stale),
+        ("/slack/commands", now, "", malformed),
+        ("/slack/commands", now, "of=next_year", unknown),
+        ("/linear/webhooks", now, &of_then, stale),
+        // What states no moment could come again at any.
+        ("/linear/webhooks", now, r#"{"type":"Issue"}"#, stale),
+        // What cannot be read states none either, and is no repeat for that.
+        ("/linear/webhooks", now, r#"{"type":"#, malformed),
+        ("/linear/webhooks", now, &of_now, unknown),
+        ("/github/webhooks", now, "{", malformed),
+        ("/github/webhooks", now, r#"{"action":"opened"}"#, unknown),
+    ];
+    let all = all.into_iter().map(|(door, moment, body, expected)| {
+        let headers = signed(door, body, moment);
+        (door, headers, body.to_owned(), expected)
+    });
+    all.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_becomes_of_a_request_has_its_status_and_its_count_at_every_door() {
+    let stage = with_linear().await;
+    let sources = BTreeMap::from(DOORS);
+    for (door, headers, body, (result, status)) in unsigned().into_iter().chain(odd()) {
+        let before = counted(&stage, sources[door], result).await;
+        let answered = knock(&stage, door, &headers, &body).await;
+        assert_eq!(answered, status, "{door}, {result}: {body}");
+        let after = counted(&stage, sources[door], result).await;
+        assert!(after > before, "{door}, {result}: {body}");
     }
     assert_eq!(stage.rows("inbox").await, 0);
     stage.close().await;
