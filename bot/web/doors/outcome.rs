@@ -15,7 +15,9 @@ pub(in crate::web) enum Outcome {
     Stored,
     /// It was there before.
     Repeated,
-    /// It is signed and can be read, and it is nothing that this bot acts on. It is not kept.
+    /// It is signed and can be read, and it is nothing that this bot acts on. It is not kept: a door says by its address what
+    /// kind of payload comes to it, and so does an envelope of Slack's sockets, where only one of an unknown kind is kept,
+    /// because what it wraps may be a request.
     Unknown,
     /// It has no signature or token, or one that does not fit.
     Unsigned(String),
