@@ -242,6 +242,9 @@ impl Store {
         if let Some(stored) = &transition.task {
             milestones::pass(&mut transaction, stored, &transition.delivery, now).await?;
             save(&mut transaction, stored, now).await?;
+            if is_cancel(transition) {
+                drop_everything_open(&mut transaction, &stored.task.id, now).await?;
+            }
             if let Some(about) = &transition.alone {
                 be_alone(&mut transaction, about, &stored.task.id).await?;
             }
@@ -376,16 +379,15 @@ async fn save(transaction: &mut Unit, stored: &Stored, now: Timestamp) -> Result
     if done != 1 {
         return Err(StoreError::Conflict);
     }
-    if matches!(
-        task.state,
-        State::Canceled {
-            confirmed: false,
-            ..
-        }
-    ) {
-        drop_everything_open(transaction, &task.id, now).await?;
-    }
     Ok(())
+}
+
+/// Whether a transition is the one that cancels its task. Others may follow before the cancel is confirmed, and leave alone
+/// what it has asked for.
+fn is_cancel(transition: &Transition) -> bool {
+    let task = transition.task.as_ref().map(|stored| &stored.task);
+    task.is_some_and(|task| matches!(task.state, State::Canceled { .. }))
+        && transition.effects.contains(&Effect::StopAll)
 }
 
 /// Remembers what opened the task in each of its conversations, and what it is about, so that it is found by them.
@@ -459,7 +461,7 @@ async fn be_alone(
     }
 }
 
-/// A cancelled task says and does nothing more but what follows from the cancel itself.
+/// A cancelled task says and does nothing more but what follows from the cancel itself, which is appended behind this.
 pub(super) async fn drop_everything_open(
     transaction: &mut Unit,
     task: &TaskId,

@@ -282,6 +282,20 @@ async fn a_cancel_does_not_wait_for_one_that_is_dead() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_that_is_asked_for_twice_while_nobody_can_do_it_is_done() {
+    let (mut stage, thread, _) = at_work().await;
+    let second = stage.beside().await;
+    stage.kill().await;
+    // The work is in the hands of the dead one still, and so is its end.
+    let asked = Instant::now();
+    thread.say("ana", "stop").await.unwrap();
+    thread.say("ana", "stop").await.unwrap();
+    stage.ends_without_a_trace(&thread, asked).await;
+    second.end().await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cancel_does_not_wait_for_one_that_sleeps_and_nothing_comes_when_it_wakes() {
     let (stage, thread, sandbox) = at_work().await;
     let second = stage.beside().await;

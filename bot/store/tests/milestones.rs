@@ -40,7 +40,13 @@ async fn waits(store: &Store) -> Vec<Vec<(i64, i64, i64)>> {
 }
 
 /// Stores what a delivery has made of a task, at this moment.
-async fn commit(store: &Store, key: &str, stored: (&Task, i64), effects: Vec<Effect>, at: i64) {
+pub(super) async fn commit(
+    store: &Store,
+    key: &str,
+    stored: (&Task, i64),
+    effects: Vec<Effect>,
+    at: i64,
+) {
     let (task, version) = stored;
     store.accept(&delivery(key, "c:1"), NOW).await.unwrap();
     let delivery = next(store, Timestamp(at)).await.unwrap();

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod bells;
+mod cancels;
 mod dead_letters;
 mod doors;
 mod leases;
