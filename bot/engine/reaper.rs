@@ -6,7 +6,7 @@ use deckhand_executors::{SandboxName, sandbox::Condition};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{Context, Fault, pause_before_try, retention::Sweeps, timers};
+use super::{Context, Fault, pause_before_try, retention::Sweeps, runs::leftovers, timers};
 use crate::{
     domain::{
         TaskId,
@@ -102,12 +102,23 @@ async fn is_used(context: &Context, task: &TaskId, name: &SandboxName) -> Result
     let Known::Task(known) = known(context, task).await? else {
         return Ok(false);
     };
+    if *name == leftovers::name(task) {
+        return Ok(!is_settled(&known.state));
+    }
     if !known.state.holds_slot() {
         return Ok(false);
     }
     let runs = context.store.runs_of(task).await?;
     let is_over = |run: &StoredRun| run.sandbox == name.0 && run.ended.is_some();
     Ok(!runs.iter().any(is_over))
+}
+
+/// Whether nobody takes work out of the volume of a task in this state any more, as is done before a cancel is confirmed.
+const fn is_settled(state: &State) -> bool {
+    match state {
+        State::Canceled { confirmed, .. } => *confirmed,
+        other => other.is_over(),
+    }
 }
 
 /// Volumes whose task will never need them again, also those of a start that was broken off before its container was made.
@@ -200,7 +211,7 @@ async fn is_done_with(context: &Context, task: &TaskId) -> Result<bool, Fault> {
     };
     let state = &task.state;
     let ended = context.clock.now().milliseconds_since(task.changed_at);
-    if !state.is_over() {
+    if !is_settled(state) {
         return Ok(false);
     }
     if matches!(state, State::Failed { .. }) {
@@ -209,4 +220,31 @@ async fn is_done_with(context: &Context, task: &TaskId) -> Result<bool, Fault> {
     }
     // The task's own release comes first; this is for what it missed.
     Ok(ended > RELEASED_WITHIN_MS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{RunNumber, conversation::Road},
+        words::tests::samples::person,
+    };
+
+    #[test]
+    fn work_may_be_taken_out_until_an_end_is_final() {
+        let canceled = |confirmed| State::Canceled {
+            by: person("ana"),
+            road: Road::Sentence,
+            confirmed,
+        };
+        for (state, expected) in [
+            (State::Running { run: RunNumber(2) }, false),
+            (State::AwaitingApproval { revision: 1 }, false),
+            (canceled(false), false),
+            (canceled(true), true),
+            (State::Expired, true),
+        ] {
+            assert_eq!(is_settled(&state), expected, "{state:?}");
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! What a crash leaves in the engine and in the data folder: what has no task goes, and nothing of anybody else.
 
+use deckhand::engine::{gather, reaper, runs::sandbox};
+
 use crate::harness::{REQUEST, Stage, engine::docker};
 
 /// Whether a volume is there.
@@ -43,9 +45,7 @@ async fn a_crash_between_volume_and_container_leaves_nothing_and_a_neighbour_kee
     for folder in folders.iter().chain([&kept]) {
         std::fs::create_dir_all(folder).unwrap();
     }
-    deckhand::engine::reaper::step(&stage.context)
-        .await
-        .unwrap();
+    reaper::step(&stage.context).await.unwrap();
     assert!(!is_there(&lost), "the volume of no task is still there");
     assert!(is_there(&foreign), "somebody else's volume is gone");
     assert!(folders.iter().all(|folder| !folder.exists()));
@@ -58,5 +58,31 @@ async fn a_crash_between_volume_and_container_leaves_nothing_and_a_neighbour_kee
     thread.say("ana", "cancel").await.unwrap();
     stage.wait_for_state(&thread, "canceled").await;
     stage.settle().await;
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sandbox_that_work_is_taken_out_of_is_left_alone_until_its_task_is_over() {
+    let stage = Stage::open().await;
+    let thread = stage.planned(REQUEST).await;
+    stage.settle().await;
+    stage.wait_for_no_sandbox().await;
+    let context = &stage.context;
+    let task = stage.task(&thread).await;
+    let repository = &task.workplace.as_ref().unwrap().repository;
+    let mirror = gather::known_ground(context, repository).await.unwrap();
+    let spec = sandbox::for_leftovers(context, &task, task.last_run, mirror.path());
+    context.executor.start(&spec).await.unwrap();
+    reaper::step(context).await.unwrap();
+    assert_eq!(stage.sandboxes().await, [spec.name.0.clone()]);
+
+    thread.say("ana", "stop").await.unwrap();
+    thread.wait_for_words("Cancelled by").await.unwrap();
+    stage.settle().await;
+    stage.wait_for_no_sandbox().await;
+    // Whoever had started this one is gone, and nobody comes back for it.
+    context.executor.start(&spec).await.unwrap();
+    reaper::step(context).await.unwrap();
+    assert_eq!(stage.sandboxes().await, Vec::<String>::new());
     stage.close().await;
 }
