@@ -388,7 +388,7 @@ pub enum FormRequest {
 }
 
 /// A queue of effects within one task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Lane {
     /// Messages, in order.
     Talk,

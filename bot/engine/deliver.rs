@@ -28,7 +28,7 @@ use crate::{
     clock::Clock,
     domain::{
         RunNumber, TaskId,
-        effect::Effect,
+        effect::{Effect, Lane},
         event::Event,
         network::NetworkGrant,
         task::{State, Task},
@@ -56,11 +56,11 @@ const DATABASE_PAUSE_MAX: Duration = Duration::from_secs(5);
 pub struct Deliver {
     context: Context,
     places: Arc<Semaphore>,
-    /// Work in hand, so that a cancel can end it.
-    in_hand: Arc<Mutex<HashMap<TaskId, InHand>>>,
+    /// Work and errands in hand, so that a cancel can end them.
+    in_hand: Arc<Mutex<HashMap<(TaskId, Lane), InHand>>>,
 }
 
-/// Work in hand.
+/// Work or an errand in hand.
 #[derive(Clone)]
 struct InHand {
     /// Cancelled to break it off.
@@ -211,7 +211,8 @@ impl Deliver {
             Effect::Redraw => self.redraw(claimed, attempt).await,
             Effect::FileIssue { by, team, trigger } => {
                 let asked = (by, team.as_ref(), trigger.as_deref());
-                self.file_issue(claimed, asked, attempt).await
+                let filing = Box::pin(self.file_issue(claimed, asked, attempt));
+                self.unless_stopped(claimed, filing).await
             }
             Effect::Mark { mark } => self.mark(claimed, *mark).await,
             Effect::OpenForm { trigger, form } => self.open_form(claimed, trigger, form).await,
@@ -253,30 +254,41 @@ impl Deliver {
             Effect::Gather
             | Effect::StartRun { .. }
             | Effect::Prove { .. }
-            | Effect::Publish { .. } => self.work(claimed).await,
+            | Effect::Publish { .. } => {
+                self.unless_stopped(claimed, Box::pin(self.work(claimed)))
+                    .await
+            }
         }
     }
 
-    /// Work can be ended by a cancel at any moment; what it had begun is undone by its own drop and by the reaper.
-    async fn work(&self, claimed: &Claimed) -> Result<(), Fault> {
-        let id = self.owner(claimed)?;
+    /// Does what a cancel can end at any moment; what it had begun is undone by its own drop and by the reaper. It has to
+    /// look itself whether its task is cancelled already: before it was begun, nobody could end it.
+    async fn unless_stopped(
+        &self,
+        claimed: &Claimed,
+        act: BoxFuture<'_, Result<(), Fault>>,
+    ) -> Result<(), Fault> {
         let in_hand = InHand {
             stop: CancellationToken::new(),
             over: CancellationToken::new(),
         };
         let _over = in_hand.over.clone().drop_guard();
-        self.register(id, &in_hand);
-        let Some(stored) = self.context.store.task(id).await? else {
+        self.register(self.owner(claimed)?, claimed.effect.lane(), &in_hand);
+        tokio::select! {
+            biased;
+            () = in_hand.stop.cancelled() => Ok(()),
+            outcome = act => outcome,
+        }
+    }
+
+    async fn work(&self, claimed: &Claimed) -> Result<(), Fault> {
+        let Some(stored) = self.context.store.task(self.owner(claimed)?).await? else {
             return Ok(());
         };
         if matches!(stored.task.state, State::Canceled { .. }) {
             return Ok(());
         }
-        tokio::select! {
-            biased;
-            () = in_hand.stop.cancelled() => Ok(()),
-            outcome = self.do_work(claimed, stored) => outcome,
-        }
+        self.do_work(claimed, stored).await
     }
 
     fn do_work<'a>(
@@ -394,10 +406,10 @@ impl Deliver {
         self.context.still_ours(&claimed.id).await
     }
 
-    fn register(&self, task: &TaskId, work: &InHand) {
+    fn register(&self, task: &TaskId, lane: Lane, work: &InHand) {
         if let Ok(mut in_hand) = self.in_hand.lock() {
             in_hand.retain(|_, work| !work.over.is_cancelled());
-            in_hand.insert(task.clone(), work.clone());
+            in_hand.insert((task.clone(), lane), work.clone());
         }
     }
 

@@ -126,6 +126,19 @@ impl Store {
         self.take_out(dropped, task, now).await
     }
 
+    /// Takes what is done beside the work of a task out of the hands of other processes.
+    pub async fn drop_errands_elsewhere(
+        &self,
+        task: &TaskId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let dropped = query(
+            "UPDATE outbox SET state = 'dropped', token = token + 1, done_ms = $3, error = 'cancelled'
+             WHERE task = $1 AND state = 'leased' AND owner <> $2 AND lane LIKE 'errands:%'",
+        );
+        self.take_out(dropped, task, now).await
+    }
+
     /// Whether another process is saying something of a task.
     pub async fn is_said_elsewhere(&self, task: &TaskId) -> Result<bool, StoreError> {
         let found = query(

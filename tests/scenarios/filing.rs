@@ -241,6 +241,24 @@ async fn killed_while_the_issue_of_a_button_is_made_it_makes_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_ends_the_making_of_an_issue() {
+    let stage = open().await;
+    let thread = stage.planned(REQUEST).await;
+    says(&thread, "Your decision").await;
+    stage.settle().await;
+    linear(&stage).fail_next("teams", Fault::Held);
+    thread.say("ana", "create a Linear issue").await.unwrap();
+    linear(&stage).until_held().await;
+    thread.say("ana", "stop").await.unwrap();
+    says(&thread, "Cancelled by").await;
+    linear(&stage).let_go();
+    stage.settle().await;
+    assert!(linear(&stage).issue("ENG-1").is_none(), "made all the same");
+    assert!(linear(&stage).sessions().is_empty());
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_linear_no_issue_is_made_and_the_person_hears_why() {
     let stage = Stage::open().await;
     let thread = stage.planned(REQUEST).await;

@@ -37,7 +37,7 @@ impl Deliver {
         if is_ended || task.place_on(linear::SURFACE).is_some() {
             return Ok(());
         }
-        let event = match self.filed(&task, team, attempt).await {
+        let event = match self.filed(claimed, &task, team, attempt).await {
             Ok(event) => event,
             Err(Filing::Problem(problem)) => {
                 let (by, trigger) = (by.clone(), trigger.map(str::to_owned));
@@ -55,6 +55,7 @@ impl Deliver {
 
     async fn filed(
         &self,
+        claimed: &Claimed,
         task: &Task,
         team: Option<&TeamKey>,
         attempt: Attempt,
@@ -88,6 +89,7 @@ impl Deliver {
             description: &surfaces.clean(&text),
             thread: thread.as_deref(),
         };
+        self.still_ours(claimed).await?;
         let issue = linear.file_issue(&new, attempt).await?;
         info!(task = %task.id, issue = issue.name, "an issue was made for a task");
         let task_url = links::task_url(config, &task.id);

@@ -10,6 +10,7 @@ use super::Deliver;
 use crate::{
     domain::{
         TaskId,
+        effect::Lane,
         event::Event,
         kept::Kept,
         task::{State, Task},
@@ -36,7 +37,7 @@ impl Deliver {
         let until = Instant::now() + self.left(claimed);
         // First what needs nobody's help: no call and no push of the task passes from here on.
         self.context.way_out.revoke(id);
-        self.break_off(id).await;
+        self.break_off(id, Lane::Work).await;
         let is_elsewhere = self.take_over(id).await?;
         let taken = Instant::now();
         let stopped = self.context.runs.stop(&self.context, id).await;
@@ -87,15 +88,35 @@ impl Deliver {
         }
     }
 
-    /// Takes the task out of the hands of other processes. Says whether one had it.
+    /// Takes the task out of the hands of other processes, and an errand of a cancelled one out of every hand. Says whether
+    /// another process had something of it.
     async fn take_over(&self, id: &TaskId) -> Result<bool, StoreError> {
         let (store, now) = (&self.context.store, self.clock().now());
         let is_elsewhere = store.take_task(id, now).await?;
+        // Where the task goes on or can be tried again, its errand is wanted still.
+        let is_canceled = self.is_canceled(id).await?;
+        if is_canceled {
+            self.break_off(id, Lane::Errands).await;
+        }
         if is_elsewhere {
             warn!(task = %id, "another process has the task in hand and does not stop it; it is stopped from here");
             store.drop_work_elsewhere(id, now).await?;
+            if is_canceled {
+                store.drop_errands_elsewhere(id, now).await?;
+            }
         }
         Ok(is_elsewhere)
+    }
+
+    async fn is_canceled(&self, id: &TaskId) -> Result<bool, StoreError> {
+        match self.context.store.task(id).await {
+            Ok(stored) => Ok(
+                stored.is_some_and(|stored| matches!(stored.task.state, State::Canceled { .. }))
+            ),
+            // What cannot be read is stopped all the same.
+            Err(StoreError::Task(..)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Waits until nothing of a task comes out of another process any more. One that lives sees that it has lost it; one
@@ -138,16 +159,17 @@ impl Deliver {
         Ok(())
     }
 
-    /// Breaks off the work in hand: a push that is under way is ended, and its credential is given back.
-    async fn break_off(&self, task: &TaskId) {
+    /// Breaks off the work or the errand in hand: a push that is under way is ended, and its credential is given back.
+    async fn break_off(&self, task: &TaskId, lane: Lane) {
         let in_hand = self.in_hand.lock().ok();
-        let Some(in_hand) = in_hand.and_then(|mut in_hand| in_hand.remove(task)) else {
+        let which = (task.clone(), lane);
+        let Some(in_hand) = in_hand.and_then(|mut in_hand| in_hand.remove(&which)) else {
             return;
         };
         in_hand.stop.cancel();
         let over = tokio::time::timeout(BREAK_OFF_WITHIN, in_hand.over.cancelled()).await;
         if over.is_err() {
-            warn!(%task, "work in hand is not broken off in time");
+            warn!(%task, lane = lane.name(), "what is in hand is not broken off in time");
         }
     }
 }

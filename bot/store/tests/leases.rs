@@ -471,8 +471,10 @@ async fn a_task_that_is_stopped_from_elsewhere_is_out_of_the_hands_of_its_proces
     };
     insert(&one, "1", "t", "work:t", &publish).await;
     insert_effect(&one, "2", "t", "marks:t").await;
+    insert_effect(&one, "3", "t", "errands:t").await;
     let work = taken_effect(&one, NOW).await;
     let words = taken_effect(&one, NOW).await;
+    let errand = taken_effect(&one, NOW).await;
     assert_eq!(one.see_lost(&mine).await.unwrap(), []);
     assert!(!one.take_task(&run.task, NOW).await.unwrap());
 
@@ -483,6 +485,10 @@ async fn a_task_that_is_stopped_from_elsewhere_is_out_of_the_hands_of_its_proces
     assert_eq!(one.see_lost(&mine).await.unwrap(), mine);
     work.id.lost().await;
     one.effect_done(&work.id, NOW).await.unwrap();
+    assert_eq!(errand.id.lost().now_or_never(), None, "it goes on");
+    two.drop_errands_elsewhere(&run.task, NOW).await.unwrap();
+    one.see_lost(&[]).await.unwrap();
+    errand.id.lost().await;
     // What it says is waited for, and dropped where it does not end.
     assert!(two.is_said_elsewhere(&run.task).await.unwrap());
     two.drop_words_elsewhere(&run.task, NOW).await.unwrap();
