@@ -40,11 +40,13 @@ use crate::{
         tasks::Stored,
     },
     surface::Attempt,
-    wake,
 };
 
 /// The most effects that are done at once.
 const AT_ONCE_MAX: usize = 64;
+/// How many effects that end a task are done beside them, where all of those hang. Each of these is over within seconds: it
+/// asks no surface.
+const STOPS_BESIDE_MAX: usize = 8;
 /// How many effects more than one are taken with one write to the disk.
 const MORE_AT_ONCE: u32 = 7;
 const _: () = assert!(MORE_AT_ONCE as usize + 1 == Store::CLAIMED_MAX);
@@ -56,6 +58,7 @@ const DATABASE_PAUSE_MAX: Duration = Duration::from_secs(5);
 pub struct Deliver {
     context: Context,
     places: Arc<Semaphore>,
+    places_to_stop: Arc<Semaphore>,
     /// Work and errands in hand, so that a cancel can end them.
     in_hand: Arc<Mutex<HashMap<(TaskId, Lane), InHand>>>,
 }
@@ -76,6 +79,7 @@ impl Deliver {
         Self {
             context,
             places: Arc::new(Semaphore::new(AT_ONCE_MAX)),
+            places_to_stop: Arc::new(Semaphore::new(STOPS_BESIDE_MAX)),
             in_hand: Arc::default(),
         }
     }
@@ -88,15 +92,9 @@ impl Deliver {
         while !stop.is_cancelled() {
             beat.round();
             while in_hand.try_join_next().is_some() {}
-            let place = tokio::select! {
-                place = Arc::clone(&self.places).acquire_owned() => place,
-                // Every place can be taken for long; who waits for one does not hang.
-                () = tokio::time::sleep(wake::POLL) => continue,
-                () = stop.cancelled() => break,
-            };
-            let Ok(place) = place else { break };
-            match self.claim(place).await {
+            match self.claim().await {
                 Ok(taken) if taken.is_empty() => {
+                    // Who has given up a place rings as well.
                     tokio::select! {
                         () = self.context.wake.wait_outbox() => {}
                         () = stop.cancelled() => {}
@@ -126,21 +124,23 @@ impl Deliver {
     }
 
     /// Takes as many effects as there are places, so many at most as one write to the disk takes; where there are fewer
-    /// places, one. Each comes with its place.
-    async fn claim(
-        &self,
-        place: OwnedSemaphorePermit,
-    ) -> Result<Vec<(Taken, OwnedSemaphorePermit)>, StoreError> {
-        let now = self.clock().now();
-        let more = Arc::clone(&self.places).try_acquire_many_owned(MORE_AT_ONCE);
-        let Ok(mut more) = more else {
-            let taken = self.context.store.claim_effect(now).await?;
-            return Ok(taken.map(|taken| (taken, place)).into_iter().collect());
+    /// places, one; where there are none, one that ends a task. Each comes with its place.
+    async fn claim(&self) -> Result<Vec<(Taken, OwnedSemaphorePermit)>, StoreError> {
+        let (store, now) = (&self.context.store, self.clock().now());
+        let places = || Arc::clone(&self.places);
+        if let Ok(mut many) = places().try_acquire_many_owned(MORE_AT_ONCE + 1) {
+            let taken = store.claim_effects(now).await?;
+            let with_place = |taken| Some((taken, many.split(1)?));
+            return Ok(taken.into_iter().filter_map(with_place).collect());
+        }
+        let (taken, place) = if let Ok(place) = places().try_acquire_owned() {
+            (store.claim_effect(now).await?, place)
+        } else if let Ok(place) = Arc::clone(&self.places_to_stop).try_acquire_owned() {
+            (store.claim_stop(now).await?, place)
+        } else {
+            return Ok(Vec::new());
         };
-        more.merge(place);
-        let taken = self.context.store.claim_effects(now).await?;
-        let with_place = |taken| Some((taken, more.split(1)?));
-        Ok(taken.into_iter().filter_map(with_place).collect())
+        Ok(taken.map(|taken| (taken, place)).into_iter().collect())
     }
 
     async fn see_to(self, taken: Taken, place: OwnedSemaphorePermit) {
@@ -160,8 +160,9 @@ impl Deliver {
                 self.put_aside(&id, task.as_ref(), &error).await;
             }
         }
-        self.context.wake.outbox();
+        // Whoever is woken looks for a place.
         drop(place);
+        self.context.wake.outbox();
     }
 
     /// Messages in hand are finished; work goes on in its container and is taken up again at the next start.

@@ -78,13 +78,15 @@ pub(super) const fn write_nothing() -> Query {
 /// The most effects that one claim takes: each claim reaches the disk before anything is done about what it took.
 pub(super) const CLAIMED_MAX: usize = 8;
 
-/// Takes so many effects that are due longest, are in nobody's hand, and have no older one open in their lane.
+/// Takes so many effects that are due longest, are in nobody's hand, and have no older one open in their lane; only those of
+/// which something holds, where that is said.
 macro_rules! claim_effects {
-    ($most:literal) => {
+    ($most:literal, $only:literal) => {
         either(
-            claim_effects!(@ $most, "", ""),
+            claim_effects!(@ $most, $only, "", ""),
             claim_effects!(
                 @ $most,
+                $only,
                 "
                    AND (o.task = '' OR (o.effect = '{\"effect\":\"stop_all\"}' AND o.due_ms <= $1 - 1500) OR (
                        coalesce((SELECT 1 FROM outbox AS h WHERE h.task = o.task AND h.state = 'leased' AND h.owner <> $2 AND h.lease_until_ms > $1 LIMIT 1), 0) < 1
@@ -93,16 +95,16 @@ macro_rules! claim_effects {
             ),
         )
     };
-    (@ $most:literal, $elsewhere:literal, $lock:literal) => {
+    (@ $most:literal, $only:literal, $elsewhere:literal, $lock:literal) => {
         concat!(
             "WITH next AS MATERIALIZED (
                  SELECT id FROM (SELECT id FROM outbox AS o WHERE state = 'leased' AND owner <> $2 AND lease_until_ms <= $1
                    AND coalesce((SELECT 1 FROM outbox AS e WHERE e.state IN ('ready', 'leased') AND e.lane = o.lane AND e.id || '' < o.id || '' ORDER BY e.id || '' LIMIT 1), 0) < 1",
-            $elsewhere, " ORDER BY lease_until_ms LIMIT ", $most, $lock,
+            $only, $elsewhere, " ORDER BY lease_until_ms LIMIT ", $most, $lock,
             ") AS lost UNION ALL
                  SELECT id FROM (SELECT id FROM outbox AS o WHERE state = 'ready' AND behind = 0 AND due_ms <= $1
                    AND coalesce((SELECT 1 FROM outbox AS e WHERE e.state IN ('ready', 'leased') AND e.lane = o.lane AND e.id || '' < o.id || '' ORDER BY e.id || '' LIMIT 1), 0) < 1",
-            $elsewhere, " ORDER BY due_ms, id LIMIT ", $most, $lock,
+            $only, $elsewhere, " ORDER BY due_ms, id LIMIT ", $most, $lock,
             ") AS due)
              UPDATE outbox SET state = 'leased', attempts = attempts + 1, owner = $2, token = token + 1,
                  taken_over = CASE WHEN state = 'leased' THEN 1 ELSE taken_over END,
@@ -119,12 +121,17 @@ macro_rules! claim_effects {
 /// it, widen its network and break it off. A cancel does not wait for a process that does not take it within one and a half
 /// seconds.
 pub(super) const fn claim_effect() -> Query {
-    claim_effects!("1")
+    claim_effects!("1", "")
 }
 
 /// The same with [`CLAIMED_MAX`] effects at once, each of a lane of its own.
 pub(super) const fn claim_effects() -> Query {
-    claim_effects!("8")
+    claim_effects!("8", "")
+}
+
+/// The same with one effect, which ends everything of a task that runs.
+pub(super) const fn claim_stop() -> Query {
+    claim_effects!("1", " AND o.effect = '{\"effect\":\"stop_all\"}'")
 }
 
 /// Takes free places for sockets, the lowest first: owner, moment, end of the lease, how many. Two that take at once never take the

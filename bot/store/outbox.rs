@@ -91,6 +91,12 @@ impl Store {
         self.claim(dialect::claim_effects(), now).await
     }
 
+    /// Takes the oldest effect that ends everything of a task that runs, as [`Store::claim_effect`] takes one.
+    pub async fn claim_stop(&self, now: Timestamp) -> Result<Option<Taken>, StoreError> {
+        let taken = self.claim(dialect::claim_stop(), now).await?;
+        Ok(taken.into_iter().next())
+    }
+
     /// The most effects that are taken at once.
     pub const CLAIMED_MAX: usize = dialect::CLAIMED_MAX;
 

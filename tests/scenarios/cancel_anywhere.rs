@@ -3,6 +3,11 @@
 use std::time::{Duration, Instant};
 
 use deckhand::{
+    domain::{
+        effect::Effect,
+        message::Message,
+        task::{State, Task},
+    },
     engine::dispatch::Order,
     store::inbox::{NewDelivery, Source},
 };
@@ -18,6 +23,9 @@ use crate::harness::{
     engine::{Gate, docker},
     scripts,
 };
+
+/// As many effects as are done at once.
+const AT_ONCE: usize = 64;
 
 impl Stage {
     /// A task whose plan is being written, and whose status of that is on its way for so long, after Slack made it wait.
@@ -308,5 +316,54 @@ async fn while_the_engine_hangs_it_is_confirmed_and_the_rest_goes_when_the_engin
     stage.settle().await;
     assert_eq!(stage.models.request_count(), calls);
     assert!(stage.context.executor.volumes().await.unwrap().is_empty());
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_as_much_as_is_done_at_once_hangs_on_a_slow_surface() {
+    let stage = Stage::open().await;
+    let thread = stage.planned(REQUEST).await;
+    stage.settle().await;
+    let task = stage.task(&thread).await;
+    let answer = serde_json::to_string(&Effect::Whisper {
+        to: task.request.author.clone(),
+        message: Box::new(Message::Help),
+    })
+    .unwrap();
+    let by = Duration::from_secs(15);
+    let mut rows = Vec::new();
+    for number in 0..AT_ONCE {
+        stage
+            .slack
+            .fail_next("chat.postEphemeral", Fault::Slow { by });
+        let place = &task.conversation.0;
+        let row = format!(
+            "('{number}', '', '{place}', 'talk:{number}', '', '{answer}', 'ready', 0, 0, 0)"
+        );
+        rows.push(row);
+    }
+    let columns = "id, task, conversation, lane, slot, effect, state, attempts, due_ms, created_ms";
+    let rows = rows.join(", ");
+    stage
+        .damage(&format!("INSERT INTO outbox ({columns}) VALUES {rows}"))
+        .await;
+    let hanging = "SELECT count(*) FROM outbox WHERE state = 'leased'";
+    let all_hang = async || usize::try_from(stage.number(hanging).await) == Ok(AT_ONCE);
+    stage.eventually("that much that hangs", all_hang).await;
+
+    let asked = Instant::now();
+    thread.say("ana", "stop").await.unwrap();
+    let is_over = |task: &Task| {
+        matches!(
+            task.state,
+            State::Canceled {
+                confirmed: true,
+                ..
+            }
+        )
+    };
+    stage.wait_until(&thread, "cancelled", is_over).await;
+    assert!(asked.elapsed() < CANCEL_WITHIN, "{:?}", asked.elapsed());
+    thread.wait_for_words("Cancelled by").await.unwrap();
     stage.close().await;
 }

@@ -39,3 +39,24 @@ async fn what_happens_after_a_cancel_takes_nothing_of_it_away() {
         store.close().await;
     }
 }
+
+#[tokio::test]
+async fn a_place_that_is_kept_for_the_end_of_a_task_takes_nothing_else() {
+    let mark = Mark::Working;
+    for Opened { store, _folder, .. } in each_database().await {
+        let task = samples::task();
+        let effects = vec![Effect::Mark { mark }];
+        commit(&store, "1", (&task, 0), effects.clone(), 1_000).await;
+        let stop = async || match store.claim_stop(Timestamp(1_001)).await.unwrap() {
+            Some(Taken::Effect(claimed)) => Some(claimed.effect),
+            Some(unreadable @ Taken::Unreadable { .. }) => panic!("{unreadable:?}"),
+            None => None,
+        };
+        assert_eq!(stop().await, None);
+        commit(&store, "2", (&task, 1), vec![Effect::StopAll], 1_001).await;
+        assert_eq!(stop().await, Some(Effect::StopAll));
+        assert_eq!(stop().await, None);
+        assert_eq!(open_effects(&store, Timestamp(1_001)).await, effects);
+        store.close().await;
+    }
+}
