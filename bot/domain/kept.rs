@@ -26,6 +26,34 @@ pub enum Kept {
     Lost,
 }
 
+/// A commit that a run has handed over, where it is not known to stand on the remote and no later run has begun.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handed {
+    /// The commit, which the host made.
+    pub commit: CommitId,
+    /// How far it has come.
+    pub reached: Reached,
+}
+
+/// How far a commit has come on its way to the remote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reached {
+    /// It lies in the task's quarantine, and was not pushed.
+    Quarantine,
+    /// Its push was begun; whether it has arrived is not known.
+    Push,
+}
+
+impl Handed {
+    pub(super) fn new(commit: &CommitId, reached: Reached) -> Self {
+        Self {
+            commit: commit.clone(),
+            reached,
+        }
+    }
+}
+
 /// The branch on which the work of a task lies that was cancelled or that nobody decided on.
 #[must_use]
 pub fn branch_of(task: &TaskId) -> String {

@@ -66,6 +66,9 @@ pub enum Message {
         confirmed: bool,
         /// The branch on the remote that stays, where something was pushed before.
         pushed_branch: Option<String>,
+        /// The branch that may stand on the remote, where it was being pushed just then.
+        #[serde(default)]
+        unsure_branch: Option<String>,
         /// What became of the work that was not pushed.
         #[serde(default)]
         kept: Kept,

@@ -236,6 +236,7 @@ mod tests {
             by: person("ana"),
             road: Road::Sentence,
             confirmed,
+            handed: None,
         };
         for (state, expected) in [
             (State::Running { run: RunNumber(2) }, false),

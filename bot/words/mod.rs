@@ -138,33 +138,11 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
         Message::Result(card) => result::ResultView::new(card, url, room).render(),
         Message::Answer(card) => answer::AnswerView::new(card, url, room).render(),
         Message::Failed(card) => failure::FailureView::new(card, links, room).render(),
-        Message::Canceled {
-            by,
-            road,
-            confirmed,
-            pushed_branch,
-            kept,
-            purpose,
-        } => notes::CanceledView {
-            purpose: *purpose,
-            by,
-            road: *road,
-            confirmed: *confirmed,
-            pushed_branch: pushed_branch.as_deref(),
-            kept: notes::KeptView { kept },
-        }
-        .render(),
-        Message::PullRequestEnded { merged, by } => {
-            notes::PullRequestEndedView::new(*merged, by).render()
+        Message::Canceled { .. } | Message::PullRequestEnded { .. } | Message::Expired { .. } => {
+            end_text(message, links)
         }
         Message::TimeLow(note) => waiting::TimeLowView { note }.render(),
         Message::Reminder(reminder) => waiting::ReminderView::new(reminder, links)?.render(),
-        Message::Expired {
-            asked,
-            pushed_branch,
-            kept,
-        } => waiting::ExpiredView::new(asked.as_ref(), pushed_branch.as_deref(), kept, links)?
-            .render(),
         Message::NotAllowed { act, refusal } => notes::NotAllowedView::new(*act, *refusal).render(),
         Message::OptionHints { unknown } => notes::OptionHintsView { unknown, room }.render(),
         Message::StaleApproval { .. }
@@ -196,6 +174,40 @@ fn text(message: &Message, links: &Links, room: Room) -> Result<String, askama::
         Message::GivenUp { effect, reason } => {
             notes::GivenUpView::new(effect, reason, url).render()
         }
+    }
+}
+
+/// How a task ends by people or by time alone.
+fn end_text(message: &Message, links: &Links) -> Result<String, askama::Error> {
+    match message {
+        Message::Canceled {
+            by,
+            road,
+            confirmed,
+            pushed_branch,
+            unsure_branch,
+            kept,
+            purpose,
+        } => notes::CanceledView {
+            purpose: *purpose,
+            by,
+            road: *road,
+            confirmed: *confirmed,
+            pushed_branch: pushed_branch.as_deref(),
+            unsure_branch: unsure_branch.as_deref(),
+            kept: notes::KeptView { kept },
+        }
+        .render(),
+        Message::PullRequestEnded { merged, by } => {
+            notes::PullRequestEndedView::new(*merged, by).render()
+        }
+        Message::Expired {
+            asked,
+            pushed_branch,
+            kept,
+        } => waiting::ExpiredView::new(asked.as_ref(), pushed_branch.as_deref(), kept, links)?
+            .render(),
+        _ => Ok(String::new()),
     }
 }
 

@@ -29,6 +29,7 @@ pub(super) struct CanceledView<'a> {
     pub(super) road: Road,
     pub(super) confirmed: bool,
     pub(super) pushed_branch: Option<&'a str>,
+    pub(super) unsure_branch: Option<&'a str>,
     pub(super) kept: KeptView<'a>,
 }
 

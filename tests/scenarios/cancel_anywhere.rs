@@ -17,11 +17,14 @@ use deckhand_world::{
     slack::{Fault, On, Thread},
 };
 
-use crate::harness::{
-    CHANNEL, PATIENCE, Props, REQUEST, Stage,
-    asking::{CANCEL_WITHIN, says},
-    engine::{Gate, docker},
-    scripts,
+use crate::{
+    harness::{
+        CHANNEL, PATIENCE, Props, REQUEST, Stage,
+        asking::{CANCEL_WITHIN, says},
+        engine::{Gate, docker},
+        scripts,
+    },
+    restart::is_pushed,
 };
 
 /// As many effects as are done at once.
@@ -259,12 +262,18 @@ async fn while_publishing_by_a_button() {
         ForgeFault::SecondaryLimit { retry_after: 60 },
     );
     thread.say("ana", "approve").await.unwrap();
-    stage.wait_for_state(&thread, "publishing").await;
+    is_pushed(&stage, &thread).await;
     thread.wait_for_words("Publishing").await.unwrap();
     let asked = Instant::now();
     thread.press("ana", "Cancel").await.unwrap();
     stage.ends_without_a_trace(&thread, asked).await;
     assert!(stage.pull_requests().is_empty(), "{}", thread.render());
+    // The push was over by then, and whoever reads the confirmation knows where to look.
+    let branch = stage.task(&thread).await.branch();
+    let confirmation = says(&thread, "may stand on the remote").await;
+    assert!(confirmation.says(&branch), "{}", thread.render());
+    let repository = stage.github.repository("acme/web").unwrap();
+    assert!(repository.tip(&branch).await.unwrap().is_some());
     stage.close().await;
 }
 

@@ -74,7 +74,7 @@ async fn the_sandbox_that_work_is_taken_out_of_is_left_alone_until_its_task_is_o
     let spec = sandbox::for_leftovers(context, &task, task.last_run, mirror.path());
     context.executor.start(&spec).await.unwrap();
     reaper::step(context).await.unwrap();
-    assert_eq!(stage.sandboxes().await, [spec.name.0.clone()]);
+    assert_eq!(stage.sandboxes().await, std::slice::from_ref(&spec.name.0));
 
     thread.say("ana", "stop").await.unwrap();
     thread.wait_for_words("Cancelled by").await.unwrap();

@@ -154,7 +154,7 @@ async fn what_left_by_a_rule_before_counts_afterwards() {
 }
 
 /// The task publishes, and its branch is at the forge.
-async fn is_pushed(stage: &Stage, thread: &Thread) {
+pub async fn is_pushed(stage: &Stage, thread: &Thread) {
     let task = stage.wait_for_state(thread, "publishing").await;
     let repository = stage.github.repository("acme/web").unwrap();
     until(PATIENCE, || async {

@@ -187,6 +187,7 @@ impl Task {
             by: by.clone(),
             road,
             confirmed: false,
+            handed: self.state.handed(),
         };
         vec![Effect::StopAll]
     }
@@ -222,6 +223,7 @@ impl Task {
             by,
             road,
             confirmed,
+            ..
         } = &mut self.state
         else {
             return Vec::new();
@@ -235,6 +237,7 @@ impl Task {
             road,
             confirmed: engine_confirmed,
             pushed_branch: self.pushed_branch(),
+            unsure_branch: self.unsure_branch(),
             kept: kept.clone(),
             purpose: self.purpose(),
         };

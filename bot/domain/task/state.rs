@@ -10,6 +10,7 @@ use crate::domain::{
     effect::Assignment,
     event::Change,
     held::HeldChange,
+    kept::{Handed, Reached},
     message::{FailureText, QuestionText},
     waiting::Made,
 };
@@ -92,6 +93,15 @@ pub enum QuestionKind {
 }
 
 impl QuestionKind {
+    /// What a run has handed over that waits for the answer.
+    fn handed(&self) -> Option<Handed> {
+        match self {
+            Self::Held { held, .. } => Some(Handed::new(&held.commit, Reached::Quarantine)),
+            Self::Time { change, .. } => handed_in(change),
+            Self::Workplace { .. } | Self::Check | Self::Agent { .. } | Self::Budget { .. } => None,
+        }
+    }
+
     /// The question as it is shown.
     #[must_use]
     pub fn text(&self, usage: Usage, ceilings: &Ceilings) -> QuestionText {
@@ -116,6 +126,17 @@ impl QuestionKind {
                 purpose: assignment.purpose(),
             },
         }
+    }
+}
+
+/// What a run has handed over whose change it is.
+fn handed_in(change: &Change) -> Option<Handed> {
+    match change {
+        Change::Commit { commit, .. }
+        | Change::Held {
+            held: HeldChange { commit, .. },
+        } => Some(Handed::new(commit, Reached::Quarantine)),
+        Change::None | Change::Refused { .. } => None,
     }
 }
 
@@ -214,6 +235,9 @@ pub enum State {
         road: Road,
         /// Whether the end was confirmed in the conversation.
         confirmed: bool,
+        /// What a run had handed over for it by then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        handed: Option<Handed>,
     },
     /// Nobody decided for too long.
     Expired,
@@ -284,6 +308,47 @@ impl State {
             | Self::Failed { .. }
             | Self::Canceled { .. }
             | Self::Expired => false,
+        }
+    }
+
+    /// What a run has handed over, where that is not known to stand on the remote and no later run has begun.
+    #[must_use]
+    pub fn handed(&self) -> Option<Handed> {
+        match self {
+            Self::Verifying { commit, .. }
+            | Self::Queued {
+                next: Next::Prove { commit, .. },
+            }
+            | Self::Failed {
+                retry: Next::Prove { commit, .. },
+                ..
+            } => Some(Handed::new(commit, Reached::Quarantine)),
+            Self::Publishing { commit, .. }
+            | Self::Queued {
+                next: Next::Publish { commit, .. },
+            }
+            | Self::Failed {
+                retry: Next::Publish { commit, .. },
+                ..
+            } => Some(Handed::new(commit, Reached::Push)),
+            Self::AwaitingInput { question } => question.kind.handed(),
+            Self::Canceled { handed, .. } => handed.clone(),
+            Self::Queued {
+                next: Next::Specify | Next::Run { .. },
+            }
+            | Self::Failed {
+                retry: Next::Specify | Next::Run { .. },
+                ..
+            }
+            | Self::Specifying
+            | Self::Planning { .. }
+            | Self::AwaitingApproval { .. }
+            | Self::Preparing { .. }
+            | Self::Running { .. }
+            | Self::InReview { .. }
+            | Self::Completed { .. }
+            | Self::Answered
+            | Self::Expired => None,
         }
     }
 

@@ -6,7 +6,7 @@ use crate::domain::{
     Timestamp,
     effect::{Effect, Mark},
     event::{Event, Happened},
-    kept::Kept,
+    kept::{Kept, Reached},
     message::{Decision, Message, Phase},
     waiting::{Asked, Reminder},
 };
@@ -143,5 +143,12 @@ impl Task {
     pub(super) fn pushed_branch(&self) -> Option<String> {
         let publication = self.publication.as_ref();
         publication.map(|publication| publication.branch.clone())
+    }
+
+    /// The branch that may stand on the remote, where the task ended between its first push and the news of it.
+    pub(super) fn unsure_branch(&self) -> Option<String> {
+        let handed = self.state.handed();
+        let was_pushed = handed.is_some_and(|handed| handed.reached == Reached::Push);
+        (was_pushed && self.publication.is_none()).then(|| self.branch())
     }
 }

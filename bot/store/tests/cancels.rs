@@ -29,6 +29,7 @@ async fn what_happens_after_a_cancel_takes_nothing_of_it_away() {
             by: person("ana"),
             road: Road::Sentence,
             confirmed: false,
+            handed: None,
         };
         let ends = vec![Effect::StopAll, canceled.clone()];
         commit(&store, "2", (&task, 1), ends.clone(), 1_001).await;

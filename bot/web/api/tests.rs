@@ -257,6 +257,7 @@ async fn what_is_over_is_told_to_be_and_what_failed_can_be_cancelled() {
                 by: samples::person("ana"),
                 road: Road::Button,
                 confirmed: true,
+                handed: None,
             },
             200,
             "",

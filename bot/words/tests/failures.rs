@@ -269,6 +269,7 @@ fn a_cancel_says_what_is_certain_and_what_is_not_yet() {
         road: Road::Reaction,
         confirmed,
         pushed_branch: Some("deckhand/x".into()),
+        unsure_branch: None,
         kept: Kept::Nothing,
         purpose: Purpose::Change,
     };
@@ -290,6 +291,7 @@ fn a_cancel_through_the_api_names_the_token_that_it_came_with() {
         road: Road::Api,
         confirmed: true,
         pushed_branch: None,
+        unsure_branch: None,
         kept: Kept::Nothing,
         purpose: Purpose::Change,
     };
@@ -305,6 +307,7 @@ fn a_cancel_by_access_that_was_taken_away_names_who_took_it_and_nobody_who_asked
         road: Road::Withdrawn,
         confirmed,
         pushed_branch: None,
+        unsure_branch: None,
         kept: Kept::Nothing,
         purpose: Purpose::Change,
     };
@@ -328,6 +331,7 @@ fn a_cancel_says_what_becomes_of_the_work() {
             road: Road::Button,
             confirmed: true,
             pushed_branch: None,
+            unsure_branch: None,
             kept,
             purpose: Purpose::Change,
         };
@@ -347,6 +351,22 @@ fn a_cancel_says_what_becomes_of_the_work() {
     insta::assert_snapshot!(canceled(Kept::Dropped), @"What it had done until then goes with its sandbox; this installation keeps no unfinished work.");
     insta::assert_snapshot!(canceled(Kept::Lost), @"What it had done until then could not be taken out of its sandbox, and goes with it.");
     assert_eq!(canceled(Kept::Nothing), "");
+}
+
+#[test]
+fn a_cancel_while_it_was_being_published_names_the_branch_that_may_be_there() {
+    let message = Message::Canceled {
+        by: person("ana"),
+        road: Road::Button,
+        confirmed: true,
+        pushed_branch: None,
+        unsure_branch: Some("deckhand/x".into()),
+        kept: Kept::Nothing,
+        purpose: Purpose::Change,
+    };
+    let markdown = words(&message).markdown;
+    let (_, rest) = markdown.split_once("\n\n").unwrap_or_default();
+    insta::assert_snapshot!(rest, @"It was being published just then: the branch `deckhand/x` may stand on the remote, and a pull request with it. Look there, and remove what nobody needs.");
 }
 
 #[test]

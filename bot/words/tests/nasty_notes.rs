@@ -37,6 +37,7 @@ pub(super) fn notes() -> Vec<Message> {
             road: Road::Signal,
             confirmed: false,
             pushed_branch: Some(NASTY.into()),
+            unsure_branch: Some(NASTY.into()),
             kept: Kept::Lost,
             purpose: Purpose::Inquiry,
         },

@@ -281,6 +281,10 @@ fn ends() -> Vec<Sample> {
             &json!({ "pushed_branch": BRANCH, "road": "reaction" }),
         ),
         canceled(
+            "Cancelled while it was being published",
+            &json!({ "unsure_branch": BRANCH, "kept": branch }),
+        ),
+        canceled(
             "Cancelled by Linear's stop, with the work kept",
             &json!({ "kept": branch, "road": "signal" }),
         ),

@@ -6,20 +6,20 @@ use crate::domain::{
     budget::{MicroDollars, Usage},
     command::Command,
     conversation::{Person, Road, Standing},
-    effect::Effect,
+    effect::{Assignment, Effect},
     event::{
         BaseStanding, Change, Ending, Event, Happened, Publication, PublishProblem, RunFailure,
         RunSpend,
     },
-    kept::Kept,
-    message::Decision,
+    kept::{Kept, Reached},
+    message::{Decision, FailureText, Message},
     network::{self, NetworkTerms},
     plan::{Fingerprint, PlanRevision},
     policy::Policy,
     preferences::Origin,
     proof::CheckOutcome,
     specification::RepositoryName,
-    task::{State, Surroundings, Task},
+    task::{Next, State, Surroundings, Task},
 };
 
 #[test]
@@ -450,4 +450,60 @@ fn what_found_the_repository_is_kept_until_people_name_another_one() {
         repository: RepositoryName("acme/api".into()),
     });
     assert_eq!(chosen(&task), None);
+}
+
+#[test]
+fn a_cancel_knows_what_was_handed_over_and_names_a_branch_that_may_have_been_pushed() {
+    let (run, commit) = (RunNumber(2), CommitId("c1".into()));
+    let failed = |retry| State::Failed {
+        failure: FailureText::Proof {
+            reason: "out of reach".into(),
+        },
+        retry,
+    };
+    let next = |assignment| Next::Run { assignment };
+    for (state, reached) in [
+        (State::Running { run }, None),
+        (State::InReview { whole: true }, None),
+        (failed(next(Assignment::Work)), None),
+        (
+            State::Verifying {
+                run,
+                commit: commit.clone(),
+            },
+            Some(Reached::Quarantine),
+        ),
+        (
+            State::Publishing {
+                run,
+                commit: commit.clone(),
+            },
+            Some(Reached::Push),
+        ),
+        (failed(Next::Publish { run, commit }), Some(Reached::Push)),
+    ] {
+        let (mut task, _) = opened();
+        task.state = state;
+        let (by, road) = (ana(), Road::Button);
+        task.handle(&happened(Event::CancelAsked { by, road }), &around());
+        let handed = task.state.handed().map(|handed| handed.reached);
+        assert_eq!(handed, reached, "{:?}", task.state);
+        let stopped = Event::Stopped {
+            confirmed: true,
+            spent: Vec::new(),
+            kept: Kept::Nothing,
+        };
+        let effects = task.handle(&happened(stopped), &around());
+        let told = effects.iter().find_map(|effect| {
+            let Effect::Say { message, .. } = effect else {
+                return None;
+            };
+            match &**message {
+                Message::Canceled { unsure_branch, .. } => Some(unsure_branch.clone()),
+                _ => None,
+            }
+        });
+        let branch = (reached == Some(Reached::Push)).then(|| task.branch());
+        assert_eq!(told, Some(branch));
+    }
 }
