@@ -35,27 +35,55 @@ pub async fn by(context: &Context, task: &Task, until: Instant) -> Kept {
     if context.config.retention.canceled_work == CanceledWork::Drop {
         return Kept::Dropped;
     }
-    match tokio::time::timeout_at(until, keep(context, task)).await {
-        Ok(Ok(Some(commit))) => {
-            info!(task = %task.id, commit = commit.as_str(), "the work of a task that ends early is kept");
-            let kept = context.config.retention.snapshots;
-            Kept::Branch {
-                task: task.id.clone(),
-                commit: CommitId(commit.as_str().to_owned()),
-                days: kept.map(|kept| kept.as_secs() / DAY_SECONDS),
-            }
-        }
-        Ok(Ok(None)) => Kept::Nothing,
-        Ok(Err(reason)) => {
-            warn!(task = %task.id, reason, "the work of a task that ends early is not kept");
-            Kept::Lost
-        }
-        Err(_) => {
-            // What is left of its sandbox goes with the rest of the task.
-            warn!(task = %task.id, "the work of a task that ends early could not be taken out in time");
-            Kept::Lost
-        }
+    // What is left of its sandbox goes with the rest of the task.
+    let told = |reason: &String| {
+        warn!(task = %task.id, reason, "the work of a task that ends early is not taken out");
+    };
+    // First what lies on the host already: it needs no engine.
+    let handed = in_time(until, Box::pin(keep_handed(context, task))).await;
+    let handed = handed.inspect_err(told).unwrap_or_default();
+    let taken = in_time(until, Box::pin(keep(context, task))).await;
+    let commit = match (taken.inspect_err(told), handed) {
+        (Ok(Some(commit)), _) | (_, Some(commit)) => commit,
+        (Ok(None), None) => return Kept::Nothing,
+        (Err(_), None) => return Kept::Lost,
+    };
+    info!(task = %task.id, commit = commit.as_str(), "the work of a task that ends early is kept");
+    let kept = context.config.retention.snapshots;
+    Kept::Branch {
+        task: task.id.clone(),
+        commit: CommitId(commit.as_str().to_owned()),
+        days: kept.map(|kept| kept.as_secs() / DAY_SECONDS),
     }
+}
+
+/// What comes of keeping something, or why nothing does.
+async fn in_time(
+    until: Instant,
+    keeping: impl Future<Output = Result<Option<GitCommit>, String>>,
+) -> Result<Option<GitCommit>, String> {
+    let kept = tokio::time::timeout_at(until, keeping).await;
+    kept.unwrap_or_else(|_| Err("it could not be taken out in time".to_owned()))
+}
+
+/// The commit that the last run has handed over, which lies in quarantine and is kept now; none where there is none, or
+/// where a later run may have gone on from it.
+async fn keep_handed(context: &Context, task: &Task) -> Result<Option<GitCommit>, String> {
+    let Some(handed) = task.state.handed() else {
+        return Ok(None);
+    };
+    let Some(quarantine) = Quarantine::known(context.quarantine_path(&task.id)) else {
+        return Ok(None);
+    };
+    let commit = GitCommit::parse(&handed.commit.0).map_err(|error| error.to_string())?;
+    let branch = kept_branch(task)?;
+    let kept = quarantine.keep(&branch, &commit).await;
+    kept.map_err(|error| error.to_string())?;
+    Ok(Some(commit))
+}
+
+fn kept_branch(task: &Task) -> Result<BranchName, String> {
+    BranchName::parse(&branch_of(&task.id)).map_err(|error| error.to_string())
 }
 
 /// The commit that is kept now; none where nothing was changed beyond what stands at the remote.
@@ -84,7 +112,9 @@ async fn keep(context: &Context, task: &Task) -> Result<Option<GitCommit>, Strin
     if quarantine.tree_of(ground.parent()).await.map_err(words)? == taken.tree {
         return Ok(None);
     }
-    let branch = BranchName::parse(&branch_of(&task.id)).map_err(|error| error.to_string())?;
-    quarantine.keep(&branch, &taken.head).await.map_err(words)?;
+    quarantine
+        .keep(&kept_branch(task)?, &taken.head)
+        .await
+        .map_err(words)?;
     Ok(Some(taken.head))
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use deckhand::{
     domain::{
         effect::Effect,
+        kept::Kept,
         message::Message,
         task::{State, Task},
     },
@@ -325,6 +326,41 @@ async fn while_the_engine_hangs_it_is_confirmed_and_the_rest_goes_when_the_engin
     stage.settle().await;
     assert_eq!(stage.models.request_count(), calls);
     assert!(stage.context.executor.volumes().await.unwrap().is_empty());
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_publishing_and_the_engine_hangs_what_was_handed_over_is_kept() {
+    let gate = Gate::open();
+    let stage = Stage::open_with(Props {
+        settings: vec![("DECKHAND_DOCKER_HOST", gate.address())],
+        ..Props::default()
+    })
+    .await;
+    stage.models.otherwise(scripts::without_pages());
+    let thread = stage.planned(REQUEST).await;
+    stage.github.fail_next(
+        "POST /repos/*/*/pulls",
+        ForgeFault::SecondaryLimit { retry_after: 60 },
+    );
+    thread.say("ana", "approve").await.unwrap();
+    is_pushed(&stage, &thread).await;
+    stage.wait_for_no_sandbox().await;
+    gate.close();
+    let asked = Instant::now();
+    thread.say("ana", "stop").await.unwrap();
+    let confirmation = says(&thread, "Cancelled by").await;
+    assert!(asked.elapsed() < CANCEL_WITHIN, "{:?}", asked.elapsed());
+    let task = stage.task(&thread).await;
+    let branch = format!("deckhand/canceled/{}", task.id);
+    assert!(confirmation.says(&branch), "{}", thread.render());
+    let proved = &task.proof.unwrap().commit;
+    assert!(
+        matches!(&task.kept, Kept::Branch { commit, .. } if commit == proved),
+        "{:?}",
+        task.kept
+    );
+    gate.reopen();
     stage.close().await;
 }
 
