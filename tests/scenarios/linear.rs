@@ -13,6 +13,7 @@ use deckhand_world::{
 
 use crate::harness::{
     Beside, PATIENCE, Props, REQUEST, SignIn, Stage,
+    asking::is_confirmed,
     gateway::{ANSWER, Gateway, ask_until},
     scripts,
 };
@@ -336,6 +337,13 @@ async fn stop_ends_the_work() {
     stage.models.until_waiting(1, PATIENCE).await.unwrap();
     let asked = std::time::Instant::now();
     session.stop("ana").unwrap();
+    let confirms = |one: &Activity| one.content.text().contains("Cancelled by");
+    session
+        .wait_for_activity("confirmation", PATIENCE, confirms)
+        .await
+        .unwrap();
+    let came = || (session.activities().len(), stage.models.request_count());
+    let before = came();
     ended(&stage).await;
     stage.wait_for_no_sandbox().await;
     assert!(
@@ -345,6 +353,8 @@ async fn stop_ends_the_work() {
     );
     stage.models.resume();
     stage.settle().await;
+    reaper::step(&stage.context).await.unwrap();
+    assert_eq!(came(), before, "{}", session.render());
     assert!(stage.pull_requests().is_empty());
     assert_ne!(
         session.state(),
@@ -419,11 +429,10 @@ async fn a_session_that_waits_in_line_does_not_go_stale_and_a_plan_is_asked_abou
     stage.close().await;
 }
 
+/// The end of the newest task is confirmed.
 pub async fn ended(stage: &Stage) {
     let newest = stage.context.store.recent_tasks(None, 1).await.unwrap();
     stage
-        .wait_for_task(&newest[0].id, "cancelled", |task| {
-            task.state.name() == "canceled"
-        })
+        .wait_for_task(&newest[0].id, "cancelled", is_confirmed)
         .await;
 }

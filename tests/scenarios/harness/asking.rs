@@ -12,7 +12,7 @@ use deckhand::domain::{
 };
 use deckhand_world::{
     github::PullRequest,
-    slack::{Audience, CallEnding, Message, Thread},
+    slack::{Audience, Call, CallEnding, Message, Thread},
 };
 use sqlx::Connection as _;
 
@@ -24,6 +24,18 @@ const GONE_WITHIN: Duration = Duration::from_secs(15);
 const FAILED_IS_FINAL: Duration = Duration::from_secs(15);
 /// The promise: this long after somebody cancels, nothing of the task runs.
 pub const CANCEL_WITHIN: Duration = Duration::from_secs(5);
+
+/// What came out of the bot so far, by kinds of which none may come after a cancel is confirmed.
+#[derive(Debug, PartialEq, Eq)]
+struct Came {
+    /// What was said in Slack.
+    said: usize,
+    /// What was said in Linear.
+    activities: usize,
+    /// Calls of models.
+    model_calls: u64,
+    pushes: usize,
+}
 
 /// Looks again and again until something is there, and hands it out. What is not there is told with the last reason.
 pub async fn until<T, Look>(within: Duration, mut look: impl FnMut() -> Look) -> T
@@ -305,20 +317,34 @@ impl Stage {
             asked.elapsed(),
             thread.render()
         );
+        let before = self.came_with_the_confirmation(thread).await;
         let left = CANCEL_WITHIN.saturating_sub(asked.elapsed());
         self.has_no_sandbox_within(left).await;
-        self.nothing_more(thread, async || self.models.resume())
+        let left = GONE_WITHIN.saturating_sub(asked.elapsed());
+        self.has_no_volume_within(left).await;
+        self.adds_nothing(thread, before, async || self.models.resume())
             .await;
         assert_eq!(self.task(thread).await.state.name(), "canceled");
-        assert!(
-            self.context.executor.volumes().await.unwrap().is_empty(),
-            "volumes are left"
-        );
+    }
+
+    async fn has_no_volume_within(&self, within: Duration) {
+        until(within, || async {
+            let left = self.context.executor.volumes().await.unwrap();
+            let is_gone = left.is_empty();
+            is_gone
+                .then_some(())
+                .ok_or_else(|| format!("these volumes are left: {left:?}"))
+        })
+        .await;
     }
 
     /// Nothing is said, asked of a model or pushed any more, whatever `happens`.
     pub async fn nothing_more(&self, thread: &Thread, happens: impl AsyncFnOnce()) {
-        let before = (self.said(), self.models.request_count(), self.pushes());
+        let before = self.came(thread);
+        self.adds_nothing(thread, before, happens).await;
+    }
+
+    async fn adds_nothing(&self, thread: &Thread, before: Came, happens: impl AsyncFnOnce()) {
         happens().await;
         self.settle().await;
         deckhand::engine::reaper::step(&self.context).await.unwrap();
@@ -332,23 +358,57 @@ impl Stage {
         whispered(&asking, "no tasks of yours").await;
         self.settle().await;
         assert_eq!(
-            (self.said(), self.models.request_count(), self.pushes()),
+            self.came(thread),
             before,
             "something came after the confirmation\n{}",
             thread.render()
         );
     }
 
-    /// How many messages everybody sees were posted or edited.
-    fn said(&self) -> usize {
-        let calls = self.slack.calls();
+    fn came(&self, thread: &Thread) -> Came {
+        let linear = self.linear.iter();
+        let sessions = linear.flat_map(deckhand_world::linear::Linear::sessions);
+        Came {
+            said: self.sayings(thread).len(),
+            activities: sessions.map(|session| session.activities().len()).sum(),
+            model_calls: self.models.request_count(),
+            pushes: self.pushes(),
+        }
+    }
+
+    /// The same at the moment when the cancel was confirmed in the thread, which has just been seen there.
+    async fn came_with_the_confirmation(&self, thread: &Thread) -> Came {
+        let came = self.came(thread);
+        let is_it = |call: &Call| {
+            call.method == "chat.postMessage" && call.arguments.to_string().contains("Cancelled by")
+        };
+        // A message is seen before its call is written down.
+        let said = until(PATIENCE, || async {
+            let place = self.sayings(thread).iter().position(is_it);
+            place.ok_or("no call has confirmed the cancel".to_owned())
+        });
+        Came {
+            said: said.await + 1,
+            ..came
+        }
+    }
+
+    /// The calls that showed people something: messages that everybody sees, files, work that goes on, and answers in the
+    /// thread that one person sees.
+    fn sayings(&self, thread: &Thread) -> Vec<Call> {
+        let mut calls = self.slack.calls();
+        calls.retain(|call| {
+            let arguments = &call.arguments;
+            let shows = match call.method.as_str() {
+                "chat.postMessage" | "chat.update" | "files.completeUploadExternal" => true,
+                "chat.postEphemeral" => arguments["thread_ts"] == thread.root().as_str(),
+                // That nothing goes on any more is no news.
+                "agents.sessions.setStatus" => arguments["status"] != "active",
+                _ => false,
+            };
+            shows && call.ending == CallEnding::Done
+        });
         calls
-            .iter()
-            .filter(|call| {
-                call.ending == CallEnding::Done
-                    && matches!(call.method.as_str(), "chat.postMessage" | "chat.update")
-            })
-            .count()
     }
 
     /// How many pushes and pull requests were tried.
@@ -388,6 +448,17 @@ pub async fn whispered(thread: &Thread, words: &str) -> Message {
         })
         .await
         .unwrap()
+}
+
+/// Whether a task was cancelled, and everything of it has ended.
+pub fn is_confirmed(task: &Task) -> bool {
+    matches!(
+        task.state,
+        State::Canceled {
+            confirmed: true,
+            ..
+        }
+    )
 }
 
 /// Nothing that everybody sees was said twice.
