@@ -2,16 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use deckhand::{
-    domain::{
-        effect::Effect,
-        kept::Kept,
-        message::Message,
-        task::{State, Task},
-    },
-    engine::dispatch::Order,
-    store::inbox::{NewDelivery, Source},
-};
+use deckhand::domain::{effect::Effect, kept::Kept, message::Message};
 use deckhand_world::{
     github::Fault as ForgeFault,
     models::{Phase, Turn},
@@ -21,8 +12,9 @@ use deckhand_world::{
 use crate::{
     harness::{
         CHANNEL, PATIENCE, Props, REQUEST, Stage,
-        asking::{CANCEL_WITHIN, says},
+        asking::{CANCEL_WITHIN, is_confirmed, says},
         engine::{Gate, docker},
+        program::Deckhand,
         scripts,
     },
     restart::is_pushed,
@@ -230,24 +222,13 @@ async fn while_checking_from_the_command_line() {
     thread.say("ana", "approve").await.unwrap();
     let task = stage.wait_for_state(&thread, "verifying").await;
     stage.wait_for_sandbox("proof").await;
+    let program = Deckhand::of(&stage);
     let asked = Instant::now();
-    let body = serde_json::to_value(Order::Cancel {
-        task: task.id.clone(),
-        by: "an operator".to_owned(),
-    })
-    .unwrap();
-    let order = NewDelivery {
-        source: Source::CommandLine,
-        key: "cancel:by-hand".to_owned(),
-        conversation: task.conversation.0,
-        body,
-    };
-    stage
-        .context
-        .store
-        .accept(&order, stage.clock.now())
-        .await
-        .unwrap();
+    let canceled = program.run(&["task", "cancel", &task.id.0]).await;
+    assert!(
+        canceled.ok && canceled.output.starts_with("asked;"),
+        "{canceled:?}"
+    );
     stage.ends_without_a_trace(&thread, asked).await;
     assert!(stage.pull_requests().is_empty());
     stage.close().await;
@@ -398,16 +379,7 @@ async fn while_as_much_as_is_done_at_once_hangs_on_a_slow_surface() {
 
     let asked = Instant::now();
     thread.say("ana", "stop").await.unwrap();
-    let is_over = |task: &Task| {
-        matches!(
-            task.state,
-            State::Canceled {
-                confirmed: true,
-                ..
-            }
-        )
-    };
-    stage.wait_until(&thread, "cancelled", is_over).await;
+    stage.wait_until(&thread, "cancelled", is_confirmed).await;
     assert!(asked.elapsed() < CANCEL_WITHIN, "{:?}", asked.elapsed());
     thread.wait_for_words("Cancelled by").await.unwrap();
     stage.close().await;

@@ -3,11 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use deckhand::{
-    domain::task::Task,
-    engine::dispatch::Order,
-    store::inbox::{NewDelivery, Source},
-};
+use deckhand::domain::task::Task;
 use deckhand_world::{
     linear::{Activity, Content, SessionState},
     models::{Phase, Script, Turn},
@@ -18,8 +14,9 @@ use serde_json::json;
 
 use crate::harness::{
     Beside, PATIENCE, Props, REQUEST, SignIn, SlackDoors, Stage,
-    asking::{no_message_twice, says},
+    asking::{is_confirmed, no_message_twice, says},
     engine::Gate,
+    program::Deckhand,
     scripts,
     time::End,
 };
@@ -222,21 +219,11 @@ async fn told(database: Option<&Postgres>) {
     stage.wait_for_state(&thread, "completed").await;
     let tasks = stage.context.store.recent_tasks(None, 5).await.unwrap();
     let waiting = tasks.iter().find(|task| !task.state.is_over()).unwrap();
-    let order = Order::Cancel {
-        task: waiting.id.clone(),
-        by: "ops".to_owned(),
-    };
-    let cancel = NewDelivery {
-        source: Source::CommandLine,
-        key: "cancel".to_owned(),
-        conversation: waiting.conversation.0.clone(),
-        body: serde_json::to_value(order).unwrap(),
-    };
-    stage.context.accept(cancel).await.unwrap();
+    let program = Deckhand::of(&stage);
+    let canceled = program.run(&["task", "cancel", &waiting.id.0]).await;
+    assert!(canceled.ok, "{canceled:?}");
     stage
-        .wait_for_task(&waiting.id, "cancelled", |task| {
-            task.state.name() == "canceled"
-        })
+        .wait_for_task(&waiting.id, "cancelled", is_confirmed)
         .await;
     stage.close().await;
 }
