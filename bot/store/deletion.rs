@@ -1,5 +1,9 @@
 //! What goes for good: all of one task, and what has been kept long enough. What is freed is written over with zeros.
 
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
 use super::{
     Store, StoreError,
     database::{Unit, query},
@@ -11,6 +15,10 @@ use crate::domain::{TaskId, Timestamp, conversation::ConversationId, task::Task}
 pub const DELETE_ACT: &str = "delete";
 /// How many rows one statement of a sweep removes, so that deliveries never wait long for the writer.
 const BATCH_ROWS: i64 = 1_000;
+/// For how long it is tried again to empty the log.
+const EMPTIED_WITHIN: Duration = Duration::from_secs(2);
+/// The pause between two tries.
+const EMPTIED_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
 /// What became of the wish to delete a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,10 +85,18 @@ impl Store {
         if !self.database.is_file() {
             return Ok(true);
         }
-        let row = query("PRAGMA wal_checkpoint(TRUNCATE)")
-            .fetch_one(self.database.writing())
-            .await?;
-        Ok(row.try_get::<i64>("busy")? == 0)
+        let until = Instant::now() + EMPTIED_WITHIN;
+        loop {
+            let row = query("PRAGMA wal_checkpoint(TRUNCATE)")
+                .fetch_one(self.database.writing())
+                .await?;
+            let is_empty = row.try_get::<i64>("busy")? == 0;
+            if is_empty || Instant::now() >= until {
+                return Ok(is_empty);
+            }
+            // SQLite has waited for whoever reads, and does not wait for the keeper of the log, which is there for moments.
+            sleep(EMPTIED_AGAIN_AFTER).await;
+        }
     }
 
     /// Removes deliveries and effects that were over before this moment; says how many there were. What was given up stays
