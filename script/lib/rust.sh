@@ -53,7 +53,9 @@ tests() {
   cd "$root" || return
   if cargo nextest --version >/dev/null 2>&1; then
     cargo test --workspace --doc --quiet
-    cargo nextest run --workspace 2>&1 | tee "$log_dir/tests.log"
+    # Stories wait about as long as they compute: half as many again as there are processors keep those busy.
+    local at_once; at_once=$(( ($(nproc) * 3 + 1) / 2 ))
+    NEXTEST_TEST_THREADS=${NEXTEST_TEST_THREADS:-$at_once} cargo nextest run --workspace 2>&1 | tee "$log_dir/tests.log"
   else
     cargo test --workspace 2>&1 | tee "$log_dir/tests.log"
   fi
