@@ -26,6 +26,7 @@ use super::{
     preferences::Origin,
     proof::{ChangedFile, Proof, Report},
     specification::{RepositoryName, SpecificationDraft, Workplace},
+    waiting::PutOff,
 };
 
 /// An event with its moment.
@@ -277,6 +278,8 @@ pub enum Event {
     },
     /// The bot was started again and goes on with what the task was at.
     TakenUp,
+    /// A platform has asked for a pause, and the task's work waits for its end.
+    PutOff(PutOff),
     /// The clean container has spoken.
     Proved {
         /// The run whose commit it was.

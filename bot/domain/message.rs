@@ -27,7 +27,7 @@ use super::{
     policy::{Act, Refusal},
     preferences::{Chosen, Preferences, PreferencesOf},
     specification::{SpecificationDraft, Workplace},
-    waiting::{Asked, Made, Reminder, TimeNote},
+    waiting::{Asked, Made, PutOff, Reminder, TimeNote},
 };
 
 pub use applied::{AppliedTerms, Because, LimitsCard, Used, WhyCard};
@@ -318,6 +318,9 @@ pub struct Progress {
     pub steps: Vec<String>,
     /// What the live run says; none while nothing runs.
     pub live: Option<Live>,
+    /// What the work waits for, where a platform has asked for a pause.
+    #[serde(default)]
+    pub put_off: Option<PutOff>,
     /// Whether the bot was started again in this part of the work, and took it up where it was.
     #[serde(default)]
     pub taken_up: bool,

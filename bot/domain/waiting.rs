@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{conversation::Person, effect::Slot, inquiry::Purpose, message::QuestionCard};
+use super::{
+    RunNumber, Timestamp, conversation::Person, effect::Slot, inquiry::Purpose,
+    message::QuestionCard,
+};
 
 /// What there is of a work that was stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +46,17 @@ pub struct TimeNote {
     /// What it is for.
     #[serde(default)]
     pub purpose: Purpose,
+}
+
+/// Work that waits because a platform has asked for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PutOff {
+    /// The run that it belongs to; none while conversation and repository are read.
+    pub run: Option<RunNumber>,
+    /// When it is tried again.
+    pub until: Timestamp,
+    /// Which platform asked, by the name that people know it by; none where that is not known.
+    pub asked_by: Option<String>,
 }
 
 /// What a person is waited for.

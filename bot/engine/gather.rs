@@ -36,12 +36,14 @@ pub async fn gather(context: &Context, task: &Task) -> Result<Event, Fault> {
         let read = context
             .surfaces
             .read_conversation(&place.conversation, &place.opening);
-        lines.extend(read.await?);
+        let failed = |error| Fault::of_surface(error, &place.conversation.0);
+        lines.extend(read.await.map_err(failed)?);
     }
+    let failed = |error| Fault::of_surface(error, &task.conversation.0);
     let read = context
         .surfaces
         .read_conversation(&task.conversation, &task.request.reference);
-    lines.extend(read.await?);
+    lines.extend(read.await.map_err(failed)?);
     let linked = context
         .surfaces
         .linked(
@@ -49,7 +51,8 @@ pub async fn gather(context: &Context, task: &Task) -> Result<Event, Fault> {
             &task.request.author.id,
             &task.request.text,
         )
-        .await?;
+        .await
+        .map_err(failed)?;
     lines.splice(0..0, linked.lines);
     lines.extend(earlier_answers(context, task).await?);
     let (workplace, found_by) = match workplace(context, task).await {
@@ -325,7 +328,8 @@ async fn filed_under(context: &Context, task: &Task) -> Result<Option<Repository
     let mut filed = None;
     for conversation in task.reachable() {
         let filing = context.surfaces.filing(conversation).await;
-        filed = filed.or(filing.map_err(|error| Trouble::Fault(error.into()))?);
+        let trouble = |error| Trouble::Fault(Fault::of_surface(error, &conversation.0));
+        filed = filed.or(filing.map_err(trouble)?);
     }
     let Some(filing) = filed else {
         return Ok(None);

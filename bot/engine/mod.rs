@@ -47,7 +47,7 @@ use crate::{
     clock::Clock,
     config::Config,
     domain::{RunNumber, TaskId},
-    github::{ForgeError, Github},
+    github::{self, ForgeError, Github},
     heartbeat::Heartbeats,
     redact::{Redactor, Sought},
     store::{
@@ -169,6 +169,8 @@ pub enum Fault {
         what: String,
         /// How long to wait, where the other side says so.
         retry_after: Option<Duration>,
+        /// Which side that is, by the name that people know it by; none where that is not known.
+        asked_by: Option<&'static str>,
     },
     /// It will not work by trying again.
     Permanent {
@@ -186,9 +188,14 @@ impl Fault {
     /// The same in words that may be logged, stored and said.
     fn without_secrets(self, redactor: &Redactor) -> Self {
         match self {
-            Self::Transient { what, retry_after } => Self::Transient {
+            Self::Transient {
+                what,
+                retry_after,
+                asked_by,
+            } => Self::Transient {
                 what: redactor.redacted(what),
                 retry_after,
+                asked_by,
             },
             Self::Permanent { what } => Self::Permanent {
                 what: redactor.redacted(what),
@@ -212,7 +219,17 @@ impl Fault {
         Self::Transient {
             what: what.to_string(),
             retry_after: None,
+            asked_by: None,
         }
+    }
+
+    /// How the surface failed that made an address, such as that of a conversation or of a line.
+    fn of_surface(error: SurfaceError, address: &str) -> Self {
+        let mut fault = Self::from(error);
+        if let Self::Transient { asked_by, .. } = &mut fault {
+            *asked_by = surfaces::name_of(address);
+        }
+        fault
     }
 
     fn elsewhere() -> Self {
@@ -235,7 +252,11 @@ impl Fault {
 impl From<SurfaceError> for Fault {
     fn from(error: SurfaceError) -> Self {
         match error {
-            SurfaceError::Transient { what, retry_after } => Self::Transient { what, retry_after },
+            SurfaceError::Transient { what, retry_after } => Self::Transient {
+                what,
+                retry_after,
+                asked_by: None,
+            },
             SurfaceError::Permanent { what, code } => Self::Permanent {
                 what: format!("{what}: {code}"),
             },
@@ -253,7 +274,11 @@ impl From<StoreError> for Fault {
 impl From<ForgeError> for Fault {
     fn from(error: ForgeError) -> Self {
         match error {
-            ForgeError::Transient { what, retry_after } => Self::Transient { what, retry_after },
+            ForgeError::Transient { what, retry_after } => Self::Transient {
+                what,
+                retry_after,
+                asked_by: Some(github::NAME),
+            },
             ForgeError::NotFound { what } | ForgeError::Refused { what, .. } => {
                 Self::Permanent { what }
             }

@@ -5,6 +5,8 @@ mod forms;
 mod marks;
 mod people;
 
+pub(super) use people::name_of;
+
 use std::{
     collections::HashMap,
     sync::Arc,

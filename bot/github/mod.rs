@@ -34,6 +34,8 @@ use client::{CallError, Client};
 use repositories::Known;
 use tokens::{Installations, Purpose};
 
+/// Its name, for people.
+pub const NAME: &str = "GitHub";
 /// The user name that goes with a token in git's sign-in over HTTPS.
 /// Source: GitHub's documentation of authenticating as an App installation.
 const GIT_USER: &str = "x-access-token";

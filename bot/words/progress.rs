@@ -3,11 +3,14 @@
 use askama::Template;
 
 use super::{
-    amounts::{Room, duration, spent},
+    amounts::{Room, clock_of, duration, spent},
     tame::filters,
 };
 use crate::{
-    domain::message::{Live, LiveStanding, Phase, Progress, Trouble},
+    domain::{
+        Timestamp,
+        message::{Live, LiveStanding, Phase, Progress, Trouble},
+    },
     surface::{Control, Pace, Step, StepStanding, WordsKind},
 };
 
@@ -63,6 +66,15 @@ impl<'a> ProgressView<'a> {
     )]
     fn minutes(&self, milliseconds: &i64) -> String {
         duration(*milliseconds)
+    }
+
+    #[expect(
+        clippy::unused_self,
+        clippy::trivially_copy_pass_by_ref,
+        reason = "a template calls it so"
+    )]
+    fn clock(&self, at: &Timestamp) -> String {
+        clock_of(*at)
     }
 
     fn how_over(&self) -> &str {

@@ -53,6 +53,7 @@ mod odd_requests;
 mod own_doors;
 mod pages;
 mod queue;
+mod quiet;
 mod replicas;
 mod reply_files;
 mod repositories;

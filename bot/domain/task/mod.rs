@@ -196,6 +196,9 @@ pub struct Task {
     /// The name of the state in which the bot was started again last; people are told while the task is in it.
     #[serde(default)]
     pub taken_up_in: Option<String>,
+    /// The part of the work that was put off last, and until when; people are told while the task is in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub put_off: Option<Box<(super::message::Phase, super::waiting::PutOff)>>,
     /// When the state last changed, or when another wait followed one of the same name.
     pub changed_at: Timestamp,
     /// How it stands.
@@ -291,6 +294,7 @@ impl Task {
             time: WorkTime::default(),
             reminded: None,
             taken_up_in: None,
+            put_off: None,
             changed_at: at,
             state: State::Queued {
                 next: Next::Specify,
@@ -331,6 +335,7 @@ impl Task {
         self.count_time(happened.at);
         if (self.state.name(), self.state.wait()) != before {
             self.changed_at = happened.at;
+            self.put_off = None;
         }
         effects
     }
@@ -393,7 +398,7 @@ impl Task {
             } => self.stopped(*confirmed, kept),
             Event::EffectGivenUp { effect, reason } => self.effect_given_up(effect, reason),
             Event::Unsaid { what, reason } => self.unsaid(what, reason),
-            Event::TakenUp => self.take_up(),
+            Event::TakenUp | Event::PutOff(_) => self.work_told(&happened.event),
             Event::TimeLow
             | Event::TimeUp
             | Event::Unanswered { .. }

@@ -5,13 +5,14 @@ use crate::domain::{
     CommitId, RunNumber,
     conversation::{Line, LineKind, Person, Taken},
     effect::{Assignment, Effect, Mark, Slot},
-    event::Publication,
+    event::{Event, Publication},
     message::{
         Decision, FailureCard, FailureText, Message, Phase, PlanCard, Progress, QuestionCard,
         ResultCard,
     },
     plan::{self, ListDifference, PlanRevision},
     proof::{Proof, judge},
+    waiting::PutOff,
 };
 
 use super::state::{Next, Question, QuestionKind};
@@ -33,7 +34,11 @@ impl Task {
     }
 
     fn progress_in(&self, phase: Phase) -> Progress {
+        let put_off = self.put_off.as_deref();
         Progress {
+            put_off: put_off
+                .filter(|(within, _)| *within == phase)
+                .map(|(_, put_off)| put_off.clone()),
             phase,
             purpose: self.purpose(),
             title: self
@@ -52,11 +57,35 @@ impl Task {
         }
     }
 
+    /// Hears that the work has stopped for a while without anybody of the task.
+    pub(super) fn work_told(&mut self, event: &Event) -> Vec<Effect> {
+        if let Event::PutOff(put_off) = event {
+            self.wait_for_platform(put_off)
+        } else {
+            self.take_up()
+        }
+    }
+
+    /// Tells people, in the status message, who lets the work wait and until when. A later pause takes the place of this one;
+    /// what has begun or ended meanwhile does not wait.
+    fn wait_for_platform(&mut self, put_off: &PutOff) -> Vec<Effect> {
+        let waits = match put_off.run {
+            Some(run) => self.is_live(run) && self.state != State::Running { run },
+            None => self.state == State::Specifying,
+        };
+        if !waits {
+            return Vec::new();
+        }
+        self.put_off = Some(Box::new((self.phase(), put_off.clone())));
+        vec![self.say_progress(self.phase())]
+    }
+
     /// Tells people, in the status message, why it may have been quiet. Nothing is told where nothing was going on.
-    pub(super) fn take_up(&mut self) -> Vec<Effect> {
+    fn take_up(&mut self) -> Vec<Effect> {
         if self.state.live_run().is_none() && self.state != State::Specifying {
             return Vec::new();
         }
+        self.put_off = None;
         self.taken_up_in = Some(self.state.name().to_owned());
         vec![self.say_progress(self.phase())]
     }

@@ -212,6 +212,8 @@ impl Task {
     }
 
     pub(super) fn run_started(&mut self, run: RunNumber) -> Vec<Effect> {
+        // What its start had waited for is over; a run that plans goes on under the same name.
+        self.put_off = None;
         if !matches!(self.state, State::Preparing { .. }) {
             return Vec::new();
         }

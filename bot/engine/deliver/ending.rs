@@ -6,14 +6,20 @@ use tracing::{error, info, warn};
 
 use super::{
     Deliver, count,
-    tables::{LIMITED_ATTEMPTS_MAX, Missed, attempts_max, pause_max, when_missed},
+    tables::{Missed, attempts_max, may_wait, pause_max, when_missed},
 };
 use crate::{
     domain::{
         Timestamp,
         effect::{Effect, Slot},
+        event::Event,
+        waiting::PutOff,
     },
-    engine::{Fault, dispatch::RETRY_AFTER_MAX, pause_asked_for, pause_before_try},
+    engine::{
+        Fault,
+        dispatch::{RETRY_AFTER_MAX, work_delivery},
+        pause_asked_for, pause_before_try,
+    },
     linear,
     store::{StoreError, outbox::Claimed},
 };
@@ -22,14 +28,28 @@ use crate::{
 const STORED_TRIES_MAX: i64 = 12;
 /// The longest pause between two of these tries.
 const STORED_PAUSE_MAX: Duration = Duration::from_secs(3);
+/// The shortest pause that people are told of.
+const TOLD_FROM: Duration = Duration::from_mins(1);
 
 /// What becomes of an effect.
 enum End {
     Done,
-    Again { from: Timestamp, why: String },
-    Aside { from: Timestamp, why: String },
-    GivenUp { why: String },
-    AtRest { why: String },
+    Again {
+        from: Timestamp,
+        why: String,
+        /// What the task is told of it.
+        put_off: Option<PutOff>,
+    },
+    Aside {
+        from: Timestamp,
+        why: String,
+    },
+    GivenUp {
+        why: String,
+    },
+    AtRest {
+        why: String,
+    },
 }
 
 impl Deliver {
@@ -60,9 +80,12 @@ impl Deliver {
                 count(name, "done");
                 End::Done
             }
-            Err(Fault::Transient { what, retry_after })
-                if claimed.attempts < attempts_max(&claimed.effect)
-                    || (retry_after.is_some() && claimed.attempts < LIMITED_ATTEMPTS_MAX) =>
+            Err(Fault::Transient {
+                what,
+                retry_after,
+                asked_by,
+            }) if claimed.attempts < attempts_max(&claimed.effect)
+                || (retry_after.is_some() && self.may_wait(claimed)) =>
             {
                 count(name, "again");
                 let pause = retry_after.map_or_else(
@@ -80,7 +103,13 @@ impl Deliver {
                 if retry_after.is_some() && may_step_aside(claimed) {
                     return End::Aside { from, why: what };
                 }
-                End::Again { from, why: what }
+                let is_asked = retry_after.is_some() && pause >= TOLD_FROM;
+                let put_off = is_asked.then(|| put_off(&claimed.effect, from, asked_by));
+                End::Again {
+                    from,
+                    why: what,
+                    put_off: put_off.flatten(),
+                }
             }
             // What a task waits for is given up, so that it ends; anything else is missed by nobody.
             Err(Fault::Resting { what }) if when_missed(&claimed.effect) != Missed::TaskHears => {
@@ -98,11 +127,39 @@ impl Deliver {
         }
     }
 
+    /// Tells a task that its work waits, once for each try; nothing where it is gone or cannot be read.
+    async fn tell_put_off(&self, claimed: &Claimed, put_off: &PutOff) -> Result<(), StoreError> {
+        let Some(task) = &claimed.task else {
+            return Ok(());
+        };
+        let stored = match self.context.store.task(task).await {
+            Ok(Some(stored)) => stored,
+            Ok(None) | Err(StoreError::Task(..)) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let key = format!("put-off:{}:{}", claimed.id, claimed.attempts);
+        let told = work_delivery(&stored.task, key, Event::PutOff(put_off.clone()));
+        let (store, now) = (&self.context.store, self.clock().now());
+        store.accept_found(&claimed.id, &told, now).await?;
+        self.context.wake.inbox();
+        Ok(())
+    }
+
+    fn may_wait(&self, claimed: &Claimed) -> bool {
+        let waited_ms = self.clock().now().milliseconds_since(claimed.created);
+        may_wait(&claimed.effect, claimed.attempts, waited_ms)
+    }
+
     async fn store_end(&self, claimed: &Claimed, end: &End) -> Result<(), StoreError> {
         let store = &self.context.store;
         match end {
             End::Done => store.effect_has_come(claimed, self.clock().now()).await,
-            End::Again { from, why } => store.postpone_effect(&claimed.id, *from, why).await,
+            End::Again { from, why, put_off } => {
+                if let Some(put_off) = put_off {
+                    self.tell_put_off(claimed, put_off).await?;
+                }
+                store.postpone_effect(&claimed.id, *from, why).await
+            }
             End::Aside { from, why } => store.step_aside(&claimed.id, *from, why).await,
             End::GivenUp { why } => self.give_up(claimed, why).await,
             End::AtRest { why } => {
@@ -112,6 +169,38 @@ impl Deliver {
             }
         }
     }
+}
+
+/// What a task is told whose work is put off; none for anything else.
+fn put_off(effect: &Effect, until: Timestamp, asked_by: Option<&'static str>) -> Option<PutOff> {
+    let run = match effect {
+        Effect::Gather => None,
+        Effect::StartRun { run, .. } | Effect::Prove { run, .. } | Effect::Publish { run, .. } => {
+            Some(*run)
+        }
+        Effect::Say { .. }
+        | Effect::Introduce
+        | Effect::Redraw
+        | Effect::Whisper { .. }
+        | Effect::PostRequest { .. }
+        | Effect::FileIssue { .. }
+        | Effect::Mark { .. }
+        | Effect::Hear { .. }
+        | Effect::OpenForm { .. }
+        | Effect::OpenRequestForm { .. }
+        | Effect::OpenSettingsForm { .. }
+        | Effect::ShowHome { .. }
+        | Effect::ShowPictures { .. }
+        | Effect::Steer { .. }
+        | Effect::Widen { .. }
+        | Effect::StopAll
+        | Effect::Release => return None,
+    };
+    Some(PutOff {
+        run,
+        until,
+        asked_by: asked_by.map(str::to_owned),
+    })
 }
 
 /// Whether what is said after it need not wait for it where a surface is limited: a status is edited where it stands. In Linear

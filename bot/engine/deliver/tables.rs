@@ -26,7 +26,22 @@ const DECORATION_ATTEMPTS_MAX: i64 = 4;
 const ALWAYS: i64 = i64::MAX;
 
 /// How often anything is tried where the other side says when to come again: it has not failed, it is busy.
-pub(super) const LIMITED_ATTEMPTS_MAX: i64 = 60;
+const LIMITED_ATTEMPTS_MAX: i64 = 60;
+/// How long work may be put off in all: whoever waits for it longer than a day is better told why, and tries again. In
+/// milliseconds.
+const PUT_OFF_MAX_MS: i64 = 24 * 60 * 60 * 1_000;
+/// How often work is tried at least before that ends it, though the bot itself may have been away for most of the day: no pause
+/// is much longer than an hour.
+const PUT_OFF_ATTEMPTS_MIN: i64 = 24;
+
+/// Whether an effect may wait once more where the other side says when to come again: it was tried so often, and was asked for
+/// so long ago, in milliseconds.
+pub(super) fn may_wait(effect: &Effect, attempts: i64, waited_ms: i64) -> bool {
+    let is_put_off_too_long = when_missed(effect) == Missed::TaskHears
+        && attempts >= PUT_OFF_ATTEMPTS_MIN
+        && waited_ms > PUT_OFF_MAX_MS;
+    attempts < LIMITED_ATTEMPTS_MAX && !is_put_off_too_long
+}
 
 /// How often an effect is tried before it is given up.
 pub(super) const fn attempts_max(effect: &Effect) -> i64 {
@@ -161,5 +176,33 @@ pub(super) fn in_words(effect: &Effect) -> &'static str {
         Effect::ShowPictures { .. } => "posting pictures",
         Effect::StopAll => "stopping",
         Effect::Release => "cleaning up",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{CommitId, RunNumber, message::Message};
+
+    /// An hour, in milliseconds.
+    const HOUR_MS: i64 = 3_600_000;
+
+    #[test]
+    fn work_waits_for_a_platform_for_about_a_day_and_a_message_as_long_as_it_is_tried() {
+        let publish = Effect::Publish {
+            run: RunNumber(1),
+            commit: CommitId("c1".into()),
+        };
+        assert!(may_wait(&publish, 23, 25 * HOUR_MS));
+        assert!(may_wait(&publish, 59, HOUR_MS), "short pauses are no day");
+        assert!(!may_wait(&publish, 24, 25 * HOUR_MS));
+        // The bot may have been away before the first try.
+        assert!(may_wait(&publish, 1, 100 * HOUR_MS));
+        assert!(!may_wait(&publish, 60, HOUR_MS));
+        let say = Effect::Say {
+            slot: Slot::Progress(RunNumber(1)),
+            message: Box::new(Message::Help),
+        };
+        assert!(may_wait(&say, 59, 100 * HOUR_MS));
     }
 }

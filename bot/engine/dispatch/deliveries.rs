@@ -175,6 +175,7 @@ pub(super) fn audit_of(task: &Task, event: &Event) -> Option<AuditEntry> {
         | Event::EffectGivenUp { .. }
         | Event::Unsaid { .. }
         | Event::TakenUp
+        | Event::PutOff(_)
         | Event::TimeLow
         | Event::TimeUp
         | Event::Unanswered { .. }

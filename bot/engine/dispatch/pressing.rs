@@ -49,7 +49,7 @@ impl Dispatch {
                 self.reacted(delivery, &post, &by, meaning, now).await
             }
             Incoming::StopSignal { conversation, by } => {
-                self.stopped(delivery, conversation, &by, now).await
+                Box::pin(self.stopped(delivery, conversation, &by, now)).await
             }
             Incoming::TakenAway { about, by } => self.taken_away(delivery, &about, &by, now).await,
             Incoming::Pressed {

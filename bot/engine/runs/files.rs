@@ -90,7 +90,7 @@ pub async fn place(
                     }
                     continue;
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(Fault::of_surface(error, &line.0)),
             };
             let size = bytes.len().to_string();
             let put = ["sh", "-c", PUT, "put", &path, &size];

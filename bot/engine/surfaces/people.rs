@@ -5,8 +5,17 @@ use futures::future::BoxFuture;
 use super::Surfaces;
 use crate::{
     domain::{conversation::Person, incoming::Author, task::Task},
+    linear, slack,
     surface::{People, SurfaceError},
 };
+
+/// The name by which people know the surface that made an address; none where there is no such surface.
+pub(in crate::engine) fn name_of(address: &str) -> Option<&'static str> {
+    if slack::ids::home(address).is_some() {
+        return Some("Slack");
+    }
+    (address.split(':').next() == Some(linear::SURFACE)).then_some("Linear")
+}
 
 impl People for Surfaces {
     fn person_in<'a>(

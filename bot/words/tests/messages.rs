@@ -3,6 +3,7 @@
 use super::{Reactions, labels, samples::*, words, words_where};
 use crate::{
     domain::{
+        Timestamp,
         budget::Usage,
         conversation::PersonId,
         event::BaseStanding,
@@ -10,6 +11,7 @@ use crate::{
         message::{Decision, Live, LiveStanding, LiveStep, Message, Phase, PlanCard, Progress},
         plan,
         proof::{CheckOutcome, Weakening},
+        waiting::PutOff,
     },
     surface::{
         StepStanding::{self, Active, Done, Pending},
@@ -36,6 +38,7 @@ fn progress(phase: Phase) -> Progress {
         workplace: Some(workplace()),
         steps: Vec::new(),
         live: None,
+        put_off: None,
         taken_up: false,
         spent: usage(),
     }
@@ -160,6 +163,32 @@ fn the_checklist_has_the_plans_steps_and_while_the_agent_keeps_a_list_its_own() 
     let standings: Vec<StepStanding> = working.iter().map(|(_, standing)| *standing).collect();
     assert_eq!(standings, [Done, Active, Pending]);
     assert_eq!(working[0].0, "Read lib/users.js");
+}
+
+#[test]
+fn work_that_waits_says_who_asked_for_that_and_until_when() {
+    let waiting = |asked_by: Option<&str>| {
+        Message::Progress(Progress {
+            put_off: Some(PutOff {
+                run: None,
+                until: Timestamp(((14 * 60 + 5) * 60 + 30) * 1_000),
+                asked_by: asked_by.map(str::to_owned),
+            }),
+            ..progress(Phase::Publishing)
+        })
+    };
+    insta::assert_snapshot!(words(&waiting(Some("GitHub"))).markdown, @r#"
+    **Publishing** the result — $0.12 so far
+
+    GitHub asks Deckhand to go slower; it goes on at 14:05 UTC.
+
+    Respect offset above a limit of 100 · `acme/web` · `main` @ `3f9a1c0de7`
+    "#);
+    let unknown = words(&waiting(None)).markdown;
+    assert!(
+        unknown.contains("\nA platform asks Deckhand to go slower;"),
+        "{unknown}"
+    );
 }
 
 #[test]

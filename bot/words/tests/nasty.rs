@@ -11,7 +11,7 @@ use crate::domain::{
     message::{Decision, FailureText, Live, Message, Phase, Progress, QuestionText},
     proof::{CheckOutcome, Weakening},
     specification::{RepositoryName, Requirement, Workplace},
-    waiting::Made,
+    waiting::{Made, PutOff},
 };
 
 /// What a model could write to do harm: it calls everybody, breaks out of its place, links, and goes on for long.
@@ -161,6 +161,11 @@ fn progresses() -> Vec<Message> {
                 workplace: Some(workplace.clone()),
                 steps: vec![NASTY.into()],
                 live: Some(live.clone()),
+                put_off: Some(PutOff {
+                    run: None,
+                    until: Timestamp(0),
+                    asked_by: Some(NASTY.into()),
+                }),
                 taken_up: true,
                 spent: usage(),
             })

@@ -92,6 +92,13 @@ fn statuses() -> Vec<Sample> {
         ),
         status("Checking", later(&phase("verifying"))),
         status("Publishing", later(&phase("publishing"))),
+        status(
+            "Publishing, and the forge asks to go slower",
+            with(
+                later(&phase("publishing")),
+                &json!({ "put_off": { "run": 2, "until": AT, "asked_by": "GitHub" } }),
+            ),
+        ),
         status("Waiting for an answer", later(&phase("waiting"))),
         status("Done", over("done")),
         status("Failed", over("failed")),

@@ -17,6 +17,7 @@ use crate::domain::{
     proof::{CheckOutcome, CheckResult, Proof},
     specification::{RepositoryName, Requirement, SpecificationDraft, Workplace},
     task::{FINISH, Opening, State, Surroundings, Task},
+    waiting::PutOff,
 };
 
 pub(super) fn person(name: &str, standing: Standing) -> Person {
@@ -147,6 +148,15 @@ pub(super) fn held_change() -> HeldChange {
     }
 }
 
+/// A platform lets the work of a run wait, or the reading.
+pub(super) fn put_off(run: Option<RunNumber>, until: i64) -> Event {
+    Event::PutOff(PutOff {
+        run,
+        until: Timestamp(until),
+        asked_by: Some("a forge".into()),
+    })
+}
+
 /// The commit that is proved or published now, or any.
 pub(super) fn at_work(task: &Task) -> &str {
     match &task.state {
@@ -245,6 +255,7 @@ pub(super) fn possible(task: &Task) -> Vec<Event> {
             kept: Kept::Nothing,
         },
         Event::TakenUp,
+        put_off(Some(task.last_run), 7),
         Event::EffectGivenUp {
             effect: "publishing".into(),
             reason: "down".into(),

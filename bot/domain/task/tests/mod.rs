@@ -7,6 +7,7 @@ mod ground;
 mod inquiries;
 mod issues;
 mod places;
+mod put_off;
 mod rewriting;
 mod steering;
 mod stories;

@@ -42,7 +42,8 @@ fn walk(begin: (Task, World), depth_max: usize) -> HashSet<(String, World)> {
     seen
 }
 
-/// The task without what makes it no other one: at which moment its time was used up, and how many notes were said.
+/// The task without what makes it no other one: at which moment its time was used up, how many notes were said, and what its
+/// status says beside.
 fn plain(task: &Task) -> Task {
     let mut plain = task.clone();
     plain.time = WorkTime {
@@ -51,6 +52,7 @@ fn plain(task: &Task) -> Task {
         ..WorkTime::default()
     };
     plain.notes = 0;
+    plain.put_off = None;
     plain
 }
 

@@ -72,6 +72,8 @@ impl<'a> Reporter<'a> {
         let base = Progress {
             phase,
             live: None,
+            // The start had to wait, and is over.
+            put_off: None,
             ..task.progress_now()
         };
         let news = News {
