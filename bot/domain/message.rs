@@ -32,7 +32,7 @@ use super::{
 
 pub use applied::{AppliedTerms, Because, LimitsCard, Used, WhyCard};
 pub use failed::{FailureCard, FailureText};
-pub use live::{Live, LiveStanding, LiveStep, Trouble};
+pub use live::{CheckedTree, Checking, Live, LiveStanding, LiveStep, Trouble};
 pub use preferred::SettingsCard;
 pub use result::ResultCard;
 
@@ -318,6 +318,9 @@ pub struct Progress {
     pub steps: Vec<String>,
     /// What the live run says; none while nothing runs.
     pub live: Option<Live>,
+    /// What the clean container runs at this moment; none while it does not run, and where that is not told.
+    #[serde(default)]
+    pub checking: Option<Checking>,
     /// What the work waits for, where a platform has asked for a pause.
     #[serde(default)]
     pub put_off: Option<PutOff>,

@@ -321,7 +321,8 @@ impl Deliver {
                     .await
             }
             Effect::Prove { run, commit } if task.state.live_run() == Some(*run) => {
-                let event = super::prove::prove(&self.context, &task, *run, commit).await?;
+                let event =
+                    super::prove::prove(&self.context, &task, (*run, commit), &claimed.id).await?;
                 self.tell(claimed, &task, format!("proved:{}", claimed.id), event)
                     .await
             }

@@ -10,6 +10,7 @@
 //! - [`deletion`], [`retention`]: what goes for good, when somebody says so or after its time
 //! - [`reviews`]: pull requests whose end nobody heard of
 //! - [`sockets`]: this process's share of Slack's connections
+//! - `live`: the status message while work is under way
 //! - [`surfaces`], [`roster`]: which platform, which agent
 //! - [`tokens`]: where tokens of platforms are kept
 //! - [`workspaces`]: whose token is taken for what in Slack
@@ -23,6 +24,7 @@ pub mod holds;
 pub mod jumps;
 pub mod keep;
 pub mod leases;
+mod live;
 pub mod policy_book;
 pub mod prove;
 pub mod publish;

@@ -1,5 +1,7 @@
 //! Has a commit proved in a clean container, and keeps what was seen.
 
+mod telling;
+
 use std::path::PathBuf;
 
 use deckhand_executors::{
@@ -7,8 +9,7 @@ use deckhand_executors::{
     mirror::{CommitId as GitCommit, Mirror},
     proof::{
         self, Check, CheckId, CheckStatus, Comparison, Moment, Page, PictureOutcome, ProofError,
-        ProofReport, ProofSandbox, ProofSpec, ProofStep, Setup, StartCommand,
-        weakening::WeakeningKind,
+        ProofReport, ProofSandbox, ProofSpec, Setup, StartCommand, weakening::WeakeningKind,
     },
 };
 use serde_json::json;
@@ -22,7 +23,7 @@ use crate::{
         proof::{ChangedFile, CheckOutcome, CheckResult, Picture, Proof, Weakening},
         task::Task,
     },
-    store::runs::LogKind,
+    store::{leases::Ticket, runs::LogKind},
 };
 
 /// The longest last lines of a check that are kept, in bytes.
@@ -32,12 +33,12 @@ const SUBMODULES_MAX: usize = 10;
 /// Steps that may wait to be written down.
 const STEPS_MAX: usize = 256;
 
-/// Proves the commit of a run.
+/// Proves the commit of a run, by the effect that asks for it.
 pub async fn prove(
     context: &Context,
     task: &Task,
-    run: RunNumber,
-    commit: &CommitId,
+    (run, commit): (RunNumber, &CommitId),
+    effect: &Ticket,
 ) -> Result<Event, Fault> {
     let failed = |reason: String| Ok(Event::ProofFailed { run, reason });
     let Some(workplace) = &task.workplace else {
@@ -63,13 +64,8 @@ pub async fn prove(
         base,
     )
     .await?;
-    let (steps, mut told) = mpsc::channel(STEPS_MAX);
-    let watched = async {
-        while let Some(step) = told.recv().await {
-            let body = json!({"proof": in_progress(&step)});
-            let _ = context.log_run(&task.id, run, LogKind::Host, body).await;
-        }
-    };
+    let (steps, told) = mpsc::channel(STEPS_MAX);
+    let watched = telling::tell(context, task, (run, effect), &spec, told);
     let proving = async {
         let report = proof::prove(&*context.executor, &spec, &steps).await;
         drop(steps);
@@ -323,29 +319,6 @@ async fn keep_checks(
             .await?;
     }
     Ok(checks)
-}
-
-/// A step of the proof, as the task's page shows it.
-fn in_progress(step: &ProofStep) -> String {
-    let on = |moment: &Moment| match moment {
-        Moment::Before => "the base",
-        Moment::After => "the commit",
-    };
-    match step {
-        ProofStep::Preparing => "checking the commit out in a clean container".to_owned(),
-        ProofStep::SettingUp => "running the setup".to_owned(),
-        ProofStep::Checking { id, moment } => format!("check {} on {}", id.0, on(moment)),
-        ProofStep::Checked { id, moment, status } => {
-            let outcome = match status {
-                CheckStatus::Passed => "passed",
-                CheckStatus::Failed { .. } => "failed",
-                CheckStatus::TimedOut => "did not end in time",
-                CheckStatus::CouldNotRun { .. } => "could not be run",
-            };
-            format!("check {} on {} {outcome}", id.0, on(moment))
-        }
-        ProofStep::Photographing { moment } => format!("taking pictures of {}", on(moment)),
-    }
 }
 
 /// What was done to a test, as people are told.

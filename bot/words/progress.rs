@@ -9,7 +9,7 @@ use super::{
 use crate::{
     domain::{
         Timestamp,
-        message::{Live, LiveStanding, Phase, Progress, Trouble},
+        message::{CheckedTree, Checking, Live, LiveStanding, Phase, Progress, Trouble},
     },
     surface::{Control, Pace, Step, StepStanding, WordsKind},
 };
@@ -33,6 +33,7 @@ impl<'a> ProgressView<'a> {
         if let Some(live) = &self.progress.live {
             facts.extend(live_facts(live));
         }
+        facts.extend(self.progress.checking.as_ref().map(checking_fact));
         if !self.progress.spent.is_empty() {
             let spent = spent(self.progress.spent);
             // A status says what is known; that a price is not known stands in the result.
@@ -112,6 +113,26 @@ fn live_facts(live: &Live) -> Vec<String> {
     facts
 }
 
+/// What runs in the clean container, and how many there are.
+fn checking_fact(checking: &Checking) -> String {
+    let code = |command: &str| super::tame::code(&crate::domain::clip(command, COMMAND_MAX_CHARS));
+    match checking {
+        Checking::Setup { command } => format!("setup {}", code(command)),
+        Checking::Check {
+            command,
+            number,
+            all,
+            tree,
+        } => {
+            let on = match tree {
+                CheckedTree::Result => "",
+                CheckedTree::Base => " on the base",
+            };
+            format!("{}{on} ({number} of {all})", code(command))
+        }
+    }
+}
+
 /// What is shorter is no news, in milliseconds.
 const NOTICEABLE_MS: i64 = 2_000;
 /// The longest command in a status line, in characters; the whole one is on the task page.
@@ -141,9 +162,9 @@ pub(super) fn kind(progress: &Progress) -> WordsKind {
         headline: headline(&steps),
         steps,
         title: progress.title.clone(),
-        pace: match progress.live {
-            Some(_) => Pace::Passing,
-            None => Pace::Lasting,
+        pace: match (&progress.live, &progress.checking) {
+            (None, None) => Pace::Lasting,
+            (Some(_), _) | (_, Some(_)) => Pace::Passing,
         },
     }
 }

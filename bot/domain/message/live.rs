@@ -1,4 +1,4 @@
-//! What a run that is under way says about itself.
+//! What work that is under way says about itself: a run, and the check of its result.
 
 use serde::{Deserialize, Serialize};
 
@@ -58,4 +58,36 @@ pub enum Trouble {
         /// When the run is given up: so long after the engine last answered, in milliseconds.
         limit_ms: i64,
     },
+}
+
+/// What the clean container runs. Not stored; newest wins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Checking {
+    /// What has to run before the checks can.
+    Setup {
+        /// The command, cut.
+        command: String,
+    },
+    /// A check.
+    Check {
+        /// The command, cut.
+        command: String,
+        /// Which of them it is, from 1.
+        number: u32,
+        /// How many there are.
+        all: u32,
+        /// What it runs on.
+        tree: CheckedTree,
+    },
+}
+
+/// What a check runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckedTree {
+    /// The result.
+    Result,
+    /// What the task began with, to compare.
+    Base,
 }

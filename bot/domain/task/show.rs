@@ -52,6 +52,7 @@ impl Task {
                 .map(|revision| revision.plan.steps.clone())
                 .unwrap_or_default(),
             live: None,
+            checking: None,
             taken_up: self.taken_up_in.as_deref() == Some(self.state.name()),
             spent: self.usage,
         }

@@ -8,7 +8,10 @@ use crate::{
         conversation::PersonId,
         event::BaseStanding,
         inquiry::Purpose,
-        message::{Decision, Live, LiveStanding, LiveStep, Message, Phase, PlanCard, Progress},
+        message::{
+            CheckedTree, Checking, Decision, Live, LiveStanding, LiveStep, Message, Phase,
+            PlanCard, Progress,
+        },
         plan,
         proof::{CheckOutcome, Weakening},
         waiting::PutOff,
@@ -38,6 +41,7 @@ fn progress(phase: Phase) -> Progress {
         workplace: Some(workplace()),
         steps: Vec::new(),
         live: None,
+        checking: None,
         put_off: None,
         taken_up: false,
         spent: usage(),
@@ -189,6 +193,30 @@ fn work_that_waits_says_who_asked_for_that_and_until_when() {
         unknown.contains("\nA platform asks Deckhand to go slower;"),
         "{unknown}"
     );
+}
+
+#[test]
+fn a_check_names_the_command_that_runs_and_how_many_there_are() {
+    let checking = |checking| {
+        let message = Message::Progress(Progress {
+            checking: Some(checking),
+            ..progress(Phase::Verifying)
+        });
+        let markdown = words(&message).markdown;
+        markdown.lines().next().unwrap_or_default().to_owned()
+    };
+    let check = |tree| Checking::Check {
+        command: "npm test".into(),
+        number: 2,
+        all: 6,
+        tree,
+    };
+    insta::assert_snapshot!(checking(check(CheckedTree::Result)), @"**Checking** the result in a clean container — `npm test` (2 of 6) · $0.12 so far");
+    insta::assert_snapshot!(checking(check(CheckedTree::Base)), @"**Checking** the result in a clean container — `npm test` on the base (2 of 6) · $0.12 so far");
+    let setup = Checking::Setup {
+        command: "npm ci".into(),
+    };
+    insta::assert_snapshot!(checking(setup), @"**Checking** the result in a clean container — setup `npm ci` · $0.12 so far");
 }
 
 #[test]

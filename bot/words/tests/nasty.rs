@@ -8,7 +8,7 @@ use crate::domain::{
     event::{BaseStanding, DiskWall, PublishProblem, RunFailure, WorkplaceProblem},
     held::{HeldChange, Hold, HoldReason},
     inquiry::{Answer, AnswerCard, Purpose, Source},
-    message::{Decision, FailureText, Live, Message, Phase, Progress, QuestionText},
+    message::{Checking, Decision, FailureText, Live, Message, Phase, Progress, QuestionText},
     proof::{CheckOutcome, Weakening},
     specification::{RepositoryName, Requirement, Workplace},
     waiting::{Made, PutOff},
@@ -161,6 +161,9 @@ fn progresses() -> Vec<Message> {
                 workplace: Some(workplace.clone()),
                 steps: vec![NASTY.into()],
                 live: Some(live.clone()),
+                checking: Some(Checking::Setup {
+                    command: NASTY.into(),
+                }),
                 put_off: Some(PutOff {
                     run: None,
                     until: Timestamp(0),

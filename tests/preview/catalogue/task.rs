@@ -91,6 +91,13 @@ fn statuses() -> Vec<Sample> {
             later(&json!({ "phase": "reworking", "round": 1 })),
         ),
         status("Checking", later(&phase("verifying"))),
+        status(
+            "Checking, and a command runs",
+            with(
+                later(&phase("verifying")),
+                &json!({ "checking": { "is": "check", "command": "npm test", "number": 2, "all": 6, "tree": "result" } }),
+            ),
+        ),
         status("Publishing", later(&phase("publishing"))),
         status(
             "Publishing, and the forge asks to go slower",

@@ -9,23 +9,19 @@ use crate::{
     domain::{
         Timestamp,
         budget::Usage,
-        effect::{Assignment, Slot},
-        message::{Live, LiveStanding, LiveStep, Message, Phase, Progress, Trouble},
+        effect::Assignment,
+        message::{Live, LiveStanding, LiveStep, Phase, Progress, Trouble},
         task::Task,
     },
-    engine::{Context, surfaces::Surfaces},
-    links,
-    store::{posts::Post, runs::RunTicket},
-    surface::{Attempt, SurfaceError},
-    words,
+    engine::{
+        Context,
+        live::{EDIT_EVERY, FINISH_WITHIN, Right, say},
+    },
+    store::runs::RunTicket,
 };
 
-/// The shortest time between two edits.
-const EDIT_EVERY: Duration = Duration::from_secs(3);
 /// The longest time without an edit while a run lives: the heartbeat that people see.
 const EDIT_AT_LEAST_EVERY: Duration = Duration::from_secs(20);
-/// How long an edit under way is waited for at the end.
-const FINISH_WITHIN: Duration = Duration::from_secs(3);
 /// The longest step or command that is shown, in characters.
 const STEP_MAX_CHARS: usize = 120;
 /// The most steps of the agent's own list that are shown.
@@ -85,11 +81,8 @@ impl<'a> Reporter<'a> {
             trouble: None,
         };
         let (newest, receiver) = watch::channel(None);
-        let saying = tokio::spawn(say(
-            context.clone(),
-            (task.clone(), ticket.clone()),
-            receiver,
-        ));
+        let right = Right::Run(ticket.clone());
+        let saying = tokio::spawn(say(context.clone(), (task.clone(), right), receiver));
         Self {
             context,
             started,
@@ -219,77 +212,5 @@ impl<'a> Reporter<'a> {
             ..self.base.clone()
         }));
         self.said = Some((self.news.clone(), Instant::now()));
-    }
-}
-
-/// The only lossy road: an edit that fails is not tried again, the next one follows. Where the surface says when another one
-/// may come, it is the newest of then that is said.
-async fn say(
-    context: Context,
-    (task, ticket): (Task, RunTicket),
-    mut newest: watch::Receiver<Option<Progress>>,
-) {
-    let slot = Slot::Progress(task.progress).to_string();
-    let key = format!("{}:{slot}", task.id);
-    let mut held = None;
-    loop {
-        match held.take() {
-            None => {
-                if newest.changed().await.is_err() {
-                    return;
-                }
-            }
-            Some(pause) => tokio::select! {
-                _ = newest.wait_for(|_| false) => return,
-                () = tokio::time::sleep(pause) => {}
-            },
-        }
-        let Some(progress) = newest.borrow_and_update().clone() else {
-            continue;
-        };
-        let links = words::Links {
-            task_url: links::task_url(&context.config, &task.id),
-            card_url: None,
-            reactions: words::Reactions::Unheard,
-            issues: words::Issues::NotMade,
-        };
-        let Ok(words) = words::render(&Message::Progress(progress), &links) else {
-            continue;
-        };
-        // It may be over, or another process's by now, which says what there is to say.
-        if !matches!(context.store.run_is_ours(&ticket).await, Ok(true)) {
-            continue;
-        }
-        // The task may have been brought into another conversation meanwhile.
-        let Ok(Some(stored)) = context.store.task(&task.id).await else {
-            continue;
-        };
-        for conversation in stored.task.reachable() {
-            if Surfaces::is_anothers(conversation, &stored.task) {
-                continue;
-            }
-            let post = Post {
-                conversation: conversation.clone(),
-                slot: slot.clone(),
-                task: task.id.clone(),
-            };
-            let Ok(Some(standing)) = context.store.find_post(&post).await else {
-                continue;
-            };
-            // The run may be over by now; what the task says then must not be overwritten.
-            if newest.has_changed().is_err() {
-                return;
-            }
-            let said =
-                context
-                    .surfaces
-                    .say(conversation, &key, Some(&standing), &words, Attempt::First);
-            if let Err(error) = said.await {
-                tracing::debug!(task = %task.id, %error, "a status was not shown");
-                if let SurfaceError::Transient { retry_after, .. } = error {
-                    held = retry_after.max(held);
-                }
-            }
-        }
     }
 }
