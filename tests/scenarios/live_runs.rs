@@ -10,6 +10,7 @@ use std::{
 };
 
 use deckhand::{
+    domain::effect::Assignment,
     engine::{
         Context,
         deliver::Deliver,
@@ -396,5 +397,23 @@ async fn a_watch_that_breaks_in_itself_is_begun_again() {
     no_message_twice(&thread);
     stop.cancel();
     working.await.unwrap();
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_over_is_not_started_again_by_an_effect_that_was_cut_off() {
+    let stage = Stage::open().await;
+    let thread = stage.planned(REQUEST).await;
+    stage.settle().await;
+    stage.wait_for_no_sandbox().await;
+    let (context, task) = (&stage.context, stage.task(&thread).await);
+    // A process that was killed had started it, and another one took it up before its effect came again.
+    let again = context
+        .runs
+        .start(context, &task, task.last_run, &Assignment::Plan);
+    again.await.unwrap();
+    stage.settle().await;
+    assert_eq!(stage.sandboxes().await, Vec::<String>::new());
+    assert_eq!(stage.task(&thread).await.state.name(), "awaiting_approval");
     stage.close().await;
 }

@@ -95,7 +95,8 @@ impl Runs {
         self.live.lock().map_or(0, |live| live.len())
     }
 
-    /// Starts a run and watches it. Returns when its container lives. A repeat finds the container and watches it again.
+    /// Starts a run and watches it. Returns when its container lives. A repeat finds the container and watches it again; one
+    /// of a run that is over does nothing.
     pub async fn start(
         &self,
         context: &Context,
@@ -104,7 +105,7 @@ impl Runs {
         assignment: &Assignment,
     ) -> Result<(), Fault> {
         if self.is_live(&task.id, run) {
-            return self.tell_started(context, task, run).await;
+            return Ok(self.tell_started(context, task, run).await?);
         }
         let Some(_starting) = self.begin(&task.id, run) else {
             return Err(Fault::transient("the run is being taken up"));
@@ -122,7 +123,8 @@ impl Runs {
             ended: None,
         };
         let Some(ticket) = context.store.open_run(&stored).await? else {
-            return Err(Fault::transient("the run is over"));
+            // It was taken up where its start had been cut off, and its end is told with what came of it.
+            return Ok(());
         };
         // The process that had started it may have ended before it could say so.
         let known = context.store.runs_of(&task.id).await?;
@@ -130,7 +132,6 @@ impl Runs {
             known.number == run && known.ended.is_none() && known.resume.is_some()
         };
         if let Some(known) = known.iter().find(has_begun) {
-            self.tell_started(context, task, run).await?;
             return Ok(self.go_on(context, task, (known, ticket)).await?);
         }
         let (failure, usage) = match supervise::start(context, task, &ticket, assignment).await {
@@ -159,10 +160,10 @@ impl Runs {
         context: &Context,
         task: &Task,
         run: RunNumber,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), StoreError> {
         let key = format!("run:{}:{run}:started", task.id);
         let started = work_delivery(task, key, Event::RunStarted { run });
-        Ok(context.accept(started).await?)
+        context.accept(started).await
     }
 
     fn hold(&self, context: &Context, task: &Task, ticket: RunTicket, hold: Hold) {

@@ -70,6 +70,8 @@ impl Runs {
             return Ok(());
         };
         info!(task = %stored.task, run = %stored.number, "a run is taken up again");
+        // Whoever started it may have ended before it could say so.
+        self.tell_started(context, task, stored.number).await?;
         let usage = supervise::usage_before(&resume);
         match supervise::open_again(context, task, stored, resume).await {
             Ok(detached) => {
