@@ -11,6 +11,7 @@ mod milestones;
 mod places;
 mod plans;
 mod preferences;
+mod run_hands;
 mod slots;
 mod sockets;
 mod sole;
@@ -51,6 +52,13 @@ struct Opened {
     store: Store,
     address: String,
     _folder: Option<tempfile::TempDir>,
+}
+
+impl Opened {
+    /// Another process on the same database.
+    async fn beside(&self) -> Store {
+        Store::open_beside(&self.address).await.unwrap()
+    }
 }
 
 /// A fresh store on each of the two databases.

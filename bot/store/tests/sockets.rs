@@ -15,19 +15,14 @@ async fn places(store: &Store, at: Timestamp) -> (Vec<u32>, usize, usize) {
 
 #[tokio::test]
 async fn the_places_for_sockets_are_shared_out_and_go_over_from_one_that_dies() {
-    for Opened {
-        store: one,
-        address,
-        _folder,
-    } in each_database().await
-    {
-        let two = Store::open_beside(&address).await.unwrap();
-        let three = Store::open_beside(&address).await.unwrap();
-        assert_eq!(places(&one, NOW).await, (vec![1, 2, 3, 4, 5], 5, 0));
+    for opened in each_database().await {
+        let (one, two) = (&opened.store, opened.beside().await);
+        let three = opened.beside().await;
+        assert_eq!(places(one, NOW).await, (vec![1, 2, 3, 4, 5], 5, 0));
         assert_eq!(places(&two, NOW).await, (vec![6, 7, 8, 9, 10], 5, 5));
         // There is none for the third before the others have heard of it and closed what is beyond their share.
         assert_eq!(places(&three, NOW).await, (vec![], 3, 10));
-        assert_eq!(places(&one, NOW).await, (vec![1, 2, 3, 4, 5], 4, 5));
+        assert_eq!(places(one, NOW).await, (vec![1, 2, 3, 4, 5], 4, 5));
         assert_eq!(places(&two, NOW).await, (vec![6, 7, 8, 9, 10], 3, 5));
         assert_eq!(places(&three, NOW).await, (vec![], 3, 10));
         one.free_socket(5).await.unwrap();
@@ -35,7 +30,7 @@ async fn the_places_for_sockets_are_shared_out_and_go_over_from_one_that_dies() 
         two.free_socket(10).await.unwrap();
         three.free_socket(1).await.unwrap();
         assert_eq!(places(&three, NOW).await, (vec![5, 9, 10], 3, 7));
-        assert_eq!(places(&one, NOW).await, (vec![1, 2, 3, 4], 4, 6));
+        assert_eq!(places(one, NOW).await, (vec![1, 2, 3, 4], 4, 6));
         // The first one is heard no more.
         let over = Timestamp(NOW.0 + i64::try_from(LEASE.as_millis()).unwrap());
         let just_before = Timestamp(over.0 - 1);
@@ -44,10 +39,10 @@ async fn the_places_for_sockets_are_shared_out_and_go_over_from_one_that_dies() 
         assert_eq!(places(&two, over).await, (vec![1, 2, 6, 7, 8], 5, 3));
         assert_eq!(places(&three, over).await, (vec![3, 4, 5, 9, 10], 5, 5));
         // It had only slept, and has nothing when it wakes; what another one leaves at its end is free at once.
-        assert_eq!(places(&one, over).await, (vec![], 4, 10));
+        assert_eq!(places(one, over).await, (vec![], 4, 10));
         two.release_leases().await.unwrap();
-        assert_eq!(places(&one, over).await, (vec![1, 2, 6, 7, 8], 5, 5));
-        for store in [one, two, three] {
+        assert_eq!(places(one, over).await, (vec![1, 2, 6, 7, 8], 5, 5));
+        for store in [one, &two, &three] {
             store.close().await;
         }
     }
@@ -55,13 +50,8 @@ async fn the_places_for_sockets_are_shared_out_and_go_over_from_one_that_dies() 
 
 #[tokio::test]
 async fn no_place_for_a_socket_is_given_to_two() {
-    for Opened {
-        store: one,
-        address,
-        _folder,
-    } in each_database().await
-    {
-        let two = Store::open_beside(&address).await.unwrap();
+    for opened in each_database().await {
+        let (one, two) = (&opened.store, opened.beside().await);
         let (first, second) = tokio::join!(one.share_sockets(10, NOW), two.share_sockets(10, NOW));
         let mut all = [first.unwrap().ours, second.unwrap().ours].concat();
         all.sort_unstable();

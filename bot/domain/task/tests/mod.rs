@@ -1,5 +1,7 @@
 //! Tests of the machine.
 
+mod approvals;
+mod cancels;
 mod edits;
 mod feedback;
 mod files;
