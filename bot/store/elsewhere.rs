@@ -160,8 +160,12 @@ impl Store {
         self.take_out(dropped, task, now).await
     }
 
-    /// Drops the statuses of a cancelled task that wait for their time, and says whether this process says something of it.
-    pub async fn is_still_said(&self, task: &TaskId, now: Timestamp) -> Result<bool, StoreError> {
+    /// Drops the statuses of a cancelled task that wait for their time.
+    pub async fn drop_waiting_statuses(
+        &self,
+        task: &TaskId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         query(
             "UPDATE outbox SET state = 'dropped', done_ms = $2, error = 'cancelled'
              WHERE task = $1 AND state = 'ready' AND slot LIKE 'progress-%'",
@@ -170,6 +174,11 @@ impl Store {
         .bind(now.0)
         .execute(self.database.writing())
         .await?;
+        Ok(())
+    }
+
+    /// Whether this process is saying something of a task.
+    pub async fn is_said_here(&self, task: &TaskId) -> Result<bool, StoreError> {
         let found = query(
             "SELECT 1 FROM outbox WHERE task = $1 AND state = 'leased' AND owner = $2 AND lane LIKE 'talk:%' LIMIT 1",
         );
@@ -209,7 +218,7 @@ impl Store {
         Ok(())
     }
 
-    /// Whether a statement about what others have of a task finds something: task, this process.
+    /// Whether a statement about who has what of a task finds something: task, this process.
     async fn has_of(&self, found: Query, task: &TaskId) -> Result<bool, StoreError> {
         let row = found
             .bind(&task.0)

@@ -171,30 +171,14 @@ impl Deliver {
     }
 }
 
-/// What a task is told whose work is put off; none for anything else.
+/// What a task is told whose work is put off; none for anything else, which no state of a task waits for.
 fn put_off(effect: &Effect, until: Timestamp, asked_by: Option<&'static str>) -> Option<PutOff> {
     let run = match effect {
         Effect::Gather => None,
         Effect::StartRun { run, .. } | Effect::Prove { run, .. } | Effect::Publish { run, .. } => {
             Some(*run)
         }
-        Effect::Say { .. }
-        | Effect::Introduce
-        | Effect::Redraw
-        | Effect::Whisper { .. }
-        | Effect::PostRequest { .. }
-        | Effect::FileIssue { .. }
-        | Effect::Mark { .. }
-        | Effect::Hear { .. }
-        | Effect::OpenForm { .. }
-        | Effect::OpenRequestForm { .. }
-        | Effect::OpenSettingsForm { .. }
-        | Effect::ShowHome { .. }
-        | Effect::ShowPictures { .. }
-        | Effect::Steer { .. }
-        | Effect::Widen { .. }
-        | Effect::StopAll
-        | Effect::Release => return None,
+        _ => return None,
     };
     Some(PutOff {
         run,

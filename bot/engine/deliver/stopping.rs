@@ -149,14 +149,17 @@ impl Deliver {
             return Ok(());
         }
         let (store, from) = (&self.context.store, Instant::now());
-        while store.is_still_said(&task.id, self.clock().now()).await? {
+        loop {
+            let now = self.clock().now();
+            store.drop_waiting_statuses(&task.id, now).await?;
+            if !store.is_said_here(&task.id).await? {
+                return Ok(());
+            }
             if from.elapsed() >= WORDS_WITHIN {
-                let now = self.clock().now();
                 return store.break_off_statuses(&task.id, now).await;
             }
             sleep(LOOKED_AT_WORDS_EVERY).await;
         }
-        Ok(())
     }
 
     /// Breaks off the work or the errand in hand: a push that is under way is ended, and its credential is given back.

@@ -207,20 +207,21 @@ async fn a_status_that_is_on_its_way_when_a_task_is_cancelled_is_waited_for_or_b
     for Opened { store, _folder, .. } in each_database().await {
         say(&store, &slot).await;
         let on_its_way = taken(&store, NOW).await.unwrap();
-        assert!(store.is_still_said(&task(), NOW).await.unwrap());
+        assert!(store.is_said_here(&task()).await.unwrap());
         // Slack makes it wait once more: it is not said any more.
         store
             .step_aside(&on_its_way.id, NOW, "limited")
             .await
             .unwrap();
-        assert!(!store.is_still_said(&task(), NOW).await.unwrap());
+        assert!(!store.is_said_here(&task()).await.unwrap());
+        store.drop_waiting_statuses(&task(), NOW).await.unwrap();
         assert_eq!(taken(&store, NOW).await, None);
 
         say(&store, &slot).await;
         let on_its_way = taken(&store, NOW).await.unwrap();
         store.break_off_statuses(&task(), NOW).await.unwrap();
         on_its_way.id.lost().await;
-        assert!(!store.is_still_said(&task(), NOW).await.unwrap());
+        assert!(!store.is_said_here(&task()).await.unwrap());
         // What it did is not known, so what is said next looks for it.
         store.effect_done(&on_its_way.id, NOW).await.unwrap();
         say(&store, &slot).await;
