@@ -36,13 +36,13 @@ use crate::{
     store::{
         Store, StoreError,
         inbox::{Delivery, Next, Source},
+        orders::Order,
         tasks::{Stored, Transition},
     },
     surface::SurfaceError,
     wake::Wake,
 };
 
-pub use crate::store::orders::Order;
 use deliveries::{RATE_ACT, audit_of, nothing, with_outcome};
 pub use deliveries::{WorkDelivery, work_delivery};
 pub(super) use giving_up::RETRY_AFTER_MAX;
@@ -273,24 +273,7 @@ impl Dispatch {
                 self.handled_in(delivery, there, stored, work.event, now)
                     .await
             }
-            Source::Github => match github::read(&delivery.body) {
-                Some(ended) => match self.store.task_of_branch(&ended.branch).await? {
-                    Some(stored) if stored.task.repository() == Some(&ended.repository) => {
-                        self.handled(
-                            delivery,
-                            stored,
-                            Event::PullRequestEnded {
-                                merged: ended.merged,
-                                by: ended.by,
-                            },
-                            now,
-                        )
-                        .await
-                    }
-                    Some(_) | None => Ok(nothing(delivery)),
-                },
-                None => Ok(nothing(delivery)),
-            },
+            Source::Github => self.ended_on_github(delivery, now).await,
             Source::CommandLine => self.ordered(delivery, Road::CommandLine, now).await,
             Source::Api => self.ordered(delivery, Road::Api, now).await,
             Source::Slack => self.of_slack(delivery, now).await,
@@ -398,6 +381,34 @@ impl Dispatch {
     ) -> Result<Transition, Later> {
         let home = stored.task.conversation.clone();
         self.handled_in(delivery, home, stored, event, now).await
+    }
+
+    /// The end of a pull request, where it is the task's own. Another one of its branch may be opened and merged by whoever may
+    /// write there, and an earlier one may end late.
+    async fn ended_on_github(
+        &self,
+        delivery: &Delivery,
+        now: Timestamp,
+    ) -> Result<Transition, Later> {
+        let Some(ended) = github::read(&delivery.body) else {
+            return Ok(nothing(delivery));
+        };
+        let Some(stored) = self.store.task_of_branch(&ended.branch).await? else {
+            return Ok(nothing(delivery));
+        };
+        let known = stored.task.publication.as_ref();
+        let known = known.and_then(|publication| publication.pull_request.as_ref());
+        let is_another = known
+            .zip(ended.number)
+            .is_some_and(|(known, number)| known.number != number);
+        if is_another || stored.task.repository() != Some(&ended.repository) {
+            return Ok(nothing(delivery));
+        }
+        let event = Event::PullRequestEnded {
+            merged: ended.merged,
+            by: ended.by,
+        };
+        self.handled(delivery, stored, event, now).await
     }
 
     async fn handled_in(

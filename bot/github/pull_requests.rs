@@ -173,11 +173,14 @@ pub(super) async fn end(
     let found: webhook::PullRequest = client
         .get(&what, &format!("/repos/{owner}/{name}/pulls/{number}"))
         .await?;
-    let Some(key) = found.end_key(repository) else {
+    // The number may be another one's by now, as where a repository was made anew under its name.
+    let is_it = found.is_of(repository) && found.branch() == branch;
+    let Some(key) = found.end_key(repository).filter(|_| is_it) else {
         return Ok(None);
     };
     let ended = PullRequestEnded {
         repository: repository.clone(),
+        number: Some(number),
         branch: branch.to_owned(),
         merged: found.merged,
         by: found.merged_by().unwrap_or_default(),

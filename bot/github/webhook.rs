@@ -13,6 +13,9 @@ use crate::domain::specification::RepositoryName;
 pub struct PullRequestEnded {
     /// Its repository.
     pub repository: RepositoryName,
+    /// Its number; none where GitHub does not say it.
+    #[serde(default)]
+    pub number: Option<u64>,
     /// Its branch.
     pub branch: String,
     /// Whether it was merged.
@@ -47,6 +50,18 @@ impl PullRequest {
         let (number, closed_at) = (self.number?, self.closed_at.as_ref()?);
         let repository = repository.0.to_ascii_lowercase();
         Some(format!("ended:{repository}#{number}:{closed_at}"))
+    }
+
+    /// Whether it is of a branch of the repository itself. A fork may have a branch of the same name, and anybody may close a
+    /// pull request of it.
+    pub(super) fn is_of(&self, repository: &RepositoryName) -> bool {
+        let head = self.head.repo.as_ref();
+        head.is_some_and(|head| head.full_name.eq_ignore_ascii_case(&repository.0))
+    }
+
+    /// Its branch.
+    pub(super) fn branch(&self) -> &str {
+        &self.head.branch
     }
 
     /// Who merged it.
@@ -100,32 +115,22 @@ pub fn accept(event: &str, delivery_id: &str, payload: &Value) -> Option<(String
         return None;
     }
     let payload = Payload::deserialize(payload).ok()?;
-    // A fork may have a branch of the same name, and anybody may close a pull request of it.
-    let is_own = payload.head().is_some_and(|head| {
-        head.full_name
-            .eq_ignore_ascii_case(&payload.repository.full_name)
-    });
-    if payload.action != "closed" || !is_own {
-        return None;
-    }
     let repository = RepositoryName(payload.repository.full_name);
     let pull_request = payload.pull_request;
+    if payload.action != "closed" || !pull_request.is_of(&repository) {
+        return None;
+    }
     let key = pull_request
         .end_key(&repository)
         .unwrap_or_else(|| delivery_id.to_owned());
     let ended = PullRequestEnded {
         repository,
+        number: pull_request.number,
         branch: pull_request.head.branch.clone(),
         merged: pull_request.merged,
         by: pull_request.merged_by().unwrap_or(payload.sender.login),
     };
     Some((key, serde_json::to_value(ended).ok()?))
-}
-
-impl Payload {
-    const fn head(&self) -> Option<&Repository> {
-        self.pull_request.head.repo.as_ref()
-    }
 }
 
 /// What a stored body means.
@@ -206,6 +211,8 @@ mod tests {
         };
         let first = key(&payload, "guid-1");
         assert_eq!(first, "ended:acme/web#7:2026-07-01T10:00:00Z");
+        let (_, body) = accept("pull_request", "guid-1", &payload).expect("it matters");
+        assert_eq!(read(&body).expect("it was stored").number, Some(7));
         assert_eq!(key(&payload, "guid-2"), first);
         payload["pull_request"]["closed_at"] = json!("2026-07-02T10:00:00Z");
         assert_ne!(key(&payload, "guid-3"), first);

@@ -92,7 +92,7 @@ async fn send(stage: &Stage, body: impl Into<String>) -> Vec<u16> {
         .collect()
 }
 
-fn now() -> Duration {
+pub fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap()
 }
 
@@ -103,8 +103,9 @@ fn hmac_of(secret: &str, body: &str) -> String {
     hex::encode(mac.finalize().into_bytes())
 }
 
-/// The headers with which a body comes to a door. Slack signs the moment in them; Linear's stands in the body, and GitHub has none.
-fn signed(door: &str, body: &str, at: Duration) -> Vec<(&'static str, String)> {
+/// The headers with which a body comes to a door. Slack signs the moment in them; Linear's stands in the body, and GitHub has
+/// none.
+pub fn signed(door: &str, body: &str, at: Duration) -> Vec<(&'static str, String)> {
     match door {
         "/linear/webhooks" => vec![("linear-signature", hmac_of(LINEAR_WEBHOOK_SECRET, body))],
         "/github/webhooks" => {
@@ -127,7 +128,7 @@ fn signed(door: &str, body: &str, at: Duration) -> Vec<(&'static str, String)> {
 }
 
 /// The status with which a door answers while its platform waits.
-async fn knock(stage: &Stage, door: &str, headers: &[(&str, String)], body: &str) -> u16 {
+pub async fn knock(stage: &Stage, door: &str, headers: &[(&str, String)], body: &str) -> u16 {
     let address = format!("{}{door}", stage.context.config.public_url);
     let mut request = reqwest::Client::new()
         .post(address)

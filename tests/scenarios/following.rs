@@ -5,7 +5,12 @@ use std::time::Duration;
 use deckhand::engine::reviews::Reviews;
 use deckhand_world::{github::Fault, slack::Thread};
 
-use crate::harness::{REQUEST, Stage, scripts};
+use serde_json::json;
+
+use crate::{
+    doors::{knock, now, signed},
+    harness::{REQUEST, Stage, scripts},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_question_waits_and_its_answer_goes_on_in_the_same_session() {
@@ -102,8 +107,7 @@ async fn is_complete_once(stage: &Stage, thread: &Thread) {
 
 /// How many deliveries of GitHub are stored.
 async fn from_github(stage: &Stage) -> i64 {
-    let counted = "SELECT count(*) FROM inbox WHERE source = 'github'";
-    stage.number(counted).await
+    stage.rows("inbox WHERE source = 'github'").await
 }
 
 /// How often the pull request was looked up.
@@ -208,5 +212,27 @@ async fn a_run_outlives_the_bot() {
             .len(),
         1
     );
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_pull_request_of_its_branch_ends_no_task() {
+    let (stage, thread) = in_review().await;
+    let branch = stage.task(&thread).await.branch();
+    // Whoever may write into the repository can open one into a branch of their own, and merge it.
+    let repository = json!({ "full_name": "acme/web" });
+    let head = json!({ "ref": branch, "repo": repository });
+    let body = json!({
+        "action": "closed", "repository": repository, "sender": { "login": "ben" },
+        "pull_request": { "number": 2, "merged": true, "closed_at": "2026-07-01T10:00:00Z", "head": head },
+    });
+    let (door, body) = ("/github/webhooks", body.to_string());
+    let headers = signed(door, &body, now());
+    assert_eq!(knock(&stage, door, &headers, &body).await, 200);
+    stage.settle().await;
+    assert_eq!(from_github(&stage).await, 1, "it was heard");
+    assert_eq!(stage.task(&thread).await.state.name(), "in_review");
+    stage.github.merge("acme/web", 1).await.unwrap();
+    is_complete_once(&stage, &thread).await;
     stage.close().await;
 }

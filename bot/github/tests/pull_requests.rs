@@ -36,6 +36,11 @@ async fn the_end_of_a_pull_request_that_is_looked_up_is_the_one_that_its_webhook
     assert_eq!(key, told_end(&world).await.0);
     let ended = read(&body).expect("it can be read");
     assert_eq!((ended.merged, ended.by.as_str()), (false, ""));
+    // What stands there by now is another one's.
+    let found = github
+        .end_of(&name(), (number, "deckhand/another-abc123"))
+        .await;
+    assert_eq!(found, Ok(None));
     let found = github.end_of(&name(), (number + 1, BRANCH)).await;
     assert!(
         matches!(found, Err(ForgeError::NotFound { .. })),
