@@ -22,7 +22,7 @@ impl Task {
         let State::Running { run } = self.state else {
             return self.words(line, text, &Options::default(), true, at, around);
         };
-        if self.steering.len() >= WAITING_WORDS_MAX {
+        if self.words_kept() >= WAITING_WORDS_MAX {
             return vec![self.nothing_to_do(&line.author, "take more words before the next turn")];
         }
         // The run that hears the words gets what came with them.
@@ -45,6 +45,15 @@ impl Task {
                 line: line.reference.clone(),
             },
         ]
+    }
+
+    /// How many sentences the task keeps for its runs: all of it may come to be in one prompt.
+    fn words_kept(&self) -> usize {
+        let of_this_run = match &self.assignment {
+            Some(Assignment::FollowUp { words }) => words.len(),
+            _ => 0,
+        };
+        self.steering.len() + self.waiting.len() + of_this_run
     }
 
     /// Goes on at once with what was said to a run that is over and that its agent has not heard. None where there is nothing,

@@ -187,6 +187,36 @@ fn no_more_is_kept_for_one_run_than_waits_for_a_turn_and_who_says_more_is_told()
     assert_eq!(task.steering.len(), WAITING_WORDS_MAX);
 }
 
+#[test]
+fn what_waits_and_what_the_run_began_with_count_as_well() {
+    let mut task = steered();
+    for _ in 2..WAITING_WORDS_MAX {
+        tell(&mut task, said(ana(), "and mind the tests"));
+    }
+    tell(&mut task, said(ana(), NOW));
+    let refused = tell(&mut task, said(ana(), NOW));
+    assert!(
+        matches!(refused[..], [Effect::Whisper { .. }]),
+        "{refused:?}"
+    );
+    // All of it begins the next run, however often that fails.
+    let event = ended(
+        &task,
+        Ending {
+            change: commit(),
+            ..Ending::default()
+        },
+    );
+    tell(&mut task, event);
+    let run = task.last_run;
+    tell(&mut task, Event::RunStarted { run });
+    let refused = tell(&mut task, said(ana(), NOW));
+    assert!(
+        matches!(refused[..], [Effect::Whisper { .. }]),
+        "{refused:?}"
+    );
+}
+
 /// Of what an earlier version had said to a run, only the run's end tells.
 #[test]
 fn what_only_the_end_of_a_run_knows_of_begins_the_next_one_too() {
