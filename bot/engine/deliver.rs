@@ -286,21 +286,13 @@ impl Deliver {
         let Some(stored) = self.context.store.task(self.owner(claimed)?).await? else {
             return Ok(());
         };
-        if matches!(stored.task.state, State::Canceled { .. }) {
+        if stored.task.state.is_canceled() {
             return Ok(());
         }
-        self.do_work(claimed, stored).await
+        Box::pin(self.do_work(claimed, stored)).await
     }
 
-    fn do_work<'a>(
-        &'a self,
-        claimed: &'a Claimed,
-        stored: Stored,
-    ) -> BoxFuture<'a, Result<(), Fault>> {
-        Box::pin(self.do_work_now(claimed, stored))
-    }
-
-    async fn do_work_now(&self, claimed: &Claimed, stored: Stored) -> Result<(), Fault> {
+    async fn do_work(&self, claimed: &Claimed, stored: Stored) -> Result<(), Fault> {
         let task = stored.task;
         if claimed.from == From::AnotherHand {
             let key = format!("taken-up:{}:{}", claimed.id, claimed.attempts);
@@ -366,7 +358,10 @@ impl Deliver {
         event: Event,
     ) -> Result<(), Fault> {
         let found = work_delivery(task, key, event);
-        self.context.accept_found(&claimed.id, found).await
+        if !self.context.accept_found(&claimed.id, found).await? {
+            return Err(Fault::elsewhere());
+        }
+        Ok(())
     }
 
     /// Stored first: a sandbox that starts in between reads it, and one that lives is told.

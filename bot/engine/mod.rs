@@ -116,14 +116,16 @@ impl Context {
         Ok(is_ours)
     }
 
-    /// The same of what an effect found. Fails where another process has the effect by now, and then nothing is stored.
-    pub async fn accept_found(&self, effect: &Ticket, found: NewDelivery) -> Result<(), Fault> {
+    /// The same of what an effect found. Says whether the effect is in this hand; where it is not, nothing is stored.
+    pub async fn accept_found(
+        &self,
+        effect: &Ticket,
+        found: NewDelivery,
+    ) -> Result<bool, StoreError> {
         let (found, now) = (self.without_secrets(found), self.clock.now());
-        if !self.store.accept_found(effect, &found, now).await? {
-            return Err(Fault::elsewhere());
-        }
+        let is_ours = self.store.accept_found(effect, &found, now).await?;
         self.wake.inbox();
-        Ok(())
+        Ok(is_ours)
     }
 
     fn without_secrets(&self, mut delivery: NewDelivery) -> NewDelivery {

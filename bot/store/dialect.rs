@@ -134,8 +134,8 @@ pub(super) const fn claim_stop() -> Query {
     claim_effects!("1", " AND o.effect = '{\"effect\":\"stop_all\"}'")
 }
 
-/// Takes free places for sockets, the lowest first: owner, moment, end of the lease, how many. Two that take at once never take the
-/// same.
+/// Takes free places for sockets, the lowest first: owner, moment, end of the lease, how many. Two that take at once never take
+/// the same.
 pub(super) const fn claim_places() -> Query {
     macro_rules! claim {
         ($lock:literal) => {

@@ -69,14 +69,14 @@ impl Store {
             ours.extend(places(&taken)?);
         }
         ours.sort_unstable();
-        let others = query(
-            "SELECT place FROM socket_places WHERE owner NOT IN ('', $1) AND lease_until_ms > $2",
+        let row = query(
+            "SELECT count(*) AS others FROM socket_places WHERE owner NOT IN ('', $1) AND lease_until_ms > $2",
         )
         .bind(&*self.hands.owner)
         .bind(now.0)
-        .fetch_all(self.database.reading())
-        .await?
-        .len();
+        .fetch_one(self.database.reading())
+        .await?;
+        let others = usize::try_from(row.try_get::<i64>("others")?).unwrap_or_default();
         Ok(SocketPlaces {
             ours,
             share,

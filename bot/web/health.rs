@@ -96,8 +96,8 @@ pub async fn of_database(store: &Store) -> Option<String> {
     }
 }
 
-/// `/readyz`: the database takes a write and has the schema that this program knows, the engine answers, every worker makes its rounds, Slack can be heard, and nothing
-/// is being shut down.
+/// `/readyz`: the database takes a write and has the schema that this program knows, the engine answers, every worker makes its
+/// rounds, Slack can be heard, and nothing is being shut down.
 pub async fn ready(State(web): State<Web>) -> Response {
     let mut problems = Vec::new();
     if web.health.draining.load(Ordering::Relaxed) {

@@ -396,6 +396,12 @@ impl State {
         }
     }
 
+    /// Whether somebody has ended it, confirmed or not.
+    #[must_use]
+    pub const fn is_canceled(&self) -> bool {
+        matches!(self, Self::Canceled { .. })
+    }
+
     /// Whether nothing more happens by itself and nobody is waited for.
     #[must_use]
     pub const fn is_over(&self) -> bool {

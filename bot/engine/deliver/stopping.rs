@@ -110,9 +110,7 @@ impl Deliver {
 
     async fn is_canceled(&self, id: &TaskId) -> Result<bool, StoreError> {
         match self.context.store.task(id).await {
-            Ok(stored) => Ok(
-                stored.is_some_and(|stored| matches!(stored.task.state, State::Canceled { .. }))
-            ),
+            Ok(stored) => Ok(stored.is_some_and(|stored| stored.task.state.is_canceled())),
             // What cannot be read is stopped all the same.
             Err(StoreError::Task(..)) => Ok(false),
             Err(error) => Err(error),
@@ -129,7 +127,7 @@ impl Deliver {
     ) -> Result<(), StoreError> {
         let seen_by = (taken + LOOKED_EVERY).max(ended + DOUBTED_AFTER);
         sleep_until(seen_by + LOOKED_AT_WORDS_EVERY).await;
-        if !matches!(task.state, State::Canceled { .. }) {
+        if !task.state.is_canceled() {
             // What was to be said is true still, and is said by whoever comes to it.
             return Ok(());
         }
@@ -145,7 +143,7 @@ impl Deliver {
     /// Waits until this process says nothing of a cancelled task any more: a status that Slack made wait is in a lane of its
     /// own, and the confirmation does not stand behind it. One that takes too long is broken off.
     async fn silence(&self, task: &Task) -> Result<(), StoreError> {
-        if !matches!(task.state, State::Canceled { .. }) {
+        if !task.state.is_canceled() {
             return Ok(());
         }
         let (store, from) = (&self.context.store, Instant::now());

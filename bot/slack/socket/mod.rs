@@ -2,9 +2,9 @@
 //! internet.
 //!
 //! In reading order: `envelope` (what comes), `connection` (one of them), `places` (how many there are), `pace` (how long
-//! what is waited for), `state` (what can be seen of it). The loop is our own and not the client library's: that one reads into types of its
-//! own before anybody else sees the text, acknowledges nothing that they refuse, gives the old connection up before the new
-//! one stands, and comes back without a pause whatever Slack's reason was.
+//! what is waited for), `state` (what can be seen of it). The loop is our own and not the client library's: that one reads
+//! into types of its own before anybody else sees the text, acknowledges nothing that they refuse, gives the old connection
+//! up before the new one stands, and comes back without a pause whatever Slack's reason was.
 
 mod connection;
 mod envelope;
