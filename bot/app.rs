@@ -203,6 +203,7 @@ impl App {
             redactor: context.redactor.clone(),
             github: Some(context.github.clone()),
             people: Arc::new(context.surfaces.clone()),
+            known_pages: web::api::KnownPages::default(),
             installing,
         };
         if let Some(socket_mode) = socket_mode {

@@ -2,6 +2,7 @@
 //!
 //! A cancel is an order like the command line's: it is stored before it is answered, and the bot does it.
 
+mod known;
 mod problem;
 mod token;
 
@@ -19,14 +20,17 @@ use axum::{
 };
 use serde::Serialize;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use tokio::time::timeout;
 
-use self::problem::Problem;
+pub use self::known::KnownPages;
+use self::{known::Page, problem::Problem};
 use super::{
     Web,
     doors::{self, Doors, Outcome, STORED_WITHIN},
 };
 use crate::{
+    config::Config,
     domain::{
         TaskId, Timestamp,
         task::{State as TaskState, Task},
@@ -66,8 +70,11 @@ struct Shown {
     changed_at: Option<String>,
 }
 
-/// The calls. They have limits of their own, because they count what they refuse.
-pub(super) fn routes() -> Router<Web> {
+/// The calls. They have limits of their own, because they count what they refuse. Without a token nothing is there.
+pub(super) fn routes(config: &Config) -> Router<Web> {
+    if config.api_tokens.is_empty() {
+        return Router::new().fallback(|| async { StatusCode::NOT_FOUND });
+    }
     Router::new()
         .route("/tasks/{id}", get(show))
         .route("/tasks/{id}/cancel", post(cancel))
@@ -77,14 +84,11 @@ pub(super) fn routes() -> Router<Web> {
 
 /// `GET /tasks/{id}`: how a task stands, and where it can be looked at.
 async fn show(State(web): State<Web>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    if web.config.api_tokens.is_empty() {
-        return StatusCode::NOT_FOUND.into_response();
-    }
     let shown = async {
         caller(&web, &headers)?;
         let task = found(&web, id).await?;
-        let page = timeout(PAGE_WITHIN, web.people.page_of(&task)).await;
-        told(&web, StatusCode::OK, shown(&task, page.ok().flatten()))
+        let page = page_of(&web, &task).await;
+        told(&web, StatusCode::OK, shown(&task, page))
     };
     shown.await.unwrap_or_else(Problem::into_response)
 }
@@ -92,9 +96,6 @@ async fn show(State(web): State<Web>, Path(id): Path<String>, headers: HeaderMap
 /// `POST /tasks/{id}/cancel`: ends a task, as everywhere else. 202 where the order is stored, 200 where the task was
 /// cancelled before.
 async fn cancel(State(web): State<Web>, Path(id): Path<String>, request: Request) -> Response {
-    if web.config.api_tokens.is_empty() {
-        return StatusCode::NOT_FOUND.into_response();
-    }
     let canceled = async {
         let by = caller(&web, request.headers())?.to_owned();
         let read = doors::read_up_to(request, BODY_MAX_BYTES).await;
@@ -109,7 +110,7 @@ async fn cancel(State(web): State<Web>, Path(id): Path<String>, request: Request
 
 /// Stores the order to end a task, where there is something to end.
 async fn end(web: &Web, task: &Task, by: &str, key: String) -> Result<StatusCode, Problem> {
-    if matches!(task.state, TaskState::Canceled { .. }) {
+    if task.state.is_canceled() {
         Outcome::Repeated.counted(Source::Api);
         return Ok(StatusCode::OK);
     }
@@ -123,7 +124,7 @@ async fn end(web: &Web, task: &Task, by: &str, key: String) -> Result<StatusCode
     // What two callers name alike are two calls.
     let order = orders::cancel(Source::Api, task, by, &format!("{by}:{key}"));
     let outcome = match order {
-        Ok(order) => doors::stored(&Doors::from_ref(web), order).await,
+        Ok(order) => doors::store(&Doors::from_ref(web), order).await,
         Err(error) => Outcome::Unstored(error.into()),
     };
     outcome.counted(Source::Api);
@@ -134,18 +135,12 @@ async fn end(web: &Web, task: &Task, by: &str, key: String) -> Result<StatusCode
 }
 
 /// Everything else below the API.
-async fn no_such_call(State(web): State<Web>) -> Response {
-    if web.config.api_tokens.is_empty() {
-        return StatusCode::NOT_FOUND.into_response();
-    }
+async fn no_such_call() -> Response {
     Problem::NoSuchCall.into_response()
 }
 
 /// A call that is made in another way.
-async fn wrong_method(State(web): State<Web>) -> Response {
-    if web.config.api_tokens.is_empty() {
-        return StatusCode::NOT_FOUND.into_response();
-    }
+async fn wrong_method() -> Response {
     Problem::WrongMethod.into_response()
 }
 
@@ -163,7 +158,8 @@ fn caller<'a>(web: &'a Web, headers: &HeaderMap) -> Result<&'a str, Problem> {
     })
 }
 
-/// What makes a call the same one when it comes again: what the caller says, or something that no other call has.
+/// What makes a call the same one when it comes again: what the caller says, or something that no other call has. It is stored
+/// by its hash: nobody knows what a caller takes for it.
 fn key(headers: &HeaderMap) -> Result<String, Problem> {
     let Some(given) = headers.get("idempotency-key") else {
         return Ok(fresh_id());
@@ -173,10 +169,25 @@ fn key(headers: &HeaderMap) -> Result<String, Problem> {
         (1..=KEY_MAX_BYTES).contains(&key.len()) && fits
     };
     let key = given.to_str().ok().filter(is_key);
-    key.map(str::to_owned).ok_or_else(|| {
+    let hashed = |key: &str| hex::encode(Sha256::digest(key.as_bytes()));
+    key.map(hashed).ok_or_else(|| {
         Outcome::Malformed.counted(Source::Api);
         Problem::BadKey
     })
+}
+
+/// Where a task is talked about. A platform is asked once for each task, and a minute later again where it did not say: whoever
+/// looks often must not use up what the bot itself may ask there.
+async fn page_of(web: &Web, task: &Task) -> Option<String> {
+    match web.known_pages.of(&task.id) {
+        Page::At(page) => return Some(page),
+        Page::Unknown => return None,
+        Page::Unasked => {}
+    }
+    let asked = timeout(PAGE_WITHIN, web.people.page_of(task)).await;
+    let page = asked.ok().flatten();
+    web.known_pages.learn(&task.id, page.clone());
+    page
 }
 
 /// The task of this name.

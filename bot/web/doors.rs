@@ -156,7 +156,7 @@ pub(super) async fn store_slack(doors: &Doors, payload: Value) -> Response {
         };
         keep(doors, delivery).await
     };
-    in_time(Source::Slack, keeping).await
+    in_time(keeping).await.answer(Source::Slack)
 }
 
 /// The conversation in whose order a payload of Slack stands; none where it is nothing for us.
@@ -226,7 +226,7 @@ pub async fn linear_webhook(State(doors): State<Doors>, request: Request) -> Res
         };
         keep(&doors, delivery).await
     };
-    in_time(Source::Linear, keeping).await
+    in_time(keeping).await.answer(Source::Linear)
 }
 
 /// The conversation in whose order a payload of Linear stands; none where it is nothing for us. A change of an issue stands
@@ -260,7 +260,8 @@ async fn linear_lane(
 pub async fn github_webhook(State(doors): State<Doors>, request: Request) -> Response {
     let answer = heard_of_github(&doors, request).await;
     if answer.status() == StatusCode::SERVICE_UNAVAILABLE {
-        // GitHub does not send again by itself, so what it told is looked up.
+        // GitHub does not send again by itself, so what it told is looked up: at once by a bot whose doors these are, and by
+        // one beside doors of their own where it met the same trouble, or within the hour.
         doors.wake.missed();
     }
     answer
@@ -301,7 +302,7 @@ async fn heard_of_github(doors: &Doors, request: Request) -> Response {
         };
         keep(doors, delivery).await
     };
-    in_time(Source::Github, keeping).await
+    in_time(keeping).await.answer(Source::Github)
 }
 
 /// The conversation in whose order something of GitHub stands; none where it is nothing for us.
@@ -317,25 +318,13 @@ async fn github_lane(doors: &Doors, key: &str, slim: &Value) -> Result<Option<St
     }
 }
 
-/// Stores a delivery whose conversation is known. The answer is a success where it is on the disk.
-pub(super) async fn store(doors: &Doors, delivery: NewDelivery) -> Response {
-    in_time(delivery.source, keep(doors, delivery)).await
+/// Stores a delivery whose conversation is known. It is a success where it is on the disk.
+pub(super) async fn store(doors: &Doors, delivery: NewDelivery) -> Outcome {
+    in_time(keep(doors, delivery)).await
 }
 
-/// What becomes of a delivery that is to be stored.
-pub(super) async fn stored(doors: &Doors, delivery: NewDelivery) -> Outcome {
-    outcome_in_time(keep(doors, delivery)).await
-}
-
-/// Answers with what comes of looking and storing, or that the database does not do it in time.
-async fn in_time(
-    source: Source,
-    keeping: impl Future<Output = Result<Outcome, StoreError>>,
-) -> Response {
-    outcome_in_time(keeping).await.answer(source)
-}
-
-async fn outcome_in_time(keeping: impl Future<Output = Result<Outcome, StoreError>>) -> Outcome {
+/// What comes of looking and storing, or that the database does not do it in time.
+async fn in_time(keeping: impl Future<Output = Result<Outcome, StoreError>>) -> Outcome {
     match tokio::time::timeout(STORED_WITHIN, keeping).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(error)) => Outcome::Unstored(error.into()),

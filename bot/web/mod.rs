@@ -60,6 +60,8 @@ pub struct Web {
     pub github: Option<Github>,
     /// Tells who looks, and where a task is talked about.
     pub people: Arc<dyn People>,
+    /// Where tasks are talked about, as far as it was told.
+    pub known_pages: api::KnownPages,
     /// Adds workspaces of Slack, where they may be added.
     pub installing: Option<install::Installing>,
 }
@@ -71,7 +73,7 @@ pub fn router(web: Web) -> Router {
     // Like the doors they count what they refuse.
     let doors = doors::routes()
         .route("/slack/options", post(options::slack_options))
-        .nest(api::BELOW, api::routes());
+        .nest(api::BELOW, api::routes(&web.config));
     let bounded = Router::new()
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

@@ -36,7 +36,9 @@ pub async fn take(web: Web, envelope: Envelope) -> Taken {
         // A new wrapping may hold what is known; and what is not known at all is kept, for whoever learns to read it.
         Content::Unknown(mut whole) => match slack::accept(&whole["payload"]) {
             Some(_) => store_slack(&doors, whole["payload"].take()).await,
-            None => store(&doors, unknown(&envelope.id, whole)).await,
+            None => store(&doors, unknown(&envelope.id, whole))
+                .await
+                .answer(Source::Slack),
         },
     };
     if answer.status().is_success() {
@@ -113,6 +115,7 @@ pub(super) mod tests {
             redactor: Redactor::new(Vec::new()).unwrap(),
             github: None,
             people: Arc::new(OnlyAna),
+            known_pages: crate::web::api::KnownPages::default(),
             installing: None,
         }
     }

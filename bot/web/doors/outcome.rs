@@ -64,7 +64,7 @@ impl Outcome {
     /// Counts it, logs what is not in order, and answers.
     ///
     /// Only what is stored, or is nothing to be stored, is a success: whatever else it is, the platform may send it again.
-    pub(super) fn answer(self, source: Source) -> Response {
+    pub(in crate::web) fn answer(self, source: Source) -> Response {
         self.counted(source).into_response()
     }
 
