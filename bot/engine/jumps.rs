@@ -4,7 +4,7 @@
 use tracing::warn;
 
 use super::Context;
-use crate::{store::StoreError, words::duration};
+use crate::{domain::Timestamp, store::StoreError, words::duration};
 
 /// A difference to the steady clock from which on it is a jump, in milliseconds. Small corrections are made all the time.
 const JUMP_MS: i64 = 5_000;
@@ -35,12 +35,17 @@ impl Jumps {
                 context.wake.inbox();
                 context.wake.outbox();
             }
-            let told = sentence(jump_ms);
-            warn!("{told}");
-            self.told = Some((told, steady.0));
+            self.tell(jump_ms, steady);
         }
         self.ahead_ms = Some(ahead_ms);
         Ok(())
+    }
+
+    /// Tells of a jump: in the log now, and for a while to whoever asks.
+    fn tell(&mut self, jump_ms: i64, steady: Timestamp) {
+        let told = sentence(jump_ms);
+        warn!("{told}");
+        self.told = Some((told, steady.0));
     }
 
     /// The last jump, where it was not long ago.
@@ -92,5 +97,36 @@ mod tests {
             let sentence = sentence(jump_ms);
             assert!(sentence.contains(told), "{sentence}");
         }
+    }
+
+    #[test]
+    fn a_jump_is_told_in_the_log() {
+        let log = tempfile::NamedTempFile::new().expect("a file");
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(log.reopen().expect("the file"))
+            .finish();
+        let mut jumps = Jumps::default();
+        tracing::subscriber::with_default(subscriber, || {
+            jumps.tell(-3_600_000, Timestamp(0));
+            jumps.tell(90_000, Timestamp(1));
+        });
+        let log = std::fs::read_to_string(log.path()).expect("text");
+        let lines: Vec<&str> = log.lines().collect();
+        assert_eq!(lines.len(), 2, "{log}");
+        for (line, told) in [
+            (
+                lines[0],
+                "the clock of this machine was set back by 1 h; what waits was moved with it",
+            ),
+            (
+                lines[1],
+                "the clock of this machine jumped ahead by 1 min 30 s;",
+            ),
+        ] {
+            assert!(line.contains("WARN") && line.contains(told), "{line}");
+        }
+        let last = jumps.told.expect("it is told");
+        assert_eq!(last, (sentence(90_000), 1));
     }
 }
