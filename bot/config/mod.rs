@@ -573,6 +573,22 @@ mod tests {
     }
 
     #[test]
+    fn how_long_a_decision_is_waited_for_is_set_in_days() {
+        let wait = |variables: &[(&str, &str)], text: &str| {
+            load(variables, text).expect("valid").limits.wait
+        };
+        let days = |days: u64| Duration::from_hours(24 * days);
+        let in_the_file = "[limits]\nwait_days = 3\n";
+        assert_eq!(wait(&[], ""), days(14));
+        assert_eq!(wait(&[], in_the_file), days(3));
+        for (given, expected) in [("3", 3), ("5", 5), ("0", 1), ("4000", 3_650)] {
+            let given = [("DECKHAND_WAIT_DAYS", given)];
+            assert_eq!(wait(&given, ""), days(expected));
+            assert_eq!(wait(&given, in_the_file), days(expected));
+        }
+    }
+
+    #[test]
     fn a_mistake_is_named_without_its_value() {
         let error = load(&[("SLACK_BOT_TOKEN", "xoxb-canary")], "")
             .expect_err("the signing secret is missing");
