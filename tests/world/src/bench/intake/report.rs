@@ -455,6 +455,30 @@ mod tests {
     }
 
     #[test]
+    fn a_pace_that_is_not_kept_is_told_in_the_table_and_in_the_object() {
+        let refusing = Answers {
+            refused: 1,
+            ..answers(83, 5)
+        };
+        for (paced, longest, is_kept, verdict) in [
+            (answers(83, 2_999), "2999.0", true, "held"),
+            (answers(83, 3_000), "3000.0", false, "MISSED"),
+            (refusing, "5.0", false, "MISSED"),
+        ] {
+            let mut report = report(300);
+            report.paced.insert(App::Doors, paced);
+            let (object, table) = told(&report);
+            assert_eq!(object["within_bars"]["slack_rate"], is_kept);
+            // One of the two does not make up for the other.
+            assert_eq!(object["one_process"]["within_bars"]["slack_rate"], true);
+            let at_the_pace = format!("{} at {PACE_PER_SECOND} events", App::Doors.title());
+            let line = table.lines().find(|line| line.starts_with(&at_the_pace));
+            let told = format!("the longest acknowledgement {longest} ms, bar 3000: {verdict}");
+            assert!(line.unwrap().ends_with(&told), "{table}");
+        }
+    }
+
+    #[test]
     fn what_storing_costs_is_told_beside_who_keeps_nothing() {
         let mut report = report(300);
         let (_, table) = told(&report);
