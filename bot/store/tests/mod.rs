@@ -5,6 +5,7 @@
 mod bells;
 mod cancels;
 mod dead_letters;
+mod deletion;
 mod doors;
 mod leases;
 mod milestones;
