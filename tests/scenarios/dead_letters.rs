@@ -13,12 +13,19 @@ use deckhand_world::{
 };
 use serde_json::Value;
 
-use crate::harness::{
-    CHANNEL, PATIENCE, REQUEST, Stage,
-    asking::{no_message_twice, says, whispered},
-    program::Deckhand,
-    scripts,
+use crate::{
+    doors::counter,
+    harness::{
+        Bot, CHANNEL, Database, Image, PATIENCE, Props, REQUEST, Stage,
+        asking::{no_message_twice, says, whispered},
+        program::Deckhand,
+        scripts,
+    },
 };
+
+/// Messages that were given up, and those that are tried again.
+const SAID_NEVER: &str = r#"deckhand_effects_total{effect="say",result="dead"}"#;
+const SAID_LATER: &str = r#"deckhand_effects_total{effect="say",result="again"}"#;
 
 /// Rows as a newer program, a broken disk or a hand in the database leaves them.
 const POISON: &str = r#"
@@ -64,7 +71,13 @@ async fn rows_that_nobody_can_read_are_put_aside_and_everybody_else_is_served() 
         "{ready}"
     );
     let (_, metrics) = stage.get("/metrics").await;
-    assert!(metrics.contains("deckhand_inbox_given_up 5"), "{metrics}");
+    for counted in [
+        "deckhand_inbox_given_up 5",
+        r#"deckhand_effects_total{effect="unreadable",result="dead"} "#,
+        r#"deckhand_deliveries_total{source="unreadable",result="dead"} "#,
+    ] {
+        assert!(metrics.contains(counted), "{counted}: {metrics}");
+    }
 
     // Put right by hand, tried again, dropped.
     stage
@@ -80,6 +93,37 @@ async fn rows_that_nobody_can_read_are_put_aside_and_everybody_else_is_served() 
     let words = "was given up or waits";
     assert!(!again.ok && again.errors.contains(words), "{again:?}");
     assert_eq!(stage.context.store.given_up().await.unwrap(), (4, 0));
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_put_aside_unread_is_named_in_the_log() {
+    let stage = Stage::open_with(Props {
+        bot: Bot::Program,
+        image: Image::Missing,
+        // Only a file takes bytes that are no text.
+        database: Database::File,
+        ..Props::default()
+    })
+    .await;
+    stage.damage(POISON).await;
+    // Whoever asks for something wakes everybody who looks at rows.
+    stage.mention("help").await;
+    let given_up = async || stage.context.store.given_up().await.unwrap() == (5, 1);
+    stage.eventually("all are given up", given_up).await;
+    for (told, ids) in [
+        ("a delivery is put aside unread", vec![1, 2, 6]),
+        ("an effect is put aside unread", vec![5]),
+    ] {
+        stage.logs(told).await;
+        let log = stage.process_log();
+        let lines: Vec<&str> = log.lines().filter(|line| line.contains(told)).collect();
+        assert_eq!(lines.len(), ids.len(), "{log}");
+        for id in ids {
+            let id = format!("{id:032}");
+            assert!(lines.iter().any(|line| line.contains(&id)), "{id}: {log}");
+        }
+    }
     stage.close().await;
 }
 
@@ -153,6 +197,7 @@ async fn what_slack_refused_for_good_is_said_when_the_operator_tries_again() {
     stage.models.otherwise(scripts::without_pages());
     let thread = stage.planned(REQUEST).await;
     stage.settle().await;
+    let before = counter(&stage, SAID_NEVER).await;
     stage.slack.fail_next(
         "chat.postMessage",
         Fault::Error("restricted_action".to_owned()),
@@ -168,6 +213,8 @@ async fn what_slack_refused_for_good_is_said_when_the_operator_tries_again() {
             stage.context.store.given_up().await.unwrap() == (0, 1)
         })
         .await;
+    // Other stories of the same process count too.
+    assert!(counter(&stage, SAID_NEVER).await > before);
     let program = Deckhand::of(&stage);
     let listed = program.run(&["outbox", "list"]).await;
     assert!(listed.output.contains("restricted_action"), "{listed:?}");
@@ -188,6 +235,7 @@ async fn a_long_retry_after_is_obeyed() {
     let mut stage = Stage::open().await;
     let asked = Duration::from_mins(20);
     let limited = Fault::RateLimited { retry_after: asked };
+    let tried_again = counter(&stage, SAID_LATER).await;
     stage.slack.fail_next("chat.postMessage", limited);
     let before = stage.context.clock.now();
     let thread = stage.mention(REQUEST).await;
@@ -199,6 +247,8 @@ async fn a_long_retry_after_is_obeyed() {
                 .is_some_and(|due| due.milliseconds_since(before) >= 20 * 60 * 1_000)
         })
         .await;
+    // Other stories of the same process count too.
+    assert!(counter(&stage, SAID_LATER).await > tried_again);
     let (status, ready) = stage.get("/readyz").await;
     assert_eq!(status, 200, "{ready}");
     // Up to a tenth more is chance.

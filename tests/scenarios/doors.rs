@@ -70,10 +70,16 @@ pub async fn answer_to(stage: &Stage, beginning: &str) -> u16 {
 
 /// How often a door counted this. Other stories of the same process count too, so it may only be held to have grown.
 pub async fn counted(stage: &Stage, source: &str, result: &str) -> u64 {
+    let labels = format!(r#"{{source="{source}",result="{result}"}}"#);
+    counter(stage, &format!("deckhand_deliveries_total{labels}")).await
+}
+
+/// What a counter says, by its name with its labels; it counts for the whole process.
+pub async fn counter(stage: &Stage, name: &str) -> u64 {
     let address = format!("{}/metrics", stage.context.config.public_url);
     let told = reqwest::get(address).await.unwrap().text().await.unwrap();
-    let labels = format!(r#"deckhand_deliveries_total{{source="{source}",result="{result}"}} "#);
-    let count = told.lines().find_map(|line| line.strip_prefix(&labels));
+    let name = format!("{name} ");
+    let count = told.lines().find_map(|line| line.strip_prefix(&name));
     count.map_or(0, |count| count.parse().unwrap())
 }
 
