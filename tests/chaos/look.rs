@@ -188,19 +188,19 @@ impl Stage {
 
     /// Whether no delivery and no effect waits. A database that does not answer says nothing of that.
     pub async fn has_nothing_to_do(&self) -> bool {
-        let (inbox, outbox) = (
-            self.store.inbox_depth().await,
-            self.store.outbox_depth().await,
-        );
-        matches!((inbox, outbox), (Ok((0, _)), Ok((0, _))))
+        self.waiting().await == Some((0, 0))
+    }
+
+    /// How many deliveries and effects wait; nothing is known of a database that does not answer.
+    async fn waiting(&self) -> Option<(i64, i64)> {
+        let (inbox, _) = self.store.inbox_depth().await.ok()?;
+        let (outbox, _) = self.store.outbox_depth().await.ok()?;
+        Some((inbox, outbox))
     }
 
     /// What is not done or not cleared up.
     async fn left(&self) -> Vec<String> {
-        let (Ok((inbox, _)), Ok((outbox, _))) = (
-            self.store.inbox_depth().await,
-            self.store.outbox_depth().await,
-        ) else {
+        let Some((inbox, outbox)) = self.waiting().await else {
             return vec!["a database that does not answer".to_owned()];
         };
         let mut left = Vec::new();
