@@ -35,7 +35,7 @@ use deckhand::{app::App, clock::Clock, config::Config, redact::Redactor};
 use deckhand_world::postgres;
 use fate::Fate;
 use play::{Database, Ground, Met, Outcome};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -128,7 +128,7 @@ async fn main() -> ExitCode {
                 return ExitCode::FAILURE;
             }
             return match tests::walls().await {
-                ExitCode::SUCCESS => told(&options, &played(&options).await),
+                ExitCode::SUCCESS => print(told(&options, &played(&options).await)),
                 // Nothing is run in a sandbox whose walls do not hold.
                 broken => broken,
             };
@@ -206,26 +206,30 @@ async fn played(options: &Options) -> Tally {
     tally
 }
 
-/// Tells of all runs together, and whether everything held.
-fn told(options: &Options, tally: &Tally) -> ExitCode {
-    println!("\n{:<36}{:>6}{:>12}", "story", "runs", "violated");
+/// Prints what is told of all runs together, and passes the verdict on.
+fn print((lines, object, verdict): (Vec<String>, Value, ExitCode)) -> ExitCode {
+    println!("\n{}\n{object}", lines.join("\n"));
+    verdict
+}
+
+/// What is told of all runs together: the lines of the table, the object, and whether everything held.
+fn told(options: &Options, tally: &Tally) -> (Vec<String>, Value, ExitCode) {
+    let mut lines = vec![format!("{:<36}{:>6}{:>12}", "story", "runs", "violated")];
     for (story, (count, violated)) in &tally.stories {
-        println!("{story:<36}{count:>6}{violated:>12}");
+        lines.push(format!("{story:<36}{count:>6}{violated:>12}"));
     }
     let database = format!("{:?}", options.database).to_lowercase();
-    println!(
-        "{}",
-        json!({
-            "runs": tally.runs, "violations": tally.violations, "seed": options.seed, "database": database,
-            "containers": options.containers, "replicas": options.replicas, "own_doors": options.own_doors, "kills": tally.met.kills,
-            "late": tally.met.late, "twice": tally.met.twice, "faults": tally.met.faults, "seconds": tally.elapsed.as_secs(),
-        })
-    );
-    if tally.violations == 0 {
+    let object = json!({
+        "runs": tally.runs, "violations": tally.violations, "seed": options.seed, "database": database,
+        "containers": options.containers, "replicas": options.replicas, "own_doors": options.own_doors, "kills": tally.met.kills,
+        "late": tally.met.late, "twice": tally.met.twice, "faults": tally.met.faults, "seconds": tally.elapsed.as_secs(),
+    });
+    let verdict = if tally.violations == 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
-    }
+    };
+    (lines, object, verdict)
 }
 
 /// A run that panicked is violated, and the others go on.

@@ -1,14 +1,17 @@
 //! The tests of this program: it is its own bot and engine too, so it cannot be built with the usual runner.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use deckhand_world::runner::{self, Running, Test};
+use serde_json::json;
 use tokio::sync::OnceCell;
 
 use crate::{
-    Kind, Options, fate, judge, look,
-    play::{self, Met},
-    played, road, safety, toll,
+    Kind, Options, Tally,
+    fate::{self, Fate},
+    judge, look,
+    play::{self, Database, Ground, Met, Outcome},
+    played, road, safety, told, toll,
 };
 
 /// What came of the walls, which are tried once in a process before anything is played.
@@ -34,7 +37,7 @@ const WALLS: [Test; 5] = [
 ];
 
 /// The questions, and a few runs on each ground. They take some minutes of one processor.
-const OTHERS: [Test; 21] = [
+const OTHERS: [Test; 22] = [
     ("what_is_right_is_left_alone", || {
         at_once(judge::tests::what_is_right_is_left_alone)
     }),
@@ -82,6 +85,10 @@ const OTHERS: [Test; 21] = [
     ("a_seed_is_the_same_story_with_every_flag", || {
         at_once(fate::tests::a_seed_is_the_same_story_with_every_flag)
     }),
+    (
+        "one_violation_of_any_run_is_told_and_ends_with_a_failure",
+        || at_once(one_violation_of_any_run_is_told_and_ends_with_a_failure),
+    ),
     ("a_few_runs_on_sqlite_hold", || {
         Box::pin(short(Options::few(15, Kind::Sqlite)))
     }),
@@ -122,6 +129,45 @@ const OTHERS: [Test; 21] = [
 
 fn at_once(test: fn()) -> Running {
     Box::pin(async move { test() })
+}
+
+fn one_violation_of_any_run_is_told_and_ends_with_a_failure() {
+    let options = Options {
+        seed: 7,
+        ..Options::few(2, Kind::Sqlite)
+    };
+    let ground = Ground {
+        database: Database::Sqlite,
+        has_containers: false,
+        replicas: 1,
+        has_own_doors: false,
+    };
+    let fate = Fate::of(options.seed, &ground);
+    for (violations, expected) in [(0, ExitCode::SUCCESS), (1, ExitCode::FAILURE)] {
+        let mut tally = Tally::default();
+        for violated in [0, violations] {
+            let mut outcome = Outcome::new(fate.clone());
+            outcome.violations = vec!["two pull requests".to_owned(); violated];
+            outcome.met = Met {
+                kills: 4,
+                late: 3,
+                twice: 2,
+                faults: 1,
+            };
+            tally.add(&outcome);
+        }
+        tally.elapsed = Duration::from_millis(9_900);
+        let (lines, object, verdict) = told(&options, &tally);
+        assert_eq!(verdict, expected, "{lines:#?}");
+        let last = json!({
+            "runs": 2, "violations": violations, "seed": 7, "database": "sqlite", "containers": false, "replicas": 1,
+            "own_doors": false, "kills": 8, "late": 6, "twice": 4, "faults": 2, "seconds": 9,
+        });
+        assert_eq!(object, last);
+        let row = format!("{:<36}{:>6}{violations:>12}", fate.story.to_string(), 2);
+        assert_eq!(lines.len(), 2, "{lines:#?}");
+        assert_eq!(lines[1], row);
+    }
 }
 
 /// Plays some runs, behind walls that hold, and asks whether everything held and whether anything was there to hold against.
