@@ -274,10 +274,11 @@ impl Git {
 
     fn command(&self) -> Command {
         let mut command = Command::new("git");
-        command.env_clear();
-        for name in INHERITED {
-            if let Some(value) = std::env::var_os(name) {
-                command.env(name, value);
+        // Name by name: for a command whose environment is cleared, and so has a `PATH` of its own, the standard library copies
+        // this whole process, which takes longer the more memory it has.
+        for (name, _) in std::env::vars_os() {
+            if !INHERITED.iter().any(|inherited| name == *inherited) {
+                command.env_remove(name);
             }
         }
         command
@@ -416,6 +417,28 @@ mod tests {
         assert!(matches!(refused, Err(GitError::TooMuch(10))));
         let cut = Git::new(&["--help"]).output(10, Overflow::Cut).run().await;
         assert_eq!(cut.unwrap().len(), 10);
+    }
+
+    #[tokio::test]
+    async fn of_the_environment_it_sees_what_it_needs_and_no_more() {
+        let see = ["-c", "alias.see=!env", "see"];
+        let seen = Git::new(&see).line().await.unwrap();
+        let names: Vec<&str> = seen
+            .lines()
+            .filter_map(|line| Some(line.split_once('=')?.0))
+            .collect();
+        assert!(names.contains(&"PATH"), "{names:?}");
+        // What the shell of an alias adds by itself is nobody's secret.
+        let own = |name: &str| {
+            name.starts_with("GIT_") || ["LC_ALL", "PWD", "SHLVL", "_"].contains(&name)
+        };
+        let others = |name: &&str| !own(name) && !INHERITED.contains(name);
+        let more: Vec<&str> = names.into_iter().filter(others).collect();
+        assert!(more.is_empty(), "{more:?}");
+        assert!(
+            std::env::var_os("CARGO_MANIFEST_DIR").is_some(),
+            "there is more"
+        );
     }
 
     #[tokio::test]

@@ -58,9 +58,13 @@ pub(super) struct DiffSize {
 /// A git command with nothing of this machine's configuration in it.
 pub(super) fn command() -> Command {
     let mut command = Command::new("git");
+    // Name by name: where the environment is cleared, the standard library copies the whole process to start a command.
+    for (name, _) in std::env::vars_os() {
+        if name != "PATH" {
+            command.env_remove(name);
+        }
+    }
     command
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("LC_ALL", "C")
         .env("GIT_CONFIG_NOSYSTEM", "1")
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
