@@ -138,6 +138,33 @@ async fn while_a_status_that_slack_made_wait_is_on_its_way_the_confirmation_come
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn before_the_first_words_which_slack_made_wait_they_come_before_the_confirmation() {
+    let stage = Stage::open().await;
+    let limited = Fault::RateLimited {
+        retry_after: Duration::from_secs(2),
+    };
+    stage.slack.fail_next("chat.postMessage", limited);
+    stage.models.pause();
+    let thread = stage.mention(REQUEST).await;
+    let waiting = "SELECT count(*) FROM outbox WHERE slot LIKE 'progress-%' AND attempts > 0 AND state = 'ready'";
+    let is_waiting = async || stage.number(waiting).await == 1;
+    stage.eventually("limited", is_waiting).await;
+    thread.say("ana", "stop").await.unwrap();
+    stage.wait_for_state(&thread, "canceled").await;
+    let aside = "SELECT count(*) FROM outbox WHERE lane LIKE '%:aside'";
+    says(&thread, "Cancelled by").await;
+    stage.settle().await;
+    assert_eq!(stage.number(aside).await, 0, "it does not step aside");
+    let [card, confirmed] = &thread.bot_messages()[..] else {
+        panic!("{}", thread.render());
+    };
+    assert!(card.says("Stopped at"), "{}", thread.render());
+    assert!(confirmed.says("Cancelled by"), "{}", thread.render());
+    assert!(card.posted_at <= confirmed.posted_at);
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_status_that_does_not_get_through_is_broken_off_before_the_confirmation() {
     let stage = Stage::open().await;
     let thread = stage.with_a_late_status(Duration::from_secs(8)).await;

@@ -144,6 +144,17 @@ impl Deliver {
         Ok(())
     }
 
+    /// Whether what is to be said changes what stands on its surface, or may stand there.
+    async fn is_an_edit(&self, claimed: &Claimed) -> Result<bool, StoreError> {
+        let (Effect::Say { slot, .. }, Some(task)) = (&claimed.effect, &claimed.task) else {
+            return Ok(false);
+        };
+        match self.stands(claimed, task, slot).await {
+            Err(StoreError::Post(..)) => Ok(true),
+            found => found,
+        }
+    }
+
     fn may_wait(&self, claimed: &Claimed) -> bool {
         let waited_ms = self.clock().now().milliseconds_since(claimed.created);
         may_wait(&claimed.effect, claimed.attempts, waited_ms)
@@ -159,7 +170,13 @@ impl Deliver {
                 }
                 store.postpone_effect(&claimed.id, *from, why).await
             }
-            End::Aside { from, why } => store.step_aside(&claimed.id, *from, why).await,
+            End::Aside { from, why } => {
+                if self.is_an_edit(claimed).await? {
+                    return store.step_aside(&claimed.id, *from, why).await;
+                }
+                // A message like those behind it, which Slack makes wait as long; after them it would be late news.
+                store.postpone_effect(&claimed.id, *from, why).await
+            }
             End::GivenUp { why } => self.give_up(claimed, why).await,
             End::AtRest { why } => {
                 store

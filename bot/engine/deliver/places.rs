@@ -14,6 +14,7 @@ use crate::{
     engine::Fault,
     linear, links,
     store::{
+        StoreError,
         outbox::Claimed,
         posts::{Post, REQUEST_SLOT},
     },
@@ -45,7 +46,12 @@ impl Deliver {
     }
 
     /// Whether a message of the task stands in the conversation.
-    async fn stands(&self, claimed: &Claimed, id: &TaskId, slot: &Slot) -> Result<bool, Fault> {
+    pub(super) async fn stands(
+        &self,
+        claimed: &Claimed,
+        id: &TaskId,
+        slot: &Slot,
+    ) -> Result<bool, StoreError> {
         let post = Post {
             conversation: claimed.conversation.clone(),
             slot: slot.to_string(),
