@@ -160,6 +160,21 @@ impl Store {
         self.take_out(dropped, task, now).await
     }
 
+    /// Drops the work of a cancelled task that waits for its time: it was in hand when the task was cancelled, and is to be
+    /// tried again. What is left of the task could go only behind it.
+    pub async fn drop_waiting_work(&self, task: &TaskId, now: Timestamp) -> Result<(), StoreError> {
+        query(
+            "UPDATE outbox SET state = 'dropped', done_ms = $2, error = 'cancelled'
+             WHERE task = $1 AND state = 'ready' AND lane LIKE 'work:%' AND effect <> '{\"effect\":\"release\"}'",
+        )
+        .bind(&task.0)
+        .bind(now.0)
+        .execute(self.database.writing())
+        .await?;
+        turns::in_lane(self.database.writing(), &format!("work:{task}")).await?;
+        Ok(())
+    }
+
     /// Drops the statuses of a cancelled task that wait for their time.
     pub async fn drop_waiting_statuses(
         &self,

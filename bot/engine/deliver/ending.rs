@@ -11,7 +11,7 @@ use super::{
 use crate::{
     domain::{
         Timestamp,
-        effect::{Effect, Slot},
+        effect::{Effect, Lane, Slot},
         event::Event,
         waiting::PutOff,
     },
@@ -144,6 +144,18 @@ impl Deliver {
         Ok(())
     }
 
+    /// Work that is put off while its task is cancelled: the cancel dropped what waited then, and this did not yet.
+    async fn drop_where_canceled(&self, claimed: &Claimed) -> Result<(), StoreError> {
+        let Some(task) = &claimed.task else {
+            return Ok(());
+        };
+        if claimed.effect.lane() == Lane::Work && self.is_canceled(task).await? {
+            let now = self.clock().now();
+            self.context.store.drop_waiting_work(task, now).await?;
+        }
+        Ok(())
+    }
+
     /// Whether what is to be said changes what stands on its surface, or may stand there.
     async fn is_an_edit(&self, claimed: &Claimed) -> Result<bool, StoreError> {
         let (Effect::Say { slot, .. }, Some(task)) = (&claimed.effect, &claimed.task) else {
@@ -168,7 +180,8 @@ impl Deliver {
                 if let Some(put_off) = put_off {
                     self.tell_put_off(claimed, put_off).await?;
                 }
-                store.postpone_effect(&claimed.id, *from, why).await
+                store.postpone_effect(&claimed.id, *from, why).await?;
+                self.drop_where_canceled(claimed).await
             }
             End::Aside { from, why } => {
                 if self.is_an_edit(claimed).await? {

@@ -97,6 +97,7 @@ impl Deliver {
         let is_canceled = self.is_canceled(id).await?;
         if is_canceled {
             self.break_off(id, Lane::Errands).await;
+            store.drop_waiting_work(id, now).await?;
         }
         if is_elsewhere {
             warn!(task = %id, "another process has the task in hand and does not stop it; it is stopped from here");
@@ -108,7 +109,7 @@ impl Deliver {
         Ok(is_elsewhere)
     }
 
-    async fn is_canceled(&self, id: &TaskId) -> Result<bool, StoreError> {
+    pub(super) async fn is_canceled(&self, id: &TaskId) -> Result<bool, StoreError> {
         match self.context.store.task(id).await {
             Ok(stored) => Ok(stored.is_some_and(|stored| stored.task.state.is_canceled())),
             // What cannot be read is stopped all the same.

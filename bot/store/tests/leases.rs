@@ -325,6 +325,36 @@ async fn a_cancel_waits_a_moment_for_whoever_has_the_task_and_then_goes_to_anybo
 }
 
 #[tokio::test]
+async fn work_that_is_put_off_while_its_task_is_cancelled_holds_up_no_release() {
+    for Opened { store, _folder, .. } in each_database().await {
+        let publish = Effect::Publish {
+            run: RunNumber(1),
+            commit: CommitId("c".into()),
+        };
+        insert(&store, "1", "t", "work:t", &publish).await;
+        let work = taken_effect(&store, NOW).await;
+        insert(&store, "2", "t", "work:t", &Effect::Release).await;
+        let later = Timestamp(NOW.0 + 60_000);
+        store
+            .postpone_effect(&work.id, later, "limited")
+            .await
+            .unwrap();
+        assert_eq!(taken(&store, NOW).await, None, "it stands behind the work");
+        let task = TaskId("t".into());
+        store.drop_waiting_work(&task, NOW).await.unwrap();
+        let release = taken_effect(&store, NOW).await;
+        assert_eq!(release.effect, Effect::Release);
+        store
+            .postpone_effect(&release.id, NOW, "the engine is away")
+            .await
+            .unwrap();
+        store.drop_waiting_work(&task, NOW).await.unwrap();
+        assert_eq!(taken_effect(&store, later).await.effect, Effect::Release);
+        store.close().await;
+    }
+}
+
+#[tokio::test]
 async fn a_task_that_is_stopped_from_elsewhere_is_out_of_the_hands_of_its_process() {
     let (one, two) = two().await;
     let run = run("t");
