@@ -287,6 +287,39 @@ async fn while_publishing_by_a_button() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn while_publishing_is_put_off_in_that_moment_its_rest_goes_all_the_same() {
+    let stage = Stage::open().await;
+    stage.models.otherwise(scripts::without_pages());
+    let thread = stage.planned(REQUEST).await;
+    stage.github.fail_next(
+        "POST /repos/*/*/pulls",
+        ForgeFault::SecondaryLimit { retry_after: 60 },
+    );
+    thread.say("ana", "approve").await.unwrap();
+    let waiting = "SELECT count(*) FROM outbox WHERE effect LIKE '%publish%' AND attempts > 0 AND state = 'ready'";
+    let is_waiting = async || stage.number(waiting).await == 1;
+    stage.eventually("limited", is_waiting).await;
+    // As where the try ends behind the cancel, which has dropped by then what waited.
+    stage.damage("CREATE TABLE put_off (once INTEGER)").await;
+    stage
+        .damage(
+            "CREATE TRIGGER put_off AFTER UPDATE ON outbox
+             WHEN OLD.state = 'ready' AND NEW.state = 'dropped' AND NEW.effect LIKE '%publish%'
+               AND NOT EXISTS (SELECT 1 FROM put_off)
+             BEGIN
+               INSERT INTO put_off VALUES (1);
+               UPDATE outbox SET state = 'ready' WHERE id = NEW.id;
+             END",
+        )
+        .await;
+    let asked = Instant::now();
+    thread.press("ana", "Cancel").await.unwrap();
+    stage.ends_without_a_trace(&thread, asked).await;
+    assert_eq!(stage.number("SELECT count(*) FROM put_off").await, 1);
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn in_review_the_pull_request_stays() {
     let stage = Stage::open().await;
     stage.models.otherwise(scripts::without_pages());
